@@ -1,0 +1,1 @@
+"""DICOM: from files to an index, quality metrics and preprocessed arrays."""

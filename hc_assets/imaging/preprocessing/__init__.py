@@ -1,0 +1,1 @@
+"""One module per modality, one registry: frames in, arrays ready for training out."""

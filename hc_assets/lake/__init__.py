@@ -1,0 +1,1 @@
+"""Where every byte is kept. Knows nothing of FHIR or DICOM."""

@@ -1,0 +1,1 @@
+"""Reports on asset checks and data quality."""

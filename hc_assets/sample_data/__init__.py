@@ -1,0 +1,1 @@
+"""Seeded, made-up patients and images, with known flaws in known places."""

@@ -1,0 +1,52 @@
+"""One settings class: folders, thresholds, limits. Read when built, never at import.
+
+Belongs here: every number or folder that a user may want to change. What a threshold means is said
+beside the function that applies it.
+"""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Settings of one deployment, from the environment (prefix `HC_`)."""
+
+    model_config = SettingsConfigDict(env_prefix="HC_", extra="ignore", frozen=True)
+
+    data_dir: Path = Field(
+        default=Path("data"), description="Folder of landing/, batches/, lake/, exports/."
+    )
+
+    # Landing
+    batch_files: int = Field(default=10_000, ge=1, description="Files in one batch, at most.")
+    batch_bytes: int = Field(default=2 * 1024**3, ge=1, description="Bytes in one batch, at most.")
+
+    # Compute
+    workers: int = Field(
+        default=0, ge=0, description="Worker processes; 0 means one per available core."
+    )
+    chunk_bytes: int = Field(
+        default=16 * 1024**2, ge=1, description="Bytes of input that one unit of work takes."
+    )
+
+    # FHIR
+    fhir_source: str = Field(
+        default="urn:hc-assets:ingest", description="meta.source of resources that name none."
+    )
+    fhir_extension_base: str = Field(
+        default="https://hc-assets.org/fhir/StructureDefinition",
+        description="Base URL of the extensions that enrichment adds.",
+    )
+    validation_rate_threshold: float = Field(
+        default=0.95, ge=0, le=1, description="Share of a batch's entries that must be valid."
+    )
+
+    # Imaging
+    quality_gate: float = Field(
+        default=0.5, ge=0, le=1, description="overall_quality from which a frame passes."
+    )
+    quality_pass_rate_threshold: float = Field(
+        default=0.8, ge=0, le=1, description="Share of scored frames that must pass the gate."
+    )
