@@ -1,0 +1,74 @@
+"""Where each kind of thing lies: one function per kind.
+
+Belongs here: names of folders and files under the data folder. Reading and writing them does not.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from upath import UPath
+
+KINDS = ("fhir", "dicom", "genomics")
+COMMIT_NAME = "_commit.json"
+SCHEMA_FOLDER = "_schema"
+ALL_BATCHES_FOLDER = "all"
+BATCH_PREFIX = "batch="
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths under one data folder."""
+
+    data_dir: UPath
+
+    @classmethod
+    def of(cls, data_dir: Path | str) -> "Layout":
+        """Lay out the data folder at a local path or an fsspec URL.
+
+        A local path becomes absolute, since views in the warehouse and worker processes keep it.
+        """
+        path = UPath(data_dir)
+        return cls(path.absolute() if path.protocol in ("", "file") else path)
+
+    def landing(self, kind: str) -> UPath:
+        """Folder into which users put files of a kind."""
+        return self.data_dir / "landing" / kind
+
+    def batches(self, kind: str) -> UPath:
+        """Folder of the batches of a kind."""
+        return self.data_dir / "batches" / kind
+
+    def batch(self, kind: str, key: str) -> UPath:
+        """Folder of one batch."""
+        return self.batches(kind) / key
+
+    def manifest(self, kind: str, key: str) -> UPath:
+        """Manifest of one batch; the batch exists when it does."""
+        return self.batch(kind, key) / "manifest.json"
+
+    def landed_file(self, kind: str, key: str, stored: str) -> UPath:
+        """Bytes of one landed file."""
+        return self.batch(kind, key) / "files" / stored
+
+    def table(self, table: str) -> UPath:
+        """Folder of a table named `<group>/<asset>`."""
+        return self.data_dir / "lake" / table
+
+    def partition(self, table: str, batch: str | None) -> UPath:
+        """Folder of a table's rows of one batch; of all of them where `batch` is None."""
+        folder = ALL_BATCHES_FOLDER if batch is None else f"{BATCH_PREFIX}{batch}"
+        return self.table(table) / folder
+
+    def exports(self, name: str) -> UPath:
+        """Folder of an export."""
+        return self.data_dir / "exports" / name
+
+    @property
+    def warehouse(self) -> Path:
+        """The DuckDB file; local always, since DuckDB locks it."""
+        return Path(self.data_dir) / "warehouse.duckdb"
+
+    @property
+    def dagster_home(self) -> Path:
+        """Where the command line keeps Dagster's instance when DAGSTER_HOME is not set."""
+        return Path(self.data_dir) / "dagster"
