@@ -4,6 +4,7 @@ Belongs here: how bytes reach a disk or an object store safely. What the bytes m
 """
 
 import hashlib
+import io
 import os
 import secrets
 import shutil
@@ -23,10 +24,15 @@ _PRIVATE_FOLDER = 0o700
 class HashingSink:
     """A binary file that keeps the SHA-256 and the size of what is written to it."""
 
-    def __init__(self, sink: IO[bytes]) -> None:
+    def __init__(self, sink: IO[bytes] | io.RawIOBase) -> None:
         self._sink = sink
         self._hash = hashlib.sha256()
         self.size = 0
+
+    @classmethod
+    def discarding(cls) -> "HashingSink":
+        """Give a sink that hashes and keeps nothing."""
+        return cls(_Nowhere())
 
     @property
     def closed(self) -> bool:
@@ -53,6 +59,11 @@ class HashingSink:
         return self._hash.hexdigest()
 
 
+class _Nowhere(io.RawIOBase):
+    def write(self, data: object) -> int:
+        return 0
+
+
 class NamedBy(Protocol):
     """Names a finished file by what was written to it."""
 
@@ -60,9 +71,20 @@ class NamedBy(Protocol):
         """Give the path that the file gets."""
 
 
-def is_local(path: Path) -> bool:
+def is_local(path: UPath) -> bool:
     """Whether a path lies on this machine's file system rather than in an object store."""
-    return not isinstance(path, UPath) or path.protocol in ("", "file", "local")
+    return path.protocol in ("", "file", "local")
+
+
+def local_path(path: UPath) -> Path:
+    """Give a local path as the standard library's own.
+
+    Raises:
+        ValueError: it lies in an object store.
+    """
+    if not is_local(path):
+        raise ValueError(f"{path.protocol} storage where a local folder is needed")
+    return Path(path.path)
 
 
 def make_folder(folder: UPath) -> None:
@@ -96,7 +118,7 @@ def atomic_file(folder: UPath, named_by: NamedBy) -> Iterator[HashingSink]:
     if not is_local(folder):
         yield from _uploaded(named_by)
         return
-    temporary = Path(folder) / f"{TEMPORARY_PREFIX}{os.getpid()}-{secrets.token_hex(6)}"
+    temporary = local_path(folder) / f"{TEMPORARY_PREFIX}{os.getpid()}-{secrets.token_hex(6)}"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -105,7 +127,7 @@ def atomic_file(folder: UPath, named_by: NamedBy) -> Iterator[HashingSink]:
             file.flush()
             os.fsync(file.fileno())
         target = named_by(sink)
-        temporary.replace(target)
+        temporary.replace(local_path(target))
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -129,7 +151,7 @@ def write_bytes(path: UPath, data: bytes) -> None:
 
 def sync_folder(folder: UPath) -> None:
     """Make a rename in a local folder outlast a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(local_path(folder), os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

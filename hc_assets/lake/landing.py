@@ -6,19 +6,24 @@ a batch becomes a Dagster partition is in `jobs.py`.
 
 import hashlib
 import os
-import stat
+import secrets
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
+from io import BufferedReader
+from typing import NamedTuple
 
 import msgspec
+from filelock import FileLock
 
-from hc_assets.lake.atomic import atomic_file, make_folder, write_bytes
+from hc_assets.lake.atomic import atomic_file, local_path, make_folder, write_bytes
+from hc_assets.lake.discovery import Found
 from hc_assets.lake.layout import Layout
 
 _BLOCK = 1024 * 1024
 _MANIFEST_FORMAT = 1
+_STAGING_PREFIX = ".landing-"
 
 
 class LandedFile(msgspec.Struct, frozen=True):
@@ -64,6 +69,13 @@ class Manifest(msgspec.Struct, frozen=True):
     format: int = _MANIFEST_FORMAT
 
 
+class BatchLimits(NamedTuple):
+    """How large a batch may grow: files, and bytes; a larger file is a batch of its own."""
+
+    files: int
+    size: int
+
+
 @dataclass
 class LandingResult:
     """What a landing did.
@@ -83,73 +95,8 @@ class LandingResult:
     waiting: int = 0
 
 
-@dataclass(frozen=True)
-class Found:
-    """A file that waits to be landed; `problem` says why it can't be, where it can't."""
-
-    path: Path
-    source_file: str
-    problem: str = ""
-
-
 class StillBeingWrittenError(Exception):
     """A file changed while it was copied."""
-
-
-def discover(paths: Iterable[Path], landing_folder: Path) -> Iterator[Found]:
-    """List the files under paths, in a stable order.
-
-    Folders are walked; names that begin with a dot are left out. A folder with nothing in it, a
-    link that leads out of the path given or nowhere, and anything that is neither file nor folder
-    are found with a problem.
-
-    Args:
-        paths: files and folders.
-        landing_folder: files below it are named relative to it.
-
-    Raises:
-        FileNotFoundError: a path given does not exist.
-    """
-    landing_folder = landing_folder.absolute()
-    for given in paths:
-        root = given.absolute()
-        if not root.exists():
-            raise FileNotFoundError(f"{given}: no such file or folder")
-        yield from _walk(root, root.resolve(), landing_folder)
-
-
-def _walk(path: Path, root: Path, landing_folder: Path) -> Iterator[Found]:
-    name = _name(path, landing_folder)
-    try:
-        mode = path.stat().st_mode
-        inside = path.resolve().is_relative_to(root)
-    except OSError as error:
-        yield Found(path, name, f"can't be looked at: {error.strerror}")
-        return
-    if not inside:
-        yield Found(path, name, "is a link that leads out of its folder")
-    elif stat.S_ISREG(mode):
-        yield Found(path, name)
-    elif not stat.S_ISDIR(mode):
-        yield Found(path, name, "is neither a file nor a folder")
-    elif path.is_symlink() and path.resolve() in path.absolute().parents:
-        yield Found(path, name, "is a link to a folder above it")
-    else:
-        try:
-            children = sorted(path.iterdir())
-        except OSError as error:
-            yield Found(path, name, f"is a folder that can't be listed: {error.strerror}")
-            return
-        visible = [child for child in children if not child.name.startswith(".")]
-        if not children and path.resolve() not in (root, landing_folder.resolve()):
-            yield Found(path, name, "is a folder with nothing in it")
-        for child in visible:
-            yield from _walk(child, root, landing_folder)
-
-
-def _name(path: Path, landing_folder: Path) -> str:
-    shown = path.relative_to(landing_folder) if path.is_relative_to(landing_folder) else path
-    return os.fsencode(shown).decode("utf-8", "backslashreplace")
 
 
 def media_type(name: str) -> str:
@@ -189,50 +136,61 @@ def land(
     layout: Layout,
     kind: str,
     *,
-    batch_files: int,
-    batch_bytes: int,
+    limits: BatchLimits,
     now: datetime,
 ) -> LandingResult:
     """Take files into batches: copy, hash, list.
 
     A file whose content a batch of this kind already has is not landed twice. A file that can't be
-    read is listed with the reason, once. A batch exists when its manifest does, so a kill in
-    between leaves only a folder without one, which the next landing does not see.
+    read is listed with the reason, once. One landing of a kind runs at a time. A batch exists when
+    its manifest does, so a kill in between leaves only what the next landing clears away.
 
     Args:
         found: what `discover` lists.
         layout: where batches go.
         kind: fhir, dicom or genomics.
-        batch_files: files in one batch, at most.
-        batch_bytes: bytes in one batch, at most; a larger file is a batch of its own.
+        limits: how large a batch may grow.
         now: landing time, UTC; part of the batch keys.
 
     Returns:
         What was done.
+
+    Raises:
+        OSError: the batch folder can't be written; what was landed before stays whole.
     """
-    known = _known(layout, kind)
+    make_folder(layout.batches(kind))
+    folder = local_path(layout.batches(kind))
+    with FileLock(folder / ".lock", mode=0o600):
+        for leftover in folder.glob(f"{_STAGING_PREFIX}*"):
+            shutil.rmtree(leftover)
+        return _land(found, layout, kind, limits, now)
+
+
+def _land(
+    found: Iterable[Found], layout: Layout, kind: str, limits: BatchLimits, now: datetime
+) -> LandingResult:
+    known = _Known(layout, kind)
     result = LandingResult()
     batch = _OpenBatch(layout, kind, now)
     for each in found:
-        size = _size(each)
-        full = len(batch.files) >= batch_files or batch.size + size > batch_bytes
-        if batch.files and full:
-            batch.close(result)
-            batch = _OpenBatch(layout, kind, now)
         try:
-            landed = batch.take(each)
+            size = 0 if each.problem else each.path.stat().st_size
+            full = len(batch.files) >= limits.files or batch.size + size > limits.size
+            if batch.files and full:
+                batch.close(result)
+                batch = _OpenBatch(layout, kind, now)
+            landed = batch.take(each, known)
         except FileNotFoundError:
             # Deleted between listing and landing: whoever put it there took it back.
             continue
         except StillBeingWrittenError:
             result.waiting += 1
             continue
-        identity = _identity(landed)
-        if identity in known:
+        if landed in known:
             batch.duplicates.append((landed.source_file, landed.sha256))
             result.already_landed += 1
         else:
-            known.add(identity)
+            known.add(landed)
             batch.files.append(landed)
             batch.size += landed.size
             result.unreadable += bool(landed.problem)
@@ -240,26 +198,35 @@ def land(
     return result
 
 
-def _size(found: Found) -> int:
-    try:
-        return 0 if found.problem else found.path.stat().st_size
-    except OSError:
-        return 0  # `take` meets the same error and says what it is
+class _Known:
+    """The files that batches of a kind hold already.
 
+    A file is the same by its content. One without any is the same by its name and what is wrong
+    with it, so that each empty or unreadable file is reported, and once.
+    """
 
-def _identity(file: LandedFile) -> tuple[str, ...]:
-    """What makes a file the same file: its content; without any, its name and what is wrong."""
-    if file.problem or not file.size:
-        return (file.source_file, file.problem)
-    return (file.sha256,)
+    def __init__(self, layout: Layout, kind: str) -> None:
+        self._identities: set[tuple[str, ...]] = set()
+        self._sizes: set[int] = set()
+        for key in batch_keys(layout, kind):
+            for file in read_manifest(layout, kind, key).files:
+                self.add(file)
 
+    def add(self, file: LandedFile) -> None:
+        self._identities.add(self._identity(file))
+        self._sizes.add(file.size)
 
-def _known(layout: Layout, kind: str) -> set[tuple[str, ...]]:
-    return {
-        _identity(file)
-        for key in batch_keys(layout, kind)
-        for file in read_manifest(layout, kind, key).files
-    }
+    def __contains__(self, file: LandedFile) -> bool:
+        return self._identity(file) in self._identities
+
+    def has_size(self, size: int) -> bool:
+        return size in self._sizes
+
+    @staticmethod
+    def _identity(file: LandedFile) -> tuple[str, ...]:
+        if file.problem or not file.size:
+            return (file.source_file, file.problem)
+        return (file.sha256,)
 
 
 class _OpenBatch:
@@ -270,45 +237,58 @@ class _OpenBatch:
         self.files: list[LandedFile] = []
         self.duplicates: list[tuple[str, str]] = []
         self.size = 0
-        self._staging = layout.batches(kind) / f".landing-{os.getpid()}"
+        self._staging = layout.batches(kind) / f"{_STAGING_PREFIX}{secrets.token_hex(4)}"
 
-    def take(self, found: Found) -> LandedFile:
+    def take(self, found: Found, known: _Known) -> LandedFile:
+        """Copy a file's bytes, unless they are known, or say why they can't be read."""
         type_ = media_type(found.source_file)
         if found.problem:
             return LandedFile(found.source_file, "", 0, "", type_, found.problem)
         try:
-            sha256, size = self._copy(found.path)
-        except (FileNotFoundError, StillBeingWrittenError):
+            source = found.path.open("rb")
+        except FileNotFoundError:
             raise
         except OSError as error:
-            problem = f"can't be read: {error.strerror}"
-            return LandedFile(found.source_file, "", 0, "", type_, problem)
-        return LandedFile(found.source_file, sha256, size, sha256, type_)
+            return LandedFile(found.source_file, "", 0, "", type_, _cant_be_read(error))
+        with source:
+            before = os.fstat(source.fileno())
+            try:
+                landed = self._read(source, found.source_file, type_, before.st_size, known)
+            except _UnreadableSourceError as error:
+                return LandedFile(found.source_file, "", 0, "", type_, str(error))
+            after = os.fstat(source.fileno())
+            if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+                raise StillBeingWrittenError
+            return landed
 
-    def _copy(self, source: Path) -> tuple[str, int]:
-        with source.open("rb") as file:
-            before = os.fstat(file.fileno())
-            staging = self._staging / "files"
-            with atomic_file(staging, lambda sink: staging / sink.hexdigest()) as sink:
-                while block := file.read(_BLOCK):
-                    sink.write(block)
-                after = os.fstat(file.fileno())
-                if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-                    raise StillBeingWrittenError
-        return sink.hexdigest(), sink.size
+    def _read(
+        self, source: BufferedReader, name: str, type_: str, size: int, known: _Known
+    ) -> LandedFile:
+        if size and known.has_size(size):
+            # Most likely a file that was landed before: hash it before a copy is made of it.
+            sha256 = hashlib.file_digest(source, "sha256").hexdigest()
+            candidate = LandedFile(name, sha256, size, sha256, type_)
+            if candidate in known:
+                return candidate
+            source.seek(0)
+        files = self._staging / "files"
+        with atomic_file(files, lambda sink: files / sink.hexdigest()) as sink:
+            for block in _blocks(source):
+                sink.write(block)
+        return LandedFile(name, sink.hexdigest(), sink.size, sink.hexdigest(), type_)
 
     def close(self, result: LandingResult) -> None:
+        """Give the batch its key and its manifest; nothing where it holds no file."""
         if not self.files:
-            _remove(self._staging)
+            if self._staging.exists():
+                shutil.rmtree(local_path(self._staging))
             return
         files = sorted(self.files, key=lambda file: file.source_file)
         content = content_sha256(files)
         key = f"{self.now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{content[:8]}"
-        wanted = {file.stored for file in files if file.stored}
-        for stored in (self._staging / "files").glob("*") if self._staging.exists() else ():
-            if stored.name not in wanted:
-                stored.unlink()
         folder = self.layout.batch(self.kind, key)
+        if folder.exists():
+            shutil.rmtree(local_path(folder))  # a landing killed before its manifest was written
         make_folder(self._staging)
         self._staging.rename(folder)
         manifest = Manifest(
@@ -325,16 +305,29 @@ class _OpenBatch:
         result.landed += len(files)
 
 
+class _UnreadableSourceError(Exception):
+    """Reading a source failed halfway."""
+
+
+def _cant_be_read(error: OSError) -> str:
+    return f"can't be read: {error.strerror}"
+
+
+def _blocks(source: BufferedReader) -> Iterator[bytes]:
+    while True:
+        try:
+            block = source.read(_BLOCK)
+        except OSError as error:
+            # Kept apart from a failure to write the copy, which is not the file's fault.
+            raise _UnreadableSourceError(_cant_be_read(error)) from error
+        if not block:
+            return
+        yield block
+
+
 def content_sha256(files: Sequence[LandedFile]) -> str:
     """Hash of what a batch holds: names, hashes and problems of its files, in order."""
     digest = hashlib.sha256()
     for file in files:
         digest.update(f"{file.source_file}\0{file.sha256}\0{file.problem}\n".encode())
     return digest.hexdigest()
-
-
-def _remove(folder: Path) -> None:
-    if folder.exists():
-        for path in sorted(folder.rglob("*"), reverse=True):
-            path.rmdir() if path.is_dir() else path.unlink()
-        folder.rmdir()

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from upath import UPath
 
+from hc_assets.lake.atomic import local_path
+
 KINDS = ("fhir", "dicom", "genomics")
 COMMIT_NAME = "_commit.json"
 SCHEMA_FOLDER = "_schema"
@@ -66,9 +68,9 @@ class Layout:
     @property
     def warehouse(self) -> Path:
         """The DuckDB file; local always, since DuckDB locks it."""
-        return Path(self.data_dir) / "warehouse.duckdb"
+        return local_path(self.data_dir) / "warehouse.duckdb"
 
     @property
     def dagster_home(self) -> Path:
         """Where the command line keeps Dagster's instance when DAGSTER_HOME is not set."""
-        return Path(self.data_dir) / "dagster"
+        return local_path(self.data_dir) / "dagster"

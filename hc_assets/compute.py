@@ -1,0 +1,78 @@
+"""Who does the work: this process, or worker processes on this machine.
+
+Belongs here: choosing an executor and keeping a bounded number of units in flight. What a unit does
+belongs to each domain, in modules that import quickly and know nothing of Dagster.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
+from typing import ParamSpec, TypeVar
+
+from loky import get_reusable_executor
+
+# Idle workers keep their imports for the next step of the same run, then leave.
+_IDLE_SECONDS = 60
+
+P = ParamSpec("P")
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class InPlace(Executor):
+    """Runs each unit at once in the calling thread: for work too small to share."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Run `fn` and give a future that is done; its exception is raised by `result()`."""
+        future: Future[T] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - handed on to whoever asks for the result
+            future.set_exception(error)
+        return future
+
+
+def executor(units: int, workers: int = 0) -> Executor:
+    """Give an executor for a number of units of work.
+
+    Args:
+        units: how many there are; a single one runs in place.
+        workers: worker processes; 0 means one per core that this process may use.
+
+    Returns:
+        An executor. Worker processes are started afresh (no fork of a process with threads) and
+        never import the parent's main module; they are shared between calls and leave when idle.
+    """
+    wanted = min(workers or len(os.sched_getaffinity(0)), units)
+    if wanted <= 1:
+        return InPlace()
+    pool: Executor = get_reusable_executor(max_workers=wanted, timeout=_IDLE_SECONDS)
+    return pool
+
+
+def in_order(
+    pool: Executor, function: Callable[[T], R], units: Iterable[T], *, in_flight: int = 16
+) -> Iterator[R]:
+    """Run a function over units and give the results in the units' order.
+
+    Args:
+        pool: where it runs.
+        function: importable by name from the package.
+        units: read lazily, so that at most `in_flight` of them wait.
+        in_flight: units handed out and not yet given back.
+
+    Raises:
+        Exception: what the function raised for a unit; units not begun are cancelled.
+    """
+    waiting: deque[Future[R]] = deque()
+    try:
+        for unit in units:
+            waiting.append(pool.submit(function, unit))
+            if len(waiting) >= in_flight:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()

@@ -1,0 +1,161 @@
+"""The DuckDB warehouse: one view per Parquet table, and the few tables that change in place.
+
+Belongs here: opening and closing the file, and the views. What a state table holds belongs to the
+domain that keeps it. The file can be deleted at any time: it is rebuilt from the Parquet.
+"""
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+from filelock import FileLock
+
+from hc_assets.lake.atomic import make_folder
+from hc_assets.lake.columns import note
+from hc_assets.lake.layout import COMMIT_NAME, Layout
+from hc_assets.lake.parts import declare
+
+_RETRY_SECONDS = 0.1
+
+
+class WarehouseBusyError(Exception):
+    """Another program kept the warehouse open for longer than we were told to wait."""
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """The warehouse of one data folder.
+
+    Attributes:
+        layout: where the lake and the file are.
+        tables: schema of each Parquet table by its name, `<group>/<asset>`.
+        wait_seconds: how long to wait for another program that has the file open.
+    """
+
+    layout: Layout
+    tables: Mapping[str, pa.Schema]
+    wait_seconds: float = 60.0
+
+    @contextmanager
+    def read(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open read-only, and close whatever happens.
+
+        Raises:
+            WarehouseBusyError: a writer kept it longer than `wait_seconds`.
+        """
+        if not self.layout.warehouse.exists():
+            self.ensure()
+        connection = self._connect(read_only=True)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    @contextmanager
+    def write(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open for writing, one program at a time, and close whatever happens.
+
+        Raises:
+            WarehouseBusyError: readers or another writer kept it longer than `wait_seconds`.
+        """
+        make_folder(self.layout.data_dir)
+        path = self.layout.warehouse
+        with FileLock(path.with_suffix(".lock"), timeout=self.wait_seconds, mode=0o600):
+            connection = self._connect(read_only=False)
+            try:
+                path.chmod(0o600)
+                yield connection
+            finally:
+                connection.close()
+
+    def _connect(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+        deadline = time.monotonic() + self.wait_seconds
+        while True:
+            try:
+                return duckdb.connect(self.layout.warehouse, read_only=read_only)
+            except duckdb.IOException as error:
+                if "lock" not in str(error):
+                    raise
+                if time.monotonic() > deadline:
+                    raise WarehouseBusyError(
+                        f"{self.layout.warehouse.name} is kept open by another program"
+                    ) from error
+                time.sleep(_RETRY_SECONDS)
+
+    def ensure(self) -> None:
+        """Make the file and those views that it lacks."""
+        if self.layout.warehouse.exists():
+            with self.read() as connection:
+                rows = connection.sql(
+                    "SELECT schema_name || '/' || view_name FROM duckdb_views() WHERE NOT internal"
+                ).fetchall()
+            if {row[0] for row in rows} >= set(self.tables):
+                return
+        with self.write() as connection:
+            self.create_views(connection)
+
+    def create_views(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Create or replace the view of every Parquet table, with comments on its columns."""
+        for table, schema in self.tables.items():
+            declare(self.layout, table, schema)
+            name = quoted_name(table)
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {name.split('.')[0]}")
+            connection.execute(f"CREATE OR REPLACE VIEW {name} AS {self._select(table)}")
+            for field in schema:
+                text = _literal(describe(field))
+                connection.execute(f"COMMENT ON COLUMN {name}.{_identifier(field.name)} IS {text}")
+
+    def _select(self, table: str) -> str:
+        """SQL that reads what the commits list, whenever it is run.
+
+        The view needs no change when a batch is committed, so writers of Parquet need not write
+        here. Parts that a run has written but not committed are left out by name.
+        """
+        folder = str(self.layout.table(table))
+        commits = _literal(f"{folder}/*/{COMMIT_NAME}")
+        parts = _literal(f"{folder}/*/part-*.parquet")
+        return f"""
+            SELECT * EXCLUDE (filename)
+            FROM read_parquet(
+                {parts}, filename = true, union_by_name = true, hive_partitioning = false
+            )
+            WHERE filename IN (
+                SELECT replace(filename, '{COMMIT_NAME}', part.name)
+                FROM (
+                    SELECT filename, unnest(parts) AS part
+                    FROM read_json(
+                        {commits}, filename = true, hive_partitioning = false,
+                        columns = {{parts: 'STRUCT(name VARCHAR)[]'}}
+                    )
+                )
+            )
+        """  # noqa: S608 - every value is quoted above
+
+    def discard(self) -> None:
+        """Delete the file. `ensure` and the state tables' owners make it anew."""
+        for suffix in ("", ".wal"):
+            Path(f"{self.layout.warehouse}{suffix}").unlink(missing_ok=True)
+
+
+def quoted_name(table: str) -> str:
+    """Name of `<group>/<asset>` in SQL: `"<group>"."<asset>"`."""
+    return ".".join(_identifier(part) for part in table.split("/"))
+
+
+def describe(field: pa.Field) -> str:
+    """Description of a column, with its unit where it has one."""
+    told = note(field)
+    return f"{told.description} [{told.unit}]" if told.unit else told.description
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(text: str | os.PathLike[str]) -> str:
+    return "'" + str(text).replace("'", "''") + "'"
