@@ -3,24 +3,18 @@
 Belongs here: the bridge between Dagster and `parts.py`, which holds the protocol itself.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import dagster as dg
 import pyarrow as pa
 
 from hc_assets.lake.layout import Layout
-from hc_assets.lake.parts import (
-    Commit,
-    LakeTable,
-    Part,
-    PartWriter,
-    commit,
-    read_partition,
-    read_partitions,
-)
+from hc_assets.lake.parts import Commit, Part, PartWriter, commit
+from hc_assets.lake.tables import LakeTable, read_partition, read_partitions
 
-Rows = pa.Table | pa.RecordBatchReader | Iterable[pa.RecordBatch]
+Rows: TypeAlias = pa.Table | pa.RecordBatchReader | Iterable[pa.RecordBatch]
 
 
 @dataclass(frozen=True)
@@ -40,32 +34,42 @@ class Content:
 class ParquetIOManager(dg.IOManager):
     """Keeps assets named `<group>/<asset>` as Parquet, one partition per batch.
 
-    Takes a `Content`, a table, a `RecordBatchReader` or an iterator of record batches; gives
+    Takes a `Content`, a table, a `RecordBatchReader` or an iterator of record batches, or, from an
+    asset that does several batches in one run, a mapping of batch key to one of these. Gives
     downstream a `LakeTable` of one batch, several batches or all that are committed.
     """
 
     def __init__(self, layout: Layout, schemas: Mapping[str, pa.Schema]) -> None:
         self._layout, self._schemas = layout, schemas
 
-    def handle_output(self, context: dg.OutputContext, obj: Content | Rows) -> None:
+    def handle_output(
+        self, context: dg.OutputContext, obj: Content | Rows | Mapping[str, Content | Rows]
+    ) -> None:
         """Write the rows and commit them; tell Dagster how many there are."""
-        content = obj if isinstance(obj, Content) else Content(obj)
         table = "/".join(context.asset_key.path)
-        batch = context.partition_key if context.has_partition_key else None
+        batches: dict[str | None, Content | Rows]
+        if isinstance(obj, Mapping):
+            batches = {str(key): rows for key, rows in obj.items()}
+        else:
+            batches = {context.partition_key if context.has_partition_key else None: obj}
+        code_version = context.asset_spec.code_version
+        made = [self._put(table, key, rows, code_version) for key, rows in batches.items()]
+        context.add_output_metadata(describe_commits(made))
+
+    def _put(
+        self, table: str, batch: str | None, obj: Content | Rows, code_version: str | None
+    ) -> Commit:
+        content = obj if isinstance(obj, Content) else Content(obj)
         parts = self._write(table, batch, content.rows)
-        made = commit(
-            self._layout,
-            table,
-            batch,
-            parts,
-            inputs=content.inputs,
-            code_version=context.asset_spec.code_version,
+        return commit(
+            self._layout, table, batch, parts, inputs=content.inputs, code_version=code_version
         )
-        context.add_output_metadata(describe_commit(made))
 
     def _write(self, table: str, batch: str | None, rows: Rows | list[Part]) -> list[Part]:
-        if isinstance(rows, list) and all(isinstance(each, Part) for each in rows):
-            return rows
+        if isinstance(rows, list):
+            parts = [each for each in rows if isinstance(each, Part)]
+            if len(parts) == len(rows):
+                return parts
         if isinstance(rows, pa.Table):
             rows = rows.to_batches()
         folder = self._layout.partition(table, batch)
@@ -79,19 +83,20 @@ class ParquetIOManager(dg.IOManager):
         table = "/".join(context.asset_key.path)
         if not context.has_asset_partitions:
             return read_partition(self._layout, table, None)
-        upstream = context.upstream_output
-        downstream_has_batches = context.has_partition_key
-        if upstream is not None and downstream_has_batches:
-            return read_partitions(self._layout, table, context.asset_partition_keys)
+        keys = set(context.asset_partition_keys)
+        if len(keys) == 1:
+            return read_partitions(self._layout, table, keys)
         # An asset over all batches takes what is there: a batch that failed waits for its rerun.
-        return read_partitions(self._layout, table)
+        return read_partitions(self._layout, table).only(keys)
 
 
-def describe_commit(made: Commit) -> dict[str, dg.MetadataValue]:
-    """Metadata of a committed partition: counts and hashes only."""
+def describe_commits(commits: Sequence[Commit]) -> dict[str, dg.MetadataValue]:
+    """Metadata of what one output committed: counts and hashes only."""
+    parts = [part for made in commits for part in made.parts]
+    digests = ", ".join(made.digest() for made in commits)
     return {
-        "dagster/row_count": dg.MetadataValue.int(made.rows),
-        "parts": dg.MetadataValue.int(len(made.parts)),
-        "bytes": dg.MetadataValue.int(sum(part.size for part in made.parts)),
-        "content_sha256": dg.MetadataValue.text(made.digest()),
+        "dagster/row_count": dg.MetadataValue.int(sum(made.rows for made in commits)),
+        "parts": dg.MetadataValue.int(len(parts)),
+        "bytes": dg.MetadataValue.int(sum(part.size for part in parts)),
+        "content_sha256": dg.MetadataValue.text(digests),
     }

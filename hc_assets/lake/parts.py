@@ -1,7 +1,8 @@
-"""Parquet parts and their commits: how rows are written, found and read back.
+"""Parquet parts and their commits: how rows are written.
 
 Belongs here: the commit protocol, which holds on local disks and object stores alike, and knows
-nothing of Dagster, so that worker processes can use it. The IO manager is in `parquet.py`.
+nothing of Dagster, so that worker processes can use it. Reading is in `tables.py`, the IO manager
+in `parquet.py`.
 
 A partition is a folder. It exists when its `_commit.json` does, which lists its parts and is
 written last. A part's name holds the hash of its bytes, so a second run over the same input writes
@@ -9,8 +10,7 @@ the same names, and a run over other input never touches a part that the present
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import msgspec
 import pyarrow as pa
@@ -59,10 +59,6 @@ class Commit(msgspec.Struct, frozen=True):
         for part in self.parts:
             sink.write(part.sha256.encode())
         return sink.hexdigest()
-
-
-class MissingPartitionError(Exception):
-    """A partition was asked for that no commit speaks of."""
 
 
 class DamagedPartError(Exception):
@@ -228,134 +224,3 @@ def declare(layout: Layout, table: str, schema: pa.Schema) -> None:
         made = Commit(table=table, batch=None, rows=0, parts=[part])
         write_bytes(folder / COMMIT_NAME, msgspec.json.encode(made))
         _clear(folder, known, made)
-
-
-@dataclass(frozen=True)
-class LakeTable:
-    """Rows of a table, read when asked for: of one batch, several, or all.
-
-    Attributes:
-        table: `<group>/<asset>`.
-        folder: the table's folder.
-        partitions: folder and commit of each partition, in the order of the batches.
-    """
-
-    table: str
-    folder: UPath
-    partitions: list[tuple[UPath, Commit]]
-
-    def schema(self) -> pa.Schema:
-        """The table's declared schema.
-
-        Raises:
-            MissingPartitionError: nobody declared it.
-        """
-        folder = self.folder / SCHEMA_FOLDER
-        declared = read_commit(folder)
-        if declared is None:
-            raise MissingPartitionError(f"{self.table}: no schema is declared")
-        with _opened(folder / declared.parts[0].name, declared.parts[0]) as file:
-            return file.schema_arrow
-
-    def parts(self) -> list[UPath]:
-        """Paths of the parts, in the order of the rows."""
-        return [folder / part.name for folder, made in self.partitions for part in made.parts]
-
-    def count_rows(self) -> int:
-        """How many rows there are, by the commits."""
-        return sum(made.rows for _, made in self.partitions)
-
-    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """Read the rows as record batches of bounded size, in order.
-
-        Args:
-            columns: names of those wanted; all where None.
-
-        Raises:
-            DamagedPartError: a part is gone or has another size than its commit says.
-        """
-        for folder, made in self.partitions:
-            for part in made.parts:
-                with _opened(folder / part.name, part) as file:
-                    for group in range(file.num_row_groups):
-                        yield from file.read_row_group(group, columns=columns).to_batches()
-
-    def to_table(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """Read all rows at once. For small tables and few columns.
-
-        Raises:
-            MissingPartitionError: there are no rows, and no schema is declared.
-        """
-        batches = list(self.batches(columns))
-        if batches:
-            return pa.Table.from_batches(batches)
-        empty = self.schema().empty_table()
-        return empty if columns is None else empty.select(list(columns))
-
-    def digests(self) -> dict[str, str]:
-        """Hash of each partition's content, by `<table>` or `<table>/<batch>`."""
-        return {
-            self.table if made.batch is None else f"{self.table}/{made.batch}": made.digest()
-            for _, made in self.partitions
-        }
-
-
-def _opened(path: UPath, part: Part) -> pq.ParquetFile:
-    try:
-        size = path.stat().st_size
-    except FileNotFoundError as error:
-        raise DamagedPartError(f"{path.parent.parent.name}: {part.name} is gone") from error
-    if size != part.size:
-        raise DamagedPartError(f"{part.name} has {size} bytes, its commit says {part.size}")
-    return pq.ParquetFile(path.open("rb"))
-
-
-def read_partition(layout: Layout, table: str, batch: str | None) -> LakeTable:
-    """Give the rows of one partition.
-
-    Raises:
-        MissingPartitionError: it does not exist.
-    """
-    folder = layout.partition(table, batch)
-    made = read_commit(folder)
-    if made is None:
-        raise MissingPartitionError(f"{table}: no rows of {batch or 'all batches'} are committed")
-    return LakeTable(table, layout.table(table), [(folder, made)])
-
-
-def read_partitions(layout: Layout, table: str, batches: Iterable[str] | None = None) -> LakeTable:
-    """Give the rows of several batches, or of all that are committed.
-
-    Args:
-        layout: where the lake is.
-        table: `<group>/<asset>`.
-        batches: keys; all committed ones where None.
-
-    Raises:
-        MissingPartitionError: one of the batches named does not exist.
-    """
-    folder = layout.table(table)
-    if batches is not None:
-        named = [read_partition(layout, table, batch) for batch in sorted(batches)]
-        return LakeTable(table, folder, [each for one in named for each in one.partitions])
-    children = sorted(folder.iterdir(), key=lambda p: p.name) if folder.exists() else []
-    commits = [(p, read_commit(p)) for p in children if p.name != SCHEMA_FOLDER and p.is_dir()]
-    return LakeTable(table, folder, [(p, made) for p, made in commits if made is not None])
-
-
-def verify(table: LakeTable) -> list[str]:
-    """Hash every part anew; name those that are gone or damaged."""
-    damaged = []
-    for folder, made in table.partitions:
-        for part in made.parts:
-            sink = HashingSink.discarding()
-            try:
-                with (folder / part.name).open("rb") as file:
-                    while block := file.read(1024 * 1024):
-                        sink.write(block)
-            except FileNotFoundError:
-                damaged.append(f"{folder.name}/{part.name} is gone")
-                continue
-            if sink.hexdigest() != part.sha256:
-                damaged.append(f"{folder.name}/{part.name} is not what was committed")
-    return damaged

@@ -1,0 +1,70 @@
+"""Whom a resource is about: its patient and its encounter, as ids.
+
+Belongs here: reading references. Whether they lead anywhere is asked in `checks.py`.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+# R4's Patient compartment reaches a resource through one of these; the first that names a Patient
+# counts.
+_PATIENT_MEMBERS = ("subject", "patient", "beneficiary", "individual")
+_ENCOUNTER_MEMBERS = ("encounter", "context")
+_TYPE_AND_ID = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[^/]+)?$")
+
+
+class _Links(msgspec.Struct):
+    subject: Any = None
+    patient: Any = None
+    beneficiary: Any = None
+    individual: Any = None
+    encounter: Any = None
+    context: Any = None
+
+
+_decode_links = msgspec.json.Decoder(_Links).decode
+
+
+def links(
+    resource: bytes, resource_type: str, resource_id: str | None, targets: Mapping[str, str]
+) -> tuple[str | None, str | None]:
+    """Find the patient and the encounter that a valid resource belongs to.
+
+    Args:
+        resource: as JSON.
+        resource_type: its type; a Patient is about itself, an Encounter belongs to itself.
+        resource_id: its id.
+        targets: `<type>/<id>` by fullUrl, of the bundle that the resource came in.
+
+    Returns:
+        Ids of patient and encounter; None where it names none, or by a query instead of an id.
+    """
+    found = _decode_links(resource)
+    patient = _first_id("Patient", (getattr(found, m) for m in _PATIENT_MEMBERS), targets)
+    encounter = _first_id("Encounter", (getattr(found, m) for m in _ENCOUNTER_MEMBERS), targets)
+    if resource_type == "Patient":
+        patient = resource_id
+    elif resource_type == "Encounter":
+        encounter = resource_id
+    return patient, encounter
+
+
+def _first_id(type_: str, values: Iterable[Any], targets: Mapping[str, str]) -> str | None:
+    for value in values:
+        for reference in value if isinstance(value, list) else [value]:
+            if not isinstance(reference, dict):
+                continue
+            text = reference.get("reference")
+            # DocumentReference.context is no reference but holds some.
+            if text is None and isinstance(reference.get("encounter"), list):
+                nested = _first_id(type_, reference["encounter"], targets)
+                if nested is not None:
+                    return nested
+            if isinstance(text, str):
+                match = _TYPE_AND_ID.search(targets.get(text, text))
+                if match and match[1] == type_:
+                    return match[2]
+    return None

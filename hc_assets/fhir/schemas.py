@@ -1,0 +1,139 @@
+"""Columns of the FHIR tables: one source for files, checks, the UI and the data dictionary.
+
+Belongs here: schemas only. The code that fills them is in the module that each is named after.
+"""
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+from hc_assets.lake.columns import column
+
+ISSUE = pa.struct(
+    [
+        column("severity", pa.string(), "fatal, error, warning or information"),
+        column("code", pa.string(), "HL7 IssueType code"),
+        column("rule", pa.string(), "Identifier of the rule, such as obs-7 or cardinality"),
+        column("expression", pa.string(), "FHIRPath of the place in the resource"),
+        column("diagnostics", pa.string(), "What was found and what was expected"),
+    ]
+)
+
+_BATCH = column("batch", pa.string(), "Key of the batch that the row came with", nullable=False)
+_KEYS = [
+    _BATCH,
+    column(
+        "source_file",
+        pa.string(),
+        "File that the entry came in: relative to the landing folder, else absolute",
+        nullable=False,
+    ),
+    column("source_sha256", pa.string(), "SHA-256 of that file; empty where it can't be read"),
+    column(
+        "position",
+        pa.int64(),
+        "Entry of the bundle or line of the NDJSON file, from 0",
+        nullable=False,
+    ),
+    column("resource_type", pa.string(), "resourceType; null where it can't be read"),
+    column("resource_id", pa.string(), "Resource.id; null where there is none"),
+    column("full_url", pa.string(), "Bundle.entry.fullUrl"),
+    column("request_method", pa.string(), "Bundle.entry.request.method"),
+    column("request_url", pa.string(), "Bundle.entry.request.url"),
+]
+_RESOURCE = column(
+    "resource", pa.binary(), "The resource as JSON, byte for byte as received; null for a deletion"
+)
+
+RAW_BUNDLES = pa.schema(
+    [
+        *_KEYS,
+        column("problem", pa.string(), "Why no resource could be taken from here; else null"),
+        _RESOURCE,
+    ]
+)
+
+VALIDATED_RESOURCES = pa.schema(
+    [
+        *_KEYS,
+        column("patient_id", pa.string(), "Patient that the resource is about"),
+        column("encounter_id", pa.string(), "Encounter that it belongs to"),
+        column("warnings", pa.list_(ISSUE), "Issues that leave the resource valid"),
+        _RESOURCE,
+    ]
+)
+
+QUARANTINED_RESOURCES = pa.schema(
+    [*_KEYS, column("issues", pa.list_(ISSUE), "Every reason, worst first"), _RESOURCE]
+)
+
+ENRICHED_RESOURCES = pa.schema(
+    [
+        *_KEYS,
+        column("patient_id", pa.string(), "Patient that the resource is about"),
+        column("encounter_id", pa.string(), "Encounter that it belongs to"),
+        column("last_updated", pa.timestamp("us", tz="UTC"), "meta.lastUpdated after enrichment"),
+        column(
+            "content_sha256",
+            pa.string(),
+            "Hash of the resource as sent, apart from meta.lastUpdated and meta.versionId;"
+            " null for a deletion",
+        ),
+        column(
+            "quality_score",
+            pa.float64(),
+            "0.5 completeness + 0.3 validity + 0.2 consistency, rescaled over the parts that exist",
+            unit="1",
+        ),
+        column(
+            "completeness",
+            pa.float64(),
+            "Share of the type's expected elements that are present; null where none are defined",
+            unit="1",
+        ),
+        column("validity", pa.float64(), "1 less a tenth for each warning, at least 0", unit="1"),
+        column(
+            "consistency",
+            pa.float64(),
+            "Share of the resource's own date facts that hold; null where it states none",
+            unit="1",
+        ),
+        column("resource", pa.binary(), "The resource as JSON with what enrichment added"),
+    ]
+)
+
+NDJSON_EXPORTS = pa.schema(
+    [
+        column("resource_type", pa.string(), "Type of every resource in the file", nullable=False),
+        column("file", pa.string(), "Name of the file in exports/fhir", nullable=False),
+        column("resources", pa.int64(), "How many resources it holds", nullable=False),
+        column("bytes", pa.int64(), "Size of the file", unit="By", nullable=False),
+        column("sha256", pa.string(), "Hash of the file", nullable=False),
+    ]
+)
+
+TABLES: Mapping[str, pa.Schema] = {
+    "fhir/raw_bundles": RAW_BUNDLES,
+    "fhir/validated_resources": VALIDATED_RESOURCES,
+    "fhir/quarantined_resources": QUARANTINED_RESOURCES,
+    "fhir/enriched_resources": ENRICHED_RESOURCES,
+    "fhir/ndjson_exports": NDJSON_EXPORTS,
+}
+
+CURRENT_RESOURCES = pa.schema(
+    [
+        column("resource_type", pa.string(), "resourceType", nullable=False),
+        column("resource_id", pa.string(), "Resource.id", nullable=False),
+        column("version_id", pa.int64(), "1 for the first content seen, counted up with each new"),
+        column("last_updated", pa.timestamp("us", tz="UTC"), "meta.lastUpdated"),
+        column("is_deleted", pa.bool_(), "Whether the last thing heard of it is its deletion"),
+        column("patient_id", pa.string(), "Patient that the resource is about"),
+        column("encounter_id", pa.string(), "Encounter that it belongs to"),
+        column("batch", pa.string(), "Key of the batch that brought this version"),
+        column(
+            "content_sha256", pa.string(), "content_sha256 of the enriched row; null where deleted"
+        ),
+        column("resource", pa.binary(), "The resource as JSON; null where deleted"),
+    ]
+)
+STATE_TABLES: Mapping[str, pa.Schema] = {"fhir/current_resources": CURRENT_RESOURCES}

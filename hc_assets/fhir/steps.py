@@ -1,0 +1,248 @@
+"""What worker processes run for FHIR: a unit in, Parquet parts written, counts out.
+
+Belongs here: streaming rows through the pure functions of `bundles.py`, `validation.py` and
+`enrichment.py`. Which units there are, and what becomes of the parts, is decided in `assets.py`.
+Imports neither Dagster nor anything slow, since every worker pays for it.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from upath import UPath
+
+from hc_assets.fhir.bundles import Entry, read_entries
+from hc_assets.fhir.enrichment import EnrichmentOptions, enrich
+from hc_assets.fhir.references import links
+from hc_assets.fhir.schemas import (
+    ENRICHED_RESOURCES,
+    QUARANTINED_RESOURCES,
+    RAW_BUNDLES,
+    VALIDATED_RESOURCES,
+)
+from hc_assets.fhir.validation import Issue, has_errors, validate
+from hc_assets.lake.landing import LandedFile
+from hc_assets.lake.layout import Layout
+from hc_assets.lake.parts import Part, PartWriter
+from hc_assets.lake.tables import RowUnit
+
+_ROWS_PER_BATCH = 2_000
+_BYTES_PER_BATCH = 16 * 1024**2
+_KEYS = (
+    "batch",
+    "source_file",
+    "source_sha256",
+    "position",
+    "resource_type",
+    "resource_id",
+    "full_url",
+    "request_method",
+    "request_url",
+)
+
+
+@dataclass(frozen=True)
+class SplitUnit:
+    """Files of one batch to be split, and the number of the part they fill."""
+
+    data_dir: str
+    batch: str
+    files: tuple[LandedFile, ...]
+    number: int
+
+
+@dataclass(frozen=True)
+class ResourceUnit:
+    """Rows of one batch to be judged or enriched."""
+
+    data_dir: str
+    batch: str
+    rows: RowUnit
+    landed_at: datetime
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What became of a unit's rows: parts of both tables, and how often each rule was broken."""
+
+    validated: list[Part]
+    quarantined: list[Part]
+    broken_rules: Counter[str]
+
+
+class _Rows:
+    """Gathers rows as dicts and hands them to a writer as record batches."""
+
+    def __init__(self, writer: PartWriter, schema: pa.Schema) -> None:
+        self._writer, self._schema = writer, schema
+        self._rows: list[dict[str, Any]] = []
+        self._bytes = 0
+
+    def add(self, row: dict[str, Any], size: int) -> None:
+        self._rows.append(row)
+        self._bytes += size
+        if len(self._rows) >= _ROWS_PER_BATCH or self._bytes >= _BYTES_PER_BATCH:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._rows:
+            self._writer.write(pa.RecordBatch.from_pylist(self._rows, self._schema))
+            self._rows, self._bytes = [], 0
+
+
+def split_files(unit: SplitUnit) -> list[Part]:
+    """Split landed files into `fhir/raw_bundles` rows; one row for a file that can't be split."""
+    layout = Layout.of(unit.data_dir)
+    folder = layout.partition("fhir/raw_bundles", unit.batch)
+    with PartWriter(folder, RAW_BUNDLES, number=unit.number) as writer:
+        rows = _Rows(writer, RAW_BUNDLES)
+        for file in unit.files:
+            for entry in _entries(layout, unit.batch, file):
+                rows.add(_raw_row(unit.batch, file, entry), len(entry.resource or b""))
+        rows.flush()
+    return writer.parts
+
+
+def _entries(layout: Layout, batch: str, file: LandedFile) -> Iterator[Entry]:
+    if file.problem:
+        yield Entry(0, None, f"the file {file.problem}")
+        return
+    with layout.landed_file("fhir", batch, file.stored).open("rb") as stream:
+        yield from read_entries(stream, file.media_type)
+
+
+def _raw_row(batch: str, file: LandedFile, entry: Entry) -> dict[str, Any]:
+    return {
+        "batch": batch,
+        "source_file": file.source_file,
+        "source_sha256": file.sha256,
+        "position": entry.position,
+        "resource_type": entry.resource_type,
+        "resource_id": entry.resource_id,
+        "full_url": entry.full_url,
+        "request_method": entry.request_method,
+        "request_url": entry.request_url,
+        "problem": entry.problem,
+        "resource": entry.resource,
+    }
+
+
+def validate_rows(unit: ResourceUnit) -> Judged:
+    """Send each raw row to `fhir/validated_resources` or, with every reason, to quarantine."""
+    layout = Layout.of(unit.data_dir)
+    number = unit.rows.number
+    good = layout.partition("fhir/validated_resources", unit.batch)
+    bad = layout.partition("fhir/quarantined_resources", unit.batch)
+    targets = _bundle_targets(unit.rows.siblings)
+    broken: Counter[str] = Counter()
+    with (
+        PartWriter(good, VALIDATED_RESOURCES, number=number) as validated,
+        PartWriter(bad, QUARANTINED_RESOURCES, number=number) as quarantined,
+    ):
+        kept = _Rows(validated, VALIDATED_RESOURCES)
+        set_aside = _Rows(quarantined, QUARANTINED_RESOURCES)
+        for row in _rows_of(unit.rows):
+            resource = row["resource"]
+            issues = _judge(row)
+            broken.update(issue.rule for issue in issues)
+            out = {name: row[name] for name in _KEYS}
+            out["resource"] = resource
+            size = len(resource or b"")
+            if has_errors(issues):
+                out["issues"] = _issue_rows(issues)
+                set_aside.add(out, size)
+            else:
+                out["warnings"] = _issue_rows(issues)
+                out["patient_id"], out["encounter_id"] = (
+                    links(
+                        resource,
+                        row["resource_type"],
+                        row["resource_id"],
+                        targets.get(row["source_sha256"], {}),
+                    )
+                    if resource
+                    else (None, None)
+                )
+                kept.add(out, size)
+        kept.flush()
+        set_aside.flush()
+    return Judged(validated.parts, quarantined.parts, broken)
+
+
+def _rows_of(unit: RowUnit) -> Iterator[dict[str, Any]]:
+    for batch in unit.batches():
+        yield from batch.to_pylist()
+
+
+def _judge(row: Mapping[str, Any]) -> list[Issue]:
+    if row["problem"] is not None:
+        return [
+            Issue(
+                severity="fatal",
+                code="structure",
+                expression="",
+                rule="unreadable",
+                diagnostics=row["problem"],
+            )
+        ]
+    if row["resource"] is None:
+        return []  # a deletion: there is nothing to validate
+    return validate(row["resource"])
+
+
+def _issue_rows(issues: Iterable[Issue]) -> list[dict[str, str]]:
+    return [
+        {
+            "severity": issue.severity,
+            "code": issue.code,
+            "rule": issue.rule,
+            "expression": issue.expression,
+            "diagnostics": issue.diagnostics,
+        }
+        for issue in issues
+    ]
+
+
+def _bundle_targets(siblings: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Patients and encounters of each bundle by fullUrl: `urn:uuid:` references lead to them."""
+    targets: dict[str, dict[str, str]] = {}
+    columns = ["source_sha256", "full_url", "resource_type", "resource_id"]
+    for path in siblings:
+        with UPath(path).open("rb") as stream:
+            table = pq.read_table(
+                stream,
+                columns=columns,
+                filters=[("resource_type", "in", ["Patient", "Encounter"])],
+            )
+        for row in table.to_pylist():
+            if row["full_url"] and row["resource_id"]:
+                of_file = targets.setdefault(row["source_sha256"], {})
+                of_file[row["full_url"]] = f"{row['resource_type']}/{row['resource_id']}"
+    return targets
+
+
+def enrich_rows(unit: ResourceUnit, options: EnrichmentOptions) -> list[Part]:
+    """Enrich each validated row; a deletion passes through."""
+    folder = Layout.of(unit.data_dir).partition("fhir/enriched_resources", unit.batch)
+    with PartWriter(folder, ENRICHED_RESOURCES, number=unit.rows.number) as writer:
+        rows = _Rows(writer, ENRICHED_RESOURCES)
+        for row in _rows_of(unit.rows):
+            out = {name: row[name] for name in (*_KEYS, "patient_id", "encounter_id")}
+            if row["resource"] is None:
+                out["last_updated"] = unit.landed_at
+            else:
+                made = enrich(
+                    row["resource"],
+                    len(row["warnings"]),
+                    unit.landed_at,
+                    options,
+                    full_url=row["full_url"],
+                )
+                out |= vars(made)
+            rows.add(out, len(row["resource"] or b""))
+        rows.flush()
+    return writer.parts

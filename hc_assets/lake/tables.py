@@ -1,0 +1,228 @@
+"""Rows of a table, found by their commits and read when asked for.
+
+Belongs here: reading, whole or by units of work. Writing is in `parts.py`.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from upath import UPath
+
+from hc_assets.lake.atomic import HashingSink
+from hc_assets.lake.layout import SCHEMA_FOLDER, Layout
+from hc_assets.lake.parts import Commit, DamagedPartError, Part, read_commit
+
+
+class MissingPartitionError(Exception):
+    """A partition was asked for that no commit speaks of."""
+
+
+@dataclass(frozen=True)
+class RowUnit:
+    """A unit of work: some row groups of one part.
+
+    Attributes:
+        path: of the part.
+        siblings: paths of all parts that the same writer filled, this one among them; rows that
+            came in together may be spread over them.
+        groups: numbers of the row groups.
+        number: of the unit in its partition, from 0.
+    """
+
+    path: str
+    siblings: tuple[str, ...]
+    groups: tuple[int, ...]
+    number: int
+
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Read the unit's rows in order."""
+        with pq.ParquetFile(UPath(self.path).open("rb")) as file:
+            for group in self.groups:
+                yield from file.read_row_group(group, columns=columns).to_batches()
+
+
+@dataclass(frozen=True)
+class LakeTable:
+    """Rows of a table, read when asked for: of one batch, several, or all.
+
+    Attributes:
+        table: `<group>/<asset>`.
+        folder: the table's folder.
+        partitions: folder and commit of each partition, in the order of the batches.
+    """
+
+    table: str
+    folder: UPath
+    partitions: list[tuple[UPath, Commit]]
+
+    def schema(self) -> pa.Schema:
+        """The table's declared schema.
+
+        Raises:
+            MissingPartitionError: nobody declared it.
+        """
+        folder = self.folder / SCHEMA_FOLDER
+        declared = read_commit(folder)
+        if declared is None:
+            raise MissingPartitionError(f"{self.table}: no schema is declared")
+        with _opened(folder / declared.parts[0].name, declared.parts[0]) as file:
+            return file.schema_arrow
+
+    def parts(self) -> list[UPath]:
+        """Paths of the parts, in the order of the rows."""
+        return [folder / part.name for folder, made in self.partitions for part in made.parts]
+
+    def only(self, batches: Iterable[str]) -> "LakeTable":
+        """Narrow to those of some batches that are committed."""
+        keys = set(batches)
+        kept = [(folder, made) for folder, made in self.partitions if made.batch in keys]
+        return LakeTable(self.table, self.folder, kept)
+
+    def of(self, batch: str) -> "LakeTable":
+        """Narrow to one batch.
+
+        Raises:
+            MissingPartitionError: it is not committed.
+        """
+        narrowed = self.only([batch])
+        if not narrowed.partitions:
+            raise MissingPartitionError(f"{self.table}: no rows of {batch} are committed")
+        return narrowed
+
+    def count_rows(self) -> int:
+        """How many rows there are, by the commits."""
+        return sum(made.rows for _, made in self.partitions)
+
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Read the rows as record batches of bounded size, in order.
+
+        Args:
+            columns: names of those wanted; all where None.
+
+        Raises:
+            DamagedPartError: a part is gone or has another size than its commit says.
+        """
+        for folder, made in self.partitions:
+            for part in made.parts:
+                with _opened(folder / part.name, part) as file:
+                    for group in range(file.num_row_groups):
+                        yield from file.read_row_group(group, columns=columns).to_batches()
+
+    def units(self, unit_bytes: int) -> Iterator[RowUnit]:
+        """Divide the rows of one partition into units of work.
+
+        Args:
+            unit_bytes: uncompressed size from which a unit is full.
+        """
+        number = 0
+        for folder, made in self.partitions:
+            for part in made.parts:
+                writer = part.name.rpartition("-")[0].rpartition("-")[0]
+                siblings = tuple(
+                    str(folder / each.name)
+                    for each in made.parts
+                    if each.name.startswith(f"{writer}-")
+                )
+                with _opened(folder / part.name, part) as file:
+                    sizes = [
+                        file.metadata.row_group(group).total_byte_size
+                        for group in range(file.num_row_groups)
+                    ]
+                for groups in _grouped(sizes, unit_bytes):
+                    yield RowUnit(str(folder / part.name), siblings, groups, number)
+                    number += 1
+
+    def to_table(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Read all rows at once. For small tables and few columns.
+
+        Raises:
+            MissingPartitionError: there are no rows, and no schema is declared.
+        """
+        batches = list(self.batches(columns))
+        if batches:
+            return pa.Table.from_batches(batches)
+        empty = self.schema().empty_table()
+        return empty if columns is None else empty.select(list(columns))
+
+    def digests(self) -> dict[str, str]:
+        """Hash of each partition's content, by `<table>` or `<table>/<batch>`."""
+        return {
+            self.table if made.batch is None else f"{self.table}/{made.batch}": made.digest()
+            for _, made in self.partitions
+        }
+
+
+def _grouped(sizes: Sequence[int], limit: int) -> Iterator[tuple[int, ...]]:
+    groups: list[int] = []
+    size = 0
+    for group, bytes_ in enumerate(sizes):
+        groups.append(group)
+        size += bytes_
+        if size >= limit:
+            yield tuple(groups)
+            groups, size = [], 0
+    if groups:
+        yield tuple(groups)
+
+
+def _opened(path: UPath, part: Part) -> pq.ParquetFile:
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError as error:
+        raise DamagedPartError(f"{path.parent.parent.name}: {part.name} is gone") from error
+    if size != part.size:
+        raise DamagedPartError(f"{part.name} has {size} bytes, its commit says {part.size}")
+    return pq.ParquetFile(path.open("rb"))
+
+
+def read_partition(layout: Layout, table: str, batch: str | None) -> LakeTable:
+    """Give the rows of one partition.
+
+    Raises:
+        MissingPartitionError: it does not exist.
+    """
+    folder = layout.partition(table, batch)
+    made = read_commit(folder)
+    if made is None:
+        raise MissingPartitionError(f"{table}: no rows of {batch or 'all batches'} are committed")
+    return LakeTable(table, layout.table(table), [(folder, made)])
+
+
+def read_partitions(layout: Layout, table: str, batches: Iterable[str] | None = None) -> LakeTable:
+    """Give the rows of several batches, or of all that are committed.
+
+    Args:
+        layout: where the lake is.
+        table: `<group>/<asset>`.
+        batches: keys; all committed ones where None.
+
+    Raises:
+        MissingPartitionError: one of the batches named does not exist.
+    """
+    folder = layout.table(table)
+    if batches is not None:
+        named = [read_partition(layout, table, batch) for batch in sorted(batches)]
+        return LakeTable(table, folder, [each for one in named for each in one.partitions])
+    children = sorted(folder.iterdir(), key=lambda p: p.name) if folder.exists() else []
+    commits = [(p, read_commit(p)) for p in children if p.name != SCHEMA_FOLDER and p.is_dir()]
+    return LakeTable(table, folder, [(p, made) for p, made in commits if made is not None])
+
+
+def verify(table: LakeTable) -> list[str]:
+    """Hash every part anew; name those that are gone or damaged."""
+    damaged = []
+    for folder, made in table.partitions:
+        for part in made.parts:
+            sink = HashingSink.discarding()
+            try:
+                with (folder / part.name).open("rb") as file:
+                    while block := file.read(1024 * 1024):
+                        sink.write(block)
+            except FileNotFoundError:
+                damaged.append(f"{folder.name}/{part.name} is gone")
+                continue
+            if sink.hexdigest() != part.sha256:
+                damaged.append(f"{folder.name}/{part.name} is not what was committed")
+    return damaged
