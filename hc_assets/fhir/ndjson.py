@@ -60,7 +60,7 @@ def export(
     for type_, group in groupby(lines, key=lambda line: line[0]):
         target = folder / f"{type_}.ndjson"
         count = 0
-        with atomic_file(folder, lambda _, target=target: target) as sink:  # type: ignore[misc]
+        with atomic_file(folder, lambda _, target=target: target) as sink:
             for _, line in group:
                 sink.write(line)
                 sink.write(b"\n")

@@ -93,7 +93,8 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
         text = describe(field).replace("'", "''")
         connection.execute(f"COMMENT ON COLUMN fhir.current_resources.{field.name} IS '{text}'")
     connection.execute(
-        "CREATE TABLE IF NOT EXISTS fhir.applied_batches (batch VARCHAR PRIMARY KEY, digest VARCHAR)"
+        "CREATE TABLE IF NOT EXISTS fhir.applied_batches "
+        "(batch VARCHAR PRIMARY KEY, digest VARCHAR)"
     )
 
 

@@ -4,8 +4,10 @@ Belongs here: walking folders, and telling what can't be taken from them and why
 `landing.py`.
 """
 
+import gzip
 import os
 import stat
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,3 +76,60 @@ def _walk(path: Path, root: Path, landing_folder: Path) -> Iterator[Found]:
 def _name(path: Path, landing_folder: Path) -> str:
     shown = path.relative_to(landing_folder) if path.is_relative_to(landing_folder) else path
     return os.fsencode(shown).decode("utf-8", "backslashreplace")
+
+
+class AmbiguousKindError(Exception):
+    """Files of several kinds, or of none that is known."""
+
+
+_HEAD_BYTES = 64 * 1024
+_DICOM_PREAMBLE = 128
+_DICOM_MAGIC = b"DICM"
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+def guess_kind(found: Iterable[Found]) -> str:
+    """Tell the kind of some files from what they hold, and from their names where that says nothing.
+
+    One kind among them is enough: files that show none are taken to belong to it, so that what is
+    wrong with them is said by the pipeline of that kind.
+
+    Returns:
+        fhir, dicom or genomics.
+
+    Raises:
+        AmbiguousKindError: several kinds, or none.
+    """
+    kinds: set[str] = set()
+    suffixes: set[str] = set()
+    for each in found:
+        if not each.problem:
+            kinds |= _kind_by_content(each.path)
+            suffixes |= _kind_by_name(each.path)
+    guessed = kinds or suffixes
+    if len(guessed) != 1:
+        said = " and ".join(sorted(guessed)) or "no known kind"
+        raise AmbiguousKindError(f"the files look like {said}")
+    return guessed.pop()
+
+
+def _kind_by_content(path: Path) -> set[str]:
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+        if head.startswith(_GZIP_MAGIC):
+            with gzip.open(path) as file:
+                head = file.read(_HEAD_BYTES)
+    except (OSError, EOFError, zlib.error):
+        return set()  # landing meets the same error and keeps it as the file's problem
+    if head[_DICOM_PREAMBLE : _DICOM_PREAMBLE + len(_DICOM_MAGIC)] == _DICOM_MAGIC:
+        return {"dicom"}
+    if head.startswith(b"##fileformat=VCF"):
+        return {"genomics"}
+    return {"fhir"} if b'"resourceType"' in head else set()
+
+
+def _kind_by_name(path: Path) -> set[str]:
+    name = path.name.lower().removesuffix(".gz")
+    by_suffix = {".json": "fhir", ".ndjson": "fhir", ".dcm": "dicom", ".vcf": "genomics"}
+    return {kind for suffix, kind in by_suffix.items() if name.endswith(suffix)}

@@ -86,6 +86,7 @@ class LandingResult:
         already_landed: how many files were known by their content.
         unreadable: how many of the landed ones could not be read, each with a reason in its batch.
         waiting: files still being written, left for the next landing.
+        known_batches: keys of the earlier batches that hold the files known by their content.
     """
 
     batches: list[str] = field(default_factory=list)
@@ -93,6 +94,7 @@ class LandingResult:
     already_landed: int = 0
     unreadable: int = 0
     waiting: int = 0
+    known_batches: set[str] = field(default_factory=set)
 
 
 class StillBeingWrittenError(Exception):
@@ -189,8 +191,9 @@ def _land(
         if landed in known:
             batch.duplicates.append((landed.source_file, landed.sha256))
             result.already_landed += 1
+            result.known_batches |= known.batch_of(landed)
         else:
-            known.add(landed)
+            known.add(landed, "")
             batch.files.append(landed)
             batch.size += landed.size
             result.unreadable += bool(landed.problem)
@@ -206,18 +209,23 @@ class _Known:
     """
 
     def __init__(self, layout: Layout, kind: str) -> None:
-        self._identities: set[tuple[str, ...]] = set()
+        self._batches: dict[tuple[str, ...], str] = {}
         self._sizes: set[int] = set()
         for key in batch_keys(layout, kind):
             for file in read_manifest(layout, kind, key).files:
-                self.add(file)
+                self.add(file, key)
 
-    def add(self, file: LandedFile) -> None:
-        self._identities.add(self._identity(file))
+    def add(self, file: LandedFile, batch: str) -> None:
+        """Remember a file; `batch` is "" where its key is not known yet."""
+        self._batches[self._identity(file)] = batch
         self._sizes.add(file.size)
 
+    def batch_of(self, file: LandedFile) -> set[str]:
+        """Key of the earlier batch that holds a file; none where this landing does."""
+        return {self._batches[self._identity(file)]} - {""}
+
     def __contains__(self, file: LandedFile) -> bool:
-        return self._identity(file) in self._identities
+        return self._identity(file) in self._batches
 
     def has_size(self, size: int) -> bool:
         return size in self._sizes

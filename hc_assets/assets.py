@@ -1,0 +1,88 @@
+"""What all domains' assets have in common: their specs, and work fanned out over chunks.
+
+Belongs here: the part of the wiring that would otherwise be written in each domain's `assets.py`.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypedDict, TypeVar
+
+import dagster as dg
+import pyarrow as pa
+
+from hc_assets.compute import executor, in_order
+from hc_assets.lake.columns import note
+
+OWNERS = ["team:data-engineering"]
+# 1: one row per entry or file, with its problem where it has one.
+CODE_VERSION = "1"
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class AssetArguments(TypedDict):
+    """Arguments that `@dg.asset` and `dg.AssetSpec` take alike."""
+
+    group_name: str
+    kinds: set[str]
+    owners: list[str]
+    tags: dict[str, str]
+    code_version: str
+    description: str
+    metadata: dict[str, Any]
+
+
+def asset_arguments(
+    table: str,
+    schema: pa.Schema,
+    *,
+    description: str,
+    layer: str,
+    kinds: Iterable[str],
+    code_version: str = CODE_VERSION,
+) -> AssetArguments:
+    """Give what every asset of the project says of itself.
+
+    Args:
+        table: `<group>/<asset>`.
+        schema: of its rows, shown in the UI with descriptions and units.
+        description: what a row is.
+        layer: raw, core or out.
+        kinds: what it is made of and kept in, for the UI.
+        code_version: counted up when the same input gives other rows.
+    """
+    return AssetArguments(
+        group_name=table.partition("/")[0],
+        kinds=set(kinds),
+        owners=OWNERS,
+        tags={"layer": layer},
+        code_version=code_version,
+        description=description,
+        metadata={"dagster/column_schema": column_schema(schema), "dagster/table_name": table},
+    )
+
+
+def column_schema(schema: pa.Schema) -> dg.TableSchema:
+    """Turn an Arrow schema with notes into the table that the UI shows."""
+    return dg.TableSchema(columns=[_table_column(field) for field in schema])
+
+
+def _table_column(field: pa.Field) -> dg.TableColumn:
+    told = note(field)
+    return dg.TableColumn(
+        name=field.name,
+        type=str(field.type),
+        description=told.description,
+        constraints=dg.TableColumnConstraints(
+            nullable=field.nullable, other=[f"unit: {told.unit}"] if told.unit else []
+        ),
+    )
+
+
+def fan_out(function: Callable[[T], R], units: Iterable[T], *, workers: int) -> list[R]:
+    """Run a function over units, in worker processes where there are several, and keep the order.
+
+    For results that are counts and names of parts: they are all held at once.
+    """
+    listed = list(units)
+    return list(in_order(executor(len(listed), workers), function, listed))

@@ -1,0 +1,244 @@
+"""The FHIR assets, in the order of the data: raw, validated, enriched, current, exported.
+
+Belongs here: wiring only. What happens to a row is in the module that each asset names.
+"""
+
+from collections import Counter
+from datetime import datetime
+from functools import partial
+
+import dagster as dg
+import pyarrow as pa
+
+from hc_assets.assets import asset_arguments, fan_out
+from hc_assets.fhir import ndjson, versions
+from hc_assets.fhir.enrichment import EnrichmentOptions
+from hc_assets.fhir.schemas import STATE_TABLES, TABLES
+from hc_assets.fhir.steps import (
+    ResourceUnit,
+    SplitUnit,
+    enrich_rows,
+    split_files,
+    validate_rows,
+)
+from hc_assets.lake.landing import LandedFile, batch_keys, read_manifest
+from hc_assets.lake.layout import Layout
+from hc_assets.lake.parquet import Content
+from hc_assets.lake.tables import LakeTable
+from hc_assets.lake.warehouse import Warehouse
+from hc_assets.settings import Settings
+
+fhir_batches = dg.DynamicPartitionsDefinition(name="fhir_batches")
+_SINGLE_RUN = dg.BackfillPolicy.single_run()
+
+
+def _key(name: str) -> dg.AssetKey:
+    return dg.AssetKey(["fhir", name])
+
+
+@dg.asset(
+    key=_key("raw_bundles"),
+    partitions_def=fhir_batches,
+    backfill_policy=_SINGLE_RUN,
+    **asset_arguments(
+        "fhir/raw_bundles",
+        TABLES["fhir/raw_bundles"],
+        description="One row per bundle entry, NDJSON line or single resource, as received; a file"
+        " that can't be split is one row with the reason.",
+        layer="raw",
+        kinds={"fhir", "parquet"},
+    ),
+)
+def raw_bundles(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    layout: dg.ResourceParam[Layout],
+) -> dict[str, Content]:
+    """Split the landed files of each batch into raw resources."""
+    contents = {}
+    for batch in context.partition_keys:
+        manifest = read_manifest(layout, "fhir", batch)
+        units = [
+            SplitUnit(str(layout.data_dir), batch, files, number)
+            for number, files in enumerate(_by_size(manifest.files, settings.chunk_bytes))
+        ]
+        parts = fan_out(split_files, units, workers=settings.workers)
+        contents[batch] = Content(
+            [part for of_unit in parts for part in of_unit],
+            inputs={"manifest": manifest.content_sha256},
+        )
+    return contents
+
+
+def _by_size(files: list[LandedFile], limit: int) -> list[tuple[LandedFile, ...]]:
+    groups: list[list[LandedFile]] = []
+    size = limit
+    for file in files:
+        if size >= limit:
+            groups.append([])
+            size = 0
+        groups[-1].append(file)
+        size += file.size
+    return [tuple(group) for group in groups]
+
+
+@dg.multi_asset(
+    name="validated_and_quarantined_resources",
+    partitions_def=fhir_batches,
+    backfill_policy=_SINGLE_RUN,
+    ins={"raw": dg.AssetIn(_key("raw_bundles"))},
+    outs={
+        "validated_resources": dg.AssetOut(
+            key=_key("validated_resources"),
+            **asset_arguments(
+                "fhir/validated_resources",
+                TABLES["fhir/validated_resources"],
+                description="One row per resource that is valid R4, as received, with the warnings"
+                " and the patient and encounter that it belongs to.",
+                layer="core",
+                kinds={"fhir", "parquet"},
+            ),
+        ),
+        "quarantined_resources": dg.AssetOut(
+            key=_key("quarantined_resources"),
+            **asset_arguments(
+                "fhir/quarantined_resources",
+                TABLES["fhir/quarantined_resources"],
+                description="One row per entry that is not valid R4, as received, with every"
+                " reason.",
+                layer="core",
+                kinds={"fhir", "parquet"},
+            ),
+        ),
+    },
+)
+def validated_and_quarantined_resources(
+    context: dg.AssetExecutionContext,
+    raw: LakeTable,
+    settings: dg.ResourceParam[Settings],
+    layout: dg.ResourceParam[Layout],
+) -> tuple[dict[str, Content], dict[str, Content]]:
+    """Judge every raw resource against R4."""
+    validated, quarantined = {}, {}
+    broken: Counter[str] = Counter()
+    for batch in context.partition_keys:
+        of_batch = raw.of(batch)
+        judged = fan_out(
+            validate_rows,
+            _resource_units(of_batch, batch, layout, settings),
+            workers=settings.workers,
+        )
+        inputs = of_batch.digests()
+        validated[batch] = Content([p for j in judged for p in j.validated], inputs)
+        quarantined[batch] = Content([p for j in judged for p in j.quarantined], inputs)
+        broken.update(rule for j in judged for rule in j.broken_rules.elements())
+    context.add_output_metadata(
+        {"issues_by_rule": dg.MetadataValue.json(dict(sorted(broken.items())))},
+        output_name="quarantined_resources",
+    )
+    return validated, quarantined
+
+
+def _resource_units(
+    rows: LakeTable, batch: str, layout: Layout, settings: Settings
+) -> list[ResourceUnit]:
+    landed_at = datetime.fromisoformat(read_manifest(layout, "fhir", batch).landed_at)
+    return [
+        ResourceUnit(str(layout.data_dir), batch, unit, landed_at)
+        for unit in rows.units(settings.chunk_bytes)
+    ]
+
+
+@dg.asset(
+    key=_key("enriched_resources"),
+    partitions_def=fhir_batches,
+    backfill_policy=_SINGLE_RUN,
+    ins={"validated": dg.AssetIn(_key("validated_resources"))},
+    **asset_arguments(
+        "fhir/enriched_resources",
+        TABLES["fhir/enriched_resources"],
+        description="One row per valid resource with what the pipeline knows of it added: id and"
+        " meta where it had none, age of patients, quality scores.",
+        layer="core",
+        kinds={"fhir", "parquet"},
+    ),
+)
+def enriched_resources(
+    context: dg.AssetExecutionContext,
+    validated: LakeTable,
+    settings: dg.ResourceParam[Settings],
+    layout: dg.ResourceParam[Layout],
+) -> dict[str, Content]:
+    """Add to each valid resource; change nothing else in it."""
+    options = EnrichmentOptions(settings.fhir_source, settings.fhir_extension_base)
+    contents = {}
+    for batch in context.partition_keys:
+        of_batch = validated.of(batch)
+        parts = fan_out(
+            partial(enrich_rows, options=options),
+            _resource_units(of_batch, batch, layout, settings),
+            workers=settings.workers,
+        )
+        contents[batch] = Content([p for of_unit in parts for p in of_unit], of_batch.digests())
+    return contents
+
+
+@dg.asset(
+    key=_key("current_resources"),
+    ins={"enriched": dg.AssetIn(_key("enriched_resources"))},
+    pool="warehouse",
+    **asset_arguments(
+        "fhir/current_resources",
+        STATE_TABLES["fhir/current_resources"],
+        description="One row per resource type and id: its latest version over all batches.",
+        layer="core",
+        kinds={"fhir", "duckdb"},
+    ),
+)
+def current_resources(
+    enriched: LakeTable, warehouse: dg.ResourceParam[Warehouse]
+) -> dg.MaterializeResult[None]:
+    """Take the batches that are new into the table of current resources."""
+    with warehouse.write() as connection:
+        applied = versions.apply_batches(connection, enriched)
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": applied.rows,
+            "deleted": applied.deleted,
+            "batches_applied": applied.batches,
+            "from_scratch": applied.from_scratch,
+        }
+    )
+
+
+@dg.asset(
+    key=_key("ndjson_exports"),
+    deps=[_key("current_resources")],
+    **asset_arguments(
+        "fhir/ndjson_exports",
+        TABLES["fhir/ndjson_exports"],
+        description="One row per NDJSON file in exports/fhir: the current resources of one type.",
+        layer="out",
+        kinds={"fhir", "parquet"},
+    ),
+)
+def ndjson_exports(
+    layout: dg.ResourceParam[Layout], warehouse: dg.ResourceParam[Warehouse]
+) -> pa.Table:
+    """Write the current resources as NDJSON, one file per type, with a manifest."""
+    batches = batch_keys(layout, "fhir")
+    landed_at = read_manifest(layout, "fhir", batches[-1]).landed_at if batches else ""
+    with warehouse.read() as connection:
+        files = ndjson.export(
+            ndjson.current_lines(connection), layout.exports("fhir"), transaction_time=landed_at
+        )
+    return pa.Table.from_pylist([vars(file) for file in files], TABLES["fhir/ndjson_exports"])
+
+
+ASSETS = [
+    raw_bundles,
+    validated_and_quarantined_resources,
+    enriched_resources,
+    current_resources,
+    ndjson_exports,
+]
