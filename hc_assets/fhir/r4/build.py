@@ -101,14 +101,17 @@ def _raw(element: JsonObject, prefix: str) -> msgspec.Raw | None:
 
 def _element(element: JsonObject) -> Element:
     name = element["path"].rpartition(".")[2]
+    types = _type_refs(element)
+    # The rules of a nested element go with its type, so that content references to it share them.
+    is_nested = "contentReference" not in element and any("." in ref.code for ref in types)
     return Element(
         name=name.removesuffix("[x]"),
         min=element["min"],
         max=None if element["max"] == "*" else int(element["max"]),
-        types=_type_refs(element),
+        types=types,
         is_choice=name.endswith("[x]"),
         binding=_binding(element),
-        invariants=_invariants(element, _OF_EVERY_ELEMENT),
+        invariants=() if is_nested else _invariants(element, _OF_EVERY_ELEMENT),
         fixed=_raw(element, "fixed"),
         pattern=_raw(element, "pattern"),
     )
@@ -146,10 +149,13 @@ def _types_of(package: Package, structure: JsonObject) -> list[TypeDefinition]:
                 base=base,
                 is_abstract=is_root and structure["abstract"],
                 elements=tuple(
-                    _element(e) for e in below if not (is_primitive and e["path"] == f"{root}.value")
+                    _element(e)
+                    for e in below
+                    if not (is_primitive and e["path"] == f"{root}.value")
                 ),
-                # The rules on a nested element's path stand on the element in its parent.
-                invariants=_invariants(owner, _root_keys(package, base_url)) if is_root else (),
+                invariants=_invariants(
+                    owner, _root_keys(package, base_url) if is_root else _OF_EVERY_ELEMENT
+                ),
                 regex=_primitive_regex(elements) if is_primitive else "",
             )
         )

@@ -171,8 +171,13 @@ class Table(msgspec.Struct, frozen=True):
     extensions: dict[str, msgspec.Raw]
 
 
+# Profiles that stand as types in the table; a member is named for the type that they constrain.
+_PROFILED = {"SimpleQuantity": "Quantity"}
+
+
 def choice_member(name: str, type_code: str) -> str:
-    """The JSON member of a choice element for one of its types: `value`, `dateTime` -> valueDateTime."""
+    """The JSON member of a choice for one of its types: `value`, `dateTime` -> `valueDateTime`."""
+    type_code = _PROFILED.get(type_code, type_code)
     return name + type_code[:1].upper() + type_code[1:]
 
 

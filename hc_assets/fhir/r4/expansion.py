@@ -145,7 +145,9 @@ def syntax_of(package: Package, url: str) -> str:
     if url in _SYNTAX_OF_VALUE_SET:
         return _SYNTAX_OF_VALUE_SET[url]
     compose = package.value_sets.get(url, {}).get("compose", {})
-    names = {SYNTAX_OF_SYSTEM.get(part.get("system", ""), "any") for part in compose["include"]} if (
-        "include" in compose
-    ) else {"any"}
+    names = (
+        {SYNTAX_OF_SYSTEM.get(part.get("system", ""), "any") for part in compose["include"]}
+        if ("include" in compose)
+        else {"any"}
+    )
     return names.pop() if len(names) == 1 else "any"

@@ -1,0 +1,384 @@
+"""The fast path's decoders: msgspec structs compiled from the R4 table on first use of a type.
+
+Belongs here: types, cardinality, formats, bindings, choices and native invariants as structs. What
+concerns a resource as a whole (duplicate members, contained resources, bundles) belongs to
+`fast_path.py`; every issue in words to `walker.py`.
+"""
+
+import keyword
+import re
+import sys
+from collections.abc import Callable
+from functools import cache
+from operator import attrgetter
+from threading import Lock
+from types import ModuleType
+from typing import Annotated, Any, ForwardRef, Literal, Union
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, UnsetType
+
+from hc_assets.fhir.r4.bindings import allows_code, allows_coding, codes_of
+from hc_assets.fhir.r4.definitions import (
+    Element,
+    Invariant,
+    TypeDefinition,
+    TypeRef,
+    choice_member,
+    r4,
+)
+from hc_assets.fhir.r4.natives import native
+from hc_assets.fhir.r4.narrative import has_content, narrative_fault
+from hc_assets.fhir.r4.primitives import INTEGER_RANGES, PATTERNS
+from hc_assets.fhir.r4.references import fast_pattern
+
+Check = Callable[[Any], None]
+Field = tuple[str, Any, Any]
+
+# Longer numbers are left to the thorough path, which has a limit of its own.
+_MAX_DECIMAL_BYTES = 40
+# Value types of extensions that the fast path knows; those with others go the thorough way. Each
+# further type would make the struct of every extension wider.
+_EXTENSION_VALUES = (
+    "Address boolean canonical code CodeableConcept Coding date dateTime decimal id Identifier "
+    "instant integer markdown Period Quantity Reference string uri url"
+).split()
+# Invariants that `fast_path.py` checks on the resource as a whole, or that hold by construction:
+# elements without content aren't decodable (ele-1), extensions are checked below (ext-1).
+_CHECKED_ELSEWHERE = frozenset(
+    {"dom-2", "dom-3", "dom-4", "dom-5", "dom-6", "ele-1", "ext-1", "ref-1", "txt-1", "txt-2"}
+    | {"bdl-7", "bdl-9", "bdl-10", "bdl-11", "bdl-12"}
+)
+
+_RAW_RESOURCES = frozenset({"Bundle.entry.resource"})
+
+# Structs refer to one another by name, in circles; msgspec looks the names up in this module.
+_STRUCTS = ModuleType("hc_assets.fhir.r4._compiled_structs")
+sys.modules[_STRUCTS.__name__] = _STRUCTS
+
+
+class RefusedError(ValueError):
+    """The fast path can't tell that a value is valid; msgspec turns it into a ValidationError."""
+
+
+def _attribute(member: str) -> str:
+    return f"{member}_" if keyword.iskeyword(member) else member
+
+
+@cache
+def _primitive_type(type_name: str) -> Any:
+    """The annotation for a primitive type's JSON value."""
+    if type_name == "boolean":
+        return bool
+    if type_name == "decimal":
+        return Raw  # checked after decoding, digits kept
+    if type_name == "base64Binary":
+        return Annotated[bytes, Meta(min_length=1)]
+    if type_name in INTEGER_RANGES:
+        least, greatest = INTEGER_RANGES[type_name]
+        return Annotated[int, Meta(ge=least, le=greatest)]
+    pattern = PATTERNS.get(type_name)
+    if pattern is not None:
+        return Annotated[str, Meta(pattern=pattern)]
+    return Annotated[str, Meta(min_length=1)]
+
+
+def _choice_check(element: Element, members: list[str]) -> Check:
+    get = attrgetter(*members)
+    most_absent, least_absent = len(members) - element.min, len(members) - 1
+
+    def check(struct: Any) -> None:
+        if not least_absent <= get(struct).count(UNSET) <= most_absent:
+            raise RefusedError(element.name)
+
+    return check
+
+
+def _decimal_check(members: list[str]) -> Check:
+    getters = [attrgetter(_attribute(member)) for member in members]
+
+    def check(struct: Any) -> None:
+        for get in getters:
+            value = get(struct)
+            if value is not UNSET:
+                text = bytes(value)
+                # The value is valid JSON, so its first byte tells a number from all else.
+                if text[0] not in b"-0123456789" or len(text) > _MAX_DECIMAL_BYTES:
+                    raise RefusedError(members[0])
+
+    return check
+
+
+def _binding_check(element: Element) -> Check | None:
+    """The check of a binding that the annotation can't hold; None where there is nothing to do."""
+    if element.binding is None:
+        return None
+    url = element.binding.value_set
+    get = attrgetter(_attribute(element.name))
+    code = element.types[0].code
+    if code == "CodeableConcept":
+
+        def allowed(concept: Any) -> bool:
+            return any(
+                allows_coding(url, coding.system or None, coding.code or None)
+                for coding in concept.coding or ()
+            )
+    elif codes_of(url) is None and not element.is_choice:
+
+        def allowed(value: Any) -> bool:
+            return allows_code(url, value)
+    else:
+        return None
+
+    def check(struct: Any) -> None:
+        values = get(struct)
+        if values is not UNSET and not all(
+            allowed(value) for value in (values if element.is_list else (values,))
+        ):
+            raise RefusedError(element.name)
+
+    return check
+
+
+def _invariant_check(invariant: Invariant) -> Check | None:
+    """The native form of an invariant; where there is none, a check that refuses everything."""
+    if invariant.key in _CHECKED_ELSEWHERE:
+        return None
+    holds = native(invariant.key, invariant.expression)
+
+    def check(struct: Any) -> None:
+        if holds is None or not holds(struct):
+            raise RefusedError(invariant.key)
+
+    return check
+
+
+def _invariants_of(definition: TypeDefinition) -> list[Invariant]:
+    found = [rule for base in r4().bases(definition.name) for rule in r4().type(base).invariants]
+    for element in definition.elements:
+        found.extend(element.invariants)
+    return [rule for rule in found if rule.key not in _CHECKED_ELSEWHERE]
+
+
+def _checks(elements: tuple[Element, ...], invariants: list[Invariant]) -> list[Check]:
+    checks: list[Check | None] = []
+    decimals = []
+    for element in elements:
+        members = [_attribute(member) for member, _ in element.members()]
+        if element.is_choice and len(members) > 1:
+            checks.append(_choice_check(element, members))
+        decimals += [member for member, ref in element.members() if ref.code == "decimal"]
+        checks.append(_binding_check(element))
+    if decimals:
+        checks.insert(0, _decimal_check(decimals))
+    checks += [_invariant_check(rule) for rule in invariants]
+    return [check for check in checks if check is not None]
+
+
+def _post_init(checks: list[Check]) -> Check:
+    if len(checks) == 1:
+        return checks[0]
+    in_order = tuple(checks)
+
+    def run(struct: Any) -> None:
+        for check in in_order:
+            check(struct)
+
+    return run
+
+
+def _optional(name: str, type_: Any) -> Field:
+    return (name, Union[type_, UnsetType], UNSET)  # noqa: UP007 - | refuses forward references
+
+
+def _define(name: str, fields: list[Field], checks: list[Check], resource_type: str = "") -> None:
+    struct = msgspec.defstruct(
+        name,
+        fields,
+        module=_STRUCTS.__name__,
+        namespace={"__post_init__": _post_init(checks)} if checks else None,
+        forbid_unknown_fields=True,
+        kw_only=True,
+        gc=False,
+        rename={field[0]: field[0][:-1] for field in fields if field[0].endswith("_")},
+        tag=resource_type or None,
+        tag_field="resourceType" if resource_type else None,
+    )
+    setattr(_STRUCTS, name, struct)
+
+
+class _Compiler:
+    """Compiles types to structs; types that refer to one another are worked off from a list."""
+
+    def __init__(self) -> None:
+        self._pending: list[tuple[str, Callable[[], None]]] = []
+        self._known: set[str] = set()
+        self._decoders: dict[str, msgspec.json.Decoder[Any]] = {}
+        self._lock = Lock()
+
+    def decoder(self, type_name: str) -> msgspec.json.Decoder[Any]:
+        """The decoder of a resource type, compiled on first use."""
+        found = self._decoders.get(type_name)
+        if found is None:
+            with self._lock:
+                struct = self._struct(type_name).__forward_arg__
+                while self._pending:
+                    self._pending.pop()[1]()
+                found = msgspec.json.Decoder(getattr(_STRUCTS, struct))
+                self._decoders[type_name] = found
+        return found
+
+    def _require(self, name: str, compile_: Callable[[], None]) -> ForwardRef:
+        if name not in self._known:
+            self._known.add(name)
+            self._pending.append((name, compile_))
+        return ForwardRef(name)
+
+    def _struct(self, type_name: str) -> ForwardRef:
+        special = {
+            "Element": self._compile_sibling,
+            "Extension": self._compile_extension,
+            "Narrative": self._compile_narrative,
+        }
+        name = re.sub(r"\W", "_", type_name)
+        return self._require(name, special.get(type_name, lambda: self._compile(type_name, name)))
+
+    def _reference(self, targets: tuple[str, ...]) -> ForwardRef:
+        name = "_".join(("Reference", *targets))
+        return self._require(name, lambda: self._compile_reference(name, targets))
+
+    def _value_type(self, element: Element, ref: TypeRef) -> Any:
+        """The annotation for one value of an element, without cardinality."""
+        if ref.code == "Resource":
+            return Raw
+        if ref.code == "Reference":
+            return self._reference(ref.targets)
+        if r4().type(ref.code).kind != "primitive-type":
+            return self._struct(ref.code)
+        codes = None if element.binding is None else codes_of(element.binding.value_set)
+        if codes is not None and ref.code == "code":
+            return Literal[tuple(sorted(codes))]
+        return _primitive_type(ref.code)
+
+    def _field(self, element: Element, ref: TypeRef, member: str) -> Field:
+        type_ = self._value_type(element, ref)
+        if element.is_list:
+            size = Meta(min_length=max(1, element.min), max_length=element.max)
+            type_ = Annotated[list[type_], size]  # type: ignore[valid-type]
+        if element.min > 0 and not element.is_choice:
+            return (_attribute(member), type_, msgspec.NODEFAULT)
+        return _optional(_attribute(member), type_)
+
+    def _sibling_fields(
+        self, definition: TypeDefinition, invariants: list[Invariant]
+    ) -> list[Field]:
+        """`_birthDate` beside `birthDate`: only where no invariant of the type reads the element.
+
+        The natives take an absent member for an empty element, which a sibling would make untrue.
+        """
+        read = {word for rule in invariants for word in re.findall(r"\w+", rule.expression)}
+        return [
+            _optional(f"_{member}", self._struct("Element"))
+            for element in definition.elements
+            if not element.is_list and element.name not in read and element.name != "id"
+            for member, ref in element.members()
+            if ref.code != "Resource" and r4().type(ref.code).kind == "primitive-type"
+        ]
+
+    def _compile(self, type_name: str, name: str) -> None:
+        definition = r4().type(type_name)
+        # Elements that a profile forbids, such as the comparator of SimpleQuantity.
+        elements = tuple(element for element in definition.elements if element.max != 0)
+        invariants = _invariants_of(definition)
+        fields = [
+            self._field(element, ref, member)
+            for element in elements
+            for member, ref in element.members()
+            # Other whole resources inside a resource are left to the thorough path.
+            if ref.code != "Resource"
+            or f"{type_name}.{member}" in _RAW_RESOURCES
+            or member == "contained"
+        ]
+        fields += self._sibling_fields(definition, invariants)
+        tag = type_name if definition.kind == "resource" else ""
+        _define(name, fields, _checks(elements, invariants), tag)
+
+    def _compile_reference(self, name: str, targets: tuple[str, ...]) -> None:
+        """Reference, held to its targets by the pattern of the reference."""
+        types = targets or tuple(sorted(r4().resource_names))
+        string = _primitive_type("string")
+        reference = Annotated[str, Meta(pattern=fast_pattern(targets))]
+        fields = [
+            _optional("id", string),
+            _optional("extension", self._some_extensions()),
+            _optional("reference", reference),
+            _optional("type", Literal[types]),
+            _optional("identifier", self._struct("Identifier")),
+            _optional("display", string),
+        ]
+        _define(name, fields, [])
+
+    def _compile_sibling(self) -> None:
+        """What stands beside a primitive value: extensions, and perhaps an id."""
+        fields = [
+            _optional("id", _primitive_type("string")),
+            ("extension", self._some_extensions(), msgspec.NODEFAULT),
+        ]
+        _define("Element", fields, [])
+
+    def _compile_extension(self) -> None:
+        definition = r4().type("Extension")
+        value = next(element for element in definition.elements if element.name == "value")
+        types = tuple(ref for ref in value.types if ref.code in _EXTENSION_VALUES)
+        members = [choice_member("value", ref.code) for ref in types]
+        get = attrgetter("extension", *members)
+        all_but_one = len(members)
+
+        def has_value_or_extensions(struct: Any) -> None:
+            if get(struct).count(UNSET) != all_but_one:  # ext-1, and the choice of value
+                raise RefusedError("ext-1")
+
+        fields = [
+            _optional("id", _primitive_type("string")),
+            _optional("extension", self._some_extensions()),
+            ("url", _primitive_type("uri"), msgspec.NODEFAULT),
+            *(self._field(value, ref, member) for member, ref in zip(members, types, strict=True)),
+        ]
+        _define("Extension", fields, [has_value_or_extensions, _decimal_check(["valueDecimal"])])
+
+    def _compile_narrative(self) -> None:
+        status, div = r4().type("Narrative").elements[-2:]
+
+        def div_is_valid(struct: Any) -> None:
+            if narrative_fault(struct.div) is not None or not has_content(struct.div):
+                raise RefusedError("txt-1")
+
+        fields = [
+            _optional("id", _primitive_type("string")),
+            _optional("extension", self._some_extensions()),
+            self._field(status, status.types[0], "status"),
+            self._field(div, div.types[0], "div"),
+        ]
+        _define("Narrative", fields, [div_is_valid])
+
+    def _some_extensions(self) -> Any:
+        return Annotated[list[self._struct("Extension")], Meta(min_length=1)]  # type: ignore[misc]
+
+
+_COMPILER = _Compiler()
+
+
+def decoder(resource_type: str) -> msgspec.json.Decoder[Any]:
+    """The fast path's decoder of a resource type.
+
+    Args:
+        resource_type: the name of a resource type that is not abstract.
+
+    Returns:
+        A decoder that raises `msgspec.ValidationError` on everything that it can't tell to be
+        valid. Whole resources inside (`contained`, `Bundle.entry.resource`) stay `msgspec.Raw`.
+
+    Raises:
+        KeyError: R4 has no such type.
+    """
+    return _COMPILER.decoder(resource_type)

@@ -1,0 +1,162 @@
+"""The fast path: is this resource certainly valid? Decides in microseconds, and may say "can't tell".
+
+Belongs here: what holds for a resource as a whole, around the structs of `decoders.py`: repeated
+member names, empty objects, contained resources, bundle entries. Issues in words belong to
+`walker.py`.
+"""
+
+import re
+from collections import Counter
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from hc_assets.fhir.r4.decoders import decoder
+from hc_assets.fhir.r4.definitions import r4
+from hc_assets.fhir.r4.json_text import (
+    MAX_DEPTH,
+    exceeds_depth,
+    has_repeated_names,
+    minified,
+)
+from hc_assets.fhir.r4.primitives import MAX_STRING_LENGTH
+
+_TYPE_FIRST = re.compile(rb'\{"resourceType":"([A-Za-z]{1,40})"')
+_ID_ALONE = re.compile(rb'\{"id":"[^"]*"\}')
+_CONTROL_ESCAPE = re.compile(rb"\\(?:u00[01]|[bf])")
+_FRAGMENT = re.compile(rb'"reference":"#([^"]*)"')
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+_CODES_OF_BUNDLES_LEFT_OUT = ("document", "message")
+
+
+class _Head(msgspec.Struct):
+    resourceType: str  # noqa: N815 - FHIR's name
+
+
+_HEAD = msgspec.json.Decoder(_Head)
+
+
+class _CannotTellError(Exception):
+    """The fast path can't tell that the resource is valid."""
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """What the fast path knows of a valid resource.
+
+    Attributes:
+        without_narrative: FHIRPath locations of domain resources without narrative (dom-6).
+    """
+
+    without_narrative: tuple[str, ...] = ()
+
+
+def _resource_type(text: bytes) -> str:
+    match = _TYPE_FIRST.match(text)
+    name = match[1].decode("ascii") if match else _HEAD.decode(text).resourceType
+    if name not in r4().resource_names:
+        raise _CannotTellError
+    return name
+
+
+def _check_text(text: bytes, size: int, depth: int) -> None:
+    """Refuse what the structs can't see, by looking at the bytes.
+
+    An empty object, or one with nothing but an id, breaks ele-1; a string may be too long where the
+    whole is; control characters are worth a warning.
+    """
+    if (
+        size > MAX_STRING_LENGTH
+        or b"{}" in text
+        or (b'{"id":"' in text and _ID_ALONE.search(text))
+        or (b"\\" in text and _CONTROL_ESCAPE.search(text))
+        or exceeds_depth(text, MAX_DEPTH - depth)
+    ):
+        raise _CannotTellError
+
+
+def _check_names(text: bytes, struct: Any) -> None:
+    """Refuse repeated member names, which msgspec drops in silence.
+
+    Written back, a struct is never longer than the text it came from: numbers with digits to keep
+    are kept as text, and msgspec escapes in strings only what JSON demands. So equal lengths prove
+    that nothing was dropped; other lengths may come from `\\u00e9` or `\\/`, and are looked into.
+    """
+    if len(_ENCODER.encode(struct)) != len(text) and has_repeated_names(text):
+        raise _CannotTellError
+
+
+def _check_contained(text: bytes, struct: Any, depth: int) -> None:
+    """dom-2 to dom-5 and ref-1."""
+    ids = set()
+    for raw in struct.contained or ():
+        inner = bytes(raw)
+        inner_type = _resource_type(inner)
+        contained = decoder(inner_type).decode(inner)
+        _check_names(inner, contained)
+        meta = contained.meta
+        if (
+            not contained.id
+            or contained.id in ids
+            or getattr(contained, "contained", UNSET)
+            or (meta and (meta.versionId or meta.lastUpdated or meta.security))
+            or inner_type == "Bundle"
+        ):
+            raise _CannotTellError
+        ids.add(contained.id)
+    referred = {match.decode() for match in _FRAGMENT.findall(text)} if b'"#' in text else set()
+    if referred != ids:
+        raise _CannotTellError
+
+
+def _check_bundle(bundle: Any, depth: int) -> list[str]:
+    """The bundle's own rules, and each of its entries."""
+    if bundle.type in _CODES_OF_BUNDLES_LEFT_OUT:
+        raise _CannotTellError
+    bare = []
+    full_urls: Counter[str] = Counter()
+    for position, entry in enumerate(bundle.entry or ()):
+        if entry.fullUrl:
+            full_urls[entry.fullUrl] += 1
+        if entry.resource is not UNSET:
+            inner = bytes(entry.resource)
+            found = _accept(inner, depth + 3)
+            bare += [
+                f"Bundle.entry[{position}].resource{place[place.index('.') :] if '.' in place else ''}"
+                for place in found
+            ]
+    # Versions of one resource may share a fullUrl (bdl-7): the thorough path compares them.
+    if bundle.type != "history" and any(count > 1 for count in full_urls.values()):
+        raise _CannotTellError
+    return bare
+
+
+def _accept(text: bytes, depth: int) -> list[str]:
+    resource_type = _resource_type(text)
+    struct = decoder(resource_type).decode(text)
+    if resource_type == "Bundle":
+        inside = sum(len(bytes(e.resource)) for e in struct.entry or () if e.resource is not UNSET)
+        _check_text(text[:0] if not struct.entry else b"", len(text) - inside, depth)
+        _check_names(text, struct)
+        return _check_bundle(struct, depth)
+    _check_text(text, len(text), depth)
+    _check_names(text, struct)
+    is_domain_resource = hasattr(struct, "contained")
+    if is_domain_resource and (struct.contained or b'"#' in text):
+        _check_contained(text, struct, depth)
+    return [resource_type] if is_domain_resource and not struct.text else []
+
+
+def accept(raw: bytes) -> Accepted | None:
+    """Decide whether a resource is certainly valid.
+
+    Args:
+        raw: the resource as JSON; any bytes.
+
+    Returns:
+        What is known of it where it is valid; None where the thorough path must decide.
+    """
+    try:
+        return Accepted(tuple(_accept(minified(raw), 0)))
+    except (_CannotTellError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None

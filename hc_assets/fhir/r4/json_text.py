@@ -1,0 +1,123 @@
+"""What holds for the JSON text before any definition is looked at: syntax, nesting, duplicate names.
+
+Belongs here: bytes to values without loss, in bounded time and memory. What the values mean belongs
+to `walker.py`.
+"""
+
+import json
+import re
+from collections import Counter
+from decimal import Decimal
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+import msgspec
+
+# Objects and arrays inside one another, counted from the document's root: more than any resource in
+# use has, and far from the interpreter's own limit, which depends on the caller.
+MAX_DEPTH = 128
+# A document of more bytes is refused unread; bundles of that size should be NDJSON.
+MAX_BYTES = 512 * 1024**2
+
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+
+
+class JsonProblem(Exception):  # noqa: N818 - told to the caller as an issue
+    """Why a text can't be read as JSON; `rule` is `json-syntax`, `nesting` or `size`."""
+
+    def __init__(self, rule: str, text: str) -> None:
+        super().__init__(text)
+        self.rule = rule
+        self.text = text
+
+
+class Document(NamedTuple):
+    """A text taken apart.
+
+    Attributes:
+        root: the value: dict, list, str, int, Decimal, bool or None; no float.
+        repeated: objects with a member name that comes twice, and the names, by `id()` of the object.
+    """
+
+    root: Any
+    repeated: dict[int, tuple[Any, list[str]]]
+
+
+def exceeds_depth(raw: bytes, limit: int = MAX_DEPTH) -> bool:
+    """Whether objects and arrays are nested deeper than a limit.
+
+    Args:
+        raw: JSON text; of a text that is no JSON the answer means nothing.
+        limit: levels that are allowed.
+    """
+    if raw.count(b"{") + raw.count(b"[") <= limit:
+        return False
+    brackets = _STRING.sub(b"", raw).translate(None, _NOT_BRACKETS)
+    return max(accumulate(map(_STEP.__getitem__, brackets)), default=0) > limit
+
+
+def minified(raw: bytes) -> bytes:
+    """The same JSON without white space between tokens; strings and numbers stay as they are.
+
+    Raises:
+        msgspec.DecodeError: the text is no JSON. Strings are not checked for valid UTF-8.
+        RecursionError: it is nested deeper than the interpreter can follow.
+    """
+    return msgspec.json.format(raw, indent=-1)
+
+
+def has_repeated_names(raw: bytes) -> bool:
+    """Whether some object of a JSON text has two members of one name."""
+    found = False
+
+    def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal found
+        result = dict(members)
+        found = found or len(result) != len(members)
+        return result
+
+    # Decoded for the names alone: numbers stay text, and nothing is written back.
+    json.loads(raw, object_pairs_hook=pairs, parse_float=str, parse_int=str)
+    return found
+
+
+def read_document(raw: bytes) -> Document:
+    """Take a JSON text apart without loss.
+
+    Args:
+        raw: any bytes.
+
+    Returns:
+        Values and repeated member names.
+
+    Raises:
+        JsonProblem: the bytes are no JSON text, or too deep or too large to be taken apart.
+    """
+    if len(raw) > MAX_BYTES:
+        raise JsonProblem("size", f"{len(raw)} bytes, expected at most {MAX_BYTES}")
+    if exceeds_depth(raw):
+        raise JsonProblem("nesting", f"objects and arrays nested deeper than {MAX_DEPTH} levels")
+    try:
+        # msgspec's grammar is the judge; the standard library, which is laxer, only adds the
+        # repeated names, which msgspec drops in silence.
+        _STRICT.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise JsonProblem("json-syntax", f"not JSON: {error}") from None
+    # The objects are kept with their ids, or one that a repeated name displaced could lend its id
+    # to another.
+    repeated: dict[int, tuple[Any, list[str]]] = {}
+
+    def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
+        result = dict(members)
+        if len(result) != len(members):
+            count = Counter(name for name, _ in members)
+            repeated[id(result)] = (result, [name for name in count if count[name] > 1])
+        return result
+
+    root = json.loads(raw, object_pairs_hook=pairs, parse_float=Decimal)
+    return Document(root, repeated)
+
+
+_STRICT = msgspec.json.Decoder(float_hook=Decimal)

@@ -1,0 +1,145 @@
+"""The primitive types: which JSON values they take, as patterns that both validation paths share.
+
+Belongs here: form and range of single values. Which codes an element allows belongs to
+`bindings.py`, what a reference may look like to `references.py`.
+"""
+
+import binascii
+import re
+from decimal import Decimal
+from typing import Literal
+
+# A string holds at most 1024 * 1024 characters (R4, datatypes: string).
+MAX_STRING_LENGTH = 1024 * 1024
+# Digits of a number: far more than any measurement has, and few enough that arithmetic on hostile
+# input stays quick.
+MAX_NUMBER_LENGTH = 64
+INTEGER_MIN, INTEGER_MAX = -(2**31), 2**31 - 1
+
+# Days that exist: 31-day months, 30-day months, February, and 29 February of leap years. HL7's own
+# pattern lets 30 February pass; the text of the standard says that dates must be valid.
+_YEAR = r"(?!0000)[0-9]{4}"
+_MONTH = r"(?:0[1-9]|1[0-2])"
+_LEAP_YEAR = r"(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)"
+_FULL_DATE = (
+    rf"(?:{_YEAR}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
+    r"|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
+    r"|02-(?:0[1-9]|1[0-9]|2[0-8]))"
+    rf"|{_LEAP_YEAR}-02-29)"
+)
+_TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]+)?"
+_ZONE = r"(?:Z|[+-](?:(?:0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
+
+_URI = r"[^ \t\r\n]+"
+
+# Anchored at both ends, with \Z because $ lets a newline follow. XML's white space, not Unicode's:
+# the standard's \s is that of its XML schema.
+PATTERNS: dict[str, str] = {
+    "canonical": rf"\A{_URI}\Z",
+    "code": r"\A[^ \t\r\n]+(?:[ \t\r\n][^ \t\r\n]+)*\Z",
+    "date": rf"\A(?:{_FULL_DATE}|{_YEAR}(?:-{_MONTH})?)\Z",
+    "dateTime": rf"\A(?:{_FULL_DATE}(?:T{_TIME}{_ZONE})?|{_YEAR}(?:-{_MONTH})?)\Z",
+    "id": r"\A[A-Za-z0-9\-.]{1,64}\Z",
+    "instant": rf"\A{_FULL_DATE}T{_TIME}{_ZONE}\Z",
+    "oid": r"\Aurn:oid:[0-2](?:\.(?:0|[1-9][0-9]*))+\Z",
+    "time": rf"\A{_TIME}\Z",
+    "uri": rf"\A{_URI}\Z",
+    "url": rf"\A{_URI}\Z",
+    "uuid": r"\Aurn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z",
+}
+INTEGER_RANGES: dict[str, tuple[int, int]] = {
+    "integer": (INTEGER_MIN, INTEGER_MAX),
+    "positiveInt": (1, INTEGER_MAX),
+    "unsignedInt": (0, INTEGER_MAX),
+}
+_EXPECTED = {
+    "canonical": "a URI without white space",
+    "code": "a code without leading, trailing or double white space",
+    "date": "a calendar date YYYY, YYYY-MM or YYYY-MM-DD",
+    "dateTime": "a calendar date, or date and time with seconds and time zone",
+    "id": "1 to 64 characters of A-Z, a-z, 0-9, - and .",
+    "instant": "a date and time with seconds and time zone",
+    "oid": "urn:oid: and a dotted object identifier",
+    "time": "a time of day hh:mm:ss",
+    "uri": "a URI without white space",
+    "url": "a URL without white space",
+    "uuid": "urn:uuid: and a UUID in lower case",
+}
+_COMPILED = {name: re.compile(pattern) for name, pattern in PATTERNS.items()}
+_NO_WHITE_SPACE = {ord(character): None for character in " \t\r\n"}
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
+
+JsonKind = Literal["boolean", "number", "string"]
+
+
+def json_kind(type_name: str) -> JsonKind:
+    """The JSON type that a primitive type is written as."""
+    if type_name == "boolean":
+        return "boolean"
+    return "number" if type_name == "decimal" or type_name in INTEGER_RANGES else "string"
+
+
+def kind_of(value: object) -> str:
+    """The JSON type of a decoded value, in words."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | Decimal):
+        return "number"
+    if isinstance(value, str):
+        return "string"
+    return "array" if isinstance(value, list) else "object"
+
+
+def has_control_characters(text: str) -> bool:
+    """Whether a text holds characters that XML can't carry (below U+0020 but tab and line ends)."""
+    return _CONTROL.search(text) is not None
+
+
+def _integer_problem(type_name: str, value: int | Decimal) -> str | None:
+    least, greatest = INTEGER_RANGES[type_name]
+    if isinstance(value, Decimal):
+        return "a number with a fraction or an exponent, expected a whole number"
+    if not least <= value <= greatest:
+        return f"a number out of range, expected {least} to {greatest}"
+    return None
+
+
+def _base64_problem(value: str) -> str | None:
+    try:
+        packed = value.translate(_NO_WHITE_SPACE).encode("ascii")
+        binascii.a2b_base64(packed, strict_mode=True)
+    except (UnicodeEncodeError, binascii.Error):
+        return "not valid base64"
+    return None
+
+
+def format_problem(type_name: str, value: bool | int | Decimal | str) -> str | None:
+    """Check a value of the right JSON type against its primitive type.
+
+    Args:
+        type_name: name of the primitive type.
+        value: the decoded value; of the JSON type that `json_kind` names.
+
+    Returns:
+        What was found and what was expected, without the value itself; None where it is valid.
+    """
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | Decimal):
+        if type_name != "decimal":
+            return _integer_problem(type_name, value)
+        if len(str(value)) > MAX_NUMBER_LENGTH:
+            return f"a number of more than {MAX_NUMBER_LENGTH} characters"
+        return None
+    if not value:
+        return "an empty string, expected a value or no member at all"
+    if type_name == "base64Binary":
+        return _base64_problem(value)
+    if type_name != "xhtml" and len(value) > MAX_STRING_LENGTH:
+        return f"{len(value)} characters, expected at most {MAX_STRING_LENGTH}"
+    pattern = _COMPILED.get(type_name)
+    if pattern is not None and pattern.match(value) is None:
+        return f"not in the format of {type_name}, expected {_EXPECTED[type_name]}"
+    return None

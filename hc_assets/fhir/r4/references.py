@@ -1,0 +1,106 @@
+"""What Reference.reference may look like, and which resource type it names.
+
+Belongs here: the form of one reference. Whether it resolves inside a resource or a bundle belongs
+to `containment.py` and `bundle_rules.py`.
+"""
+
+import re
+from functools import cache
+from typing import Literal, NamedTuple
+
+from hc_assets.fhir.r4.definitions import r4
+
+_ID = r"[A-Za-z0-9\-.]{1,64}"
+_UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+_OID = r"[0-2](?:\.(?:0|[1-9][0-9]*))+"
+
+ReferenceKind = Literal["fragment", "relative", "absolute", "urn", "conditional", "other"]
+
+
+class ParsedReference(NamedTuple):
+    """A reference taken apart.
+
+    Attributes:
+        kind: fragment (#id), relative (Patient/1), absolute (http://.../Patient/1), urn,
+            conditional (Patient?identifier=1), other (an absolute URI of another shape).
+        resource_type: the resource type that it names; "" where it names none.
+        resource_id: the id that it names; "" where it names none.
+        version: the version that it names; "" where it names none.
+    """
+
+    kind: ReferenceKind
+    resource_type: str = ""
+    resource_id: str = ""
+    version: str = ""
+
+
+def _type_names(targets: tuple[str, ...]) -> str:
+    return "|".join(targets or sorted(r4().resource_names))
+
+
+def fast_pattern(targets: tuple[str, ...]) -> str:
+    """A pattern of references that are certainly right, for the fast path.
+
+    Args:
+        targets: names of the resource types that may be referred to; empty where any may.
+
+    Returns:
+        A pattern anchored at both ends. It refuses some references that are right, such as URLs
+        of servers that don't follow the RESTful form.
+    """
+    names = _type_names(targets)
+    return (
+        rf"\A(?:#{_ID}|urn:uuid:{_UUID}|(?:https?://[^ \t\r\n?#]+/)?"
+        rf"(?:{names})(?:/{_ID}(?:/_history/{_ID})?|\?[^ \t\r\n]+))\Z"
+    )
+
+
+@cache
+def _restful() -> re.Pattern[str]:
+    names = _type_names(())
+    return re.compile(
+        rf"(?P<base>[A-Za-z][A-Za-z0-9+.-]*://[^ \t\r\n?#]+/)?(?P<type>{names})/(?P<id>{_ID})"
+        rf"(?:/_history/(?P<version>{_ID}))?(?:#[^ \t\r\n]*)?"
+    )
+
+
+@cache
+def _conditional() -> re.Pattern[str]:
+    return re.compile(
+        rf"(?:[A-Za-z][A-Za-z0-9+.-]*://[^ \t\r\n?#]+/)?(?P<type>{_type_names(())})\?[^ \t\r\n]+"
+    )
+
+
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^ \t\r\n]+")
+_URN_UUID = re.compile(rf"urn:uuid:{_UUID}")
+_URN_OID = re.compile(rf"urn:oid:{_OID}")
+
+
+def parse_reference(text: str) -> ParsedReference | None:
+    """Take a reference apart.
+
+    Args:
+        text: the value of Reference.reference.
+
+    Returns:
+        Its parts; None where it is neither a fragment, nor a URL or URN, nor a resource type with
+        an id.
+    """
+    if text.startswith("#"):
+        return ParsedReference("fragment", resource_id=text[1:])
+    restful = _restful().fullmatch(text)
+    if restful is not None:
+        return ParsedReference(
+            "absolute" if restful["base"] else "relative",
+            restful["type"],
+            restful["id"],
+            restful["version"] or "",
+        )
+    if text.startswith("urn:uuid:"):
+        return ParsedReference("urn") if _URN_UUID.fullmatch(text) else None
+    if text.startswith("urn:oid:"):
+        return ParsedReference("urn") if _URN_OID.fullmatch(text) else None
+    conditional = _conditional().fullmatch(text)
+    if conditional is not None:
+        return ParsedReference("conditional", conditional["type"])
+    return ParsedReference("other") if _ABSOLUTE.fullmatch(text) else None
