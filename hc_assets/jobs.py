@@ -13,6 +13,7 @@ from hc_assets.fhir.assets import fhir_batches
 from hc_assets.lake.atomic import write_bytes
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import read_commit
+from hc_assets.tables import PARQUET_TABLES
 
 _INSTANCE_SETTINGS = b"""\
 # Written by hc-assets; change as you like.
@@ -85,6 +86,32 @@ def _asset_key(table: str) -> dg.AssetKey:
 JOBS = list(_jobs())
 
 
+@dataclass(frozen=True)
+class Job:
+    """A job to be run, on one batch or on what all of them make."""
+
+    name: str
+    batch: str | None = None
+
+
+def jobs_to_finish(layout: Layout, kind: str, batches: Iterable[str]) -> list[Job]:
+    """What is to be run so that batches and all that depends on them are materialized.
+
+    Nothing for a batch whose tables are all committed; and nothing over all batches unless a batch
+    is run, or what is made of all of them is not there.
+    """
+    pipeline = PIPELINES[kind]
+    jobs = [Job(pipeline.ingest_job, batch) for batch in unfinished(layout, kind, batches)]
+    published = all(
+        read_commit(layout.partition(table, None)) is not None
+        for table in pipeline.publish_tables
+        if table in PARQUET_TABLES
+    )
+    if pipeline.publish_job and (jobs or not published):
+        jobs.append(Job(pipeline.publish_job))
+    return jobs
+
+
 class BlockedError(Exception):
     """A blocking check failed; what it guards was not made."""
 
@@ -124,28 +151,21 @@ def unfinished(layout: Layout, kind: str, keys: Iterable[str]) -> list[str]:
     ]
 
 
-def run_job(
-    definitions: dg.Definitions,
-    instance: dg.DagsterInstance,
-    job: str,
-    *,
-    batch: str | None = None,
-) -> None:
+def run_job(definitions: dg.Definitions, instance: dg.DagsterInstance, job: Job) -> None:
     """Run a job in this process, quietly.
 
     Args:
         definitions: that hold the job.
         instance: that keeps the record of it.
-        job: its name.
-        batch: the partition, where the job has partitions.
+        job: what to run, on which batch.
 
     Raises:
         BlockedError: a blocking check failed.
         RunFailedError: a step raised.
     """
-    outcome = definitions.resolve_job_def(job).execute_in_process(
+    outcome = definitions.resolve_job_def(job.name).execute_in_process(
         instance=instance,
-        partition_key=batch,
+        partition_key=job.batch,
         raise_on_error=False,
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
     )

@@ -17,6 +17,7 @@ from upath import UPath
 
 from hc_assets.fhir.bundles import Entry, read_entries
 from hc_assets.fhir.enrichment import EnrichmentOptions, enrich
+from hc_assets.fhir.file_validation import unreadable
 from hc_assets.fhir.references import links
 from hc_assets.fhir.schemas import (
     ENRICHED_RESOURCES,
@@ -180,15 +181,7 @@ def _rows_of(unit: RowUnit) -> Iterator[dict[str, Any]]:
 
 def _judge(row: Mapping[str, Any]) -> list[Issue]:
     if row["problem"] is not None:
-        return [
-            Issue(
-                severity="fatal",
-                code="structure",
-                expression="",
-                rule="unreadable",
-                diagnostics=row["problem"],
-            )
-        ]
+        return [unreadable(row["problem"])]
     if row["resource"] is None:
         return []  # a deletion: there is nothing to validate
     return validate(row["resource"])

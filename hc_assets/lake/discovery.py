@@ -10,6 +10,7 @@ import stat
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 
@@ -82,6 +83,7 @@ class AmbiguousKindError(Exception):
     """Files of several kinds, or of none that is known."""
 
 
+_GUESS_FROM = 1_000
 _HEAD_BYTES = 64 * 1024
 _DICOM_PREAMBLE = 128
 _DICOM_MAGIC = b"DICM"
@@ -89,10 +91,12 @@ _GZIP_MAGIC = b"\x1f\x8b"
 
 
 def guess_kind(found: Iterable[Found]) -> str:
-    """Tell the kind of some files from what they hold, and from their names where that says nothing.
+    """Tell the kind of files from what they hold, or from their names where that says nothing.
 
     One kind among them is enough: files that show none are taken to belong to it, so that what is
     wrong with them is said by the pipeline of that kind.
+
+    Only the first thousand files are looked at.
 
     Returns:
         fhir, dicom or genomics.
@@ -102,7 +106,7 @@ def guess_kind(found: Iterable[Found]) -> str:
     """
     kinds: set[str] = set()
     suffixes: set[str] = set()
-    for each in found:
+    for each in islice(found, _GUESS_FROM):
         if not each.problem:
             kinds |= _kind_by_content(each.path)
             suffixes |= _kind_by_name(each.path)

@@ -44,7 +44,7 @@ def _latest_by_batch(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> lis
         )
         for record in records:
             event = record.event.dagster_event if record.event else None
-            if event is None or not event.is_asset_check_evaluation:
+            if event is None or event.event_type != dg.DagsterEventType.ASSET_CHECK_EVALUATION:
                 continue  # planned only: the run that would have evaluated it was stopped
             found = event.asset_check_evaluation_data
             metadata = found.metadata
@@ -68,9 +68,6 @@ def _latest_by_batch(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> lis
         cursor = records[-1].id
 
 
-def _float(value: dg.MetadataValue | None) -> float | None:
-    return (
-        float(value.value)
-        if isinstance(value, dg.FloatMetadataValue | dg.IntMetadataValue)
-        else None
-    )
+def _float(value: object) -> float | None:
+    number = value.value if isinstance(value, dg.FloatMetadataValue | dg.IntMetadataValue) else None
+    return None if number is None else float(number)

@@ -1,0 +1,62 @@
+# Two commands on a fresh machine: `make demo` and `make test`. They need Python 3.11 or newer.
+VENV ?= .venv
+PYTHON ?= python3
+HC_DATA_DIR ?= $(CURDIR)/data
+DAGSTER_HOME ?= $(HC_DATA_DIR)/dagster
+PORT ?= 3000
+BIN = $(VENV)/bin
+
+export HC_DATA_DIR DAGSTER_HOME
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: help demo test ui lint format docs clean
+
+help:
+	@echo "make demo    sample data, every asset, the check report"
+	@echo "make test    linters, types and every test"
+	@echo "make ui      the Dagster UI on the demo's data, at http://127.0.0.1:$(PORT)"
+	@echo "make format  format the code"
+	@echo "make docs    generate the data dictionary anew"
+	@echo "make clean   remove the virtual environment and the demo's data"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "hc_assets needs Python 3.11 or newer; say which with PYTHON=..."; exit 1; }
+	@echo "==> making a virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "==> installing hc_assets (a minute or two)"
+	@$(BIN)/python -m pip install --quiet -c constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "==> installing hc_assets and what its tests need (a minute or two)"
+	@$(BIN)/python -m pip install --quiet -c constraints.txt --editable '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+demo: $(VENV)/.installed
+	@$(BIN)/hc-assets demo
+
+test: $(VENV)/.installed-dev
+	@echo "==> ruff"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@echo "==> mypy"
+	@$(BIN)/mypy
+	@echo "==> pytest"
+	@$(BIN)/pytest -n auto
+
+ui: $(VENV)/.installed
+	@test -f $(DAGSTER_HOME)/dagster.yaml || $(MAKE) demo
+	@echo "==> the Dagster UI: http://127.0.0.1:$(PORT) (Ctrl-C stops it)"
+	@$(BIN)/dagster dev --module-name hc_assets.definitions --host 127.0.0.1 --port $(PORT)
+
+format: $(VENV)/.installed-dev
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+docs: $(VENV)/.installed
+	@$(BIN)/python -m hc_assets.reports.data_dictionary docs/data-dictionary.md
+
+clean:
+	rm -rf $(VENV) data/landing data/batches data/lake data/exports data/dagster data/warehouse.*

@@ -1,0 +1,284 @@
+"""The command `hc-assets`.
+
+Belongs here: arguments, exit codes, and what is shown. The work is done elsewhere; whatever imports
+Dagster is imported by the command that needs it, so that `--help` and `validate` start at once.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from hc_assets.lake.discovery import AmbiguousKindError, discover, guess_kind
+from hc_assets.lake.landing import BatchLimits, LandingResult, land
+from hc_assets.lake.layout import Layout
+from hc_assets.settings import Settings
+
+FINDINGS, USAGE, UNREADABLE, ENVIRONMENT = 1, 2, 3, 4
+
+app = typer.Typer(
+    help="Raw FHIR R4 and DICOM in; tables, exports and arrays out.\n\n"
+    "Settings come from HC_ variables. Results go to stdout, everything else to stderr.\n\n"
+    "Exit codes: 0 done and nothing found; 1 done, with findings (an invalid resource for validate,"
+    " a failed blocking check for ingest, a failed ERROR check for report); 2 wrong usage;"
+    " 3 an input can't be read; 4 the environment is at fault (folder, service, disk).",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+warehouse_app = typer.Typer(help="The DuckDB warehouse.", no_args_is_help=True)
+app.add_typer(warehouse_app, name="warehouse")
+_stderr = Console(stderr=True)
+
+
+class Kind(StrEnum):
+    """Kinds of landed files."""
+
+    FHIR = "fhir"
+    DICOM = "dicom"
+
+
+class ValidateFormat(StrEnum):
+    """Formats of `validate`."""
+
+    TEXT = "text"
+    NDJSON = "ndjson"
+
+
+class ReportFormat(StrEnum):
+    """Formats of `report`."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+Paths = Annotated[
+    list[Path], typer.Argument(help="Files, or folders of files.", show_default=False)
+]
+KindOption = Annotated[
+    Kind | None, typer.Option(help="What the files are; told from their content when left out.")
+]
+
+
+def say(text: str) -> None:
+    """Tell the user how it goes, on stderr."""
+    typer.echo(text, err=True)
+
+
+def stop(code: int, text: str) -> typer.Exit:
+    """Say why, and give the exit to raise."""
+    say(f"hc-assets: {text}")
+    return typer.Exit(code)
+
+
+@contextmanager
+def faults_become_exit_codes() -> Iterator[None]:
+    """Turn what can go wrong outside the inputs into an exit code, without a traceback."""
+    from dagster import DagsterError
+
+    from hc_assets.jobs import BlockedError, RunFailedError
+    from hc_assets.lake.warehouse import WarehouseBusyError
+
+    try:
+        yield
+    except BlockedError as error:
+        raise stop(FINDINGS, f"a blocking check failed: {error}") from error
+    except (OSError, RunFailedError, WarehouseBusyError, DagsterError) as error:
+        raise stop(ENVIRONMENT, str(error)) from error
+
+
+@app.command("land")
+def land_command(paths: Paths, kind: KindOption = None) -> None:
+    """Copy files into immutable batches, and print the batches' keys."""
+    with faults_become_exit_codes():
+        result, _ = _land(paths, kind, Settings())
+    for key in result.batches:
+        typer.echo(key)
+
+
+@app.command()
+def ingest(paths: Paths, kind: KindOption = None) -> None:
+    """Land files, materialize everything that depends on them, and print what they became."""
+    settings = Settings()
+    with faults_become_exit_codes():
+        result, kind_name = _land(paths, kind, settings)
+        batches = sorted({*result.batches, *result.known_batches})
+        _materialize(kind_name, batches, settings)
+        _print_rows(kind_name, batches, settings)
+
+
+def _land(paths: list[Path], kind: Kind | None, settings: Settings) -> tuple[LandingResult, str]:
+    from hc_assets.jobs import open_instance, register_batches
+
+    layout = Layout.of(settings.data_dir)
+    for path in paths:
+        if not path.exists():
+            raise stop(UNREADABLE, f"{path}: no such file or folder")
+    try:
+        name = kind.value if kind else guess_kind(discover(paths, Path(settings.data_dir)))
+        kind = Kind(name)
+    except (AmbiguousKindError, ValueError) as error:
+        raise stop(USAGE, f"{error}; say which with --kind") from error
+    result = land(
+        discover(paths, Path(layout.landing(kind).path)),
+        layout,
+        kind,
+        limits=BatchLimits(settings.batch_files, settings.batch_bytes),
+        now=datetime.now(UTC),
+    )
+    with open_instance(layout) as instance:
+        register_batches(instance, kind, sorted({*result.batches, *result.known_batches}))
+    say(
+        f"landed {result.landed} {kind} files in {len(result.batches)} batches;"
+        f" {result.already_landed} were known by their content,"
+        f" {result.unreadable} can't be read, {result.waiting} are still being written"
+    )
+    return result, kind
+
+
+def _materialize(kind: str, batches: list[str], settings: Settings) -> None:
+    from hc_assets.definitions import build_defs
+    from hc_assets.jobs import jobs_to_finish, open_instance, run_job
+    from hc_assets.lake.warehouse import Warehouse
+    from hc_assets.tables import PARQUET_TABLES
+
+    layout = Layout.of(settings.data_dir)
+    Warehouse(layout, PARQUET_TABLES).ensure()
+    jobs = jobs_to_finish(layout, kind, batches)
+    if not jobs:
+        say("nothing to do: every batch is materialized")
+        return
+    definitions = build_defs(settings)
+    with open_instance(layout) as instance, _progress() as progress:
+        task = progress.add_task(kind, total=len(jobs))
+        for number, job in enumerate(jobs, start=1):
+            what = f"{job.name} {job.batch or 'over all batches'}"
+            progress.update(task, description=what)
+            if not _stderr.is_terminal:
+                say(f"{number}/{len(jobs)} {what}")
+            run_job(definitions, instance, job)
+            progress.advance(task)
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=_stderr,
+        disable=not _stderr.is_terminal,
+    )
+
+
+def _print_rows(kind: str, batches: list[str], settings: Settings) -> None:
+    from hc_assets.jobs import PIPELINES
+    from hc_assets.lake.tables import read_partitions
+
+    layout = Layout.of(settings.data_dir)
+    for table in PIPELINES[kind].batch_tables:
+        rows = read_partitions(layout, table).only(batches).count_rows()
+        typer.echo(f"{table}\t{rows}")
+
+
+@app.command()
+def validate(
+    files: Paths,
+    format: Annotated[  # noqa: A002 - the option's name
+        ValidateFormat, typer.Option(help="Lines for a person, or one OperationOutcome per line.")
+    ] = ValidateFormat.TEXT,
+) -> None:
+    """Validate FHIR R4 bundles, single resources and NDJSON files."""
+    from hc_assets.fhir.file_validation import UnreadableFileError, validate_file
+    from hc_assets.fhir.validation import has_errors, operation_outcome
+
+    resources = invalid = unreadable = 0
+    for path in files:
+        if not path.exists():
+            say(f"hc-assets: {path}: no such file or folder")
+            unreadable += 1
+    for found in discover([path for path in files if path.exists()], Path.cwd()):
+        try:
+            for finding in validate_file(found):
+                resources += 1
+                invalid += has_errors(finding.issues)
+                if not finding.issues:
+                    continue
+                if format is ValidateFormat.NDJSON:
+                    typer.echo(operation_outcome(finding.issues))
+                    continue
+                what = "/".join(filter(None, (finding.resource_type, finding.resource_id)))
+                for issue in finding.issues:
+                    typer.echo(
+                        f"{finding.file}:{finding.position}: {what or 'unknown'}: {issue.severity}"
+                        f" {issue.rule} at {issue.expression or 'the whole'}: {issue.diagnostics}"
+                    )
+        except UnreadableFileError as error:
+            say(f"hc-assets: {error}")
+            unreadable += 1
+    say(f"{resources} resources, {invalid} invalid")
+    if unreadable:
+        raise typer.Exit(UNREADABLE)
+    if invalid:
+        raise typer.Exit(FINDINGS)
+
+
+@app.command()
+def report(
+    format: Annotated[  # noqa: A002 - the option's name
+        ReportFormat, typer.Option(help="What to print.")
+    ] = ReportFormat.TEXT,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write instead of stdout.", show_default=False)
+    ] = None,
+) -> None:
+    """Report what every asset check last said of every batch."""
+    from hc_assets.definitions import build_defs
+    from hc_assets.jobs import open_instance
+    from hc_assets.reports.check_report import as_json, as_text, failed_errors
+    from hc_assets.reports.checks import read_outcomes
+
+    settings = Settings()
+    with faults_become_exit_codes():
+        with open_instance(Layout.of(settings.data_dir)) as instance:
+            outcomes, never_run = read_outcomes(build_defs(settings), instance)
+        text = (
+            as_json(outcomes, never_run).decode()
+            if format is ReportFormat.JSON
+            else as_text(outcomes, never_run)
+        )
+        if out is None:
+            typer.echo(text)
+        else:
+            out.write_text(text + "\n", encoding="utf-8")
+    if failed_errors(outcomes):
+        raise typer.Exit(FINDINGS)
+
+
+@warehouse_app.command("rebuild")
+def rebuild_warehouse() -> None:
+    """Delete the warehouse and make it anew from the Parquet."""
+    from hc_assets.fhir.versions import apply_batches
+    from hc_assets.lake.tables import read_partitions
+    from hc_assets.lake.warehouse import Warehouse
+    from hc_assets.tables import PARQUET_TABLES
+
+    layout = Layout.of(Settings().data_dir)
+    with faults_become_exit_codes():
+        warehouse = Warehouse(layout, PARQUET_TABLES)
+        warehouse.discard()
+        with warehouse.write() as connection:
+            warehouse.create_views(connection)
+            applied = apply_batches(connection, read_partitions(layout, "fhir/enriched_resources"))
+    say(f"{len(PARQUET_TABLES)} views, {applied.rows} current resources")
+
+
+def main() -> None:
+    """Run the command."""
+    app()
