@@ -4,6 +4,7 @@ Belongs here: reading, whole or by units of work. Writing is in `parts.py`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -38,7 +39,7 @@ class RowUnit:
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Read the unit's rows in order."""
-        with pq.ParquetFile(UPath(self.path).open("rb")) as file:
+        with UPath(self.path).open("rb") as stream, pq.ParquetFile(stream) as file:
             for group in self.groups:
                 yield from file.read_row_group(group, columns=columns).to_batches()
 
@@ -167,14 +168,16 @@ def _grouped(sizes: Sequence[int], limit: int) -> Iterator[tuple[int, ...]]:
         yield tuple(groups)
 
 
-def _opened(path: UPath, part: Part) -> pq.ParquetFile:
+@contextmanager
+def _opened(path: UPath, part: Part) -> Iterator[pq.ParquetFile]:
     try:
         size = path.stat().st_size
     except FileNotFoundError as error:
         raise DamagedPartError(f"{path.parent.parent.name}: {part.name} is gone") from error
     if size != part.size:
         raise DamagedPartError(f"{part.name} has {size} bytes, its commit says {part.size}")
-    return pq.ParquetFile(path.open("rb"))
+    with path.open("rb") as stream, pq.ParquetFile(stream) as file:
+        yield file
 
 
 def read_partition(layout: Layout, table: str, batch: str | None) -> LakeTable:

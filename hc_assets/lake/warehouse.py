@@ -13,7 +13,7 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from hc_assets.lake.atomic import make_folder
 from hc_assets.lake.columns import note
@@ -65,13 +65,20 @@ class Warehouse:
         """
         make_folder(self.layout.data_dir)
         path = self.layout.warehouse
-        with FileLock(path.with_suffix(".lock"), timeout=self.wait_seconds, mode=0o600):
+        lock = FileLock(path.with_suffix(".lock"), timeout=self.wait_seconds, mode=0o600)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise WarehouseBusyError(f"{path.name} is being written by another program") from error
+        try:
             connection = self._connect(read_only=False)
             try:
                 path.chmod(0o600)
                 yield connection
             finally:
                 connection.close()
+        finally:
+            lock.release()
 
     def _connect(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         deadline = time.monotonic() + self.wait_seconds

@@ -1,0 +1,159 @@
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+import pytest
+from upath import UPath
+
+from hc_assets.lake.atomic import atomic_file, write_bytes
+from hc_assets.lake.layout import COMMIT_NAME, Layout
+from hc_assets.lake.parts import DamagedPartError, Part, PartWriter, commit, declare, read_commit
+from hc_assets.lake.tables import (
+    MissingPartitionError,
+    read_partition,
+    read_partitions,
+    verify,
+)
+
+SCHEMA = pa.schema([("batch", pa.string()), ("number", pa.int64())])
+TABLE = "fhir/things"
+
+
+@pytest.fixture(params=["local", "object store"])
+def layout(request, tmp_path: Path) -> Layout:
+    if request.param == "local":
+        return Layout.of(tmp_path)
+    return Layout.of(f"memory://{tmp_path.name}-{id(request)}")
+
+
+def rows(batch: str, numbers: list[int]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pydict({"batch": [batch] * len(numbers), "number": numbers}, SCHEMA)
+
+
+def put(layout: Layout, batch: str, *numbers: list[int], part_bytes: int = 10**9) -> list[Part]:
+    folder = layout.partition(TABLE, batch)
+    with PartWriter(folder, SCHEMA, part_bytes=part_bytes) as writer:
+        for each in numbers:
+            writer.write(rows(batch, each))
+    commit(layout, TABLE, batch, writer.parts)
+    return writer.parts
+
+
+def numbers(layout: Layout, *batches: str) -> list[int]:
+    table = read_partitions(layout, TABLE, batches or None)
+    return [row["number"] for batch in table.batches() for row in batch.to_pylist()]
+
+
+def test_rows_come_back_in_order_of_batches_and_parts(layout):
+    put(layout, "b", [3, 4])
+    put(layout, "a", [1], [2], part_bytes=1)
+    assert numbers(layout) == [1, 2, 3, 4]
+    assert numbers(layout, "b") == [3, 4]
+    assert read_partitions(layout, TABLE).count_rows() == 4
+    assert len(read_partition(layout, TABLE, "a").parts()) == 2
+
+
+def test_a_second_write_of_the_same_rows_gives_the_same_bytes(layout):
+    put(layout, "a", [1, 2])
+    before = (layout.partition(TABLE, "a") / COMMIT_NAME).read_bytes()
+    put(layout, "a", [1, 2])
+    assert (layout.partition(TABLE, "a") / COMMIT_NAME).read_bytes() == before
+    assert numbers(layout) == [1, 2]
+
+
+def test_a_second_write_of_other_rows_replaces_the_partition_whole(layout):
+    (old,) = put(layout, "a", [1, 2])
+    put(layout, "a", [9])
+    assert numbers(layout) == [9]
+    assert not (layout.partition(TABLE, "a") / old.name).exists()
+
+
+def test_parts_without_a_commit_are_not_seen(layout):
+    folder = layout.partition(TABLE, "a")
+    with PartWriter(folder, SCHEMA) as writer:
+        writer.write(rows("a", [1]))
+    assert read_commit(folder) is None
+    assert numbers(layout) == []
+    with pytest.raises(MissingPartitionError, match="no rows of a are committed"):
+        read_partition(layout, TABLE, "a")
+
+
+def test_a_writer_that_raises_leaves_no_part(layout):
+    folder = layout.partition(TABLE, "a")
+    with pytest.raises(RuntimeError, match="boom"), PartWriter(folder, SCHEMA) as writer:
+        writer.write(rows("a", [1]))
+        raise RuntimeError("boom")
+    assert not folder.exists() or not list(folder.iterdir())
+
+
+def test_a_batch_without_rows_is_a_partition_without_parts(layout):
+    put(layout, "a")
+    declare(layout, TABLE, SCHEMA)
+    table = read_partition(layout, TABLE, "a")
+    assert table.count_rows() == 0
+    assert table.to_table(["number"]).schema.names == ["number"]
+
+
+def test_commit_refuses_a_part_that_is_not_there(layout):
+    part = Part("part-00000-000-abc.parquet", 1, 1, "abc")
+    with pytest.raises(DamagedPartError, match="gone before its commit"):
+        commit(layout, TABLE, "a", [part])
+    assert read_commit(layout.partition(TABLE, "a")) is None
+
+
+def test_a_part_cut_short_is_noticed_when_read(layout):
+    (part,) = put(layout, "a", [1])
+    path = layout.partition(TABLE, "a") / part.name
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DamagedPartError, match="its commit says"):
+        numbers(layout)
+
+
+def test_verify_names_changed_and_missing_parts(layout):
+    first, second = put(layout, "a", [1], [2], part_bytes=1)
+    folder = layout.partition(TABLE, "a")
+    data = bytearray((folder / first.name).read_bytes())
+    data[10] ^= 1
+    (folder / first.name).write_bytes(bytes(data))
+    (folder / second.name).unlink()
+    assert verify(read_partition(layout, TABLE, "a")) == [
+        f"batch=a/{first.name} is not what was committed",
+        f"batch=a/{second.name} is gone",
+    ]
+
+
+def test_a_damaged_commit_is_an_error_and_not_an_absent_one(layout):
+    put(layout, "a", [1])
+    (layout.partition(TABLE, "a") / COMMIT_NAME).write_bytes(b'{"table":')
+    with pytest.raises(msgspec.DecodeError):
+        read_commit(layout.partition(TABLE, "a"))
+
+
+def test_units_cover_every_row_once(layout):
+    put(layout, "a", list(range(50)), list(range(50, 60)), part_bytes=1)
+    units = list(read_partition(layout, TABLE, "a").units(1))
+    seen = [r["number"] for unit in units for b in unit.batches() for r in b.to_pylist()]
+    assert seen == list(range(60))
+    assert [unit.number for unit in units] == list(range(len(units)))
+    assert all(len(unit.siblings) == 2 for unit in units)
+
+
+def test_rows_of_another_schema_are_refused(layout):
+    folder = layout.partition(TABLE, "a")
+    with PartWriter(folder, SCHEMA) as writer, pytest.raises((ValueError, pa.ArrowInvalid)):
+        writer.write(pa.RecordBatch.from_pydict({"other": [1]}))
+
+
+def test_files_appear_whole_or_not_at_all(tmp_path):
+    folder = UPath(tmp_path / "new")
+    with (
+        pytest.raises(RuntimeError),
+        atomic_file(folder, lambda _: folder / "file") as sink,
+    ):
+        sink.write(b"half")
+        raise RuntimeError
+    assert list(folder.iterdir()) == []
+    write_bytes(folder / "file", b"whole")
+    assert (folder / "file").read_bytes() == b"whole"
+    assert (tmp_path / "new" / "file").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700

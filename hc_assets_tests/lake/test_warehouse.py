@@ -1,0 +1,107 @@
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from hc_assets.lake.columns import column
+from hc_assets.lake.layout import Layout
+from hc_assets.lake.parts import PartWriter, commit
+from hc_assets.lake.warehouse import Warehouse, WarehouseBusyError
+
+SCHEMA = pa.schema(
+    [column("batch", pa.string(), "Key"), column("size", pa.int64(), "Size", unit="mm")]
+)
+TABLE = "imaging/things"
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    return Warehouse(Layout.of(tmp_path / "o'data"), {TABLE: SCHEMA}, wait_seconds=0.3)
+
+
+def write(warehouse: Warehouse, batch: str, size: int, *, committed: bool = True) -> None:
+    with PartWriter(warehouse.layout.partition(TABLE, batch), SCHEMA) as writer:
+        writer.write(pa.RecordBatch.from_pydict({"batch": [batch], "size": [size]}, SCHEMA))
+    if committed:
+        commit(warehouse.layout, TABLE, batch, writer.parts)
+
+
+def sizes(warehouse: Warehouse) -> list[tuple[str, int]]:
+    with warehouse.read() as connection:
+        return connection.sql("SELECT batch, size FROM imaging.things ORDER BY ALL").fetchall()
+
+
+def test_a_view_is_empty_before_the_first_batch(warehouse):
+    assert sizes(warehouse) == []
+
+
+def test_a_view_follows_the_commits_without_being_made_anew(warehouse):
+    warehouse.ensure()
+    write(warehouse, "a", 1)
+    write(warehouse, "b", 2)
+    write(warehouse, "c", 3, committed=False)
+    assert sizes(warehouse) == [("a", 1), ("b", 2)]
+    write(warehouse, "a", 10)
+    assert sizes(warehouse) == [("a", 10), ("b", 2)]
+
+
+def test_a_view_leaves_out_a_part_that_was_written_but_not_committed(warehouse):
+    write(warehouse, "a", 1)
+    write(warehouse, "a", 2, committed=False)
+    assert sizes(warehouse) == [("a", 1)]
+
+
+def test_columns_carry_description_and_unit(warehouse):
+    with warehouse.read() as connection:
+        comments = connection.sql(
+            "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = 'things'"
+        ).fetchall()
+    assert comments == [("batch", "Key"), ("size", "Size [mm]")]
+
+
+def test_readers_cannot_write(warehouse):
+    with warehouse.read() as connection, pytest.raises(duckdb.InvalidInputException):
+        connection.execute("CREATE TABLE x (y INT)")
+
+
+def test_a_failure_inside_closes_the_file(warehouse):
+    with pytest.raises(RuntimeError), warehouse.write():
+        raise RuntimeError
+    with warehouse.write() as connection:
+        assert connection.sql("SELECT 1").fetchall() == [(1,)]
+
+
+def test_a_second_writer_waits_and_then_says_who_is_in_the_way(warehouse):
+    warehouse.ensure()
+
+    def second() -> None:
+        with warehouse.write():
+            pass
+
+    with warehouse.write(), ThreadPoolExecutor() as pool:
+        failure = pool.submit(second).exception()
+    assert isinstance(failure, WarehouseBusyError)
+    assert "being written by another program" in str(failure)
+
+
+def test_the_warehouse_can_be_deleted_and_comes_back(warehouse):
+    write(warehouse, "a", 1)
+    warehouse.ensure()
+    warehouse.discard()
+    assert not warehouse.layout.warehouse.exists()
+    assert sizes(warehouse) == [("a", 1)]
+
+
+def test_ensure_adds_the_views_of_new_tables(warehouse):
+    warehouse.ensure()
+    more = Warehouse(warehouse.layout, {**warehouse.tables, "imaging/others": SCHEMA})
+    more.ensure()
+    with more.read() as connection:
+        assert connection.sql("SELECT count(*) FROM imaging.others").fetchall() == [(0,)]
+
+
+def test_the_file_is_private(warehouse):
+    warehouse.ensure()
+    assert warehouse.layout.warehouse.stat().st_mode & 0o777 == 0o600
