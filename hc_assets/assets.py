@@ -3,6 +3,7 @@
 Belongs here: the part of the wiring that would otherwise be written in each domain's `assets.py`.
 """
 
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, TypedDict, TypeVar
 
@@ -11,6 +12,11 @@ import pyarrow as pa
 
 from hc_assets.compute import executor, in_order
 from hc_assets.lake.columns import note
+
+# Single-run backfills and partitioned checks are marked beta and preview; Dagster would say so for
+# every asset on every load. Whoever defines assets imports this module first.
+warnings.filterwarnings("ignore", category=dg.BetaWarning)
+warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
 OWNERS = ["team:data-engineering"]
 # 1: one row per entry or file, with its problem where it has one.

@@ -3,23 +3,16 @@
 Belongs here: nothing but the merging.
 """
 
-import warnings
-
 import dagster as dg
 
-# Dynamic partitions of checks and single-run backfills are marked so; Dagster would say it on every
-# load of the code location.
-warnings.filterwarnings("ignore", category=dg.BetaWarning)
-warnings.filterwarnings("ignore", category=dg.PreviewWarning)
-
-from hc_assets import jobs  # noqa: E402 - the filters above must come first
-from hc_assets.fhir import assets as fhir_assets  # noqa: E402
-from hc_assets.fhir import checks as fhir_checks  # noqa: E402
-from hc_assets.lake.layout import Layout  # noqa: E402
-from hc_assets.lake.parquet import ParquetIOManager  # noqa: E402
-from hc_assets.lake.warehouse import Warehouse  # noqa: E402
-from hc_assets.settings import Settings  # noqa: E402
-from hc_assets.tables import PARQUET_TABLES  # noqa: E402
+from hc_assets import jobs
+from hc_assets.fhir import assets as fhir_assets
+from hc_assets.fhir import checks as fhir_checks
+from hc_assets.lake.layout import Layout
+from hc_assets.lake.parquet import ParquetIOManager
+from hc_assets.lake.warehouse import Warehouse
+from hc_assets.settings import Settings
+from hc_assets.tables import PARQUET_TABLES
 
 
 def build_defs(settings: Settings | None = None, **resources: object) -> dg.Definitions:

@@ -63,27 +63,27 @@ PIPELINES = {
 }
 
 
-def _jobs() -> Iterable[dg.UnresolvedAssetJobDefinition]:
-    for pipeline in PIPELINES.values():
-        yield dg.define_asset_job(
-            pipeline.ingest_job,
-            selection=dg.AssetSelection.assets(*map(_asset_key, pipeline.batch_tables)),
-            partitions_def=pipeline.partitions,
-            description=f"From the landed files of one {pipeline.kind} batch to its last table.",
-        )
-        if pipeline.publish_job:
-            yield dg.define_asset_job(
-                pipeline.publish_job,
-                selection=dg.AssetSelection.assets(*map(_asset_key, pipeline.publish_tables)),
-                description=f"What is made of all {pipeline.kind} batches.",
-            )
+def _selection(tables: Iterable[str]) -> dg.AssetSelection:
+    return dg.AssetSelection.assets(*(dg.AssetKey(table.split("/")) for table in tables))
 
 
-def _asset_key(table: str) -> dg.AssetKey:
-    return dg.AssetKey(table.split("/"))
-
-
-JOBS = list(_jobs())
+JOBS = [
+    dg.define_asset_job(
+        pipeline.ingest_job,
+        selection=_selection(pipeline.batch_tables),
+        partitions_def=pipeline.partitions,
+        description=f"From the landed files of one {pipeline.kind} batch to its last table.",
+    )
+    for pipeline in PIPELINES.values()
+] + [
+    dg.define_asset_job(
+        pipeline.publish_job,
+        selection=_selection(pipeline.publish_tables),
+        description=f"What is made of all {pipeline.kind} batches.",
+    )
+    for pipeline in PIPELINES.values()
+    if pipeline.publish_job
+]
 
 
 @dataclass(frozen=True)
