@@ -1,0 +1,133 @@
+"""What FHIR allows as XHTML in a narrative (`Narrative.div`).
+
+Belongs here: the elements and attributes that are allowed, and the reading of the text. Which rule
+reports a fault belongs to the invariants `txt-1` and `txt-2`.
+"""
+
+from functools import partial
+from html.entities import name2codepoint
+from xml.parsers import expat
+
+XHTML = "http://www.w3.org/1999/xhtml"
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# The narrative page of FHIR R4 allows the formatting elements of HTML 4.0, chapters 7 to 11
+# (but section 9.4) and 15, links and images; the list is the one that HL7's validator works with.
+_ELEMENTS = _words(
+    "a abbr acronym address area b bdo big blockquote br caption cite code col colgroup dd dfn div "
+    "dl dt em h1 h2 h3 h4 h5 h6 hr i img kbd li map ol p pre q samp small span strong sub sup "
+    "table tbody td tfoot th thead tr tt ul var"
+)
+_ATTRIBUTES = _words(
+    "title style class id idref lang xml:lang xml:space dir accesskey tabindex span width align "
+    "valign char charoff abbr axis headers scope rowspan colspan"
+)
+_ATTRIBUTES_OF = {
+    "a": _words("href name charset type hreflang rel rev shape coords"),
+    "img": _words("src border alt longdesc height width usemap ismap"),
+    "area": _words("shape coords href nohref alt"),
+    "blockquote": frozenset({"cite"}),
+    "q": frozenset({"cite"}),
+    "map": frozenset({"name"}),
+    "pre": frozenset({"space"}),
+    "table": _words("summary width border frame rules cellspacing cellpadding"),
+    "td": frozenset({"nowrap"}),
+}
+
+
+class _NarrativeError(Exception):
+    """What is wrong, to leave the parser with."""
+
+
+class _Reader:
+    """Follows the parser through one narrative."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self.has_content = False
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        if self.depth == 0:
+            if name != "div":
+                raise _NarrativeError("the outermost element is not div")
+            if attributes.get("xmlns") != XHTML:
+                raise _NarrativeError("div is not in the XHTML namespace")
+        self.depth += 1
+        if name not in _ELEMENTS:
+            raise _NarrativeError("an element that narratives may not have")
+        for attribute in attributes:
+            if (
+                attribute not in _ATTRIBUTES
+                and attribute not in _ATTRIBUTES_OF.get(name, ())
+                and not attribute.startswith("xmlns")
+            ):
+                raise _NarrativeError("an attribute that narratives may not have")
+        if name == "img":
+            self.has_content = True
+
+    def end(self, _name: str) -> None:
+        self.depth -= 1
+
+    def text(self, data: str) -> None:
+        if not self.has_content and data.strip():
+            self.has_content = True
+
+    def entity(self, name: str, _is_parameter: bool) -> None:
+        if name not in name2codepoint:
+            raise _NarrativeError("an entity that XHTML doesn't define")
+        if name != "nbsp":
+            self.has_content = True
+
+
+def _refuse(what: str, *_: object) -> None:
+    raise _NarrativeError(what)
+
+
+def _read(div: str) -> tuple[str | None, bool]:
+    reader = _Reader()
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartElementHandler = reader.start
+    parser.EndElementHandler = reader.end
+    parser.CharacterDataHandler = reader.text
+    # Without a document type any named entity would be an error; with this, unknown ones are given
+    # to the handler, and nothing is ever loaded.
+    parser.UseForeignDTD(True)
+    parser.SkippedEntityHandler = reader.entity
+    parser.StartDoctypeDeclHandler = partial(_refuse, "a document type declaration")
+    parser.ProcessingInstructionHandler = partial(_refuse, "a processing instruction")
+    try:
+        parser.Parse(div, True)
+    except _NarrativeError as error:
+        return str(error), reader.has_content
+    except (expat.ExpatError, UnicodeError):
+        return "no well-formed XML", False
+    return None, reader.has_content
+
+
+def narrative_fault(div: str) -> str | None:
+    """The first thing in a narrative that FHIR doesn't allow.
+
+    Args:
+        div: the text of `Narrative.div`.
+
+    Returns:
+        What is wrong, without any of the text; None where nothing is.
+    """
+    return _read(div)[0]
+
+
+def has_content(div: str) -> bool:
+    """Whether a narrative has any text that isn't white space, or an image.
+
+    Args:
+        div: the text of `Narrative.div`.
+
+    Returns:
+        False too where it is no well-formed XML.
+    """
+    return _read(div)[1]
