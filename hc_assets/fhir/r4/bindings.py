@@ -10,8 +10,8 @@ from functools import cache
 
 from hc_assets.fhir.r4.definitions import r4
 
-# RFC 6838: type and subtype of restricted names, then parameters, whose values stay unchecked: HL7's
-# own examples have spaces in them. Codes such as `xml` and `json` are in use for
+# RFC 6838: type and subtype of restricted names, then parameters, whose values stay unchecked:
+# HL7's own examples have spaces in them. Codes such as `xml` and `json` are in use for
 # CapabilityStatement.format, whose definition says so.
 _MIME = re.compile(
     r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}(?:/[A-Za-z0-9*][A-Za-z0-9!#$&^_.+*-]{0,126})?"

@@ -1,4 +1,4 @@
-"""Builds the table of R4 definitions from HL7's package: `python -m hc_assets.fhir.r4.build PACKAGE`.
+"""Builds the table of R4 definitions: `python -m hc_assets.fhir.r4.build PACKAGE`.
 
 Belongs here: structure definitions to table entries. Expanding value sets belongs to
 `expansion.py`, the table's shape to `definitions.py`; nothing here runs in the pipeline.
@@ -207,9 +207,9 @@ def _extension(structure: JsonObject) -> ExtensionDefinition:
 
     def value_types(prefix: str) -> tuple[TypeRef, ...]:
         for element_id, element in by_id.items():
-            if re.fullmatch(re.escape(prefix) + r"\.value\[x\](:[^.]*)?", element_id):
-                if element["max"] != "0":
-                    return _type_refs(element)
+            is_value = re.fullmatch(re.escape(prefix) + r"\.value\[x\](:[^.]*)?", element_id)
+            if is_value and element["max"] != "0":
+                return _type_refs(element)
         return ()
 
     slots = []

@@ -5,7 +5,6 @@ concerns a resource as a whole (duplicate members, contained resources, bundles)
 `fast_path.py`; every issue in words to `walker.py`.
 """
 
-import keyword
 import re
 import sys
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from typing import Annotated, Any, ForwardRef, Literal, Union
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
-from hc_assets.fhir.r4.bindings import allows_code, allows_coding, codes_of
+from hc_assets.fhir.r4.bindings import codes_of
 from hc_assets.fhir.r4.definitions import (
     Element,
     Invariant,
@@ -27,42 +26,35 @@ from hc_assets.fhir.r4.definitions import (
     choice_member,
     r4,
 )
-from hc_assets.fhir.r4.natives import native
 from hc_assets.fhir.r4.narrative import has_content, narrative_fault
 from hc_assets.fhir.r4.primitives import INTEGER_RANGES, PATTERNS
 from hc_assets.fhir.r4.references import fast_pattern
-
-Check = Callable[[Any], None]
-Field = tuple[str, Any, Any]
-
-# Longer numbers are left to the thorough path, which has a limit of its own.
-_MAX_DECIMAL_BYTES = 40
-# Value types of extensions that the fast path knows; those with others go the thorough way. Each
-# further type would make the struct of every extension wider.
-_EXTENSION_VALUES = (
-    "Address boolean canonical code CodeableConcept Coding date dateTime decimal id Identifier "
-    "instant integer markdown Period Quantity Reference string uri url"
-).split()
-# Invariants that `fast_path.py` checks on the resource as a whole, or that hold by construction:
-# elements without content aren't decodable (ele-1), extensions are checked below (ext-1).
-_CHECKED_ELSEWHERE = frozenset(
-    {"dom-2", "dom-3", "dom-4", "dom-5", "dom-6", "ele-1", "ext-1", "ref-1", "txt-1", "txt-2"}
-    | {"bdl-7", "bdl-9", "bdl-10", "bdl-11", "bdl-12"}
+from hc_assets.fhir.r4.struct_checks import (
+    Check,
+    RefusedError,
+    attribute,
+    checks_of,
+    decimal_check,
+    invariants_of,
+    post_init,
 )
 
+Field = tuple[str, Any, Any]
+
+# Value types of extensions that the fast path knows; those with others go the thorough way. Each
+# further type would make the struct of every extension wider.
+# fmt: off
+_EXTENSION_VALUES = frozenset({
+    "Address", "boolean", "canonical", "code", "CodeableConcept", "Coding", "date", "dateTime",
+    "decimal", "id", "Identifier", "instant", "integer", "markdown", "Period", "Quantity",
+    "Reference", "string", "uri", "url",
+})
+# fmt: on
 _RAW_RESOURCES = frozenset({"Bundle.entry.resource"})
 
 # Structs refer to one another by name, in circles; msgspec looks the names up in this module.
 _STRUCTS = ModuleType("hc_assets.fhir.r4._compiled_structs")
 sys.modules[_STRUCTS.__name__] = _STRUCTS
-
-
-class RefusedError(ValueError):
-    """The fast path can't tell that a value is valid; msgspec turns it into a ValidationError."""
-
-
-def _attribute(member: str) -> str:
-    return f"{member}_" if keyword.iskeyword(member) else member
 
 
 @cache
@@ -83,110 +75,6 @@ def _primitive_type(type_name: str) -> Any:
     return Annotated[str, Meta(min_length=1)]
 
 
-def _choice_check(element: Element, members: list[str]) -> Check:
-    get = attrgetter(*members)
-    most_absent, least_absent = len(members) - element.min, len(members) - 1
-
-    def check(struct: Any) -> None:
-        if not least_absent <= get(struct).count(UNSET) <= most_absent:
-            raise RefusedError(element.name)
-
-    return check
-
-
-def _decimal_check(members: list[str]) -> Check:
-    getters = [attrgetter(_attribute(member)) for member in members]
-
-    def check(struct: Any) -> None:
-        for get in getters:
-            value = get(struct)
-            if value is not UNSET:
-                text = bytes(value)
-                # The value is valid JSON, so its first byte tells a number from all else.
-                if text[0] not in b"-0123456789" or len(text) > _MAX_DECIMAL_BYTES:
-                    raise RefusedError(members[0])
-
-    return check
-
-
-def _binding_check(element: Element) -> Check | None:
-    """The check of a binding that the annotation can't hold; None where there is nothing to do."""
-    if element.binding is None:
-        return None
-    url = element.binding.value_set
-    get = attrgetter(_attribute(element.name))
-    code = element.types[0].code
-    if code == "CodeableConcept":
-
-        def allowed(concept: Any) -> bool:
-            return any(
-                allows_coding(url, coding.system or None, coding.code or None)
-                for coding in concept.coding or ()
-            )
-    elif codes_of(url) is None and not element.is_choice:
-
-        def allowed(value: Any) -> bool:
-            return allows_code(url, value)
-    else:
-        return None
-
-    def check(struct: Any) -> None:
-        values = get(struct)
-        if values is not UNSET and not all(
-            allowed(value) for value in (values if element.is_list else (values,))
-        ):
-            raise RefusedError(element.name)
-
-    return check
-
-
-def _invariant_check(invariant: Invariant) -> Check | None:
-    """The native form of an invariant; where there is none, a check that refuses everything."""
-    if invariant.key in _CHECKED_ELSEWHERE:
-        return None
-    holds = native(invariant.key, invariant.expression)
-
-    def check(struct: Any) -> None:
-        if holds is None or not holds(struct):
-            raise RefusedError(invariant.key)
-
-    return check
-
-
-def _invariants_of(definition: TypeDefinition) -> list[Invariant]:
-    found = [rule for base in r4().bases(definition.name) for rule in r4().type(base).invariants]
-    for element in definition.elements:
-        found.extend(element.invariants)
-    return [rule for rule in found if rule.key not in _CHECKED_ELSEWHERE]
-
-
-def _checks(elements: tuple[Element, ...], invariants: list[Invariant]) -> list[Check]:
-    checks: list[Check | None] = []
-    decimals = []
-    for element in elements:
-        members = [_attribute(member) for member, _ in element.members()]
-        if element.is_choice and len(members) > 1:
-            checks.append(_choice_check(element, members))
-        decimals += [member for member, ref in element.members() if ref.code == "decimal"]
-        checks.append(_binding_check(element))
-    if decimals:
-        checks.insert(0, _decimal_check(decimals))
-    checks += [_invariant_check(rule) for rule in invariants]
-    return [check for check in checks if check is not None]
-
-
-def _post_init(checks: list[Check]) -> Check:
-    if len(checks) == 1:
-        return checks[0]
-    in_order = tuple(checks)
-
-    def run(struct: Any) -> None:
-        for check in in_order:
-            check(struct)
-
-    return run
-
-
 def _optional(name: str, type_: Any) -> Field:
     return (name, Union[type_, UnsetType], UNSET)  # noqa: UP007 - | refuses forward references
 
@@ -196,7 +84,7 @@ def _define(name: str, fields: list[Field], checks: list[Check], resource_type: 
         name,
         fields,
         module=_STRUCTS.__name__,
-        namespace={"__post_init__": _post_init(checks)} if checks else None,
+        namespace={"__post_init__": post_init(checks)} if checks else None,
         forbid_unknown_fields=True,
         kw_only=True,
         gc=False,
@@ -265,9 +153,9 @@ class _Compiler:
         if element.is_list:
             size = Meta(min_length=max(1, element.min), max_length=element.max)
             type_ = Annotated[list[type_], size]  # type: ignore[valid-type]
-        if element.min > 0 and not element.is_choice:
-            return (_attribute(member), type_, msgspec.NODEFAULT)
-        return _optional(_attribute(member), type_)
+        if element.min > 0 and len(element.types) == 1:
+            return (attribute(member), type_, msgspec.NODEFAULT)
+        return _optional(attribute(member), type_)
 
     def _sibling_fields(
         self, definition: TypeDefinition, invariants: list[Invariant]
@@ -280,7 +168,8 @@ class _Compiler:
         return [
             _optional(f"_{member}", self._struct("Element"))
             for element in definition.elements
-            if not element.is_list and element.name not in read and element.name != "id"
+            # Of a choice, the sibling of one type could stand beside the value of another.
+            if not (element.is_list or element.is_choice or element.name in {*read, "id"})
             for member, ref in element.members()
             if ref.code != "Resource" and r4().type(ref.code).kind == "primitive-type"
         ]
@@ -289,7 +178,7 @@ class _Compiler:
         definition = r4().type(type_name)
         # Elements that a profile forbids, such as the comparator of SimpleQuantity.
         elements = tuple(element for element in definition.elements if element.max != 0)
-        invariants = _invariants_of(definition)
+        invariants = invariants_of(definition)
         fields = [
             self._field(element, ref, member)
             for element in elements
@@ -301,7 +190,7 @@ class _Compiler:
         ]
         fields += self._sibling_fields(definition, invariants)
         tag = type_name if definition.kind == "resource" else ""
-        _define(name, fields, _checks(elements, invariants), tag)
+        _define(name, fields, checks_of(elements, invariants), tag)
 
     def _compile_reference(self, name: str, targets: tuple[str, ...]) -> None:
         """Reference, held to its targets by the pattern of the reference."""
@@ -344,7 +233,7 @@ class _Compiler:
             ("url", _primitive_type("uri"), msgspec.NODEFAULT),
             *(self._field(value, ref, member) for member, ref in zip(members, types, strict=True)),
         ]
-        _define("Extension", fields, [has_value_or_extensions, _decimal_check(["valueDecimal"])])
+        _define("Extension", fields, [has_value_or_extensions, decimal_check(["valueDecimal"])])
 
     def _compile_narrative(self) -> None:
         status, div = r4().type("Narrative").elements[-2:]

@@ -1,4 +1,4 @@
-"""The compiled table of R4 definitions: what a type holds, what a value set holds, which rules bind.
+"""The compiled table of R4 definitions: what types and value sets hold, which rules bind.
 
 Belongs here: the table's shape and its loading. It is written by `build.py`; what is checked with
 it belongs to `decoders.py` (fast) and `walker.py` (thorough).
@@ -161,7 +161,7 @@ class ExtensionDefinition(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Table(msgspec.Struct, frozen=True):
-    """The file's content. Types, value sets and extensions stay encoded until they are asked for."""
+    """The file's content; types, value sets and extensions stay encoded until asked for."""
 
     format: int
     fhir_version: str
@@ -210,7 +210,7 @@ class Definitions:
 
     @cached_property
     def resource_names(self) -> frozenset[str]:
-        """Names of the resource types that an instance can have (148 less the two abstract ones)."""
+        """Names of the resource types that an instance can have: 148 less two abstract ones."""
         return frozenset(
             name
             for name, raw in self._table.types.items()

@@ -40,7 +40,7 @@ def _concepts(system: JsonObject) -> Iterator[tuple[JsonObject, tuple[str, ...]]
 
 
 def _property_values(concept: JsonObject, name: str) -> list[str]:
-    values = []
+    values: list[str] = []
     for entry in concept.get("property", []):
         if entry.get("code") == name:
             values.extend(str(value) for key, value in entry.items() if key.startswith("value"))
@@ -49,7 +49,7 @@ def _property_values(concept: JsonObject, name: str) -> list[str]:
 
 def _passes(concept: JsonObject, ancestors: tuple[str, ...], rule: JsonObject) -> bool:
     """Whether a concept passes one `compose.include.filter`."""
-    operator, name, wanted = rule["op"], rule["property"], rule["value"]
+    operator, name, wanted = str(rule["op"]), str(rule["property"]), str(rule["value"])
     code = concept["code"]
     # Subsumption may be told by nesting, or by a property that names the parents.
     above = {*ancestors, *_property_values(concept, "subsumedBy")}

@@ -1,4 +1,4 @@
-"""The fast path: is this resource certainly valid? Decides in microseconds, and may say "can't tell".
+"""The fast path: is this resource certainly valid? It may say that it can't tell.
 
 Belongs here: what holds for a resource as a whole, around the structs of `decoders.py`: repeated
 member names, empty objects, contained resources, bundle entries. Issues in words belong to
@@ -76,11 +76,11 @@ def _check_text(text: bytes, size: int, depth: int) -> None:
 
 
 def _check_names(text: bytes, struct: Any) -> None:
-    """Refuse repeated member names, which msgspec drops in silence.
+    r"""Refuse repeated member names, which msgspec drops in silence.
 
     Written back, a struct is never longer than the text it came from: numbers with digits to keep
     are kept as text, and msgspec escapes in strings only what JSON demands. So equal lengths prove
-    that nothing was dropped; other lengths may come from `\\u00e9` or `\\/`, and are looked into.
+    that nothing was dropped; other lengths may come from `\u00e9` or `\\/`, and are looked into.
     """
     if len(_ENCODER.encode(struct)) != len(text) and has_repeated_names(text):
         raise _CannotTellError
@@ -98,7 +98,7 @@ def _check_contained(text: bytes, struct: Any, depth: int) -> None:
         if (
             not contained.id
             or contained.id in ids
-            or getattr(contained, "contained", UNSET)
+            or getattr(contained, "contained", None)
             or (meta and (meta.versionId or meta.lastUpdated or meta.security))
             or inner_type == "Bundle"
         ):
@@ -121,10 +121,8 @@ def _check_bundle(bundle: Any, depth: int) -> list[str]:
         if entry.resource is not UNSET:
             inner = bytes(entry.resource)
             found = _accept(inner, depth + 3)
-            bare += [
-                f"Bundle.entry[{position}].resource{place[place.index('.') :] if '.' in place else ''}"
-                for place in found
-            ]
+            here = f"Bundle.entry[{position}].resource"
+            bare += [here + "".join(place.partition(".")[1:]) for place in found]
     # Versions of one resource may share a fullUrl (bdl-7): the thorough path compares them.
     if bundle.type != "history" and any(count > 1 for count in full_urls.values()):
         raise _CannotTellError

@@ -1,7 +1,7 @@
 """What validation says of a resource: one issue, and where and why.
 
-Belongs here: the shape of an issue. The OperationOutcome made of issues belongs to
-`hc_assets.fhir.validation`.
+Belongs here: the shape of an issue, and the list that collects them. The OperationOutcome made of
+issues belongs to `hc_assets.fhir.validation`.
 """
 
 from typing import Literal
@@ -45,3 +45,51 @@ class Issue(msgspec.Struct, frozen=True):
     expression: str
     rule: str
     diagnostics: str
+
+
+# A hostile resource could break a rule at every byte; more findings help nobody.
+MAX_ISSUES = 1000
+_CLIP = 60
+
+
+class TooManyIssuesError(Exception):
+    """More issues than anyone reads: validation ends early."""
+
+
+class Findings:
+    """The issues of one resource, as they are found.
+
+    Attributes:
+        issues: the issues so far.
+    """
+
+    def __init__(self) -> None:
+        """Begin with no issue."""
+        self.issues: list[Issue] = []
+
+    def add(
+        self, severity: Severity, code: IssueCode, expression: str, rule: str, diagnostics: str
+    ) -> None:
+        """Take an issue in; the arguments are the attributes of `Issue`.
+
+        Raises:
+            TooManyIssuesError: it is one too many; the last issue says so.
+        """
+        if len(self.issues) >= MAX_ISSUES:
+            text = f"more than {MAX_ISSUES} issues, the rest is left out"
+            self.issues.append(Issue("error", "too-costly", "", "too-many-issues", text))
+            raise TooManyIssuesError
+        self.issues.append(Issue(severity, code, expression, rule, diagnostics))
+
+    def error(self, code: IssueCode, expression: str, rule: str, diagnostics: str) -> None:
+        """Take in an issue of severity error.
+
+        Raises:
+            TooManyIssuesError: see `add`.
+        """
+        self.add("error", code, expression, rule, diagnostics)
+
+
+def clipped(text: str) -> str:
+    """A name or code that was found, short enough for a line."""
+    return text if len(text) <= _CLIP else text[: _CLIP - 3] + "..."

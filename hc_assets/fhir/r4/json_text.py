@@ -1,4 +1,4 @@
-"""What holds for the JSON text before any definition is looked at: syntax, nesting, duplicate names.
+"""What holds for JSON text before any definition is looked at: syntax, nesting, names.
 
 Belongs here: bytes to values without loss, in bounded time and memory. What the values mean belongs
 to `walker.py`.
@@ -38,7 +38,7 @@ class Document(NamedTuple):
 
     Attributes:
         root: the value: dict, list, str, int, Decimal, bool or None; no float.
-        repeated: objects with a member name that comes twice, and the names, by `id()` of the object.
+        repeated: objects in which a member name comes twice, and the names, by `id()`.
     """
 
     root: Any

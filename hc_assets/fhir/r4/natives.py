@@ -124,7 +124,7 @@ def _no_home(values: Any) -> bool:
 
 
 def _name_is_computable(s: Any) -> bool:
-    name = getattr(s, "name", UNSET)  # ChargeItemDefinition has the rule but not the element
+    name: Any = getattr(s, "name", None)  # ChargeItemDefinition has the rule but not the element
     return bool(name) and _COMPUTABLE_NAME.match(name) is not None
 
 

@@ -1,4 +1,4 @@
-"""Reads HL7's definitions package (npm `hl7.fhir.r4.examples`), unpacked or as the .tgz it comes in.
+"""Reads HL7's definitions package (npm `hl7.fhir.r4.examples`), unpacked or as a .tgz.
 
 Belongs here: finding the conformance resources among the examples. What is made of them belongs
 to `build.py`, and which codes a value set holds to `expansion.py`.

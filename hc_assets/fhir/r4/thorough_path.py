@@ -3,11 +3,12 @@
 Belongs here: the order of the steps. Each step's rules belong to its own module.
 """
 
+from contextlib import suppress
 from functools import lru_cache
 
-from hc_assets.fhir.r4.issues import Issue
+from hc_assets.fhir.r4.issues import Findings, Issue, IssueCode, TooManyIssuesError
 from hc_assets.fhir.r4.json_text import JsonProblem, read_document
-from hc_assets.fhir.r4.walker import TooManyIssuesError, Walker
+from hc_assets.fhir.r4.walker import Walker
 
 
 @lru_cache(maxsize=4096)
@@ -34,11 +35,11 @@ def thorough_issues(raw: bytes) -> list[Issue]:
     try:
         document = read_document(raw)
     except JsonProblem as problem:
-        code = "invalid" if problem.rule == "json-syntax" else "too-costly"
+        code: IssueCode = "invalid" if problem.rule == "json-syntax" else "too-costly"
         return [Issue("fatal", code, "", problem.rule, problem.text)]
-    walker = Walker(document)
-    try:
+    findings = Findings()
+    # Too many issues: what has been found is told.
+    with suppress(TooManyIssuesError):
+        walker = Walker(document, findings)
         walker.resource(document.root, "")
-    except TooManyIssuesError:
-        return walker.issues
-    return walker.issues
+    return findings.issues

@@ -1,41 +1,36 @@
-"""The thorough path: walks a resource beside its definitions and reports everything that is wrong.
+"""The thorough path: walks a resource beside its definitions and reports all that is wrong.
 
-Belongs here: members, cardinality, JSON types, choices, bindings, and the way down the tree. Formats
-belong to `primitives.py`, FHIRPath rules to `invariant_rules.py`, what spans several elements to
-`bundle_rules.py` and its neighbours.
+Belongs here: members, cardinality, JSON types, choices, and the way down the tree. What is checked
+of a single value belongs to `value_rules.py`, FHIRPath rules to `invariant_rules.py`, what spans
+several elements to `bundle_rules.py` and its neighbours.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
-from hc_assets.fhir.r4.bindings import allows_code, allows_coding, expectation
-from hc_assets.fhir.r4.definitions import Element, TypeDefinition, TypeRef, r4
-from hc_assets.fhir.r4.issues import Issue, IssueCode, Severity
+from hc_assets.fhir.r4.definitions import Element, TypeRef, r4
+from hc_assets.fhir.r4.issues import Findings, clipped
 from hc_assets.fhir.r4.json_text import Document
-from hc_assets.fhir.r4.narrative import has_content, narrative_fault
-from hc_assets.fhir.r4.primitives import (
-    format_problem,
-    has_control_characters,
-    json_kind,
-    kind_of,
-)
-from hc_assets.fhir.r4.references import parse_reference
+from hc_assets.fhir.r4.primitives import kind_of
+from hc_assets.fhir.r4.value_rules import check_complex, check_primitive
 
-# A hostile resource could break a rule at every byte; more findings help nobody.
-MAX_ISSUES = 1000
+_ABSENT = object()
 
 
-class Visit(NamedTuple):
+@dataclass(slots=True, eq=False)
+class Visit:
     """One object of the tree, met on the way down.
 
     Attributes:
-        value: the object.
-        type_name: its type; a resource type, a data type or the path of a nested element.
+        value: the object; for the sibling of a primitive (`_birthDate`) the sibling.
+        type_name: its type: a resource type, a data type or the path of a nested element; Element
+            for the sibling of a primitive.
         path: where it stands.
-        element: the element of its parent that it is a value of; None for a root resource.
-        owner: path in the definitions of the parent's type, such as `Patient.contact`; "" for a
-            root resource.
+        element: the element of its parent that it is a value of; None for a resource.
+        ref: the type that it has in that element; None for a resource.
+        parent: the object around it; None for the document's root.
         resource: the innermost resource around it, or itself.
     """
 
@@ -43,85 +38,87 @@ class Visit(NamedTuple):
     type_name: str
     path: str
     element: Element | None
-    owner: str
-    resource: dict[str, Any]
+    ref: TypeRef | None
+    parent: "Visit | None"
+    resource: "Visit"
+
+    def __init__(
+        self,
+        value: dict[str, Any],
+        type_name: str,
+        path: str,
+        parent: "Visit | None" = None,
+        member: "Member | None" = None,
+    ) -> None:
+        """Note an object; without `member` it is a resource."""
+        self.value = value
+        self.type_name = type_name
+        self.path = path
+        self.parent = parent
+        self.element = None if member is None else member.element
+        self.ref = None if member is None else member.ref
+        self.resource = self if member is None or parent is None else parent.resource
 
 
-class TooManyIssuesError(Exception):
-    """More issues than anyone reads: the walk ends early."""
+class Member(NamedTuple):
+    """A JSON member that a type may have: its element and the type that its name tells."""
 
-
-class _Member(NamedTuple):
     element: Element
     ref: TypeRef
     is_primitive: bool
 
 
 @cache
-def _members(type_name: str) -> dict[str, _Member]:
-    definition = r4().type(type_name)
+def members_of(type_name: str) -> dict[str, Member]:
+    """The JSON members of a type by name, without the `_` siblings."""
     return {
-        name: _Member(element, ref, r4().type(ref.code).kind == "primitive-type")
-        for element in definition.elements
+        name: Member(element, ref, r4().type(ref.code).kind == "primitive-type")
+        for element in r4().type(type_name).elements
         for name, ref in element.members()
     }
 
 
-def _clip(text: str) -> str:
-    return text if len(text) <= 60 else text[:57] + "..."
+def each(content: Any, path: str) -> Iterator[tuple[Any, str]]:
+    """The values of a JSON member, each with where it stands."""
+    if isinstance(content, list):
+        for index, one in enumerate(content):
+            yield one, f"{path}[{index}]"
+    else:
+        yield content, path
 
 
 class Walker:
-    """Walks one document; `issues` and `visits` are its results.
+    """Walks one document.
 
     Attributes:
-        issues: what was found, in the order of the document.
-        visits: every object that has a known type, parents before children.
+        findings: the issues, in the order of the document.
+        visits: every object of a known type, parents before children.
     """
 
-    def __init__(self, document: Document) -> None:
-        self.issues: list[Issue] = []
+    def __init__(self, document: Document, findings: Findings) -> None:
+        """Make ready to walk a document, adding to the findings."""
+        self.findings = findings
         self.visits: list[Visit] = []
         self._repeated = document.repeated
 
-    def add(
-        self, severity: Severity, code: IssueCode, path: str, rule: str, diagnostics: str
-    ) -> None:
-        """Report an issue.
+    def resource(self, value: Any, path: str, parent: Visit | None = None) -> None:
+        """Walk a resource: the document's root, a contained resource, a bundle's entry.
 
         Raises:
-            TooManyIssuesError: it is one too many; the last issue says so.
+            TooManyIssuesError: see `Findings`.
         """
-        if len(self.issues) >= MAX_ISSUES:
-            text = f"more than {MAX_ISSUES} issues, the rest is left out"
-            self.issues.append(Issue("error", "too-costly", path, "too-many-issues", text))
-            raise TooManyIssuesError
-        self.issues.append(Issue(severity, code, path, rule, diagnostics))
-
-    def resource(self, value: Any, path: str, owner: str = "") -> None:
-        """Walk a resource: the document's root, a contained resource, a bundle's entry."""
         if not isinstance(value, dict):
-            where = path or ""
-            self.add(
-                "error",
-                "structure",
-                where,
-                "json-type",
-                f"found {kind_of(value)}, expected an object with resourceType",
-            )
+            found = f"found {kind_of(value)}, expected an object with resourceType"
+            self.findings.error("structure", path, "json-type", found)
             return
         name = value.get("resourceType")
         if not isinstance(name, str) or name not in r4().resource_names:
-            found = (
-                "no resourceType"
-                if "resourceType" not in value
-                else (
-                    f"resourceType {_clip(name)!r}"
-                    if isinstance(name, str)
-                    else f"resourceType of JSON type {kind_of(name)}"
-                )
-            )
-            self.add(
+            found = "no resourceType"
+            if isinstance(name, str):
+                found = f"resourceType {clipped(name)!r}"
+            elif "resourceType" in value:
+                found = f"resourceType of JSON type {kind_of(name)}"
+            self.findings.add(
                 "error" if path else "fatal",
                 "structure",
                 path,
@@ -129,367 +126,153 @@ class Walker:
                 f"found {found}, expected the name of an R4 resource type",
             )
             return
-        here = path or name
-        if self._content(value, name, here):
-            self._members_of(value, name, here, None, owner, value)
+        self._object(Visit(value, name, path or name, parent))
 
-    def _content(self, value: dict[str, Any], type_name: str, path: str) -> bool:
-        """Report repeated names, and objects without content (ele-1)."""
+    def _object(self, visit: Visit) -> bool:
+        """An object of a known type; False where it has no content to go into."""
+        value, path, definition = visit.value, visit.path, r4().type(visit.type_name)
         for name in self._repeated.get(id(value), (None, []))[1]:
-            self.add(
-                "error",
+            self.findings.error(
                 "duplicate",
-                f"{path}.{_clip(name)}",
+                f"{path}.{clipped(name)}",
                 "duplicate-member",
                 "the member comes more than once in its object",
             )
         if not value:
-            self.add(
-                "error",
-                "structure",
-                path,
-                "ele-1",
-                "found an empty object, expected content or no member at all",
-            )
+            found = "found an empty object, expected content or no member at all"
+            self.findings.error("structure", path, "ele-1", found)
             return False
-        if value.keys() == {"id"} and r4().type(type_name).kind != "resource":
-            self.add(
-                "error",
-                "invariant",
-                path,
-                "ele-1",
-                "found an id alone, expected a value or children",
-            )
+        if visit.ref is not None and value.keys() == {"id"}:
+            found = "found an id alone, expected a value or children"
+            self.findings.error("invariant", path, "ele-1", found)
+        self.visits.append(visit)
+        present = self._present(visit)
+        for element in definition.elements:
+            names = present.get(element.name, ())
+            if len(names) > 1:
+                found = f"found {', '.join(names)}, expected one of them"
+                self.findings.error("structure", f"{path}.{element.name}", "choice", found)
+            if not names and element.min > 0:
+                name = f"{element.name}[x]" if element.is_choice else element.name
+                found = f"{definition.name}.{name} is missing, expected at least {element.min}"
+                self.findings.error("required", f"{path}.{element.name}", "cardinality", found)
+            for name in names:
+                if element.max == 0:
+                    found = f"found a value, expected none in {definition.name}"
+                    self.findings.error("structure", f"{path}.{name}", "cardinality", found)
+                self._element(visit, name, members_of(visit.type_name)[name])
         return True
 
-    def _members_of(
-        self,
-        value: dict[str, Any],
-        type_name: str,
-        path: str,
-        element: Element | None,
-        owner: str,
-        resource: dict[str, Any],
-    ) -> None:
-        definition = r4().type(type_name)
-        self.visits.append(Visit(value, type_name, path, element, owner, resource))
-        members = _members(type_name)
+    def _present(self, visit: Visit) -> dict[str, list[str]]:
+        """Names of the members present, without `_`, by element; unknown ones are reported."""
+        members = members_of(visit.type_name)
         present: dict[str, list[str]] = {}
-        for name in value:
-            known = members.get(name)
-            if known is None and name.startswith("_"):
-                sibling_of = members.get(name[1:])
-                known = sibling_of if sibling_of is not None and sibling_of.is_primitive else None
-            if known is not None:
-                found = present.setdefault(known.element.name, [])
-                if name.lstrip("_") not in found:
-                    found.append(name.lstrip("_"))
-            elif name != "resourceType" or definition.kind != "resource":
-                self.add(
-                    "error",
-                    "structure",
-                    f"{path}.{_clip(name)}",
-                    "unknown-member",
-                    f"not a member of {type_name}",
-                )
-        for child in definition.elements:
-            names = present.get(child.name, [])
-            if len(names) > 1:
-                self.add(
-                    "error",
-                    "structure",
-                    f"{path}.{child.name}",
-                    "choice",
-                    f"found {', '.join(names)}, expected one type only",
-                )
-            if not names and child.min > 0:
-                self._missing(definition, child, path)
-            for name in names:
-                if child.max == 0:
-                    self.add(
-                        "error",
-                        "structure",
-                        f"{path}.{name}",
-                        "cardinality",
-                        f"found a value, expected none in {type_name}",
-                    )
-                self._element(value, name, members[name], type_name, path, resource)
+        for name in visit.value:
+            plain = name.removeprefix("_")
+            known = members.get(plain)
+            if known is not None and (plain == name or known.is_primitive):
+                names = present.setdefault(known.element.name, [])
+                if plain not in names:
+                    names.append(plain)
+            elif name != "resourceType" or visit.ref is not None:
+                found = f"not a member of {visit.type_name}"
+                path = f"{visit.path}.{clipped(name)}"
+                self.findings.error("structure", path, "unknown-member", found)
+        return present
 
-    def _missing(self, definition: TypeDefinition, child: Element, path: str) -> None:
-        name = f"{child.name}[x]" if child.is_choice else child.name
-        self.add(
-            "error",
-            "required",
-            f"{path}.{child.name}",
-            "cardinality",
-            f"{definition.name}.{name} is missing, expected at least {child.min}",
-        )
-
-    def _element(
-        self,
-        value: dict[str, Any],
-        name: str,
-        member: _Member,
-        owner: str,
-        path: str,
-        resource: dict[str, Any],
-    ) -> None:
-        here = f"{path}.{name}"
-        element = member.element
+    def _element(self, parent: Visit, name: str, member: Member) -> None:
+        """All values of an element in one JSON member."""
         if member.is_primitive:
-            self._primitives(value, name, member, owner, here, resource)
+            self._primitives(parent, name, member)
             return
-        content = value[name]
-        if element.is_list != isinstance(content, list):
-            self._wrong_shape(content, element, here)
+        here, content = f"{parent.path}.{name}", parent.value[name]
+        if not self._has_right_shape(content, member.element, here):
             return
-        for one, where in _each(content, here):
+        for one, path in each(content, here):
             if member.ref.code == "Resource":
-                self.resource(one, where, f"{owner}.{element.name}")
+                self.resource(one, path, parent)
             elif not isinstance(one, dict):
-                self.add(
-                    "error",
-                    "structure",
-                    where,
-                    "json-type",
-                    f"found {kind_of(one)}, expected an object ({member.ref.code})",
-                )
-            elif self._content(one, member.ref.code, where):
-                self._members_of(one, member.ref.code, where, element, owner, resource)
-                self._complex_value(one, member, where)
-        if isinstance(content, list):
-            self._count(content, element, here)
+                found = f"found {kind_of(one)}, expected an object ({member.ref.code})"
+                rule = "null-value" if one is None else "json-type"
+                self.findings.error("structure", path, rule, found)
+            elif self._object(Visit(one, member.ref.code, path, parent, member)):
+                check_complex(one, member.element, member.ref, path, self.findings)
+        self._count(content, member.element, here)
 
-    def _wrong_shape(self, content: Any, element: Element, here: str) -> None:
+    def _has_right_shape(self, content: Any, element: Element, here: str) -> bool:
+        """Whether a member is an array where it should be one, and only there."""
+        if element.is_list == isinstance(content, list):
+            return True
         expected = "an array" if element.is_list else "a single value"
         rule = "null-value" if content is None else "json-type"
-        self.add("error", "structure", here, rule, f"found {kind_of(content)}, expected {expected}")
+        found = f"found {kind_of(content)}, expected {expected}"
+        self.findings.error("structure", here, rule, found)
+        return False
 
-    def _count(self, content: list[Any], element: Element, here: str) -> None:
-        if not content:
-            self.add(
-                "error",
-                "structure",
-                here,
-                "empty-array",
-                "found an empty array, expected values or no member at all",
-            )
-        elif len(content) < element.min:
-            self.add(
-                "error",
-                "required",
-                here,
-                "cardinality",
-                f"found {len(content)} values, expected at least {element.min}",
-            )
-        elif element.max is not None and len(content) > element.max:
-            self.add(
-                "error",
-                "structure",
-                here,
-                "cardinality",
-                f"found {len(content)} values, expected at most {element.max}",
-            )
-
-    def _primitives(
-        self,
-        value: dict[str, Any],
-        name: str,
-        member: _Member,
-        owner: str,
-        here: str,
-        resource: dict[str, Any],
-    ) -> None:
-        """A primitive element: its values and their `_name` siblings, one by one."""
-        absent = object()
-        content, extra = value.get(name, absent), value.get(f"_{name}", absent)
-        extra_here = f"{here.rpartition('.')[0]}._{name}"
-        element = member.element
-        for part, where in ((content, here), (extra, extra_here)):
-            if part is not absent and element.is_list != isinstance(part, list):
-                self._wrong_shape(part, element, where)
-                return
-        if not element.is_list:
-            if content is None or extra is None:
-                where = here if content is None else extra_here
-                self.add(
-                    "error",
-                    "structure",
-                    where,
-                    "null-value",
-                    "found null, expected a value or no member at all",
-                )
-            if content is not absent and content is not None:
-                self._primitive(content, member, here)
-            if extra is not absent and extra is not None:
-                self._sibling(extra, here, owner, element, resource)
+    def _count(self, content: Any, element: Element, here: str) -> None:
+        """The number of values in an array."""
+        if not isinstance(content, list):
             return
-        contents = content if isinstance(content, list) else []
-        extras = extra if isinstance(extra, list) else []
-        if content is not absent or not extras:
-            self._count(contents, element, here)
-        if content is not absent and extra is not absent and len(contents) != len(extras):
-            self.add(
-                "error",
-                "structure",
-                extra_here,
-                "sibling-length",
-                f"found {len(extras)} entries beside {len(contents)} values, expected as many",
-            )
+        if not content:
+            found = "found an empty array, expected values or no member at all"
+            self.findings.error("structure", here, "empty-array", found)
+        elif len(content) < element.min:
+            found = f"found {len(content)} values, expected at least {element.min}"
+            self.findings.error("required", here, "cardinality", found)
+        elif element.max is not None and len(content) > element.max:
+            found = f"found {len(content)} values, expected at most {element.max}"
+            self.findings.error("structure", here, "cardinality", found)
+
+    def _primitives(self, parent: Visit, name: str, member: Member) -> None:
+        """A primitive element: its values and their `_name` siblings."""
+        here, extra_here = f"{parent.path}.{name}", f"{parent.path}._{name}"
+        content, extra = parent.value.get(name, _ABSENT), parent.value.get(f"_{name}", _ABSENT)
+        shapes = [
+            self._has_right_shape(part, member.element, where)
+            for part, where in ((content, here), (extra, extra_here))
+            if part is not _ABSENT
+        ]
+        if not all(shapes):
+            return
+        if member.element.is_list:
+            self._primitive_list(parent, name, member)
+            return
+        for part, where in ((content, here), (extra, extra_here)):
+            if part is None:
+                found = "found null, expected a value or no member at all"
+                self.findings.error("structure", where, "null-value", found)
+        if content is not _ABSENT and content is not None:
+            check_primitive(content, member.element, member.ref, here, self.findings)
+        if extra is not _ABSENT and extra is not None:
+            self._sibling(parent, extra, here, member)
+
+    def _primitive_list(self, parent: Visit, name: str, member: Member) -> None:
+        """Values and siblings side by side; null stands where one of the two is missing."""
+        here = f"{parent.path}.{name}"
+        contents, extras = parent.value.get(name, []), parent.value.get(f"_{name}", [])
+        if name in parent.value:
+            self._count(contents, member.element, here)
+        if f"_{name}" in parent.value:
+            if not extras:
+                self._count(extras, member.element, f"{parent.path}._{name}")
+            elif name in parent.value and len(contents) != len(extras):
+                found = f"found {len(extras)} entries beside {len(contents)} values"
+                self.findings.error("structure", f"{parent.path}._{name}", "sibling-length", found)
         for index in range(max(len(contents), len(extras))):
             one = contents[index] if index < len(contents) else None
             sibling = extras[index] if index < len(extras) else None
-            where = f"{here}[{index}]"
+            path = f"{here}[{index}]"
             if one is None and sibling is None:
-                self.add(
-                    "error",
-                    "structure",
-                    where,
-                    "null-value",
-                    "found null without extensions beside it, expected a value",
-                )
+                found = "found null without extensions beside it, expected a value"
+                self.findings.error("structure", path, "null-value", found)
             if one is not None:
-                self._primitive(one, member, where)
+                check_primitive(one, member.element, member.ref, path, self.findings)
             if sibling is not None:
-                self._sibling(sibling, where, owner, element, resource)
+                self._sibling(parent, sibling, path, member)
 
-    def _sibling(
-        self, extra: Any, here: str, owner: str, element: Element, resource: dict[str, Any]
-    ) -> None:
-        if not isinstance(extra, dict):
-            self.add(
-                "error",
-                "structure",
-                here,
-                "json-type",
-                f"found {kind_of(extra)} in the `_` member, expected an object",
-            )
-        elif self._content(extra, "Element", here):
-            self._members_of(extra, "Element", here, element, owner, resource)
-
-    def _primitive(self, value: Any, member: _Member, here: str) -> None:
-        type_name, element = member.ref.code, member.element
-        expected = json_kind(type_name)
-        if kind_of(value) != expected:
-            self.add(
-                "error",
-                "structure",
-                here,
-                "json-type",
-                f"found {kind_of(value)}, expected {expected} ({type_name})",
-            )
-            return
-        problem = format_problem(type_name, value)
-        if problem is not None:
-            self._bad_format(value, type_name, here, problem)
-            return
-        if isinstance(value, str):
-            if has_control_characters(value):
-                self.add(
-                    "warning",
-                    "value",
-                    here,
-                    "control-characters",
-                    "found control characters, which XML can't carry",
-                )
-            if type_name == "xhtml":
-                self._narrative(value, here)
-            if element.binding is not None and not allows_code(element.binding.value_set, value):
-                self.add(
-                    "error",
-                    "code-invalid",
-                    here,
-                    "required-binding",
-                    f"found code {_clip(value)!r}, expected "
-                    f"{expectation(element.binding.value_set)}",
-                )
-
-    def _narrative(self, div: str, here: str) -> None:
-        fault = narrative_fault(div)
-        if fault is not None:
-            self.add("error", "invariant", here, "txt-1", f"found {fault}, expected basic XHTML")
-        elif not has_content(div):
-            self.add("error", "invariant", here, "txt-2", "found white space, expected content")
-
-    def _bad_format(self, value: Any, type_name: str, here: str, problem: str) -> None:
-        if value == "":
-            self.add("error", "value", here, "empty-string", f"found {problem}")
+    def _sibling(self, parent: Visit, extra: Any, here: str, member: Member) -> None:
+        if isinstance(extra, dict):
+            self._object(Visit(extra, "Element", here, parent, member))
         else:
-            self.add("error", "value", here, "primitive-format", f"{type_name}: found {problem}")
-
-    def _complex_value(self, value: dict[str, Any], member: _Member, here: str) -> None:
-        binding = member.element.binding
-        if member.ref.code == "CodeableConcept" and binding is not None:
-            codings = value.get("coding")
-            if not any(
-                isinstance(c, dict)
-                and allows_coding(binding.value_set, c.get("system"), c.get("code"))
-                for c in (codings if isinstance(codings, list) else ())
-            ):
-                self.add(
-                    "error",
-                    "code-invalid",
-                    here,
-                    "required-binding",
-                    f"found no coding of the value set, expected {expectation(binding.value_set)}",
-                )
-        elif member.ref.code == "Reference":
-            self._reference(value, member.ref.targets, here)
-
-    def _reference(self, value: dict[str, Any], targets: tuple[str, ...], here: str) -> None:
-        text, type_ = value.get("reference"), value.get("type")
-        if isinstance(text, str) and text:
-            parsed = parse_reference(text)
-            if parsed is None:
-                self.add(
-                    "error",
-                    "value",
-                    f"{here}.reference",
-                    "reference-format",
-                    "found neither ResourceType/id, nor #id, nor an absolute URL or URN",
-                )
-                return
-            named = parsed.resource_type
-            if named and targets and named not in targets:
-                self.add(
-                    "error",
-                    "structure",
-                    f"{here}.reference",
-                    "reference-target",
-                    f"found a reference to {named}, expected {', '.join(targets)}",
-                )
-            if named and isinstance(type_, str) and type_ != named:
-                self.add(
-                    "error",
-                    "structure",
-                    f"{here}.type",
-                    "reference-type",
-                    f"found type {_clip(type_)!r} beside a reference to {named}",
-                )
-        if isinstance(type_, str) and type_:
-            if type_ not in r4().resource_names:
-                if "/" not in type_:
-                    self.add(
-                        "error",
-                        "code-invalid",
-                        f"{here}.type",
-                        "reference-type",
-                        f"found {_clip(type_)!r}, expected the name of a resource type",
-                    )
-            elif targets and type_ not in targets:
-                self.add(
-                    "error",
-                    "structure",
-                    f"{here}.type",
-                    "reference-target",
-                    f"found type {type_}, expected {', '.join(targets)}",
-                )
-
-
-def _each(content: Any, here: str) -> Iterator[tuple[Any, str]]:
-    """The values of an element, each with where it stands."""
-    if isinstance(content, list):
-        for index, one in enumerate(content):
-            yield one, f"{here}[{index}]"
-    else:
-        yield content, here
+            found = f"found {kind_of(extra)} in the `_` member, expected an object"
+            self.findings.error("structure", here, "json-type", found)
