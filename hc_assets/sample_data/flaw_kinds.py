@@ -97,7 +97,7 @@ INVALID = (
         "cardinality", "Observation.status",
     ),
     Change(
-        "line-cut-short", "Observation", _cut, "json", "", lines_only=True, limit=2,
+        "line-cut-short", "Observation", _cut, "unreadable", "", lines_only=True, limit=2,
     ),
     Change(
         "condition-without-subject", "Condition", _drop("subject"),
@@ -107,11 +107,11 @@ INVALID = (
         "unknown-member", "Encounter", _set("priorityLevel", "high"),
         "unknown-member", "Encounter.priorityLevel",
     ),
-    Change("null-member", "Observation", _set("note", None), "null", "Observation.note"),
-    Change("empty-array", "Condition", _set("note", []), "empty", "Condition.note"),
+    Change("null-member", "Observation", _set("note", None), "null-value", "Observation.note"),
+    Change("empty-array", "Condition", _set("note", []), "empty-array", "Condition.note"),
     Change(
         "two-values", "Observation", _set("valueString", "see quantity"),
-        "choice", "Observation.value[x]", suits=_has("valueQuantity"),
+        "choice", "Observation.value", suits=_has("valueQuantity"),
     ),
     Change(
         "time-without-zone", "Observation", _naive_time,
@@ -119,7 +119,7 @@ INVALID = (
     ),
     Change(
         "unknown-resource-type", "Observation", _set("resourceType", "Observaton"),
-        "resource-type", "Observaton", limit=3,
+        "resource-type", "", limit=3,
     ),
     Change(
         "patient-gender-no-code", "Patient", _set("gender", "F"),
@@ -135,7 +135,7 @@ INVALID = (
     ),
     Change(
         "number-as-text", "Observation", _number_as_text,
-        "type", "Observation.valueQuantity.value", suits=_has("valueQuantity"),
+        "json-type", "Observation.valueQuantity.value", suits=_has("valueQuantity"),
     ),
     Change(
         "report-without-code", "DiagnosticReport", _drop("code"),
@@ -146,9 +146,9 @@ INVALID = (
         "cardinality", "MedicationRequest.intent",
     ),
     Change(
-        "object-for-array", "Observation", _one_for_many, "type", "Observation.category",
+        "object-for-array", "Observation", _one_for_many, "json-type", "Observation.category",
     ),
-    Change("class-as-in-r5", "Encounter", _newer_class, "type", "Encounter.class"),
+    Change("class-as-in-r5", "Encounter", _newer_class, "json-type", "Encounter.class"),
     Change(
         "period-ends-before-start", "Encounter", _end_before_start, "per-1", "Encounter.period",
     ),

@@ -31,7 +31,8 @@ class Flaw:
     Attributes:
         id: which kind of flaw.
         file: relative to the sample's folder.
-        position: entry or line, from 0; None where the flaw is the file's.
+        position: entry or line, from 0, and 0 for a FHIR file that can't be parsed at all; None
+            for DICOM.
         rule: what a validator should name; "" for DICOM.
         expression: FHIRPath of the place; "" where there is none.
         outcome: what should become of the entry or file.

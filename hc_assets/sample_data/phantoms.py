@@ -4,6 +4,7 @@ Belongs here: what phantoms of several modalities share. The bodies drawn with t
 `phantoms_ct.py`, `phantoms_mr.py`, `phantoms_xray.py` and `phantoms_us.py`.
 """
 
+import math
 from typing import NamedTuple
 
 import cv2
@@ -28,13 +29,43 @@ class Grid(NamedTuple):
     def ellipse(
         self, centre: tuple[float, float], radii: tuple[float, float], turn: float = 0.0
     ) -> Mask:
-        """Fill an ellipse, turned by `turn` radians."""
-        dx, dy = self.x - np.float32(centre[0]), self.y - np.float32(centre[1])
-        if turn:
-            cos, sin = np.float32(np.cos(turn)), np.float32(np.sin(turn))
-            dx, dy = dx * cos + dy * sin, dy * cos - dx * sin
-        inside: Mask = (dx / np.float32(radii[0])) ** 2 + (dy / np.float32(radii[1])) ** 2 <= 1
-        return inside
+        """Mark the inside of an ellipse, turned by `turn` radians."""
+        mask = np.zeros(self.shape, np.bool_)
+        window, inside = self._inside(centre, radii, turn)
+        mask[window] = inside
+        return mask
+
+    def paint(
+        self,
+        image: Image,
+        value: float,
+        centre: tuple[float, float],
+        radii: tuple[float, float],
+        turn: float = 0.0,
+    ) -> None:
+        """Give the pixels inside an ellipse a value."""
+        window, inside = self._inside(centre, radii, turn)
+        image[window][inside] = value
+
+    def _inside(
+        self, centre: tuple[float, float], radii: tuple[float, float], turn: float
+    ) -> tuple[tuple[slice, slice], Mask]:
+        """The smallest window around an ellipse, and which of its pixels are inside.
+
+        Most organs are small against the image, so this is what makes drawing quick.
+        """
+        cos, sin = math.cos(turn), math.sin(turn)
+        reach_x = math.hypot(radii[0] * cos, radii[1] * sin)
+        reach_y = math.hypot(radii[0] * sin, radii[1] * cos)
+        columns = np.searchsorted(self.x[0], (centre[0] - reach_x, centre[0] + reach_x))
+        rows = np.searchsorted(self.y[:, 0], (centre[1] - reach_y, centre[1] + reach_y))
+        window = (slice(*rows), slice(*columns))
+        dx = self.x[:, window[1]] - np.float32(centre[0])
+        dy = self.y[window[0]] - np.float32(centre[1])
+        along = (dx * np.float32(cos) + dy * np.float32(sin)) / np.float32(radii[0])
+        across = (dy * np.float32(cos) - dx * np.float32(sin)) / np.float32(radii[1])
+        inside: Mask = along**2 + across**2 <= 1
+        return window, inside
 
 
 def grid(rows: int, columns: int) -> Grid:

@@ -40,12 +40,12 @@ def chest_slice(
             x = 0.41 * side + 0.29 * taper * radius * np.cos(angle)
             y = -0.02 + 0.41 * taper * radius * np.sin(angle)
             thickness = rng.uniform(0.006, 0.022)
-            hu[place.ellipse((x, y), (thickness, thickness * rng.uniform(1, 1.8)), angle)] = 35
-    hu[place.ellipse((0.07, -0.14), (heart_size * 1.1, heart_size))] = BLOOD
-    hu[place.ellipse((0.09, 0.26), (0.06, 0.06))] = BLOOD
-    hu[place.ellipse((0.0, 0.02), (0.035, 0.04))] = AIR  # trachea
+            place.paint(hu, 35, (x, y), (thickness, thickness * rng.uniform(1, 1.8)), angle)
+    place.paint(hu, BLOOD, (0.07, -0.14), (heart_size * 1.1, heart_size))
+    place.paint(hu, BLOOD, (0.09, 0.26), (0.06, 0.06))
+    place.paint(hu, AIR, (0.0, 0.02), (0.035, 0.04))  # trachea
     _skeleton(place, hu, ribs=True)
-    hu[place.ellipse((0.0, -0.55), (0.09, 0.028))] = BONE
+    place.paint(hu, BONE, (0.0, -0.55), (0.09, 0.028))
     return _scanned(place, hu, rng, noise_hu, streaks)
 
 
@@ -53,24 +53,24 @@ def abdomen_slice(size: int, height: float, rng: np.random.Generator, *, noise_h
     """Draw an axial abdomen slice; arguments and result as of `chest_slice`."""
     place = grid(size, size)
     hu = _trunk(place)
-    hu[place.ellipse((0.05, -0.05), (0.62, 0.40))] = FAT - 5
+    place.paint(hu, FAT - 5, (0.05, -0.05), (0.62, 0.40))
     liver = 0.36 * (0.7 + 0.3 * height)
-    hu[place.ellipse((-0.36, -0.06), (liver, 0.36), 0.25)] = 110
-    hu[place.ellipse((-0.40, 0.02), (0.07, 0.06))] = 8  # a simple cyst
-    hu[place.ellipse((0.50, 0.10), (0.13, 0.20), -0.4)] = 120
-    hu[place.ellipse((0.26, -0.20), (0.19, 0.13))] = 30  # stomach
-    hu[place.ellipse((0.26, -0.26), (0.12, 0.05))] = AIR
+    place.paint(hu, 110, (-0.36, -0.06), (liver, 0.36), 0.25)
+    place.paint(hu, 8, (-0.40, 0.02), (0.07, 0.06))  # a simple cyst
+    place.paint(hu, 120, (0.50, 0.10), (0.13, 0.20), -0.4)
+    place.paint(hu, 30, (0.26, -0.20), (0.19, 0.13))  # stomach
+    place.paint(hu, AIR, (0.26, -0.26), (0.12, 0.05))
     for side in (-1, 1):
-        hu[place.ellipse((0.30 * side, 0.26), (0.10, 0.13), 0.3 * side)] = 180
-        hu[place.ellipse((0.27 * side, 0.26), (0.04, 0.06), 0.3 * side)] = FAT
-        hu[place.ellipse((0.16 * side, 0.40), (0.09, 0.10))] = MUSCLE + 10
-    hu[place.ellipse((0.06, 0.20), (0.055, 0.055))] = BLOOD + 30
-    hu[place.ellipse((-0.08, 0.20), (0.06, 0.045))] = BLOOD
+        place.paint(hu, 180, (0.30 * side, 0.26), (0.10, 0.13), 0.3 * side)
+        place.paint(hu, FAT, (0.27 * side, 0.26), (0.04, 0.06), 0.3 * side)
+        place.paint(hu, MUSCLE + 10, (0.16 * side, 0.40), (0.09, 0.10))
+    place.paint(hu, BLOOD + 30, (0.06, 0.20), (0.055, 0.055))
+    place.paint(hu, BLOOD, (-0.08, 0.20), (0.06, 0.045))
     for _ in range(7):  # bowel with some gas
         x, y, radius = rng.uniform(-0.1, 0.45), rng.uniform(-0.30, 0.12), rng.uniform(0.04, 0.07)
-        hu[place.ellipse((x, y), (radius, radius))] = 35
+        place.paint(hu, 35, (x, y), (radius, radius))
         if rng.random() < 0.4:
-            hu[place.ellipse((x, y - radius / 3), (radius / 2, radius / 3))] = -800
+            place.paint(hu, -800, (x, y - radius / 3), (radius / 2, radius / 3))
     _skeleton(place, hu, ribs=False)
     return _scanned(place, hu, rng, noise_hu, 0.0)
 
@@ -83,24 +83,24 @@ def outside_field(size: int) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
 
 def _trunk(place: Grid) -> Image:
     hu = np.full(place.shape, AIR, np.float32)
-    hu[place.ellipse((0, 0), (0.88, 0.66))] = FAT
-    hu[place.ellipse((0, 0.01), (0.82, 0.59))] = MUSCLE
+    place.paint(hu, FAT, (0, 0), (0.88, 0.66))
+    place.paint(hu, MUSCLE, (0, 0.01), (0.82, 0.59))
     table = place.ellipse((0, 0.40), (1.1, 0.42)) & ~place.ellipse((0, 0.38), (1.1, 0.42))
     hu[table & (place.y > 0.67)] = -250
     return hu
 
 
 def _skeleton(place: Grid, hu: Image, *, ribs: bool) -> None:
-    hu[place.ellipse((0, 0.38), (0.115, 0.105))] = BONE
-    hu[place.ellipse((0, 0.38), (0.095, 0.085))] = MARROW
-    hu[place.ellipse((0, 0.52), (0.05, 0.05))] = 25  # spinal canal
-    hu[place.ellipse((0, 0.585), (0.02, 0.035))] = BONE
+    place.paint(hu, BONE, (0, 0.38), (0.115, 0.105))
+    place.paint(hu, MARROW, (0, 0.38), (0.095, 0.085))
+    place.paint(hu, 25, (0, 0.52), (0.05, 0.05))  # spinal canal
+    place.paint(hu, BONE, (0, 0.585), (0.02, 0.035))
     if not ribs:
         return
     for angle in np.deg2rad(np.arange(-60, 241, 30)):
         x, y = 0.76 * np.cos(angle), 0.01 + 0.53 * np.sin(angle)
         if abs(x) > 0.2:
-            hu[place.ellipse((x, y), (0.055, 0.018), angle + np.pi / 2)] = BONE
+            place.paint(hu, BONE, (x, y), (0.055, 0.018), angle + np.pi / 2)
 
 
 def _scanned(

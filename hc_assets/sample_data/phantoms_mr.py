@@ -50,9 +50,9 @@ def head_slice(
     scale = 1 - 0.35 * max(height - 0.5, 0) * 2
     head = (0.68 * scale, 0.86 * scale)
     image = np.zeros(place.shape, np.float32)
-    image[place.ellipse((0, 0), head)] = signal["fat"]
-    image[place.ellipse((0, 0), (head[0] * 0.94, head[1] * 0.95))] = signal["bone"]
-    image[place.ellipse((0, 0), (head[0] * 0.87, head[1] * 0.89))] = signal["fluid"]
+    place.paint(image, signal["fat"], (0, 0), head)
+    place.paint(image, signal["bone"], (0, 0), (head[0] * 0.94, head[1] * 0.95))
+    place.paint(image, signal["fluid"], (0, 0), (head[0] * 0.87, head[1] * 0.89))
     image[_folded(place, (head[0] * 0.84, head[1] * 0.86), 0.03, anatomy)] = signal["gray"]
     image[_folded(place, (head[0] * 0.72, head[1] * 0.75), 0.10, anatomy)] = signal["white"]
     image[(abs(place.x) < 0.012) & place.ellipse((0, 0), (1, head[1] * 0.84))] = signal["fluid"]
@@ -69,14 +69,13 @@ def _deep_structures(
 ) -> None:
     ventricle = max(0.2 * (1 - 2.4 * abs(height - 0.5)), 0.0) * scale
     for side in (-1, 1):
-        image[place.ellipse((0.20 * side, 0.02), (0.10 * scale, 0.16 * scale))] = signal["gray"]
+        place.paint(image, signal["gray"], (0.20 * side, 0.02), (0.10 * scale, 0.16 * scale))
         if ventricle > 0.02:
             centre = (0.09 * side, -0.04)
-            image[place.ellipse(centre, (ventricle * 0.4, ventricle), 0.18 * side)] = signal[
-                "fluid"
-            ]
+            radii = (ventricle * 0.4, ventricle)
+            place.paint(image, signal["fluid"], centre, radii, 0.18 * side)
     if abs(height - 0.6) < 0.15:
-        image[place.ellipse((0.30, -0.30), (0.04, 0.035))] = signal["lesion"]
+        place.paint(image, signal["lesion"], (0.30, -0.30), (0.04, 0.035))
 
 
 def _folded(

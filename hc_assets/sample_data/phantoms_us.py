@@ -50,16 +50,16 @@ def _frame(rows: int, columns: int, phase: float, rng: np.random.Generator) -> B
     shift = 0.03 * _breath(phase)
     depth = np.hypot(place.x, place.y + 1.35)
     sector = (depth > 0.42) & (depth < 2.2) & (np.abs(place.x) < 0.75 * (place.y + 1.35))
-    echo = np.full(place.shape, 0.10, np.float32)
-    echo[place.ellipse((0.1, 0.0 + shift), (0.85, 0.55))] = 0.22
-    echo[place.ellipse((0.30, -0.05 + shift), (0.16, 0.15))] = 0.004  # cyst
-    echo[place.ellipse((0.30, 0.22 + shift), (0.13, 0.12))] *= 2.2  # enhancement behind it
-    echo[place.ellipse((-0.25, 0.25 + shift), (0.30, 0.06), 0.35)] = 0.008  # vessel
+    echo = np.full(place.shape, 2e-3, np.float32)
+    place.paint(echo, 6e-3, (0.1, 0.0 + shift), (0.85, 0.55))
+    place.paint(echo, 4e-6, (0.30, -0.05 + shift), (0.16, 0.15))  # cyst
+    echo[place.ellipse((0.30, 0.22 + shift), (0.13, 0.12))] *= 2.5  # enhancement behind it
+    place.paint(echo, 1e-5, (-0.25, 0.25 + shift), (0.30, 0.06), 0.35)  # vessel
     bow = place.y - 0.62 - shift + 0.25 * place.x**2
-    echo[np.abs(bow) < 0.018] = 1.0  # diaphragm
+    echo[np.abs(bow) < 0.018] = 0.15  # diaphragm
     amplitude = np.sqrt(echo) * _speckle(place.shape, rng) * np.exp(-0.25 * (depth - 0.42))
     decibels = 20 * np.log10(np.maximum(amplitude, 1e-4))
-    level = np.clip((decibels + _DYNAMIC_RANGE_DB) / _DYNAMIC_RANGE_DB * 215, 0, 255)
+    level = np.clip((decibels + _DYNAMIC_RANGE_DB) / _DYNAMIC_RANGE_DB * 255, 0, 255)
     return np.where(sector, level, 0).astype(np.uint8)
 
 

@@ -44,8 +44,9 @@ def chest_attenuation(
     attenuation -= lungs * 14 * (_TISSUE_PER_CM - _LUNG_PER_CM)
     heart = _thickness(place, (0.12, 0.22), (0.30, 0.30)) * 9
     attenuation += heart * (_TISSUE_PER_CM - _LUNG_PER_CM)
-    attenuation += _thickness(place, (0, 0), (0.08, 3.0)) * 2.5 * _BONE_PER_CM
-    attenuation += _ribs(place) * _BONE_PER_CM
+    spine = (0.40 if is_lateral else 0.0, 0.0)
+    attenuation += _thickness(place, spine, (0.08, 3.0)) * 2.5 * _BONE_PER_CM
+    attenuation += _ribs(place, wide * 0.88) * _BONE_PER_CM
     vessels = texture(place.shape, rows / 90, 0.05, rng) + texture(
         place.shape, rows / 260, 0.02, rng
     )
@@ -99,11 +100,11 @@ def _thickness(place: Grid, centre: tuple[float, float], radii: tuple[float, flo
     return length
 
 
-def _ribs(place: Grid) -> Image:
+def _ribs(place: Grid, wide: float) -> Image:
     """Thickness in cm of eight pairs of ribs, arcs that fall outwards."""
     cm = np.zeros(place.shape, np.float32)
     bow = 0.32 * np.abs(place.x) ** 1.6
-    inside = (np.abs(place.x) < 0.82) & (np.abs(place.x) > 0.05)
+    inside = (np.abs(place.x) < wide) & (np.abs(place.x) > 0.05)
     for number in range(8):
         distance = (place.y - (-0.78 + 0.19 * number) - bow) / 0.03
         cm += np.where(inside, 0.7 * np.exp(-(distance**2)), 0).astype(np.float32)

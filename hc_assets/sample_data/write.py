@@ -4,20 +4,21 @@ Belongs here: putting the parts together, writing, counting. Each part is made i
 own.
 """
 
-import os
-import secrets
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from upath import UPath
+
+from hc_assets.lake.atomic import write_bytes
 from hc_assets.sample_data.dicom_files import make_dicom_files
 from hc_assets.sample_data.fhir_files import FhirFile, make_fhir_files
 from hc_assets.sample_data.flaw_kinds import INVALID, WARNED
 from hc_assets.sample_data.flaws import Flaw, Oddity, Planter
 from hc_assets.sample_data.histories import make_history
 from hc_assets.sample_data.oddities import ODDITIES
-from hc_assets.sample_data.patients import make_carers, make_houses, make_people
+from hc_assets.sample_data.patients import Person, make_carers, make_houses, make_people
 from hc_assets.sample_data.seeded import stream
 from hc_assets.sample_data.studies import Study, make_studies
 
@@ -32,7 +33,6 @@ _BROKEN_FHIR: tuple[tuple[str, str, bytes], ...] = (
     ),
     ("file-empty", "fhir/bundles/empty.json", b""),
 )
-_PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class SampleSummary:
         patients: how many people it is about.
         files: number by kind: `fhir_bundle`, `fhir_ndjson`, `fhir_broken`, `dicom`,
             `dicom_unreadable`.
-        entries: FHIR entries by the resource type they name, flawed ones too; "" where a line can't
-            be parsed. Files that can't be parsed are not counted here.
+        entries: FHIR entries by the resource type they name, flawed ones too; "" for lines and
+            files that can't be parsed, a file counting as one.
         series: DICOM series by modality.
         frames: DICOM frames by modality that can be decoded.
         flaws: all that is wrong, in FHIR and in DICOM.
@@ -69,7 +69,7 @@ class SampleSummary:
 
     @property
     def fhir_entries(self) -> int:
-        """Entries and lines of all FHIR files that can be split."""
+        """Entries of bundles, lines of NDJSON files, and files that are neither."""
         return sum(self.entries.values())
 
     def flaws_with(self, outcome: str) -> list[Flaw]:
@@ -111,7 +111,7 @@ def write_sample(folder: Path, *, seed: int = SEED, patients: int = PATIENTS) ->
     tally = _Tally()
     outcomes: Counter[bool] = Counter()
     size = 0
-    fhir = _fhir_files(seed, studies, patients, tally)
+    fhir = _fhir_files(seed, people, studies, tally)
     for name, content in _all_files(fhir, seed, studies, tally):
         outcomes[_write(folder / name, content)] += 1
         size += len(content)
@@ -130,8 +130,10 @@ def write_sample(folder: Path, *, seed: int = SEED, patients: int = PATIENTS) ->
     )
 
 
-def _fhir_files(seed: int, studies: list[Study], patients: int, tally: _Tally) -> list[FhirFile]:
-    histories = [make_history(seed, person) for person in make_people(seed, patients)]
+def _fhir_files(
+    seed: int, people: list[Person], studies: list[Study], tally: _Tally
+) -> list[FhirFile]:
+    histories = [make_history(seed, person) for person in people]
     files = make_fhir_files(seed, histories, studies, make_houses(seed), make_carers(seed))
     planter = Planter(files, _imaged(studies), stream(seed, "flaws"))
     tally.oddities += planter.plant_oddities(ODDITIES)
@@ -156,7 +158,8 @@ def _all_files(
         yield file.name, file.content()
     for flaw_id, name, content in _BROKEN_FHIR:
         tally.files["fhir_broken"] += 1
-        tally.flaws.append(Flaw(flaw_id, name, None, "json", "", "quarantined"))
+        tally.flaws.append(Flaw(flaw_id, name, 0, "unreadable", "", "quarantined"))
+        tally.entries[""] += 1
         yield name, content
     for dicom in make_dicom_files(seed, studies):
         unreadable = dicom.flaw is not None and dicom.flaw.outcome == "unreadable"
@@ -179,18 +182,5 @@ def _write(path: Path, content: bytes) -> bool:
     """Write a file whole or not at all; give back whether it had to be written."""
     if path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content:
         return False
-    missing = [path.parent]
-    while not missing[-1].exists():
-        missing.append(missing[-1].parent)
-    for each in reversed(missing[:-1]):
-        each.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    write_bytes(UPath(path), content)
     return True
