@@ -4,7 +4,7 @@ Belongs here: the elements and attributes that are allowed, and the reading of t
 reports a fault belongs to the invariants `txt-1` and `txt-2`.
 """
 
-from functools import partial
+from functools import lru_cache, partial
 from html.entities import name2codepoint
 from xml.parsers import expat
 
@@ -87,6 +87,7 @@ def _refuse(what: str, *_: object) -> None:
     raise _NarrativeError(what)
 
 
+@lru_cache(maxsize=4)  # the two rules look at one narrative one after the other
 def _read(div: str) -> tuple[str | None, bool]:
     reader = _Reader()
     parser = expat.ParserCreate()
