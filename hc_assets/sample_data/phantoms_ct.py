@@ -43,7 +43,8 @@ def chest_slice(
             place.paint(hu, 35, (x, y), (thickness, thickness * rng.uniform(1, 1.8)), angle)
     place.paint(hu, BLOOD, (0.07, -0.14), (heart_size * 1.1, heart_size))
     place.paint(hu, BLOOD, (0.09, 0.26), (0.06, 0.06))
-    place.paint(hu, AIR, (0.0, 0.02), (0.035, 0.04))  # trachea
+    if height > 0.6:
+        place.paint(hu, AIR, (0.0, 0.05), (0.035, 0.04))  # trachea
     _skeleton(place, hu, ribs=True)
     place.paint(hu, BONE, (0.0, -0.55), (0.09, 0.028))
     return _scanned(place, hu, rng, noise_hu, streaks)
