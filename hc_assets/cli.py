@@ -93,6 +93,21 @@ def faults_become_exit_codes() -> Iterator[None]:
         raise stop(ENVIRONMENT, str(error)) from error
 
 
+@app.command()
+def demo() -> None:
+    """Make sample data, ingest it, and print the check report. A second run does what is new."""
+    from hc_assets.sample_data.write import write_sample
+
+    settings = Settings()
+    landing = Path(settings.data_dir) / "landing"
+    say(f"making sample data in {landing}")
+    summary = write_sample(landing)
+    say(f"{summary.patients} made-up patients, {sum(summary.files.values())} files")
+    for kind in Kind:
+        ingest([landing / kind.value], kind)
+    report()
+
+
 @app.command("land")
 def land_command(paths: Paths, kind: KindOption = None) -> None:
     """Copy files into immutable batches, and print the batches' keys."""

@@ -71,7 +71,6 @@ JOBS = [
     dg.define_asset_job(
         pipeline.ingest_job,
         selection=_selection(pipeline.batch_tables),
-        partitions_def=pipeline.partitions,
         description=f"From the landed files of one {pipeline.kind} batch to its last table.",
     )
     for pipeline in PIPELINES.values()

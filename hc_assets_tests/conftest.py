@@ -1,0 +1,51 @@
+"""What all tests share: a data folder of their own, and the real data beside the checkout."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+from typer.testing import CliRunner, Result
+
+from hc_assets.cli import app
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real data that the project does not carry."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("the real data beside the checkout (../shared/data) is not there")
+    return SHARED_DATA
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder of the test's own, with a Dagster instance in it."""
+    folder = tmp_path / "data"
+    monkeypatch.setenv("HC_DATA_DIR", str(folder))
+    # Set while the test runs, by the first command, and forgotten after it.
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    return folder
+
+
+@pytest.fixture
+def hc_assets(data_dir: Path) -> Callable[..., Result]:
+    """Run the command line in this process, on the test's data folder."""
+
+    def run(*arguments: object) -> Result:
+        return CliRunner().invoke(app, [str(each) for each in arguments], catch_exceptions=False)
+
+    return run
+
+
+@pytest.fixture
+def query(data_dir: Path) -> Callable[[str], list[tuple[object, ...]]]:
+    """Ask the test's warehouse, as a user would."""
+
+    def ask(sql: str) -> list[tuple[object, ...]]:
+        with duckdb.connect(data_dir / "warehouse.duckdb", read_only=True) as connection:
+            return connection.sql(sql).fetchall()
+
+    return ask
