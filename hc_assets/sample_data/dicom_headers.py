@@ -13,6 +13,7 @@ from hc_assets.sample_data.fhir_resources import MRN_SYSTEM
 from hc_assets.sample_data.seeded import uid_of
 from hc_assets.sample_data.studies import Series, Study
 
+PATIENT_ISSUER = "https://ellerybay.example.org/fhir/Patient"
 _IMPLEMENTATION_UID = UID("2.25.205012633061937426213346187213951274217")
 _IMPLEMENTATION_NAME = "HC_SAMPLE"
 _SEX = {"female": "F", "male": "M"}
@@ -89,6 +90,7 @@ def _add_patient(dataset: Dataset, study: Study) -> None:
     person = study.person
     dataset.PatientName = f"{person.family}^{person.given}^{person.middle}"
     dataset.PatientID = person.id
+    dataset.IssuerOfPatientID = PATIENT_ISSUER
     dataset.PatientBirthDate = f"{person.birth_date:%Y%m%d}"
     dataset.PatientSex = _SEX[person.gender]
     dataset.PatientAge = f"{int(person.age_on(study.start.date())):03d}Y"
