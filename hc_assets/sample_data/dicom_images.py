@@ -20,7 +20,7 @@ from hc_assets.sample_data.studies import Series, Study
 _ENCODERS = {JPEGLSLossless: "pyjpegls", RLELossless: "pylibjpeg"}
 _PADDING = -2000  # outside the round field of view, as stored
 _TWELVE_BITS = 4095
-_DENSEST = 6.0  # attenuation that a radiograph's highest value stands for
+_DENSEST = 8.0  # attenuation that a radiograph's highest value stands for
 _DENSEST_BREAST = 4.6
 _CT_FIELD_MM = 380.0
 _MR_FIELD_MM = 230.0
