@@ -5,16 +5,20 @@ it is a valid resource is judged in `validation.py`.
 """
 
 import gzip
+import json
+import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import msgspec
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _WHITE_SPACE = b" \t\r\n"
+# What R4 allows as a type and an id, and nothing around them: no query, version or server.
+_TYPE_AND_ID = re.compile(r"([A-Z][A-Za-z]*)/([A-Za-z0-9\-.]{1,64})")
 
 
 @dataclass(frozen=True)
@@ -42,9 +46,14 @@ class Entry:
     request_url: str | None = None
 
 
+_NAMES_IN_A_BUNDLE = {"entry": b'"entry"'}
+_NAMES_IN_AN_ENTRY = {name: b'"%b"' % name.encode() for name in ("resource", "request", "fullUrl")}
+_ENOUGH_TO_FIND_IT = 64
+
 _ABSENT = msgspec.Raw(b"null")
-# What msgspec raises for bytes that it can't read; the second for nesting beyond its depth.
-_Unreadable = (msgspec.DecodeError, RecursionError)
+# What msgspec raises for bytes that it can't read: no JSON, text that is not UTF-8, and nesting
+# beyond its depth.
+_Unreadable = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class _Request(msgspec.Struct):
@@ -59,9 +68,9 @@ class _BundleEntry(msgspec.Struct):
 
 
 class _Head(msgspec.Struct):
-    # Any: a resource whose id is a number is wrong, but its type can still be told.
-    resource_type: Any = msgspec.field(name="resourceType", default=None)
-    id: Any = None
+    # Raw: a resource whose id is a number is wrong, but its type can still be told.
+    resource_type: msgspec.Raw = msgspec.field(name="resourceType", default=_ABSENT)
+    id: msgspec.Raw = _ABSENT
 
 
 class _Bundle(msgspec.Struct):
@@ -71,7 +80,7 @@ class _Bundle(msgspec.Struct):
 _decode_head = msgspec.json.Decoder(_Head).decode
 _decode_entry = msgspec.json.Decoder(_BundleEntry).decode
 _decode_bundle = msgspec.json.Decoder(_Bundle).decode
-_decode_raw = msgspec.json.Decoder(msgspec.Raw).decode
+_decode_text = msgspec.json.Decoder(str).decode
 
 
 def read_entries(file: BinaryIO, media_type: str) -> Iterator[Entry]:
@@ -107,21 +116,13 @@ def _document(data: bytes) -> Iterator[Entry]:
     if not data.strip(_WHITE_SPACE):
         yield Entry(0, data, "the file is empty" if not data else "the file is blank")
         return
-    try:
-        head = _decode_head(data)
-    except msgspec.ValidationError:
-        yield Entry(0, data, "expected a JSON object, found another JSON value")
-        return
-    except _Unreadable as error:
-        if _first_line_is_json(data):
-            yield from _split_lines(data)
-        else:
-            yield Entry(0, data, f"not JSON: {_reason(error)}")
-        return
-    if head.resource_type == "Bundle":
+    whole = _resource(0, data.strip(_WHITE_SPACE))
+    if whole.resource_type == "Bundle":
         yield from _bundle(data)
+    elif whole.problem and _first_line_is_json(data):
+        yield from _split_lines(data)
     else:
-        yield _resource(0, data.strip(_WHITE_SPACE))
+        yield whole
 
 
 def _first_line_is_json(data: bytes) -> bool:
@@ -167,31 +168,39 @@ def _line(position: int, line: bytes) -> Entry | None:
 def _bundle(data: bytes) -> Iterator[Entry]:
     try:
         entries = _decode_bundle(data).entry
+        _refuse_repeated(data, "Bundle", _NAMES_IN_A_BUNDLE)
     except _Unreadable as error:
         yield Entry(0, data, f"Bundle.entry can't be read: {_reason(error)}", "Bundle")
         return
+    except _RepeatedNameError as error:
+        yield Entry(0, data, str(error), "Bundle")
+        return
     for position, raw in enumerate(entries):
-        try:
-            entry = _decode_entry(raw)
-        except _Unreadable as error:
-            yield Entry(position, bytes(raw), f"Bundle.entry can't be read: {_reason(error)}")
-            continue
-        yield _from_bundle(position, entry, bytes(raw))
+        yield _from_bundle(position, bytes(raw))
 
 
-def _from_bundle(position: int, entry: _BundleEntry, raw: bytes) -> Entry:
+def _from_bundle(position: int, raw: bytes) -> Entry:
+    try:
+        entry = _decode_entry(raw)
+        resource = bytes(entry.resource)
+        _refuse_repeated(_around(raw, resource), "Bundle.entry", _NAMES_IN_AN_ENTRY)
+    except _Unreadable as error:
+        return Entry(position, raw, f"Bundle.entry can't be read: {_reason(error)}")
+    except _RepeatedNameError as error:
+        return Entry(position, raw, str(error))
     method = entry.request.method if entry.request else None
     url = entry.request.url if entry.request else None
-    if bytes(entry.resource) == b"null":
-        if method != "DELETE":
-            problem = "Bundle.entry has no resource"
-            return Entry(position, raw, problem, None, None, entry.full_url, method, url)
-        type_, _, id_ = (url or "").partition("/")
-        if not (type_ and id_) or "?" in id_ or "/" in id_:
+    if method == "DELETE":
+        # The method decides: a body has no meaning in a DELETE, and R4 gives such entries none.
+        named = _TYPE_AND_ID.fullmatch(url or "")
+        if named is None:
             problem = "Bundle.entry is a DELETE whose request.url is not <type>/<id>"
             return Entry(position, raw, problem, None, None, entry.full_url, method, url)
-        return Entry(position, None, None, type_, id_, entry.full_url, method, url)
-    taken = _resource(position, bytes(entry.resource))
+        return Entry(position, None, None, named[1], named[2], entry.full_url, method, url)
+    if resource == b"null":
+        problem = "Bundle.entry has no resource"
+        return Entry(position, raw, problem, None, None, entry.full_url, method, url)
+    taken = _resource(position, resource)
     return Entry(
         position,
         taken.resource,
@@ -204,19 +213,61 @@ def _from_bundle(position: int, entry: _BundleEntry, raw: bytes) -> Entry:
     )
 
 
+def _around(raw: bytes, resource: bytes) -> bytes:
+    """Give an entry without its resource, whose names are validation's matter."""
+    if resource == b"null":
+        return raw
+    # Found by its first bytes: searching for all of them costs as much as decoding.
+    first = resource[:_ENOUGH_TO_FIND_IT]
+    start = raw.find(first)
+    while not raw.startswith(resource, start):
+        start = raw.find(first, start + 1)
+    return raw[:start] + b"null" + raw[start + len(resource) :]
+
+
 def _resource(position: int, data: bytes) -> Entry:
     try:
         head = _decode_head(data)
+        return Entry(position, data, None, _text(head.resource_type), _text(head.id))
     except msgspec.ValidationError:
         return Entry(position, data, "expected a JSON object, found another JSON value")
     except _Unreadable as error:
         return Entry(position, data, f"not JSON: {_reason(error)}")
-    type_ = head.resource_type if isinstance(head.resource_type, str) else None
-    id_ = head.id if isinstance(head.id, str) else None
-    return Entry(position, data, None, type_, id_)
+
+
+def _text(raw: msgspec.Raw) -> str | None:
+    return _decode_text(raw) if bytes(raw).startswith(b'"') else None
+
+
+class _RepeatedNameError(Exception):
+    """An object has two members of one name: which one is meant can't be told."""
+
+
+def _refuse_repeated(text: bytes, place: str, names: Mapping[str, bytes]) -> None:
+    """Refuse an object that says something twice: msgspec would drop the first in silence.
+
+    Counting is cheap and rules out nearly every text; names deeper inside are told apart by
+    reading.
+    """
+    suspects = [name for name, quoted in names.items() if text.count(quoted) > 1]
+    if not suspects:
+        return
+    outermost: list[str] = []
+
+    def members(pairs: list[tuple[str, object]]) -> None:
+        nonlocal outermost
+        outermost = [name for name, _ in pairs]  # the outermost object comes last
+
+    plain = text.removeprefix(_BYTE_ORDER_MARK).decode(errors="replace")
+    json.loads(plain, object_pairs_hook=members, parse_int=str, parse_float=str)
+    for name in suspects:
+        if outermost.count(name) > 1:
+            raise _RepeatedNameError(f"{place} says `{name}` twice")
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "nested too deeply"
+    if isinstance(error, UnicodeDecodeError):
+        return "text that is not UTF-8"
     return str(error).removeprefix("JSON is malformed: ")
