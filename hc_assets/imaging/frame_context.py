@@ -1,0 +1,185 @@
+"""What the header says of one frame besides its pixels: modality, spacing, windows, kind.
+
+Belongs here: reading those. Windows are applied in `display.py`.
+"""
+
+from dataclasses import dataclass
+
+from hc_assets.imaging.elements import Elements, MalformedValueError, Value
+from hc_assets.imaging.functional_groups import FrameAttributes
+from hc_assets.imaging.lookup_tables import LookupTable, read_lookup_table
+from hc_assets.imaging.pixel_description import PixelDescription
+
+_LABELS = frozenset(
+    [
+        "1.2.840.10008.5.1.4.1.1.66.4",  # Segmentation
+        "1.2.840.10008.5.1.4.1.1.66.7",  # Label Map Segmentation
+    ]
+)
+_SPACINGS = (
+    ("PixelSpacing", 0x00280030),
+    ("ImagerPixelSpacing", 0x00181164),
+    ("NominalScannedPixelSpacing", 0x00182010),
+)
+_REGIONS = 0x00186011
+_ASPECT_RATIO = 0x00280034
+_CENTIMETRES = 3
+
+
+@dataclass(frozen=True)
+class Window:
+    """A window of PS3.3 C.11.2.1.2.
+
+    Attributes:
+        center: in modality units.
+        width: in modality units.
+        function: LINEAR, LINEAR_EXACT or SIGMOID.
+    """
+
+    center: float
+    width: float
+    function: str
+
+
+@dataclass(frozen=True)
+class FrameContext:
+    """What the header says of a frame.
+
+    Attributes:
+        sop_instance_uid: of the file; None where the header has none.
+        modality: (0008,0060), upper case; "" where absent.
+        body_part: (0018,0015), upper case; "" where absent.
+        units: of the pixels: HU for CT; RescaleType or Units where sent; "" where unknown.
+        spacing: mm between rows and between columns; only their ratio means something where the
+            source is PixelAspectRatio; None where unknown.
+        spacing_source: the attribute that it is from, or "".
+        windows: as sent, in order; those that can't be are left out.
+        voi_table: VOI LUT; None where there is none.
+        is_inverted: whether low values are shown white (MONOCHROME1).
+        is_labels: whether pixels are labels, not intensities: a segmentation or single bits.
+        laterality: L or R; "" where absent.
+        bits_stored: of a sample.
+    """
+
+    sop_instance_uid: str | None = None
+    modality: str = ""
+    body_part: str = ""
+    units: str = ""
+    spacing: tuple[float, float] | None = None
+    spacing_source: str = ""
+    windows: tuple[Window, ...] = ()
+    voi_table: LookupTable | None = None
+    is_inverted: bool = False
+    is_labels: bool = False
+    laterality: str = ""
+    bits_stored: int = 16
+
+
+def read_context(
+    attributes: FrameAttributes, meta: Elements, frame: int, description: PixelDescription
+) -> FrameContext:
+    """Read the context of a frame.
+
+    Args:
+        attributes: of the dataset.
+        meta: file meta elements.
+        frame: its number, from 0.
+        description: of the pixels.
+
+    Returns:
+        The context; a malformed attribute counts as absent (`headers.py` notes it).
+    """
+    dataset = attributes.dataset
+    modality = _text(dataset, 0x00080060).upper()
+    spacing, source = _spacing(attributes, frame)
+    sop_class = _text(dataset, 0x00080016) or _text(meta, 0x00020002)
+    return FrameContext(
+        sop_instance_uid=_text(dataset, 0x00080018) or _text(meta, 0x00020003) or None,
+        modality=modality,
+        body_part=_text(dataset, 0x00180015).upper(),
+        units=_units(attributes, frame, modality),
+        spacing=spacing,
+        spacing_source=source,
+        windows=_windows(attributes, frame),
+        voi_table=_voi_table(dataset),
+        is_inverted=description.photometric == "MONOCHROME1",
+        is_labels=sop_class in _LABELS or description.bits_allocated == 1,
+        laterality=_text(dataset, 0x00200062) or _text(dataset, 0x00200060),
+        bits_stored=description.bits_stored,
+    )
+
+
+def _units(attributes: FrameAttributes, frame: int, modality: str) -> str:
+    dataset = attributes.dataset
+    sent = _text(attributes.holder(0x00281054, frame), 0x00281054)
+    if modality == "CT" and sent in ("", "HU", "US"):
+        return "HU"
+    return sent or _text(dataset, 0x00541001) or _text(dataset, 0x30040002)
+
+
+def _spacing(attributes: FrameAttributes, frame: int) -> tuple[tuple[float, float] | None, str]:
+    for name, tag in _SPACINGS:
+        pair = _pair(_numbers(attributes.holder(tag, frame), tag))
+        if pair is not None:
+            return pair, name
+    for region in _items(attributes.dataset, _REGIONS):
+        units = _numbers(region, 0x00186024) + _numbers(region, 0x00186026)
+        deltas = _numbers(region, 0x0018602E) + _numbers(region, 0x0018602C)
+        pair = _pair([abs(delta) * 10 for delta in deltas])  # cm to mm
+        if units == [_CENTIMETRES, _CENTIMETRES] and pair is not None:
+            return pair, "SequenceOfUltrasoundRegions"
+    ratio = _pair(_numbers(attributes.dataset, _ASPECT_RATIO))
+    return (ratio, "PixelAspectRatio") if ratio is not None else (None, "")
+
+
+def _pair(numbers: list[float]) -> tuple[float, float] | None:
+    if len(numbers) == 2 and all(1e-6 < number < 1e6 for number in numbers):
+        return numbers[0], numbers[1]
+    return None
+
+
+def _windows(attributes: FrameAttributes, frame: int) -> tuple[Window, ...]:
+    holder = attributes.holder(0x00281050, frame)
+    function = (_text(holder, 0x00281056) or "LINEAR").upper()
+    centers, widths = _numbers(holder, 0x00281050), _numbers(holder, 0x00281051)
+    # LINEAR needs a width of at least 1, the others one above 0 (C.11.2.1.2.1)
+    least = 1.0 if function == "LINEAR" else 1e-12
+    return tuple(
+        Window(center, width, function)
+        for center, width in zip(centers, widths, strict=False)
+        if width >= least
+    )
+
+
+def _voi_table(dataset: Elements) -> LookupTable | None:
+    for item in _items(dataset, 0x00283010):
+        return read_lookup_table(item, is_input_signed=_has_negative_input(dataset))
+    return None
+
+
+def _has_negative_input(dataset: Elements) -> bool:
+    """Whether what enters the VOI LUT can be negative (C.11.2.1.1: then the first input is SS)."""
+    intercepts = _numbers(dataset, 0x00281052)
+    return dataset.is_signed or any(intercept < 0 for intercept in intercepts)
+
+
+def _values(elements: Elements, tag: int) -> list[Value]:
+    try:
+        return list(elements.values(tag))
+    except MalformedValueError:
+        return []
+
+
+def _numbers(elements: Elements, tag: int) -> list[float]:
+    return [float(value) for value in _values(elements, tag) if isinstance(value, int | float)]
+
+
+def _text(elements: Elements, tag: int) -> str:
+    return next((str(value) for value in _values(elements, tag) if value), "")
+
+
+def _items(elements: Elements, tag: int) -> list[Elements]:
+    try:
+        return list(elements.items(tag))
+    except MalformedValueError:
+        return []
