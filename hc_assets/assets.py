@@ -4,7 +4,7 @@ Belongs here: the part of the wiring that would otherwise be written in each dom
 """
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypedDict, TypeVar
 
 import dagster as dg
@@ -12,6 +12,8 @@ import pyarrow as pa
 
 from hc_assets.compute import executor, in_order
 from hc_assets.lake.columns import note
+from hc_assets.lake.layout import Layout
+from hc_assets.lake.parquet import Content, commit_content, describe_commits
 
 # Single-run backfills and partitioned checks are marked beta and preview; Dagster would say so for
 # every asset on every load. Whoever defines assets imports this module first.
@@ -83,6 +85,30 @@ def _table_column(field: pa.Field) -> dg.TableColumn:
             nullable=field.nullable, other=[f"unit: {told.unit}"] if told.unit else []
         ),
     )
+
+
+def hand_over(
+    context: dg.AssetExecutionContext, layout: Layout, made: Mapping[str, Mapping[str, Content]]
+) -> Iterator[dg.Output[Mapping[str, Content]]]:
+    """Give the outputs of a multi-asset, those that the run did not select among them.
+
+    Tables that are filled by one pass over the data must agree, so one is never left behind: where
+    a run selects only some, the others are committed all the same and reported as materialized.
+
+    Args:
+        context: of the multi-asset.
+        layout: where the tables are.
+        made: content of each batch by table, `<group>/<asset>`; the output is named as the asset.
+    """
+    for table, contents in made.items():
+        key = dg.AssetKey(table.split("/"))
+        if key in context.selected_asset_keys:
+            yield dg.Output(contents, output_name=key.path[-1])
+            continue
+        version = context.assets_def.specs_by_key[key].code_version
+        for batch, content in contents.items():
+            metadata = describe_commits([commit_content(layout, table, batch, content, version)])
+            context.log_event(dg.AssetMaterialization(key, partition=batch, metadata=metadata))
 
 
 def fan_out(function: Callable[[T], R], units: Iterable[T], *, workers: int) -> list[R]:

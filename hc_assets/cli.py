@@ -130,6 +130,8 @@ def ingest(paths: Paths, kind: KindOption = None) -> None:
 
 def _land(paths: list[Path], kind: Kind | None, settings: Settings) -> tuple[LandingResult, str]:
     from hc_assets.jobs import open_instance, register_batches
+    from hc_assets.lake.warehouse import Warehouse
+    from hc_assets.tables import PARQUET_TABLES
 
     layout = Layout.of(settings.data_dir)
     for path in paths:
@@ -147,6 +149,7 @@ def _land(paths: list[Path], kind: Kind | None, settings: Settings) -> tuple[Lan
         limits=BatchLimits(settings.batch_files, settings.batch_bytes),
         now=datetime.now(UTC),
     )
+    Warehouse(layout, PARQUET_TABLES).ensure()
     with open_instance(layout) as instance:
         register_batches(instance, kind, sorted({*result.batches, *result.known_batches}))
     say(
@@ -160,11 +163,8 @@ def _land(paths: list[Path], kind: Kind | None, settings: Settings) -> tuple[Lan
 def _materialize(kind: str, batches: list[str], settings: Settings) -> None:
     from hc_assets.definitions import build_defs
     from hc_assets.jobs import jobs_to_finish, open_instance, run_job
-    from hc_assets.lake.warehouse import Warehouse
-    from hc_assets.tables import PARQUET_TABLES
 
     layout = Layout.of(settings.data_dir)
-    Warehouse(layout, PARQUET_TABLES).ensure()
     jobs = jobs_to_finish(layout, kind, batches)
     if not jobs:
         say("nothing to do: every batch is materialized")
@@ -289,7 +289,6 @@ def rebuild_warehouse() -> None:
         warehouse = Warehouse(layout, PARQUET_TABLES)
         warehouse.discard()
         with warehouse.write() as connection:
-            warehouse.create_views(connection)
             applied = apply_batches(connection, read_partitions(layout, "fhir/enriched_resources"))
     say(f"{len(PARQUET_TABLES)} views, {applied.rows} current resources")
 

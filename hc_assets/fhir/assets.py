@@ -4,13 +4,14 @@ Belongs here: wiring only. What happens to a row is in the module that each asse
 """
 
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import partial
 
 import dagster as dg
 import pyarrow as pa
 
-from hc_assets.assets import asset_arguments, fan_out
+from hc_assets.assets import asset_arguments, fan_out, hand_over
 from hc_assets.fhir import ndjson, versions
 from hc_assets.fhir.enrichment import EnrichmentOptions
 from hc_assets.fhir.schemas import STATE_TABLES, TABLES
@@ -84,12 +85,14 @@ def _by_size(files: list[LandedFile], limit: int) -> list[tuple[LandedFile, ...]
 
 @dg.multi_asset(
     name="validated_and_quarantined_resources",
+    can_subset=True,
     partitions_def=fhir_batches,
     backfill_policy=_SINGLE_RUN,
     ins={"raw": dg.AssetIn(_key("raw_bundles"))},
     outs={
         "validated_resources": dg.AssetOut(
             key=_key("validated_resources"),
+            is_required=False,
             **asset_arguments(
                 "fhir/validated_resources",
                 TABLES["fhir/validated_resources"],
@@ -101,6 +104,7 @@ def _by_size(files: list[LandedFile], limit: int) -> list[tuple[LandedFile, ...]
         ),
         "quarantined_resources": dg.AssetOut(
             key=_key("quarantined_resources"),
+            is_required=False,
             **asset_arguments(
                 "fhir/quarantined_resources",
                 TABLES["fhir/quarantined_resources"],
@@ -117,7 +121,7 @@ def validated_and_quarantined_resources(
     raw: LakeTable,
     settings: dg.ResourceParam[Settings],
     layout: dg.ResourceParam[Layout],
-) -> tuple[dict[str, Content], dict[str, Content]]:
+) -> Iterator[dg.Output[Mapping[str, Content]]]:
     """Judge every raw resource against R4."""
     validated, quarantined = {}, {}
     broken: Counter[str] = Counter()
@@ -132,11 +136,16 @@ def validated_and_quarantined_resources(
         validated[batch] = Content([p for j in judged for p in j.validated], inputs)
         quarantined[batch] = Content([p for j in judged for p in j.quarantined], inputs)
         broken.update(rule for j in judged for rule in j.broken_rules.elements())
-    context.add_output_metadata(
-        {"issues_by_rule": dg.MetadataValue.json(dict(sorted(broken.items())))},
-        output_name="quarantined_resources",
+    if _key("quarantined_resources") in context.selected_asset_keys:
+        context.add_asset_metadata(
+            {"issues_by_rule": dg.MetadataValue.json(dict(sorted(broken.items())))},
+            asset_key=_key("quarantined_resources"),
+        )
+    yield from hand_over(
+        context,
+        layout,
+        {"fhir/validated_resources": validated, "fhir/quarantined_resources": quarantined},
     )
-    return validated, quarantined
 
 
 def _resource_units(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
-from hc_assets.fhir.schemas import CURRENT_RESOURCES
+from hc_assets.fhir.schemas import CURRENT_RESOURCES, ENRICHED_RESOURCES
 from hc_assets.lake.tables import LakeTable
 from hc_assets.lake.warehouse import describe
 
@@ -143,8 +143,7 @@ def _ledger(connection: duckdb.DuckDBPyConnection) -> Mapping[str, str]:
 
 def _apply(connection: duckdb.DuckDBPyConnection, batch: LakeTable) -> None:
     """Upsert one batch; the order of versions is last_updated, then batch, then position."""
-    schema = batch.schema()
-    wanted = pa.schema([schema.field(name) for name in _COLUMNS])
+    wanted = pa.schema([ENRICHED_RESOURCES.field(name) for name in _COLUMNS])
     incoming = pa.RecordBatchReader.from_batches(wanted, batch.batches(_COLUMNS))
     connection.register("incoming", incoming)
     connection.execute("CREATE OR REPLACE TEMP TABLE arrived AS SELECT * FROM incoming")

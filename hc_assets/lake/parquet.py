@@ -61,9 +61,8 @@ class ParquetIOManager(dg.IOManager):
     ) -> Commit:
         content = obj if isinstance(obj, Content) else Content(obj)
         parts = self._write(table, batch, content.rows)
-        return commit(
-            self._layout, table, batch, parts, inputs=content.inputs, code_version=code_version
-        )
+        written = Content(parts, content.inputs)
+        return commit_content(self._layout, table, batch, written, code_version)
 
     def _write(self, table: str, batch: str | None, rows: Rows | list[Part]) -> list[Part]:
         if isinstance(rows, list):
@@ -88,6 +87,20 @@ class ParquetIOManager(dg.IOManager):
             return read_partitions(self._layout, table, keys)
         # An asset over all batches takes what is there: a batch that failed waits for its rerun.
         return read_partitions(self._layout, table).only(keys)
+
+
+def commit_content(
+    layout: Layout, table: str, batch: str | None, content: Content, code_version: str | None
+) -> Commit:
+    """Commit parts that are written already.
+
+    Raises:
+        TypeError: the content holds rows that are not written yet.
+    """
+    parts = [part for part in content.rows if isinstance(part, Part)]
+    if not isinstance(content.rows, list) or len(parts) != len(content.rows):
+        raise TypeError(f"{table}: expected written parts, found rows")
+    return commit(layout, table, batch, parts, inputs=content.inputs, code_version=code_version)
 
 
 def describe_commits(commits: Sequence[Commit]) -> dict[str, dg.MetadataValue]:

@@ -86,7 +86,7 @@ class PartWriter:
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         if kind is None:
-            self._flush()
+            self.close()
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Take a batch of the writer's schema.
@@ -100,6 +100,10 @@ class PartWriter:
         self._pending_bytes += batch.nbytes
         if self._pending_bytes >= self._part_bytes:
             self._flush()
+
+    def close(self) -> None:
+        """Write what is pending."""
+        self._flush()
 
     def _flush(self) -> None:
         if not self._pending:

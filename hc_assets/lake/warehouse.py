@@ -60,11 +60,14 @@ class Warehouse:
     def write(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Open for writing, one program at a time, and close whatever happens.
 
+        A file that is not there yet is made, with its views.
+
         Raises:
             WarehouseBusyError: readers or another writer kept it longer than `wait_seconds`.
         """
         make_folder(self.layout.data_dir)
         path = self.layout.warehouse
+        is_new = not path.exists()
         lock = FileLock(path.with_suffix(".lock"), timeout=self.wait_seconds, mode=0o600)
         try:
             lock.acquire()
@@ -74,6 +77,8 @@ class Warehouse:
             connection = self._connect(read_only=False)
             try:
                 path.chmod(0o600)
+                if is_new:
+                    self.create_views(connection)
                 yield connection
             finally:
                 connection.close()

@@ -1,0 +1,209 @@
+"""The imaging assets, in the order of the data: index, quality, arrays.
+
+Belongs here: wiring only. What happens to a file is in `steps.py` and the modules that it names.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+import dagster as dg
+
+from hc_assets.assets import asset_arguments, fan_out, hand_over
+from hc_assets.imaging.schemas import (
+    DICOM_INDEX,
+    QUALITY_METRICS,
+    TABLES,
+    UNDECODABLE_FRAMES,
+    UNREADABLE_FILES,
+)
+from hc_assets.imaging.units import (
+    FileUnit,
+    index_unit,
+    preprocess_unit,
+    score_unit,
+    units_of,
+)
+from hc_assets.lake.landing import LandedFile, read_manifest
+from hc_assets.lake.layout import Layout
+from hc_assets.lake.parquet import Content
+from hc_assets.lake.tables import LakeTable
+from hc_assets.settings import Settings
+
+dicom_batches = dg.DynamicPartitionsDefinition(name="dicom_batches")
+_SINGLE_RUN = dg.BackfillPolicy.single_run()
+
+
+def _key(name: str) -> dg.AssetKey:
+    return dg.AssetKey(["imaging", name])
+
+
+@dg.multi_asset(
+    name="dicom_index_and_unreadable_files",
+    can_subset=True,
+    partitions_def=dicom_batches,
+    backfill_policy=_SINGLE_RUN,
+    outs={
+        "dicom_index": dg.AssetOut(
+            key=_key("dicom_index"),
+            is_required=False,
+            **asset_arguments(
+                "imaging/dicom_index",
+                DICOM_INDEX,
+                description="One row per DICOM file, image or not: its identifiers, geometry and"
+                " display attributes, and the header as DICOM JSON.",
+                layer="raw",
+                kinds={"dicom", "parquet"},
+            ),
+        ),
+        "unreadable_files": dg.AssetOut(
+            key=_key("unreadable_files"),
+            is_required=False,
+            **asset_arguments(
+                "imaging/unreadable_files",
+                UNREADABLE_FILES,
+                description="One row per landed file whose header can't be read, with the reason.",
+                layer="raw",
+                kinds={"dicom", "parquet"},
+            ),
+        ),
+    },
+)
+def dicom_index_and_unreadable_files(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    layout: dg.ResourceParam[Layout],
+) -> Iterator[dg.Output[Mapping[str, Content]]]:
+    """Read the header of every landed file."""
+    index, unreadable = {}, {}
+    for batch in context.partition_keys:
+        manifest = read_manifest(layout, "dicom", batch)
+        units = units_of(str(layout.data_dir), batch, manifest.files, settings.chunk_bytes)
+        done = fan_out(index_unit, units, workers=settings.workers)
+        inputs = {"manifest": manifest.content_sha256}
+        index[batch] = Content([part for parts, _ in done for part in parts], inputs)
+        unreadable[batch] = Content([part for _, parts in done for part in parts], inputs)
+    yield from hand_over(context, layout, {"dicom_index": index, "unreadable_files": unreadable})
+
+
+@dg.multi_asset(
+    name="quality_metrics_and_undecodable_frames",
+    can_subset=True,
+    partitions_def=dicom_batches,
+    backfill_policy=_SINGLE_RUN,
+    ins={"index": dg.AssetIn(_key("dicom_index"))},
+    outs={
+        "quality_metrics": dg.AssetOut(
+            key=_key("quality_metrics"),
+            is_required=False,
+            **asset_arguments(
+                "imaging/quality_metrics",
+                QUALITY_METRICS,
+                description="One row per decoded frame: how good the image is, part by part, and"
+                " whether it passes the gate.",
+                layer="core",
+                kinds={"dicom", "parquet"},
+            ),
+        ),
+        "undecodable_frames": dg.AssetOut(
+            key=_key("undecodable_frames"),
+            is_required=False,
+            **asset_arguments(
+                "imaging/undecodable_frames",
+                UNDECODABLE_FRAMES,
+                description="One row per frame whose pixels can't be decoded, with each decoder's"
+                " own words.",
+                layer="core",
+                kinds={"dicom", "parquet"},
+            ),
+        ),
+    },
+)
+def quality_metrics_and_undecodable_frames(
+    context: dg.AssetExecutionContext,
+    index: LakeTable,
+    settings: dg.ResourceParam[Settings],
+    layout: dg.ResourceParam[Layout],
+) -> Iterator[dg.Output[Mapping[str, Content]]]:
+    """Decode and measure every frame of the files that have pixels."""
+    metrics, undecodable = {}, {}
+    for batch in context.partition_keys:
+        of_batch = index.of(batch)
+        with_pixels = {
+            row["source_file"]
+            for rows in of_batch.batches(["source_file", "has_pixels"])
+            for row in rows.to_pylist()
+            if row["has_pixels"]
+        }
+        files = [f for f in _landed(layout, batch) if f.source_file in with_pixels]
+        units = units_of(str(layout.data_dir), batch, files, settings.chunk_bytes)
+        score = partial(score_unit, gate=settings.quality_gate)
+        done = fan_out(score, units, workers=settings.workers)
+        inputs = {**of_batch.digests(), "gate": str(settings.quality_gate)}
+        metrics[batch] = Content([part for parts, _ in done for part in parts], inputs)
+        undecodable[batch] = Content([part for _, parts in done for part in parts], inputs)
+    yield from hand_over(
+        context,
+        layout,
+        {"imaging/quality_metrics": metrics, "imaging/undecodable_frames": undecodable},
+    )
+
+
+def _landed(layout: Layout, batch: str) -> list[LandedFile]:
+    return read_manifest(layout, "dicom", batch).files
+
+
+@dg.asset(
+    key=_key("preprocessed_arrays"),
+    partitions_def=dicom_batches,
+    backfill_policy=_SINGLE_RUN,
+    ins={"metrics": dg.AssetIn(_key("quality_metrics"))},
+    **asset_arguments(
+        "imaging/preprocessed_arrays",
+        TABLES["imaging/preprocessed_arrays"],
+        description="One row per frame that passes the gate: a float32 array from 0 to 1 of its"
+        " pipeline's fixed shape.",
+        layer="out",
+        kinds={"dicom", "parquet", "numpy"},
+    ),
+)
+def preprocessed_arrays(
+    context: dg.AssetExecutionContext,
+    metrics: LakeTable,
+    settings: dg.ResourceParam[Settings],
+    layout: dg.ResourceParam[Layout],
+) -> dict[str, Content]:
+    """Bring every frame that passes the gate into the shape that training wants."""
+    contents = {}
+    for batch in context.partition_keys:
+        of_batch = metrics.of(batch)
+        frames = _passing_frames(of_batch)
+        files = [f for f in _landed(layout, batch) if f.source_file in frames]
+        units = [
+            FileUnit(
+                unit.data_dir,
+                unit.batch,
+                unit.files,
+                unit.number,
+                tuple(frozenset(frames[file.source_file]) for file in unit.files),
+            )
+            for unit in units_of(str(layout.data_dir), batch, files, settings.chunk_bytes)
+        ]
+        parts = fan_out(preprocess_unit, units, workers=settings.workers)
+        contents[batch] = Content([p for of_unit in parts for p in of_unit], of_batch.digests())
+    return contents
+
+
+def _passing_frames(metrics: LakeTable) -> dict[str, set[int]]:
+    frames: dict[str, set[int]] = {}
+    for rows in metrics.batches(["source_file", "frame", "passes_gate"]):
+        for row in rows.to_pylist():
+            if row["passes_gate"]:
+                frames.setdefault(row["source_file"], set()).add(row["frame"])
+    return frames
+
+
+ASSETS = [
+    dicom_index_and_unreadable_files,
+    quality_metrics_and_undecodable_frames,
+    preprocessed_arrays,
+]

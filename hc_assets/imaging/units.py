@@ -1,0 +1,144 @@
+"""Units of imaging work for worker processes: landed files in, Parquet parts written, counts out.
+
+Belongs here: streaming the record batches of `steps.py` into parts. Which units there are, and what
+becomes of the parts, is decided in `assets.py`. Imports neither Dagster nor anything of FHIR.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from hc_assets.imaging.schemas import (
+    DICOM_INDEX,
+    QUALITY_METRICS,
+    UNDECODABLE_FRAMES,
+    UNREADABLE_FILES,
+)
+from hc_assets.imaging.steps import FileToRead, index_files, preprocess_files, score_files
+from hc_assets.lake.landing import LandedFile
+from hc_assets.lake.layout import Layout
+from hc_assets.lake.parts import Part, PartWriter
+
+# Arrays of several pipelines wait side by side, so each writer holds less than the usual part.
+_ARRAY_PART_BYTES = 64 * 1024**2
+_FILES_PER_UNIT = 500
+
+
+@dataclass(frozen=True)
+class FileUnit:
+    """Landed files of one batch, the number of the parts they fill, and which frames are wanted.
+
+    `frames` has an entry per file where only some frames are wanted; it is empty where all are.
+    """
+
+    data_dir: str
+    batch: str
+    files: tuple[LandedFile, ...]
+    number: int
+    frames: tuple[frozenset[int], ...] = ()
+
+    def layout(self) -> Layout:
+        """Where the unit's files and parts lie."""
+        return Layout.of(self.data_dir)
+
+    def to_read(self) -> list[FileToRead]:
+        """The unit's files that have bytes, with the paths of their copies."""
+        layout = self.layout()
+        return [
+            FileToRead(
+                source_file=file.source_file,
+                path=Path(layout.landed_file("dicom", self.batch, file.stored).path),
+                sha256=file.sha256,
+                size=file.size,
+            )
+            for file in self.files
+            if not file.problem
+        ]
+
+
+def units_of(
+    data_dir: str, batch: str, files: list[LandedFile], unit_bytes: int
+) -> Iterator[FileUnit]:
+    """Divide files into units of at most so many bytes, or files, each."""
+    group: list[LandedFile] = []
+    size = number = 0
+    for file in files:
+        if group and (size + file.size > unit_bytes or len(group) >= _FILES_PER_UNIT):
+            yield FileUnit(data_dir, batch, tuple(group), number)
+            number += 1
+            group, size = [], 0
+        group.append(file)
+        size += file.size
+    if group:
+        yield FileUnit(data_dir, batch, tuple(group), number)
+
+
+def index_unit(unit: FileUnit) -> tuple[list[Part], list[Part]]:
+    """Write `imaging/dicom_index` and `imaging/unreadable_files`; give the parts of each."""
+    layout = unit.layout()
+    with (
+        PartWriter(
+            layout.partition("imaging/dicom_index", unit.batch), DICOM_INDEX, number=unit.number
+        ) as index,
+        PartWriter(
+            layout.partition("imaging/unreadable_files", unit.batch),
+            UNREADABLE_FILES,
+            number=unit.number,
+        ) as unreadable,
+    ):
+        untaken = [_untaken(unit.batch, file) for file in unit.files if file.problem]
+        if untaken:
+            unreadable.write(pa.RecordBatch.from_pylist(untaken, UNREADABLE_FILES))
+        for found in index_files(unit.to_read(), unit.batch):
+            index.write(found.index)
+            unreadable.write(found.unreadable)
+    return index.parts, unreadable.parts
+
+
+def _untaken(batch: str, file: LandedFile) -> dict[str, object]:
+    return {
+        "batch": batch,
+        "source_file": file.source_file,
+        "file_sha256": file.sha256,
+        "file_size": file.size,
+        "reason": f"the file {file.problem}",
+    }
+
+
+def score_unit(unit: FileUnit, gate: float) -> tuple[list[Part], list[Part]]:
+    """Write `imaging/quality_metrics` and `imaging/undecodable_frames`; give the parts of each."""
+    layout = unit.layout()
+    with (
+        PartWriter(
+            layout.partition("imaging/quality_metrics", unit.batch),
+            QUALITY_METRICS,
+            number=unit.number,
+        ) as metrics,
+        PartWriter(
+            layout.partition("imaging/undecodable_frames", unit.batch),
+            UNDECODABLE_FRAMES,
+            number=unit.number,
+        ) as undecodable,
+    ):
+        for found in score_files(unit.to_read(), unit.batch, gate=gate):
+            metrics.write(found.metrics)
+            undecodable.write(found.undecodable)
+    return metrics.parts, undecodable.parts
+
+
+def preprocess_unit(unit: FileUnit) -> list[Part]:
+    """Write `imaging/preprocessed_arrays`, each part of one pipeline and so of one shape."""
+    folder = unit.layout().partition("imaging/preprocessed_arrays", unit.batch)
+    writers: dict[str, PartWriter] = {}
+    wanted = zip(unit.to_read(), unit.frames, strict=True)
+    for pipeline, rows in preprocess_files(wanted, unit.batch):
+        if pipeline not in writers:
+            writers[pipeline] = PartWriter(
+                folder, rows.schema, number=unit.number, part_bytes=_ARRAY_PART_BYTES
+            )
+        writers[pipeline].write(rows)
+    for writer in writers.values():
+        writer.close()
+    return [part for name in sorted(writers) for part in writers[name].parts]

@@ -1,0 +1,76 @@
+from collections import Counter
+
+import msgspec
+import pytest
+
+from hc_assets.fhir import assets
+from hc_assets.fhir.steps import Judged, ResourceUnit, validate_rows
+
+
+@pytest.fixture
+def patients(tmp_path):
+    path = tmp_path / "patients.ndjson"
+    good = "".join(f'{{"resourceType": "Patient", "id": "p{n}"}}\n' for n in range(8))
+    path.write_text(good + '{"resourceType": "Patient", "id": "p0"}\n{"resourceType": "Pat')
+    return path
+
+
+def outcomes(hc_assets) -> dict[str, dict]:
+    report = msgspec.json.decode(hc_assets("report", "--format", "json").stdout)
+    return {check["check"]: check for check in report["checks"]}
+
+
+def test_a_low_validation_rate_fails_its_check_and_stops_nothing(hc_assets, query, patients):
+    assert hc_assets("ingest", patients).exit_code == 0
+    check = outcomes(hc_assets)["validation_rate_at_least_threshold"]
+    assert (check["passed"], check["severity"], check["is_blocking"]) == (False, "ERROR", False)
+    assert (check["value"], check["threshold"]) == (0.9, 0.95)
+    assert query("SELECT count(*) FROM fhir.current_resources") == [(8,)]
+    assert hc_assets("report").exit_code == 1
+
+
+def test_the_threshold_comes_from_settings(hc_assets, patients, monkeypatch):
+    monkeypatch.setenv("HC_VALIDATION_RATE_THRESHOLD", "0.9")
+    hc_assets("ingest", patients)
+    assert outcomes(hc_assets)["validation_rate_at_least_threshold"]["passed"] is True
+    assert hc_assets("report").exit_code == 0
+
+
+def test_an_id_that_comes_twice_is_a_warning(hc_assets, patients):
+    hc_assets("ingest", patients)
+    check = outcomes(hc_assets)["identifiers_unique"]
+    assert (check["passed"], check["severity"], check["value"]) == (False, "WARN", 1.0)
+
+
+def test_a_lost_entry_blocks_what_is_downstream(hc_assets, query, patients, monkeypatch):
+    def losing(unit: ResourceUnit) -> Judged:
+        judged = validate_rows(unit)
+        return Judged(judged.validated, [], judged.broken_rules)
+
+    monkeypatch.setattr(assets, "validate_rows", losing)
+
+    result = hc_assets("ingest", patients)
+
+    assert result.exit_code == 1
+    assert "every_entry_accounted_for" in result.stderr
+    assert outcomes(hc_assets)["every_entry_accounted_for"]["passed"] is False
+    assert query("SELECT count(*) FROM fhir.enriched_resources") == [(0,)]
+
+
+def test_a_blocked_batch_is_finished_by_the_next_ingest(hc_assets, query, patients, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(assets, "validate_rows", lambda unit: Judged([], [], Counter()))
+        assert hc_assets("ingest", patients).exit_code == 1
+    assert hc_assets("ingest", patients).exit_code == 0
+    assert query("SELECT count(*) FROM fhir.current_resources") == [(8,)]
+
+
+def test_a_step_that_raises_is_named_without_its_words(hc_assets, patients, monkeypatch):
+    def failing(unit: ResourceUnit) -> Judged:
+        raise ZeroDivisionError("Jane Doe")
+
+    monkeypatch.setattr(assets, "validate_rows", failing)
+    result = hc_assets("ingest", patients)
+    assert result.exit_code == 4
+    assert "validated_and_quarantined_resources failed with ZeroDivisionError" in result.stderr
+    assert "Jane" not in result.output

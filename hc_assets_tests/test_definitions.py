@@ -1,0 +1,69 @@
+"""A change of keys, groups, kinds, owners, dependencies or checks shows here in review."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hc_assets.definitions import build_defs
+from hc_assets.lake.columns import note
+from hc_assets.settings import Settings
+from hc_assets.tables import PARQUET_TABLES
+
+SNAPSHOT = Path(__file__).with_name("asset_specs.json")
+
+
+def described() -> dict[str, object]:
+    graph = build_defs(Settings()).resolve_asset_graph()
+    assets = {}
+    for key in sorted(graph.get_all_asset_keys()):
+        node = graph.get(key)
+        assets[key.to_user_string()] = {
+            "group": node.group_name,
+            "kinds": sorted(node.kinds),
+            "owners": list(node.owners),
+            "layer": node.tags["layer"],
+            "code_version": node.code_version,
+            "deps": sorted(parent.to_user_string() for parent in node.parent_keys),
+            "partitions": node.partitions_def.name if node.partitions_def else None,
+        }
+    checks = sorted(
+        f"{key.asset_key.to_user_string()}: {key.name}"
+        + (" (blocking)" if graph.get(key).blocking else "")
+        for key in graph.asset_check_keys
+    )
+    return {"assets": assets, "checks": checks}
+
+
+def test_asset_specs_are_as_recorded():
+    """Where the change is meant: write `described()` to asset_specs.json."""
+    assert described() == json.loads(SNAPSHOT.read_text())
+
+
+def test_every_asset_says_what_a_row_is():
+    graph = build_defs(Settings()).resolve_asset_graph()
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        assert node.description.startswith("One row per"), key
+        assert node.metadata["dagster/column_schema"].schema.columns, key
+
+
+@pytest.mark.parametrize("table", sorted(PARQUET_TABLES))
+def test_every_column_has_a_description(table):
+    for field in PARQUET_TABLES[table]:
+        assert note(field).description, field.name
+
+
+def test_overrides_replace_resources():
+    definitions = build_defs(Settings(), layout="another")
+    assert definitions.resources["layout"] == "another"
+
+
+def test_worker_modules_are_free_of_dagster():
+    code = (
+        "import sys, hc_assets.fhir.steps, hc_assets.imaging.units;"
+        "sys.exit('dagster' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
