@@ -11,7 +11,8 @@ import msgspec
 
 from hc_assets.fhir.r4.fast_path import accept
 from hc_assets.fhir.r4.issues import Issue
-from hc_assets.fhir.r4.thorough_path import narrative_missing, thorough_issues
+from hc_assets.fhir.r4.resource_rules import narrative_missing
+from hc_assets.fhir.r4.thorough_path import thorough_issues
 
 __all__ = ["Issue", "has_errors", "is_valid", "operation_outcome", "validate"]
 

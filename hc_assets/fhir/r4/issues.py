@@ -47,13 +47,14 @@ class Issue(msgspec.Struct, frozen=True):
     diagnostics: str
 
 
-# A hostile resource could break a rule at every byte; more findings help nobody.
+# A hostile resource could break a rule at every byte; more findings help nobody. Errors and milder
+# issues are counted apart, so that warnings never hide an error.
 MAX_ISSUES = 1000
 _CLIP = 60
 
 
 class TooManyIssuesError(Exception):
-    """More issues than anyone reads: validation ends early."""
+    """More errors than anyone reads: validation ends early."""
 
 
 class Findings:
@@ -66,6 +67,8 @@ class Findings:
     def __init__(self) -> None:
         """Begin with no issue."""
         self.issues: list[Issue] = []
+        self._errors = 0
+        self._milder = 0
 
     def add(
         self, severity: Severity, code: IssueCode, expression: str, rule: str, diagnostics: str
@@ -73,13 +76,30 @@ class Findings:
         """Take an issue in; the arguments are the attributes of `Issue`.
 
         Raises:
-            TooManyIssuesError: it is one too many; the last issue says so.
+            TooManyIssuesError: it is one error too many; the last issue says so.
         """
-        if len(self.issues) >= MAX_ISSUES:
-            text = f"more than {MAX_ISSUES} issues, the rest is left out"
-            self.issues.append(Issue("error", "too-costly", "", "too-many-issues", text))
-            raise TooManyIssuesError
-        self.issues.append(Issue(severity, code, expression, rule, diagnostics))
+        self.take(Issue(severity, code, expression, rule, diagnostics))
+
+    def take(self, issue: Issue) -> None:
+        """Take in an issue as it is.
+
+        Raises:
+            TooManyIssuesError: see `add`.
+        """
+        if issue.severity in ("fatal", "error"):
+            if self._errors == MAX_ISSUES:
+                text = f"more than {MAX_ISSUES} errors, the rest is left out"
+                self.issues.append(Issue("error", "too-costly", "", "too-many-issues", text))
+                raise TooManyIssuesError
+            self._errors += 1
+        else:
+            if self._milder == MAX_ISSUES:
+                text = f"more than {MAX_ISSUES} warnings, the rest is left out"
+                issue = Issue("information", "too-costly", "", "too-many-issues", text)
+            elif self._milder > MAX_ISSUES:
+                return
+            self._milder += 1
+        self.issues.append(issue)
 
     def error(self, code: IssueCode, expression: str, rule: str, diagnostics: str) -> None:
         """Take in an issue of severity error.

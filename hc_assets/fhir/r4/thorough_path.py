@@ -4,23 +4,13 @@ Belongs here: the order of the steps. Each step's rules belong to its own module
 """
 
 from contextlib import suppress
-from functools import lru_cache
 
+from hc_assets.fhir.r4.extension_rules import check_extensions
+from hc_assets.fhir.r4.invariant_rules import check_invariants
 from hc_assets.fhir.r4.issues import Findings, Issue, IssueCode, TooManyIssuesError
 from hc_assets.fhir.r4.json_text import JsonProblem, read_document
+from hc_assets.fhir.r4.resource_rules import check_resources
 from hc_assets.fhir.r4.walker import Walker
-
-
-@lru_cache(maxsize=4096)
-def narrative_missing(path: str) -> Issue:
-    """The warning that a domain resource has no narrative (dom-6).
-
-    Args:
-        path: where the resource stands.
-    """
-    return Issue(
-        "warning", "invariant", path, "dom-6", "no text.div, expected narrative for human readers"
-    )
 
 
 def thorough_issues(raw: bytes) -> list[Issue]:
@@ -42,4 +32,7 @@ def thorough_issues(raw: bytes) -> list[Issue]:
     with suppress(TooManyIssuesError):
         walker = Walker(document, findings)
         walker.resource(document.root, "")
+        check_resources(walker.visits, findings)
+        check_extensions(walker.visits, findings)
+        check_invariants(walker.visits, findings)
     return findings.issues

@@ -1,0 +1,113 @@
+"""Runs the invariants of the definitions over a walked resource, on the thorough path.
+
+Belongs here: which rule is evaluated where, and what its outcome means. The rules come from the
+table, their meaning from `fhirpath.py`; those written out for the fast path are in `natives.py`.
+"""
+
+from functools import cache
+
+from msgspec import structs
+
+from hc_assets.fhir.r4.definitions import Invariant, r4
+from hc_assets.fhir.r4.errata import expression_of
+from hc_assets.fhir.r4.fhirpath import (
+    CompiledExpression,
+    Environment,
+    EvaluationError,
+    Node,
+    TypeView,
+    UndecidableError,
+    compile_expression,
+)
+from hc_assets.fhir.r4.issues import Findings
+from hc_assets.fhir.r4.walker import Visit, each, members_of
+
+# Rules with a form of their own: content of elements in `walker.py`, narrative in `value_rules.py`,
+# extensions in `extension_rules.py`, references and absent narrative in `resource_rules.py`.
+_ELSEWHERE = frozenset({"ele-1", "txt-1", "txt-2", "ext-1", "ref-1", "dom-6"})
+_ON_CONTAINED = frozenset({"dom-2", "dom-3", "dom-4", "dom-5"})
+
+
+@cache
+def _type_view() -> TypeView:
+    return TypeView(r4())
+
+
+@cache
+def _compiled(expression: str) -> CompiledExpression:
+    return compile_expression(expression, _type_view())
+
+
+@cache
+def _rules_of_type(type_name: str) -> tuple[Invariant, ...]:
+    return tuple(
+        structs.replace(rule, expression=expression_of(rule.key, base, rule.expression))
+        for base in r4().bases(type_name)
+        for rule in r4().type(base).invariants
+        if rule.key not in _ELSEWHERE
+    )
+
+
+@cache
+def _rules_of_elements(type_name: str) -> tuple[tuple[str, str, Invariant], ...]:
+    """Member, type and rule of the elements of a type that rules of their own stand on."""
+    return tuple(
+        (name, member.ref.code, rule)
+        for name, member in members_of(type_name).items()
+        for rule in member.element.invariants
+        if rule.key not in _ELSEWHERE
+    )
+
+
+def _judge(
+    rule: Invariant, node: Node, environment: Environment, path: str, findings: Findings
+) -> None:
+    try:
+        holds = _compiled(rule.expression).holds(node, environment)
+    except UndecidableError:
+        text = f"can't be decided offline: {rule.human}"
+        findings.add("information", "incomplete", path, rule.key, text)
+        return
+    except EvaluationError:
+        holds = False
+    if not holds:
+        findings.add(rule.severity, "invariant", path, rule.key, rule.human)
+
+
+def _environment(visit: Visit) -> Environment:
+    resource = visit.resource
+    root = resource
+    # A contained resource's root is its container; a bundle's entry is a root itself.
+    if resource.parent is not None and resource.path.rpartition(".")[2].startswith("contained["):
+        root = resource.parent
+    return Environment(Node(resource.value, resource.type_name), Node(root.value, root.type_name))
+
+
+def check_invariants(visits: list[Visit], findings: Findings) -> None:
+    """Evaluate the invariants on every object of a resource.
+
+    Args:
+        visits: what the walk met.
+        findings: takes the issues; severity and text are those of the definitions.
+    """
+    environments: dict[int, Environment] = {}
+    for visit in visits:
+        rules = _rules_of_type(visit.type_name)
+        of_elements = _rules_of_elements(visit.type_name)
+        if not rules and not of_elements:
+            continue
+        environment = environments.get(id(visit.resource))
+        if environment is None:
+            environment = environments[id(visit.resource)] = _environment(visit)
+        node = Node(visit.value, visit.type_name)
+        for rule in rules:
+            if rule.key not in _ON_CONTAINED or "contained" in visit.value:
+                _judge(rule, node, environment, visit.path, findings)
+        for name, type_name, rule in of_elements:
+            if name in visit.value:
+                for one, path in each(visit.value[name], f"{visit.path}.{name}"):
+                    _judge(rule, Node(one, type_name), environment, path, findings)
+        if visit.element is not None and "." in visit.type_name:
+            for rule in visit.element.invariants:
+                if rule.key not in _ELSEWHERE:
+                    _judge(rule, node, environment, visit.path, findings)
