@@ -5,8 +5,9 @@ Belongs here: scoring one resource by itself. Facts that need other resources ar
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
+
+from hc_assets.fhir.times import day_of, moment_of
 
 # Elements that a user of the type expects, each a choice of member names. R4 requires few of
 # these; US Core 3.1.1 (R4) marks nearly all of them as must-support.
@@ -74,9 +75,11 @@ EXPECTED_ELEMENTS: Mapping[str, tuple[tuple[str, ...], ...]] = {
 # Pairs of members of which the first can't lie after the second.
 _ORDERED = (("birthDate", "deceasedDateTime"), ("effectiveDateTime", "issued"))
 _PERIODS = ("period", "effectivePeriod", "onsetPeriod", "performedPeriod")
+# Rules that R4 itself marks as best practice (elementdefinition-bestpractice): a resource without
+# narrative is no worse as data.
+BEST_PRACTICE = frozenset({"dom-6"})
 _WEIGHTS = {"completeness": 0.5, "validity": 0.3, "consistency": 0.2}
 _COST_OF_A_WARNING = 0.1
-_DATE_LENGTH = len("2026-01-31")
 
 
 @dataclass(frozen=True)
@@ -131,13 +134,18 @@ def _consistency(resource: Mapping[str, Any]) -> float | None:
         period = resource.get(name)
         if isinstance(period, dict):
             pairs.append((period.get("start"), period.get("end")))
-    days = [(day_of(first), day_of(second)) for first, second in pairs]
-    facts = [first <= second for first, second in days if first and second]
+    facts = [fact for fact in (_in_order(*pair) for pair in pairs) if fact is not None]
     return sum(facts) / len(facts) if facts else None
 
 
-def day_of(text: object) -> date | None:
-    """Day of a date or dateTime; None where it is less precise than a day, or absent."""
-    if not isinstance(text, str) or len(text) < _DATE_LENGTH:
+def _in_order(first: object, second: object) -> bool | None:
+    """Whether one date does not lie after another; None where that can't be told."""
+    moments = moment_of(first), moment_of(second)
+    if moments[0] and moments[1]:
+        return moments[0] <= moments[1]
+    days = day_of(first), day_of(second)
+    if not (days[0] and days[1]):
         return None
-    return date.fromisoformat(text[:_DATE_LENGTH])
+    # A date alone has no time zone: beside a time that has one it may be a day off.
+    slack = int(any(moments))
+    return (days[0] - days[1]).days <= slack

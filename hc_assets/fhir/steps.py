@@ -18,6 +18,7 @@ from upath import UPath
 from hc_assets.fhir.bundles import Entry, read_entries
 from hc_assets.fhir.enrichment import EnrichmentOptions, enrich
 from hc_assets.fhir.file_validation import unreadable
+from hc_assets.fhir.quality import BEST_PRACTICE
 from hc_assets.fhir.references import links
 from hc_assets.fhir.schemas import (
     ENRICHED_RESOURCES,
@@ -230,7 +231,7 @@ def enrich_rows(unit: ResourceUnit, options: EnrichmentOptions) -> list[Part]:
             else:
                 made = enrich(
                     row["resource"],
-                    len(row["warnings"]),
+                    sum(issue["rule"] not in BEST_PRACTICE for issue in row["warnings"]),
                     unit.landed_at,
                     options,
                     full_url=row["full_url"],

@@ -1,0 +1,75 @@
+"""The data dictionary: every table and column as Markdown, from the schemas.
+
+Belongs here: rendering, and the command that writes the file. What a column means is said once, in
+each domain's `schemas.py`.
+"""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+
+from hc_assets.lake.columns import note
+from hc_assets.tables import PARQUET_TABLES, STATE_TABLES
+
+_HEAD = """\
+# Data dictionary
+
+Generated from the schemas by `make docs`; a test holds it against them. Every table is a view or a
+table of the same name in the DuckDB warehouse (`<group>.<asset>`), and those kept in Parquet lie in
+`lake/<group>/<asset>/`. Units are UCUM codes.
+"""
+
+
+def render(parquet: Mapping[str, pa.Schema], state: Mapping[str, pa.Schema]) -> str:
+    """Render tables as Markdown.
+
+    Args:
+        parquet: schema of each Parquet table by name.
+        state: schema of each table that changes in place, by name.
+    """
+    sections = [_HEAD]
+    for name in sorted({*parquet, *state}):
+        kept = "DuckDB, changed in place" if name in state else "Parquet"
+        sections.append(
+            f"## {name.replace('/', '.')}\n\nKept in {kept}.\n\n{_table(name, parquet, state)}"
+        )
+    return "\n".join(sections)
+
+
+def _table(name: str, parquet: Mapping[str, pa.Schema], state: Mapping[str, pa.Schema]) -> str:
+    lines = ["| column | type | unit | null | what |", "| --- | --- | --- | --- | --- |"]
+    for field in state.get(name, parquet.get(name)):
+        lines += _lines(field, field.name)
+    return "\n".join(lines) + "\n"
+
+
+def _lines(field: pa.Field, name: str) -> list[str]:
+    told = note(field)
+    struct = _struct_inside(field.type)
+    type_ = "list of struct" if struct is not None else str(field.type)
+    null = "yes" if field.nullable else "no"
+    lines = [f"| `{name}` | {type_} | {told.unit} | {null} | {told.description} |"]
+    if struct is not None:
+        for index in range(struct.num_fields):
+            lines += _lines(struct.field(index), f"{name}[].{struct.field(index).name}")
+    return lines
+
+
+def _struct_inside(type_: pa.DataType) -> pa.StructType | None:
+    if pa.types.is_list(type_) and pa.types.is_struct(type_.value_type):
+        return type_.value_type
+    return None
+
+
+def main() -> None:
+    """Write the dictionary to the file named on the command line."""
+    parser = argparse.ArgumentParser(description="Write the data dictionary.")
+    parser.add_argument("file", type=Path)
+    arguments = parser.parse_args()
+    arguments.file.write_text(render(PARQUET_TABLES, STATE_TABLES), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
