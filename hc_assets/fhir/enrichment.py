@@ -5,13 +5,15 @@ came, decimals and the order of members among them. Scores are computed in `qual
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 import msgspec
 
-from hc_assets.fhir.quality import QualityScore, day_of, score
+from hc_assets.fhir.quality import QualityScore, score
+from hc_assets.fhir.times import day_of, moment_of
 
 _UCUM = "http://unitsofmeasure.org"
 # Where a pediatric patient becomes an adult, and an adult an older one: 18 and 65 completed years,
@@ -20,10 +22,13 @@ _ADULT_FROM = 18
 _OLDER_ADULT_FROM = 65
 _VOLATILE_META = frozenset({"lastUpdated", "versionId"})
 _MADE_ID_LENGTH = 32
+# What stands there need not be a UUID: only what R4 allows as an id is taken.
+_UUID_URN = re.compile(r"urn:uuid:([A-Za-z0-9\-.]{1,64})")
 
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_decode_value = msgspec.json.Decoder().decode
+# Only names and texts are read from values: a number that no float holds must not stop that.
+_decode_value = msgspec.json.Decoder(float_hook=str).decode
 _encode = msgspec.json.encode
 
 
@@ -54,7 +59,7 @@ class Enriched:
 
 
 class _Meta(msgspec.Struct):
-    last_updated: datetime | None = msgspec.field(name="lastUpdated", default=None)
+    last_updated: str | None = msgspec.field(name="lastUpdated", default=None)
     source: str | None = None
 
 
@@ -112,16 +117,22 @@ def _content_sha256(members: dict[str, msgspec.Raw]) -> str:
         meta = _decode_members(members["meta"])
         kept = {name: raw for name, raw in meta.items() if name not in _VOLATILE_META}
         content = {**members, "meta": _json(kept)}
+        if not kept:
+            del content["meta"]
     return hashlib.sha256(_encode(content)).hexdigest()
 
 
 def _with_id(
     members: dict[str, msgspec.Raw], full_url: str | None, content: str
 ) -> dict[str, msgspec.Raw]:
-    prefix, _, uuid = (full_url or "").rpartition(":")
-    made = uuid if prefix == "urn:uuid" else content[:_MADE_ID_LENGTH]
-    rest = {name: raw for name, raw in members.items() if name != "resourceType"}
-    return {"resourceType": members["resourceType"], "id": _json(made), **rest}
+    uuid = _UUID_URN.fullmatch(full_url or "")
+    made = uuid[1] if uuid else content[:_MADE_ID_LENGTH]
+    identified = {}
+    for name, raw in members.items():
+        identified[name] = raw
+        if name == "resourceType":
+            identified["id"] = _json(made)
+    return identified
 
 
 def _add_meta(
@@ -145,7 +156,7 @@ def _add_meta(
         },
     )
     members["meta"] = msgspec.Raw(_encode(meta))
-    return known.last_updated or landed_at
+    return moment_of(known.last_updated) or landed_at
 
 
 def _add_age(
@@ -166,7 +177,8 @@ def _add_age(
         members,
         {
             "url": f"{base}/age",
-            "valueAge": {"value": years, "unit": "years", "system": _UCUM, "code": "a"},
+            # No valueAge: that can't be 0 (age-1), as it is before the first birthday.
+            "valueQuantity": {"value": years, "unit": "years", "system": _UCUM, "code": "a"},
         },
         {"url": f"{base}/age-group", "valueCode": age_group(years)},
     )
