@@ -4,14 +4,13 @@ Belongs here: which rule is evaluated where, and what its outcome means. The rul
 table, their meaning from `fhirpath.py`; those written out for the fast path are in `natives.py`.
 """
 
+from collections.abc import Callable
 from functools import cache
-
-from msgspec import structs
+from typing import NamedTuple
 
 from hc_assets.fhir.r4.definitions import Invariant, r4
 from hc_assets.fhir.r4.errata import expression_of
 from hc_assets.fhir.r4.fhirpath import (
-    CompiledExpression,
     Environment,
     EvaluationError,
     Node,
@@ -19,6 +18,7 @@ from hc_assets.fhir.r4.fhirpath import (
     UndecidableError,
     compile_expression,
 )
+from hc_assets.fhir.r4.invariants import native
 from hc_assets.fhir.r4.issues import Findings
 from hc_assets.fhir.r4.walker import Visit, each, members_of
 
@@ -33,45 +33,57 @@ def _type_view() -> TypeView:
     return TypeView(r4())
 
 
-@cache
-def _compiled(expression: str) -> CompiledExpression:
-    return compile_expression(expression, _type_view())
+class _Rule(NamedTuple):
+    """An invariant, and the function that tells whether it holds."""
+
+    invariant: Invariant
+    holds: Callable[[Node, Environment], bool]
 
 
 @cache
-def _rules_of_type(type_name: str) -> tuple[Invariant, ...]:
+def _rule(invariant: Invariant) -> _Rule:
+    expression = expression_of(invariant.key, invariant.expression)
+    compiled = compile_expression(expression, _type_view())
+    shortcut = native(invariant.key, expression)
+    holds = compiled.holds if shortcut is None else shortcut(_type_view(), compiled.holds)
+    return _Rule(invariant, holds)
+
+
+@cache
+def _rules_of_type(type_name: str) -> tuple[_Rule, ...]:
     return tuple(
-        structs.replace(rule, expression=expression_of(rule.key, base, rule.expression))
+        _rule(invariant)
         for base in r4().bases(type_name)
-        for rule in r4().type(base).invariants
-        if rule.key not in _ELSEWHERE
+        for invariant in r4().type(base).invariants
+        if invariant.key not in _ELSEWHERE
     )
 
 
 @cache
-def _rules_of_elements(type_name: str) -> tuple[tuple[str, str, Invariant], ...]:
+def _rules_of_elements(type_name: str) -> tuple[tuple[str, str, _Rule], ...]:
     """Member, type and rule of the elements of a type that rules of their own stand on."""
     return tuple(
-        (name, member.ref.code, rule)
+        (name, member.ref.code, _rule(invariant))
         for name, member in members_of(type_name).items()
-        for rule in member.element.invariants
-        if rule.key not in _ELSEWHERE
+        for invariant in member.element.invariants
+        if invariant.key not in _ELSEWHERE
     )
 
 
 def _judge(
-    rule: Invariant, node: Node, environment: Environment, path: str, findings: Findings
+    rule: _Rule, node: Node, environment: Environment, path: str, findings: Findings
 ) -> None:
+    invariant = rule.invariant
     try:
-        holds = _compiled(rule.expression).holds(node, environment)
+        holds = rule.holds(node, environment)
     except UndecidableError:
-        text = f"can't be decided offline: {rule.human}"
-        findings.add("information", "incomplete", path, rule.key, text)
+        text = f"can't be decided offline: {invariant.human}"
+        findings.add("information", "incomplete", path, invariant.key, text)
         return
     except EvaluationError:
         holds = False
     if not holds:
-        findings.add(rule.severity, "invariant", path, rule.key, rule.human)
+        findings.add(invariant.severity, "invariant", path, invariant.key, invariant.human)
 
 
 def _environment(visit: Visit) -> Environment:
@@ -101,13 +113,13 @@ def check_invariants(visits: list[Visit], findings: Findings) -> None:
             environment = environments[id(visit.resource)] = _environment(visit)
         node = Node(visit.value, visit.type_name)
         for rule in rules:
-            if rule.key not in _ON_CONTAINED or "contained" in visit.value:
+            if rule.invariant.key not in _ON_CONTAINED or "contained" in visit.value:
                 _judge(rule, node, environment, visit.path, findings)
         for name, type_name, rule in of_elements:
             if name in visit.value:
                 for one, path in each(visit.value[name], f"{visit.path}.{name}"):
                     _judge(rule, Node(one, type_name), environment, path, findings)
         if visit.element is not None and "." in visit.type_name:
-            for rule in visit.element.invariants:
-                if rule.key not in _ELSEWHERE:
-                    _judge(rule, node, environment, visit.path, findings)
+            for invariant in visit.element.invariants:
+                if invariant.key not in _ELSEWHERE:
+                    _judge(_rule(invariant), node, environment, visit.path, findings)
