@@ -39,6 +39,11 @@ class Settings(BaseSettings):
         default="https://hc-assets.org/fhir/StructureDefinition",
         description="Base URL of the extensions that enrichment adds.",
     )
+    fhir_rules_as_errors: frozenset[str] = Field(
+        default=frozenset(),
+        description="Business rules whose breach quarantines a resource, as a JSON list; that of"
+        " the others is a warning.",
+    )
     validation_rate_threshold: float = Field(
         default=0.95, ge=0, le=1, description="Share of a batch's entries that must be valid."
     )

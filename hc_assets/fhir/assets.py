@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from hc_assets.assets import asset_arguments, fan_out, hand_over
 from hc_assets.fhir import ndjson, versions
+from hc_assets.fhir.business_rules import BusinessRules
 from hc_assets.fhir.enrichment import EnrichmentOptions
 from hc_assets.fhir.schemas import STATE_TABLES, TABLES
 from hc_assets.fhir.steps import (
@@ -124,15 +125,16 @@ def validated_and_quarantined_resources(
 ) -> Iterator[dg.Output[Mapping[str, Content]]]:
     """Judge every raw resource against R4."""
     validated, quarantined = {}, {}
+    rules = BusinessRules(settings.fhir_rules_as_errors)
     broken: Counter[str] = Counter()
     for batch in context.partition_keys:
         of_batch = raw.of(batch)
         judged = fan_out(
-            validate_rows,
+            partial(validate_rows, rules=rules),
             _resource_units(of_batch, batch, layout, settings),
             workers=settings.workers,
         )
-        inputs = of_batch.digests()
+        inputs = of_batch.digests() | {"errors": ",".join(sorted(rules.as_errors))}
         validated[batch] = Content([p for j in judged for p in j.validated], inputs)
         quarantined[batch] = Content([p for j in judged for p in j.quarantined], inputs)
         broken.update(rule for j in judged for rule in j.broken_rules.elements())
@@ -152,8 +154,9 @@ def _resource_units(
     rows: LakeTable, batch: str, layout: Layout, settings: Settings
 ) -> list[ResourceUnit]:
     landed_at = datetime.fromisoformat(read_manifest(layout, "fhir", batch).landed_at)
+    parts = tuple(str(path) for path in rows.parts())
     return [
-        ResourceUnit(str(layout.data_dir), batch, unit, landed_at)
+        ResourceUnit(str(layout.data_dir), batch, unit, landed_at, parts)
         for unit in rows.units(settings.chunk_bytes)
     ]
 

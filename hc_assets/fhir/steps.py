@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import pyarrow as pa
-import pyarrow.parquet as pq
-from upath import UPath
 
+from hc_assets.fhir.batch_facts import birth_dates, bundle_targets
 from hc_assets.fhir.bundles import Entry, read_entries
+from hc_assets.fhir.business_rules import BusinessRules, Facts
 from hc_assets.fhir.enrichment import EnrichmentOptions, enrich
 from hc_assets.fhir.file_validation import unreadable
 from hc_assets.fhir.quality import BEST_PRACTICE
@@ -32,6 +33,7 @@ from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import Part, PartWriter
 from hc_assets.lake.tables import RowUnit
 
+_decode = msgspec.json.Decoder().decode
 _ROWS_PER_BATCH = 2_000
 _BYTES_PER_BATCH = 16 * 1024**2
 _KEYS = (
@@ -59,12 +61,13 @@ class SplitUnit:
 
 @dataclass(frozen=True)
 class ResourceUnit:
-    """Rows of one batch to be judged or enriched."""
+    """Rows of one batch to be judged or enriched; `parts` are those of the whole batch."""
 
     data_dir: str
     batch: str
     rows: RowUnit
     landed_at: datetime
+    parts: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -133,13 +136,13 @@ def _raw_row(batch: str, file: LandedFile, entry: Entry) -> dict[str, Any]:
     }
 
 
-def validate_rows(unit: ResourceUnit) -> Judged:
+def validate_rows(unit: ResourceUnit, rules: BusinessRules) -> Judged:
     """Send each raw row to `fhir/validated_resources` or, with every reason, to quarantine."""
     layout = Layout.of(unit.data_dir)
     number = unit.rows.number
     good = layout.partition("fhir/validated_resources", unit.batch)
     bad = layout.partition("fhir/quarantined_resources", unit.batch)
-    targets = _bundle_targets(unit.rows.siblings)
+    judge = _Judge(unit, rules)
     broken: Counter[str] = Counter()
     with (
         PartWriter(good, VALIDATED_RESOURCES, number=number) as validated,
@@ -148,44 +151,47 @@ def validate_rows(unit: ResourceUnit) -> Judged:
         kept = _Rows(validated, VALIDATED_RESOURCES)
         set_aside = _Rows(quarantined, QUARANTINED_RESOURCES)
         for row in _rows_of(unit.rows):
-            resource = row["resource"]
-            issues = _judge(row)
+            issues, patient_id, encounter_id = judge(row)
             broken.update(issue.rule for issue in issues)
-            out = {name: row[name] for name in _KEYS}
-            out["resource"] = resource
-            size = len(resource or b"")
+            out = {name: row[name] for name in (*_KEYS, "resource")}
+            size = len(row["resource"] or b"")
             if has_errors(issues):
-                out["issues"] = _issue_rows(issues)
-                set_aside.add(out, size)
-            else:
-                out["warnings"] = _issue_rows(issues)
-                out["patient_id"], out["encounter_id"] = (
-                    links(
-                        resource,
-                        row["resource_type"],
-                        row["resource_id"],
-                        targets.get(row["source_sha256"], {}),
-                    )
-                    if resource
-                    else (None, None)
-                )
-                kept.add(out, size)
+                set_aside.add(out | {"issues": _issue_rows(issues)}, size)
+                continue
+            out |= {"patient_id": patient_id, "encounter_id": encounter_id}
+            kept.add(out | {"warnings": _issue_rows(issues)}, size)
         kept.flush()
         set_aside.flush()
     return Judged(validated.parts, quarantined.parts, broken)
 
 
+class _Judge:
+    """Judges the rows of a unit, with what the batch says of their patients at hand."""
+
+    def __init__(self, unit: ResourceUnit, rules: BusinessRules) -> None:
+        self._rules, self._now = rules, unit.landed_at
+        self._targets = bundle_targets(unit.rows.siblings)
+        self._birth_dates = birth_dates(unit.rows.siblings, unit.parts)
+
+    def __call__(self, row: Mapping[str, Any]) -> tuple[list[Issue], str | None, str | None]:
+        """Give the row's issues, and the patient and the encounter that it belongs to."""
+        if row["problem"] is not None:
+            return [unreadable(row["problem"])], None, None
+        resource = row["resource"]
+        if resource is None:
+            return [], None, None  # a deletion: there is nothing to validate
+        issues = validate(resource)
+        if has_errors(issues):
+            return issues, None, None
+        targets = self._targets.get(row["source_sha256"], {})
+        patient, encounter = links(resource, row["resource_type"], row["resource_id"], targets)
+        facts = Facts(self._now, self._birth_dates.get(patient) if patient else None)
+        return issues + self._rules.issues(_decode(resource), facts), patient, encounter
+
+
 def _rows_of(unit: RowUnit) -> Iterator[dict[str, Any]]:
     for batch in unit.batches():
         yield from batch.to_pylist()
-
-
-def _judge(row: Mapping[str, Any]) -> list[Issue]:
-    if row["problem"] is not None:
-        return [unreadable(row["problem"])]
-    if row["resource"] is None:
-        return []  # a deletion: there is nothing to validate
-    return validate(row["resource"])
 
 
 def _issue_rows(issues: Iterable[Issue]) -> list[dict[str, str]]:
@@ -199,24 +205,6 @@ def _issue_rows(issues: Iterable[Issue]) -> list[dict[str, str]]:
         }
         for issue in issues
     ]
-
-
-def _bundle_targets(siblings: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Patients and encounters of each bundle by fullUrl: `urn:uuid:` references lead to them."""
-    targets: dict[str, dict[str, str]] = {}
-    columns = ["source_sha256", "full_url", "resource_type", "resource_id"]
-    for path in siblings:
-        with UPath(path).open("rb") as stream:
-            table = pq.read_table(
-                stream,
-                columns=columns,
-                filters=[("resource_type", "in", ["Patient", "Encounter"])],
-            )
-        for row in table.to_pylist():
-            if row["full_url"] and row["resource_id"]:
-                of_file = targets.setdefault(row["source_sha256"], {})
-                of_file[row["full_url"]] = f"{row['resource_type']}/{row['resource_id']}"
-    return targets
 
 
 def enrich_rows(unit: ResourceUnit, options: EnrichmentOptions) -> list[Part]:

@@ -18,6 +18,12 @@ def day_of(text: object) -> date | None:
     return date.fromisoformat(text[:_DATE_LENGTH])
 
 
+def first_day_of(text: str) -> date | None:
+    """First day that a date, which may state only year and month, can be."""
+    padded = {len("2026"): f"{text}-01-01", len("2026-01"): f"{text}-01"}.get(len(text), text)
+    return day_of(padded)
+
+
 def moment_of(text: object) -> datetime | None:
     """Moment of a dateTime or instant; None where it has no time of the day, or is absent.
 
