@@ -27,8 +27,9 @@ _COLUMNS = (
     "resource",
 )
 
-# The arrived rows that are later than what is known of their resource, in order; each that differs
-# from the one before it counts the version up; the last one stays, unless nothing changed.
+# The arrived rows that are later than all that was seen of their resource, in order; each that
+# differs from the one before it counts the version up; the first of the last version stays, unless
+# that version is known already.
 _UPSERT = """
     INSERT OR REPLACE INTO fhir.current_resources BY NAME
     WITH later AS (
@@ -45,7 +46,7 @@ _UPSERT = """
         LEFT JOIN fhir.current_resources AS known USING (resource_type, resource_id)
         WHERE known.resource_id IS NULL
             OR (arrived.last_updated, arrived.batch, arrived.source_file, arrived.position)
-                > (known.last_updated, known.batch, known.source_file, known.position)
+                > (known.last_seen, known.batch, known.source_file, known.position)
         WINDOW in_order AS (
             PARTITION BY arrived.resource_type, arrived.resource_id
             ORDER BY arrived.last_updated, arrived.batch, arrived.source_file, arrived.position
@@ -62,10 +63,22 @@ _UPSERT = """
     )
     SELECT
         resource_type, resource_id, version_id, last_updated, resource IS NULL AS is_deleted,
-        patient_id, encounter_id, batch, content_sha256, resource, position, source_file
+        patient_id, encounter_id, batch, content_sha256, resource,
+        position, source_file, last_updated AS last_seen
     FROM counted
-    QUALIFY row_number() OVER (PARTITION BY resource_type, resource_id ORDER BY place DESC) = 1
-        AND version_id IS DISTINCT FROM known_version
+    QUALIFY version_id IS DISTINCT FROM known_version AND row_number() OVER (
+        PARTITION BY resource_type, resource_id ORDER BY version_id DESC, place
+    ) = 1
+"""
+# A version that is sent again stays as it is, but what is older than that no longer replaces it.
+_SEEN = """
+    UPDATE fhir.current_resources AS known SET last_seen = again.last_updated
+    FROM (
+        SELECT resource_type, resource_id, max(last_updated) AS last_updated
+        FROM arrived GROUP BY resource_type, resource_id
+    ) AS again
+    WHERE known.resource_type = again.resource_type AND known.resource_id = again.resource_id
+        AND known.last_seen < again.last_updated
 """
 
 
@@ -87,7 +100,8 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("CREATE SCHEMA IF NOT EXISTS fhir")
     connection.execute(
         f"CREATE TABLE IF NOT EXISTS fhir.current_resources ({columns}, "
-        "position BIGINT, source_file VARCHAR, PRIMARY KEY (resource_type, resource_id))"
+        "position BIGINT, source_file VARCHAR, last_seen TIMESTAMPTZ, "
+        "PRIMARY KEY (resource_type, resource_id))"
     )
     for field in CURRENT_RESOURCES:
         text = describe(field).replace("'", "''")
@@ -149,4 +163,5 @@ def _apply(connection: duckdb.DuckDBPyConnection, batch: LakeTable) -> None:
     connection.execute("CREATE OR REPLACE TEMP TABLE arrived AS SELECT * FROM incoming")
     connection.unregister("incoming")
     connection.execute(_UPSERT)
+    connection.execute(_SEEN)
     connection.execute("DROP TABLE arrived")
