@@ -12,7 +12,7 @@ import duckdb
 import msgspec
 from upath import UPath
 
-from hc_assets.lake.atomic import TEMPORARY_PREFIX, atomic_file, make_folder, write_bytes
+from hc_assets.lake.atomic import atomic_file, make_folder, write_bytes
 
 MANIFEST_NAME = "manifest.json"
 _ROWS_PER_FETCH = 2_000
@@ -45,7 +45,7 @@ def export(
     """Write resources as `<type>.ndjson` files and a manifest in a folder.
 
     Each file appears whole or not at all; the manifest is written after the files that it lists,
-    and files that it no longer lists are removed last.
+    and NDJSON files that it no longer lists are removed last.
 
     Args:
         lines: type and one-line JSON of each resource, ordered by type.
@@ -74,8 +74,9 @@ def export(
         "error": [],
     }
     write_bytes(folder / MANIFEST_NAME, msgspec.json.format(msgspec.json.encode(manifest)))
-    listed = {file.file for file in files} | {MANIFEST_NAME}
+    listed = {file.file for file in files}
     for path in folder.iterdir():
-        if path.name not in listed and not path.name.startswith(TEMPORARY_PREFIX):
+        # Whatever else lies there is somebody else's.
+        if path.suffix == ".ndjson" and path.name not in listed and path.is_file():
             path.unlink()
     return files
