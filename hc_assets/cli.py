@@ -4,12 +4,14 @@ Belongs here: arguments, exit codes, and what is shown. The work is done elsewhe
 Dagster is imported by the command that needs it, so that `--help` and `validate` start at once.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -19,6 +21,9 @@ from hc_assets.lake.discovery import AmbiguousKindError, discover, guess_kind
 from hc_assets.lake.landing import BatchLimits, LandingResult, land
 from hc_assets.lake.layout import Layout
 from hc_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from hc_assets.fhir.file_validation import Finding
 
 FINDINGS, USAGE, UNREADABLE, ENVIRONMENT = 1, 2, 3, 4
 
@@ -208,40 +213,56 @@ def validate(
     format: Annotated[  # noqa: A002 - the option's name
         ValidateFormat, typer.Option(help="Lines for a person, or one OperationOutcome per line.")
     ] = ValidateFormat.TEXT,
+    best_practice: Annotated[
+        bool, typer.Option(help="Show what R4 only recommends (dom-6: narrative) as well.")
+    ] = False,
 ) -> None:
-    """Validate FHIR R4 bundles, single resources and NDJSON files."""
-    from hc_assets.fhir.file_validation import UnreadableFileError, validate_file
-    from hc_assets.fhir.validation import has_errors, operation_outcome
+    """Validate FHIR R4 bundles, single resources and NDJSON files.
+
+    A Bundle is judged as one resource, and what is wrong in an entry is said of the entry. A count
+    per rule goes to stderr at the end.
+    """
+    from hc_assets.fhir.file_validation import validate_files
+    from hc_assets.fhir.quality import BEST_PRACTICE
+    from hc_assets.fhir.validation import operation_outcome
 
     resources = invalid = unreadable = 0
+    by_rule: Counter[str] = Counter()
     for path in files:
         if not path.exists():
             say(f"hc-assets: {path}: no such file or folder")
             unreadable += 1
-    for found in discover([path for path in files if path.exists()], Path.cwd()):
-        try:
-            for finding in validate_file(found):
-                resources += 1
-                invalid += has_errors(finding.issues)
-                if not finding.issues:
-                    continue
-                if format is ValidateFormat.NDJSON:
-                    typer.echo(operation_outcome(finding.issues))
-                    continue
-                what = "/".join(filter(None, (finding.resource_type, finding.resource_id)))
-                for issue in finding.issues:
-                    typer.echo(
-                        f"{finding.file}:{finding.position}: {what or 'unknown'}: {issue.severity}"
-                        f" {issue.rule} at {issue.expression or 'the whole'}: {issue.diagnostics}"
-                    )
-        except UnreadableFileError as error:
-            say(f"hc-assets: {error}")
+    found = discover([path for path in files if path.exists()], Path.cwd())
+    for checked in validate_files(found, workers=Settings().workers):
+        resources += checked.resources
+        invalid += checked.invalid()
+        if checked.problem:
+            say(f"hc-assets: {checked.file}: {checked.problem}")
             unreadable += 1
+        for finding in checked.findings:
+            by_rule.update(f"{issue.severity} {issue.rule}" for issue in finding.issues)
+            shown = [i for i in finding.issues if best_practice or i.rule not in BEST_PRACTICE]
+            if format is ValidateFormat.NDJSON and shown:
+                typer.echo(operation_outcome(shown))
+            elif shown:
+                _print_issues(checked.file, replace(finding, issues=shown))
+    for rule, count in by_rule.most_common():
+        say(f"{count:>8}  {rule}")
     say(f"{resources} resources, {invalid} invalid")
     if unreadable:
         raise typer.Exit(UNREADABLE)
     if invalid:
         raise typer.Exit(FINDINGS)
+
+
+def _print_issues(file: str, finding: Finding) -> None:
+    what = "/".join(filter(None, (finding.resource_type, finding.resource_id))) or "unknown"
+    place = file if finding.position is None else f"{file}:{finding.position}"
+    for issue in finding.issues:
+        typer.echo(
+            f"{place}: {what}: {issue.severity} {issue.rule}"
+            f" at {issue.expression or 'the whole'}: {issue.diagnostics}"
+        )
 
 
 @app.command()

@@ -19,6 +19,8 @@ _INSTANCE_SETTINGS = b"""\
 # Written by hc-assets; change as you like.
 telemetry:
   enabled: false
+nux:
+  enabled: false
 concurrency:
   pools:
     default_limit: 1

@@ -83,13 +83,14 @@ _decode_bundle = msgspec.json.Decoder(_Bundle).decode
 _decode_text = msgspec.json.Decoder(str).decode
 
 
-def read_entries(file: BinaryIO, media_type: str) -> Iterator[Entry]:
+def read_entries(file: BinaryIO, media_type: str, *, keep_bundles: bool = False) -> Iterator[Entry]:
     """Split a file into its entries. Never raises for what the file holds.
 
     Args:
         file: open at its beginning, seekable; gzip is recognised by content.
         media_type: `application/fhir+ndjson` for lines. Any other file is taken as one JSON
             document; where it is not one but its first line is, as lines after all.
+        keep_bundles: give a document that is a Bundle as one entry, the Bundle itself.
 
     Yields:
         Entries in the file's order. What can't be split is an entry with a problem that names what
@@ -108,16 +109,16 @@ def read_entries(file: BinaryIO, media_type: str) -> Iterator[Entry]:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         yield Entry(0, None, f"gzip is damaged: {error}")
         return
-    yield from _document(data)
+    yield from _document(data, keep_bundles=keep_bundles)
 
 
-def _document(data: bytes) -> Iterator[Entry]:
+def _document(data: bytes, *, keep_bundles: bool) -> Iterator[Entry]:
     data = data.removeprefix(_BYTE_ORDER_MARK)
     if not data.strip(_WHITE_SPACE):
         yield Entry(0, data, "the file is empty" if not data else "the file is blank")
         return
     whole = _resource(0, data.strip(_WHITE_SPACE))
-    if whole.resource_type == "Bundle":
+    if whole.resource_type == "Bundle" and not keep_bundles:
         yield from _bundle(data)
     elif whole.problem and _first_line_is_json(data):
         yield from _split_lines(data)
