@@ -255,7 +255,7 @@ def validate(
         raise typer.Exit(FINDINGS)
 
 
-def _print_issues(file: str, finding: Finding) -> None:
+def _print_issues(file: str, finding: "Finding") -> None:
     what = "/".join(filter(None, (finding.resource_type, finding.resource_id))) or "unknown"
     place = file if finding.position is None else f"{file}:{finding.position}"
     for issue in finding.issues:
