@@ -9,7 +9,6 @@ import re
 import sys
 from collections.abc import Callable
 from functools import cache
-from operator import attrgetter
 from threading import Lock
 from types import ModuleType
 from typing import Annotated, Any, ForwardRef, Literal, Union
@@ -20,12 +19,14 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 from hc_assets.fhir.r4.bindings import codes_of
 from hc_assets.fhir.r4.definitions import (
     Element,
+    ExtensionDefinition,
     Invariant,
     TypeDefinition,
     TypeRef,
     choice_member,
     r4,
 )
+from hc_assets.fhir.r4.extension_checks import extension_check, extensions_for
 from hc_assets.fhir.r4.narrative import has_content, narrative_fault
 from hc_assets.fhir.r4.primitives import INTEGER_RANGES, PATTERNS
 from hc_assets.fhir.r4.references import fast_pattern
@@ -50,6 +51,7 @@ _EXTENSION_VALUES = frozenset({
     "Reference", "string", "uri", "url",
 })
 # fmt: on
+_ABSOLUTE_URL = Annotated[str, Meta(pattern=r"\A[A-Za-z][^ \t\r\n/:]*:[^ \t\r\n]+\Z")]
 _RAW_RESOURCES = frozenset({"Bundle.entry.resource"})
 
 # Structs refer to one another by name, in circles; msgspec looks the names up in this module.
@@ -73,6 +75,10 @@ def _primitive_type(type_name: str) -> Any:
     if pattern is not None:
         return Annotated[str, Meta(pattern=pattern)]
     return Annotated[str, Meta(min_length=1)]
+
+
+def _identifier(type_name: str) -> str:
+    return re.sub(r"\W", "_", type_name)
 
 
 def _optional(name: str, type_: Any) -> Field:
@@ -125,10 +131,9 @@ class _Compiler:
     def _struct(self, type_name: str) -> ForwardRef:
         special = {
             "Element": self._compile_sibling,
-            "Extension": self._compile_extension,
             "Narrative": self._compile_narrative,
         }
-        name = re.sub(r"\W", "_", type_name)
+        name = _identifier(type_name)
         return self._require(name, special.get(type_name, lambda: self._compile(type_name, name)))
 
     def _reference(self, targets: tuple[str, ...]) -> ForwardRef:
@@ -148,11 +153,14 @@ class _Compiler:
             return Literal[tuple(sorted(codes))]
         return _primitive_type(ref.code)
 
-    def _field(self, element: Element, ref: TypeRef, member: str) -> Field:
-        type_ = self._value_type(element, ref)
+    def _field(self, element: Element, ref: TypeRef, member: str, owner: str) -> Field:
+        if ref.code == "Extension":
+            type_: Any = self._extension(owner if member == "extension" else "")
+        else:
+            type_ = self._value_type(element, ref)
         if element.is_list:
             size = Meta(min_length=max(1, element.min), max_length=element.max)
-            type_ = Annotated[list[type_], size]  # type: ignore[valid-type]
+            type_ = Annotated[list[type_], size]
         if element.min > 0 and len(element.types) == 1:
             return (attribute(member), type_, msgspec.NODEFAULT)
         return _optional(attribute(member), type_)
@@ -180,7 +188,7 @@ class _Compiler:
         elements = tuple(element for element in definition.elements if element.max != 0)
         invariants = invariants_of(definition)
         fields = [
-            self._field(element, ref, member)
+            self._field(element, ref, member, type_name)
             for element in elements
             for member, ref in element.members()
             # Other whole resources inside a resource are left to the thorough path.
@@ -199,7 +207,7 @@ class _Compiler:
         reference = Annotated[str, Meta(pattern=fast_pattern(targets))]
         fields = [
             _optional("id", string),
-            _optional("extension", self._some_extensions()),
+            _optional("extension", self._some_extensions("Reference")),
             _optional("reference", reference),
             _optional("type", Literal[types]),
             _optional("identifier", self._struct("Identifier")),
@@ -211,29 +219,41 @@ class _Compiler:
         """What stands beside a primitive value: extensions, and perhaps an id."""
         fields = [
             _optional("id", _primitive_type("string")),
-            ("extension", self._some_extensions(), msgspec.NODEFAULT),
+            ("extension", self._some_extensions("Element"), msgspec.NODEFAULT),
         ]
         _define("Element", fields, [])
 
-    def _compile_extension(self) -> None:
-        definition = r4().type("Extension")
-        value = next(element for element in definition.elements if element.name == "value")
+    def _extension(self, owner: str) -> ForwardRef:
+        """The struct of the extensions of a type: it knows those that HL7 defines for it.
+
+        Args:
+            owner: the type; "Extension" for extensions in extensions, whose URLs may be relative;
+                "" for modifier extensions, of which the fast path knows none.
+        """
+        known = {} if owner in ("", "Extension") else extensions_for(owner)
+        if owner == "Extension":
+            name = "NestedExtension"
+        elif known == extensions_for("Element"):
+            name = "Extension"
+        else:
+            name = f"Extension_{_identifier(owner)}" if owner else "ModifierExtension"
+        url = _primitive_type("uri") if owner == "Extension" else _ABSOLUTE_URL
+        return self._require(name, lambda: self._compile_extension(name, url, known))
+
+    def _compile_extension(
+        self, name: str, url: Any, known: dict[str, ExtensionDefinition]
+    ) -> None:
+        value = next(e for e in r4().type("Extension").elements if e.name == "value")
         types = tuple(ref for ref in value.types if ref.code in _EXTENSION_VALUES)
         members = [choice_member("value", ref.code) for ref in types]
-        get = attrgetter("extension", *members)
-        all_but_one = len(members)
-
-        def has_value_or_extensions(struct: Any) -> None:
-            if get(struct).count(UNSET) != all_but_one:  # ext-1, and the choice of value
-                raise RefusedError("ext-1")
-
         fields = [
             _optional("id", _primitive_type("string")),
-            _optional("extension", self._some_extensions()),
-            ("url", _primitive_type("uri"), msgspec.NODEFAULT),
-            *(self._field(value, ref, member) for member, ref in zip(members, types, strict=True)),
+            _optional("extension", self._some_extensions("Extension")),
+            ("url", url, msgspec.NODEFAULT),
+            *(self._field(value, r, m, "") for m, r in zip(members, types, strict=True)),
         ]
-        _define("Extension", fields, [has_value_or_extensions, decimal_check(["valueDecimal"])])
+        checks = [extension_check(members, known), decimal_check(["valueDecimal"])]
+        _define(name, fields, checks)
 
     def _compile_narrative(self) -> None:
         status, div = r4().type("Narrative").elements[-2:]
@@ -244,14 +264,15 @@ class _Compiler:
 
         fields = [
             _optional("id", _primitive_type("string")),
-            _optional("extension", self._some_extensions()),
-            self._field(status, status.types[0], "status"),
-            self._field(div, div.types[0], "div"),
+            _optional("extension", self._some_extensions("Narrative")),
+            self._field(status, status.types[0], "status", "Narrative"),
+            self._field(div, div.types[0], "div", "Narrative"),
         ]
         _define("Narrative", fields, [div_is_valid])
 
-    def _some_extensions(self) -> Any:
-        return Annotated[list[self._struct("Extension")], Meta(min_length=1)]  # type: ignore[misc]
+    def _some_extensions(self, owner: str) -> Any:
+        struct: Any = self._extension(owner)
+        return Annotated[list[struct], Meta(min_length=1)]
 
 
 _COMPILER = _Compiler()

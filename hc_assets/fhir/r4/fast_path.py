@@ -6,7 +6,6 @@ member names, empty objects, contained resources, bundle entries. Issues in word
 """
 
 import re
-from collections import Counter
 from typing import Any
 
 import msgspec
@@ -14,6 +13,8 @@ from msgspec import UNSET
 
 from hc_assets.fhir.r4.decoders import decoder
 from hc_assets.fhir.r4.definitions import r4
+from hc_assets.fhir.r4.fast_bundles import bundle_is_right, entry_of
+from hc_assets.fhir.r4.fast_references import references_resolve
 from hc_assets.fhir.r4.json_text import (
     MAX_DEPTH,
     exceeds_depth,
@@ -27,7 +28,6 @@ _ID_ALONE = re.compile(rb'\{"id":"[^"]*"\}')
 _CONTROL_ESCAPE = re.compile(rb"\\(?:u00[01]|[bf])")
 _FRAGMENT = re.compile(rb'"reference":"#([^"]*)"')
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
-_CODES_OF_BUNDLES_LEFT_OUT = ("document", "message")
 
 
 class _Head(msgspec.Struct):
@@ -86,63 +86,65 @@ def _check_names(text: bytes, struct: Any) -> None:
         raise _CannotTellError
 
 
-def _check_contained(text: bytes, struct: Any, depth: int) -> None:
-    """dom-2 to dom-5 and ref-1."""
-    ids = set()
+def _check_contained(text: bytes, struct: Any, resource_type: str) -> None:
+    """dom-2 to dom-5, and ref-1: only references from the container to its contained resources."""
+    types: dict[str, str] = {}
     for raw in struct.contained or ():
         inner = bytes(raw)
         inner_type = _resource_type(inner)
         contained = decoder(inner_type).decode(inner)
         _check_names(inner, contained)
         meta = contained.meta
+        name = f"#{contained.id or ''}"
         if (
             not contained.id
-            or contained.id in ids
+            or name in types
             or getattr(contained, "contained", None)
             or (meta and (meta.versionId or meta.lastUpdated or meta.security))
             or inner_type == "Bundle"
+            or b'"#' in inner
         ):
             raise _CannotTellError
-        ids.add(contained.id)
-    referred = {match.decode() for match in _FRAGMENT.findall(text)} if b'"#' in text else set()
-    if referred != ids:
+        types[name] = inner_type
+        text = text.replace(inner, b"")
+    referred = {f"#{match.decode()}" for match in _FRAGMENT.findall(text)}
+    if referred != types.keys() or not references_resolve(resource_type, text, types):
         raise _CannotTellError
 
 
 def _check_bundle(bundle: Any, depth: int) -> list[str]:
     """The bundle's own rules, and each of its entries."""
-    if bundle.type in _CODES_OF_BUNDLES_LEFT_OUT:
-        raise _CannotTellError
     bare = []
-    full_urls: Counter[str] = Counter()
+    entries = []
     for position, entry in enumerate(bundle.entry or ()):
-        if entry.fullUrl:
-            full_urls[entry.fullUrl] += 1
+        text, kind, struct = b"", "", None
         if entry.resource is not UNSET:
-            inner = bytes(entry.resource)
-            found = _accept(inner, depth + 3)
+            text = bytes(entry.resource)
+            kind, struct, found = _accept(text, depth + 3)
             here = f"Bundle.entry[{position}].resource"
             bare += [here + "".join(place.partition(".")[1:]) for place in found]
-    # Versions of one resource may share a fullUrl (bdl-7): the thorough path compares them.
-    if bundle.type != "history" and any(count > 1 for count in full_urls.values()):
+        entries.append(entry_of(entry, kind, struct, text))
+    if not bundle_is_right(bundle, entries):
         raise _CannotTellError
     return bare
 
 
-def _accept(text: bytes, depth: int) -> list[str]:
+def _accept(text: bytes, depth: int) -> tuple[str, Any, list[str]]:
+    """Type and struct of a resource that is valid, and where narrative is missing in it."""
     resource_type = _resource_type(text)
     struct = decoder(resource_type).decode(text)
     if resource_type == "Bundle":
-        inside = sum(len(bytes(e.resource)) for e in struct.entry or () if e.resource is not UNSET)
-        _check_text(text[:0] if not struct.entry else b"", len(text) - inside, depth)
+        entries = struct.entry or ()
+        inside = sum(len(bytes(e.resource)) for e in entries if e.resource is not UNSET)
+        _check_text(b"", len(text) - inside, depth)
         _check_names(text, struct)
-        return _check_bundle(struct, depth)
+        return resource_type, struct, _check_bundle(struct, depth)
     _check_text(text, len(text), depth)
     _check_names(text, struct)
     is_domain_resource = hasattr(struct, "contained")
     if is_domain_resource and (struct.contained or b'"#' in text):
-        _check_contained(text, struct, depth)
-    return [resource_type] if is_domain_resource and not struct.text else []
+        _check_contained(text, struct, resource_type)
+    return resource_type, struct, [resource_type] if is_domain_resource and not struct.text else []
 
 
 def accept(raw: bytes) -> Accepted | None:
@@ -155,6 +157,6 @@ def accept(raw: bytes) -> Accepted | None:
         What is known of it where it is valid; None where the thorough path must decide.
     """
     try:
-        return Accepted(tuple(_accept(minified(raw), 0)))
+        return Accepted(tuple(_accept(minified(raw), 0)[2]))
     except (_CannotTellError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None

@@ -23,8 +23,9 @@ from hc_assets.fhir.r4.issues import Findings
 from hc_assets.fhir.r4.walker import Visit, each, members_of
 
 # Rules with a form of their own: content of elements in `walker.py`, narrative in `value_rules.py`,
-# extensions in `extension_rules.py`, references and absent narrative in `resource_rules.py`.
-_ELSEWHERE = frozenset({"ele-1", "txt-1", "txt-2", "ext-1", "ref-1", "dom-6"})
+# extensions in `extension_rules.py`, references and absent narrative in `resource_rules.py`,
+# identity of entries in `bundle_rules.py`.
+_ELSEWHERE = frozenset({"ele-1", "txt-1", "txt-2", "ext-1", "ref-1", "dom-6", "bdl-7"})
 _ON_CONTAINED = frozenset({"dom-2", "dom-3", "dom-4", "dom-5"})
 
 

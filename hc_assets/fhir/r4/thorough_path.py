@@ -5,12 +5,23 @@ Belongs here: the order of the steps. Each step's rules belong to its own module
 
 from contextlib import suppress
 
+from hc_assets.fhir.r4.bundle_references import check_bundle_references
+from hc_assets.fhir.r4.bundle_rules import check_bundle, entries_of
 from hc_assets.fhir.r4.extension_rules import check_extensions
 from hc_assets.fhir.r4.invariant_rules import check_invariants
 from hc_assets.fhir.r4.issues import Findings, Issue, IssueCode, TooManyIssuesError
 from hc_assets.fhir.r4.json_text import JsonProblem, read_document
 from hc_assets.fhir.r4.resource_rules import check_resources
-from hc_assets.fhir.r4.walker import Walker
+from hc_assets.fhir.r4.walker import Visit, Walker
+
+
+def _check_bundles(visits: list[Visit], findings: Findings) -> None:
+    entries = entries_of(visits)
+    for visit in visits:
+        if visit.type_name == "Bundle":
+            own = entries.get(id(visit), [])
+            check_bundle(visit, own, findings)
+            check_bundle_references(visit, own, visits, findings)
 
 
 def thorough_issues(raw: bytes) -> list[Issue]:
@@ -34,5 +45,6 @@ def thorough_issues(raw: bytes) -> list[Issue]:
         walker.resource(document.root, "")
         check_resources(walker.visits, findings)
         check_extensions(walker.visits, findings)
+        _check_bundles(walker.visits, findings)
         check_invariants(walker.visits, findings)
     return findings.issues

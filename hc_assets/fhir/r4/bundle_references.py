@@ -1,0 +1,135 @@
+"""What references inside a bundle resolve to: by fullUrl, as R4 says in "resolving references".
+
+Belongs here: references from one entry to another, and those that a document or a message must be
+able to follow. Identity of entries belongs to `bundle_rules.py`.
+"""
+
+from collections.abc import Iterator
+
+from hc_assets.fhir.r4.bundle_rules import Entry, text_of
+from hc_assets.fhir.r4.issues import Findings, Severity, clipped
+from hc_assets.fhir.r4.references import ParsedReference, parse_reference
+from hc_assets.fhir.r4.walker import Visit
+
+# Where a URN can name nothing but another entry.
+_CLOSED_BUNDLES = frozenset({"transaction", "document", "message", "collection"})
+# What a document must hold beside its Composition (R4, documents), and a message beside its header.
+_MUST_RESOLVE = {
+    "document": frozenset(
+        {
+            "Composition.subject",
+            "Composition.encounter",
+            "Composition.author",
+            "Composition.custodian",
+            "Composition.attester.party",
+            "Composition.event.detail",
+            "Composition.section.author",
+            "Composition.section.focus",
+            "Composition.section.entry",
+        }
+    ),
+    "message": frozenset({"MessageHeader.focus"}),
+}
+
+
+class _Index:
+    """Entries by fullUrl, and by type and id."""
+
+    def __init__(self, entries: list[Entry]) -> None:
+        self.by_url: dict[str, list[Entry]] = {}
+        self.by_name: dict[tuple[str, str], list[Entry]] = {}
+        for entry in entries:
+            if entry.full_url:
+                self.by_url.setdefault(entry.full_url, []).append(entry)
+            if entry.resource is not None and entry.resource_id:
+                key = entry.resource.type_name, entry.resource_id
+                self.by_name.setdefault(key, []).append(entry)
+
+    def find(self, parsed: ParsedReference, text: str, source: Entry) -> list[Entry]:
+        """The entries that a reference from an entry names."""
+        if parsed.kind == "relative":
+            base = parse_reference(source.full_url) if source.full_url else None
+            if base is not None and base.kind == "absolute":
+                if not source.has_matching_url:
+                    return []  # from a fullUrl that isn't the resource's own, no base can be told
+                suffix = f"{base.resource_type}/{base.resource_id}"
+                head = source.full_url.partition(suffix)[0]
+                found = self.by_url.get(f"{head}{parsed.resource_type}/{parsed.resource_id}", [])
+            else:
+                found = self.by_name.get((parsed.resource_type, parsed.resource_id), [])
+        else:
+            found = self.by_url.get(text.partition("/_history/")[0], [])
+        if parsed.version:
+            found = [entry for entry in found if entry.version == parsed.version]
+        return found
+
+
+def _references(visits: list[Visit]) -> Iterator[tuple[Visit, Visit, str]]:
+    """Every literal reference with its resource, the entry's own and not a contained one."""
+    for visit in visits:
+        if visit.type_name == "Reference":
+            resource = visit.resource
+            while resource.parent is not None and resource.parent.type_name != "Bundle.entry":
+                resource = resource.parent.resource
+            text = visit.value.get("reference")
+            if isinstance(text, str) and text and not text.startswith("#"):
+                yield visit, resource, text
+
+
+def _check_target(visit: Visit, found: list[Entry], findings: Findings) -> None:
+    """The type of the resource found against what the element may refer to."""
+    targets = visit.ref.targets if visit.ref is not None else ()
+    for entry in found:
+        name = "" if entry.resource is None else entry.resource.type_name
+        if targets and name and name not in targets:
+            text = f"found a reference to {name}, expected one to {', '.join(targets)}"
+            path = f"{visit.path}.reference"
+            findings.error("structure", path, "reference-target", text)
+            return
+
+
+def _definition_path(visit: Visit) -> str:
+    if visit.parent is None or visit.element is None:
+        return visit.type_name
+    return f"{visit.parent.type_name}.{visit.element.name}"
+
+
+def check_bundle_references(
+    bundle: Visit, entries: list[Entry], visits: list[Visit], findings: Findings
+) -> None:
+    """Check what the references in a bundle resolve to.
+
+    Args:
+        bundle: the bundle.
+        entries: its entries.
+        visits: what the walk met inside this bundle, or in the whole document.
+        findings: takes the issues.
+    """
+    bundle_type = text_of(bundle.value, "type")
+    index = _Index(entries)
+    sources = {id(entry.resource): entry for entry in entries if entry.resource is not None}
+    must_resolve = _MUST_RESOLVE.get(bundle_type, frozenset())
+    for visit, resource, text in _references(visits):
+        source = sources.get(id(resource))
+        parsed = parse_reference(text)
+        if source is None or parsed is None or parsed.kind == "conditional":
+            continue
+        path = f"{visit.path}.reference"
+        if parsed.kind == "relative" and not source.full_url:
+            if not bundle_type.endswith("-response"):
+                is_mild = bundle_type in ("transaction", "batch", "searchset")
+                severity: Severity = "warning" if is_mild else "error"
+                said = "a relative reference in an entry without fullUrl can't be resolved"
+                findings.add(severity, "not-found", path, "bundle-reference", said)
+            continue
+        found = index.find(parsed, text, source)
+        is_first = source is entries[0] and visit.resource is resource
+        if is_first and _definition_path(visit) in must_resolve:
+            if len(found) != 1:
+                said = "names no entry" if not found else f"names {len(found)} entries"
+                said = f"{clipped(text)!r} {said} of the {bundle_type}, expected one"
+                findings.error("not-found", path, "bundle-reference", said)
+        elif not found and parsed.kind == "urn" and bundle_type in _CLOSED_BUNDLES:
+            said = "the URN is the fullUrl of no entry"
+            findings.error("not-found", path, "bundle-reference", said)
+        _check_target(visit, found, findings)
