@@ -167,14 +167,15 @@ def _land(paths: list[Path], kind: Kind | None, settings: Settings) -> tuple[Lan
 
 def _materialize(kind: str, batches: list[str], settings: Settings) -> None:
     from hc_assets.definitions import build_defs
-    from hc_assets.jobs import jobs_to_finish, open_instance, run_job
+    from hc_assets.jobs import BlockedError, jobs_to_finish, open_instance, run_job
+    from hc_assets.reports.check_report import failed_errors
+    from hc_assets.reports.checks import read_outcomes
 
     layout = Layout.of(settings.data_dir)
     jobs = jobs_to_finish(layout, kind, batches)
+    definitions = build_defs(settings)
     if not jobs:
         say("nothing to do: every batch is materialized")
-        return
-    definitions = build_defs(settings)
     with open_instance(layout) as instance, _progress() as progress:
         task = progress.add_task(kind, total=len(jobs))
         for number, job in enumerate(jobs, start=1):
@@ -184,6 +185,11 @@ def _materialize(kind: str, batches: list[str], settings: Settings) -> None:
                 say(f"{number}/{len(jobs)} {what}")
             run_job(definitions, instance, job)
             progress.advance(task)
+        # A batch may have been blocked by an earlier run after its last table was made.
+        outcomes, _ = read_outcomes(definitions, instance)
+    blocked = [o for o in failed_errors(outcomes) if o.is_blocking and o.batch in {None, *batches}]
+    if blocked:
+        raise BlockedError("; ".join(f"{o.asset}: {o.check}: {o.explanation}" for o in blocked))
 
 
 def _progress() -> Progress:
