@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from upath import UPath
 
+from hc_assets.fhir.references import uuid_of
 from hc_assets.fhir.times import first_day_of
 
 _CACHED_BATCHES = 4
@@ -46,9 +47,10 @@ def bundle_targets(siblings: tuple[str, ...]) -> dict[str, dict[str, str]]:
                 filters=[("resource_type", "in", ["Patient", "Encounter"])],
             )
         for row in table.to_pylist():
-            if row["full_url"] and row["resource_id"]:
+            id_ = row["resource_id"] or uuid_of(row["full_url"])
+            if row["full_url"] and id_:
                 of_file = targets.setdefault(row["source_sha256"], {})
-                of_file[row["full_url"]] = f"{row['resource_type']}/{row['resource_id']}"
+                of_file[row["full_url"]] = f"{row['resource_type']}/{id_}"
     return targets
 
 
@@ -92,7 +94,7 @@ def _birth_date(resource: bytes | None) -> str | None:
         return None
     try:
         born = _decode_patient(resource).birth_date
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None  # such a patient is quarantined with the reason
     if not isinstance(born, str):
         return None

@@ -5,7 +5,6 @@ came, decimals and the order of members among them. Scores are computed in `qual
 """
 
 import hashlib
-import re
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import msgspec
 
 from hc_assets.fhir.quality import QualityScore, score
+from hc_assets.fhir.references import uuid_of
 from hc_assets.fhir.times import day_of, moment_of
 
 _UCUM = "http://unitsofmeasure.org"
@@ -22,8 +22,6 @@ _ADULT_FROM = 18
 _OLDER_ADULT_FROM = 65
 _VOLATILE_META = frozenset({"lastUpdated", "versionId"})
 _MADE_ID_LENGTH = 32
-# What stands there need not be a UUID: only what R4 allows as an id is taken.
-_UUID_URN = re.compile(r"urn:uuid:([A-Za-z0-9\-.]{1,64})")
 
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -125,8 +123,7 @@ def _content_sha256(members: dict[str, msgspec.Raw]) -> str:
 def _with_id(
     members: dict[str, msgspec.Raw], full_url: str | None, content: str
 ) -> dict[str, msgspec.Raw]:
-    uuid = _UUID_URN.fullmatch(full_url or "")
-    made = uuid[1] if uuid else content[:_MADE_ID_LENGTH]
+    made = uuid_of(full_url) or content[:_MADE_ID_LENGTH]
     identified = {}
     for name, raw in members.items():
         identified[name] = raw

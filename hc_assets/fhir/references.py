@@ -14,6 +14,8 @@ import msgspec
 _PATIENT_MEMBERS = ("subject", "patient", "beneficiary", "individual")
 _ENCOUNTER_MEMBERS = ("encounter", "context")
 _TYPE_AND_ID = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[^/]+)?$")
+# What stands there need not be a UUID: only what R4 allows as an id is taken.
+_UUID_URN = re.compile(r"urn:uuid:([A-Za-z0-9\-.]{1,64})")
 
 
 class _Links(msgspec.Struct):
@@ -50,6 +52,12 @@ def links(
     elif resource_type == "Encounter":
         encounter = resource_id
     return patient, encounter
+
+
+def uuid_of(full_url: str | None) -> str | None:
+    """UUID of an entry's fullUrl, the id of a resource that has no other; None where it is none."""
+    uuid = _UUID_URN.fullmatch(full_url or "")
+    return uuid[1] if uuid else None
 
 
 def _first_id(type_: str, values: Iterable[Any], targets: Mapping[str, str]) -> str | None:

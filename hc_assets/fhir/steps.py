@@ -20,7 +20,7 @@ from hc_assets.fhir.business_rules import BusinessRules, Facts
 from hc_assets.fhir.enrichment import EnrichmentOptions, enrich
 from hc_assets.fhir.file_validation import unreadable
 from hc_assets.fhir.quality import BEST_PRACTICE
-from hc_assets.fhir.references import links
+from hc_assets.fhir.references import links, uuid_of
 from hc_assets.fhir.schemas import (
     ENRICHED_RESOURCES,
     QUARANTINED_RESOURCES,
@@ -33,9 +33,13 @@ from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import Part, PartWriter
 from hc_assets.lake.tables import RowUnit
 
-_decode = msgspec.json.Decoder().decode
+# The rules read texts only: a number that no float holds must not stop a batch.
+_decode = msgspec.json.Decoder(float_hook=str).decode
+_WORST_FIRST = ("fatal", "error", "warning", "information")
 _ROWS_PER_BATCH = 2_000
 _BYTES_PER_BATCH = 16 * 1024**2
+# The column by which a resource of a type belongs to itself.
+_ITSELF = {"Patient": "patient_id", "Encounter": "encounter_id"}
 _KEYS = (
     "batch",
     "source_file",
@@ -156,6 +160,7 @@ def validate_rows(unit: ResourceUnit, rules: BusinessRules) -> Judged:
             out = {name: row[name] for name in (*_KEYS, "resource")}
             size = len(row["resource"] or b"")
             if has_errors(issues):
+                issues = sorted(issues, key=lambda issue: _WORST_FIRST.index(issue.severity))
                 set_aside.add(out | {"issues": _issue_rows(issues)}, size)
                 continue
             out |= {"patient_id": patient_id, "encounter_id": encounter_id}
@@ -184,7 +189,8 @@ class _Judge:
         if has_errors(issues):
             return issues, None, None
         targets = self._targets.get(row["source_sha256"], {})
-        patient, encounter = links(resource, row["resource_type"], row["resource_id"], targets)
+        id_ = row["resource_id"] or uuid_of(row["full_url"])
+        patient, encounter = links(resource, row["resource_type"], id_, targets)
         facts = Facts(self._now, self._birth_dates.get(patient) if patient else None)
         return issues + self._rules.issues(_decode(resource), facts), patient, encounter
 
@@ -225,6 +231,9 @@ def enrich_rows(unit: ResourceUnit, options: EnrichmentOptions) -> list[Part]:
                     full_url=row["full_url"],
                 )
                 out |= vars(made)
+                itself = _ITSELF.get(row["resource_type"])
+                if itself:
+                    out[itself] = made.resource_id  # which it may have got just now
             rows.add(out, len(row["resource"] or b""))
         rows.flush()
     return writer.parts

@@ -1,0 +1,424 @@
+import gzip
+import hashlib
+import json
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hc_assets.compute import executor, in_order
+from hc_assets.fhir import steps
+from hc_assets.fhir.accounting import entries_accounted_for, entry_keys
+from hc_assets.fhir.business_rules import BusinessRules
+from hc_assets.fhir.enrichment import EnrichmentOptions, enrich
+from hc_assets.fhir.schemas import TABLES
+from hc_assets.fhir.steps import (
+    ResourceUnit,
+    SplitUnit,
+    enrich_rows,
+    split_files,
+    validate_rows,
+)
+from hc_assets.lake.landing import LandedFile, media_type
+from hc_assets.lake.layout import Layout
+from hc_assets.lake.parts import Part, PartWriter, commit, declare
+from hc_assets.lake.tables import LakeTable, read_partition
+
+BATCH = "20260301T120000Z-0a1b2c3d"
+LANDED = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+OPTIONS = EnrichmentOptions("urn:test", "https://example.org/fhir/StructureDefinition")
+RAW, VALIDATED, QUARANTINED, ENRICHED = (
+    f"fhir/{name}"
+    for name in (
+        "raw_bundles",
+        "validated_resources",
+        "quarantined_resources",
+        "enriched_resources",
+    )
+)
+UUID = "0a1b2c3d-0000-4000-8000-00000000000f"
+URN_A, URN_B, URN_C = (f"urn:uuid:{UUID[:-1]}{digit}" for digit in "abc")
+Row = dict[str, Any]
+
+
+@dataclass
+class Run:
+    """One batch on its way: landed files in, tables out."""
+
+    layout: Layout
+    rules: BusinessRules = BusinessRules()
+    unit_bytes: int = 10**9
+
+    def land(self, **files: bytes) -> tuple[LandedFile, ...]:
+        """Store files as a batch has them; a double underscore in a name is a dot."""
+        landed = []
+        for key, data in files.items():
+            name = key.replace("__", ".")
+            sha256 = hashlib.sha256(data).hexdigest()
+            path = self.layout.landed_file("fhir", BATCH, sha256)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+            landed.append(LandedFile(name, sha256, len(data), sha256, media_type(name)))
+        return tuple(landed)
+
+    def split(self, *files: LandedFile) -> LakeTable:
+        parts = split_files(SplitUnit(str(self.layout.data_dir), BATCH, files, 0))
+        return self.put(RAW, parts)
+
+    def put(self, table: str, parts: list[Part]) -> LakeTable:
+        declare(self.layout, table, TABLES[table])
+        commit(self.layout, table, BATCH, parts)
+        return read_partition(self.layout, table, BATCH)
+
+    def units(self, table: LakeTable) -> list[ResourceUnit]:
+        parts = tuple(str(path) for path in table.parts())
+        return [
+            ResourceUnit(str(self.layout.data_dir), BATCH, unit, LANDED, parts)
+            for unit in table.units(self.unit_bytes)
+        ]
+
+    def judge(self, raw: LakeTable) -> tuple[LakeTable, LakeTable, Counter[str]]:
+        judged = [validate_rows(unit, self.rules) for unit in self.units(raw)]
+        broken = sum((each.broken_rules for each in judged), Counter[str]())
+        validated = self.put(VALIDATED, [part for each in judged for part in each.validated])
+        quarantined = self.put(QUARANTINED, [part for each in judged for part in each.quarantined])
+        return validated, quarantined, broken
+
+    def enrich(self, validated: LakeTable) -> LakeTable:
+        parts = [part for unit in self.units(validated) for part in enrich_rows(unit, OPTIONS)]
+        return self.put(ENRICHED, parts)
+
+    def all(self, **files: bytes) -> dict[str, list[Row]]:
+        raw = self.split(*self.land(**files))
+        validated, quarantined, _ = self.judge(raw)
+        tables = {
+            RAW: raw,
+            VALIDATED: validated,
+            QUARANTINED: quarantined,
+            ENRICHED: self.enrich(validated),
+        }
+        keys = (entry_keys(tables[name]) for name in (RAW, VALIDATED, QUARANTINED) if name)
+        return {name: rows(table) for name, table in tables.items()} | {"keys": list(keys)}
+
+
+def rows(table: LakeTable) -> list[Row]:
+    return [row for batch in table.batches() for row in batch.to_pylist()]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run(Layout.of(tmp_path))
+
+
+def bundle(*entries: dict[str, Any]) -> bytes:
+    return json.dumps({"resourceType": "Bundle", "type": "transaction", "entry": entries}).encode()
+
+
+def resource(type_: str, id_: str | None = None, **members: Any) -> dict[str, Any]:
+    identified = {"resourceType": type_} | ({"id": id_} if id_ else {})
+    return identified | members
+
+
+def patient(id_: str | None = "p1", **members: Any) -> dict[str, Any]:
+    return resource("Patient", id_, name=[{"family": "x"}], **members)
+
+
+def observation(id_: str, subject: str, **members: Any) -> dict[str, Any]:
+    return resource(
+        "Observation",
+        id_,
+        status="final",
+        code={"text": "x"},
+        valueString="y",
+        subject={"reference": subject},
+        **members,
+    )
+
+
+def entry(resource: dict[str, Any], full_url: str | None = None, **rest: Any) -> dict[str, Any]:
+    return {"resource": resource, **({"fullUrl": full_url} if full_url else {}), **rest}
+
+
+# --- Splitting ---
+
+
+def test_each_entry_is_a_row_with_where_it_came_from(run):
+    sent = b'{ "id":"p1", "resourceType":"Patient",\n "multipleBirthInteger":1 }'
+    data = b'{"resourceType":"Bundle","entry":[{"resource":' + sent + b',"fullUrl":"urn:uuid:1",'
+    data += b'"request":{"method":"PUT","url":"Patient/p1"}}]}'
+    (row,) = rows(run.split(*run.land(a__json=data)))
+    assert row == {
+        "batch": BATCH,
+        "source_file": "a.json",
+        "source_sha256": hashlib.sha256(data).hexdigest(),
+        "position": 0,
+        "resource_type": "Patient",
+        "resource_id": "p1",
+        "full_url": "urn:uuid:1",
+        "request_method": "PUT",
+        "request_url": "Patient/p1",
+        "problem": None,
+        "resource": sent,
+    }
+
+
+def test_files_follow_one_another_in_a_part_of_the_declared_schema(run):
+    lines = b"\n".join(json.dumps(patient(f"p{n}")).encode() for n in range(3))
+    table = run.split(
+        *run.land(b__ndjson=lines, a__json=b"nonsense", c__ndjson__gz=gzip.compress(lines))
+    )
+    assert [(row["source_file"], row["position"]) for row in rows(table)] == [
+        *(("b.ndjson", n) for n in range(3)),
+        ("a.json", 0),
+        *(("c.ndjson.gz", n) for n in range(3)),
+    ]
+    (part,) = table.parts()
+    with part.open("rb") as stream:
+        assert pq.read_schema(stream) == TABLES[RAW]
+
+
+def test_a_file_whose_bytes_could_not_be_taken_is_a_row_with_the_reason(run):
+    gone = LandedFile("x.json", "", 0, "", media_type("x.json"), "can't be read: Permission denied")
+    raw = run.split(gone, *run.land(a__json=json.dumps(patient()).encode()))
+    assert [row["problem"] for row in rows(raw)] == [
+        "the file can't be read: Permission denied",
+        None,
+    ]
+    validated, quarantined, _ = run.judge(raw)
+    assert [row["source_file"] for row in rows(validated)] == ["a.json"]
+    (reason,) = rows(quarantined)[0]["issues"]
+    assert (reason["severity"], reason["rule"]) == ("fatal", "unreadable")
+    assert reason["diagnostics"] == "the file can't be read: Permission denied"
+
+
+def test_a_second_split_writes_the_same_parts(run):
+    files = run.land(a__json=bundle(entry(patient())), b__json=b"{")
+    unit = SplitUnit(str(run.layout.data_dir), BATCH, files, 3)
+    first = split_files(unit)
+    assert split_files(unit) == first
+    assert first[0].name.startswith("part-00003-")
+
+
+# --- Judging ---
+
+
+def test_good_entries_go_on_and_bad_ones_stay_with_their_bytes_and_reasons(run):
+    good, bad = patient(), patient("p2", gender=5, birthDate="yesterday")
+    found = run.all(a__json=bundle(entry(good), entry(bad)))
+    (kept,), (set_aside,) = found[VALIDATED], found[QUARANTINED]
+    assert json.loads(kept["resource"]) == good
+    assert json.loads(set_aside["resource"]) == bad
+    assert (set_aside["position"], set_aside["resource_id"]) == (1, "p2")
+    assert {(i["expression"], i["severity"]) for i in set_aside["issues"]} >= {
+        ("Patient.gender", "error"),
+        ("Patient.birthDate", "error"),
+    }
+    assert [i["rule"] for i in kept["warnings"]] == ["dom-6"]
+
+
+def test_the_reasons_of_a_quarantined_entry_come_worst_first(run):
+    # The warning (no narrative) is found before the errors of the values, in document order.
+    bad = resource("Bundle", type="collection", entry=[entry(patient(gender=5), "urn:uuid:1")])
+    found = run.all(a__json=bundle(entry(bad), entry(patient("p", gender=5))))
+    order = ["fatal", "error", "warning", "information"]
+    for row in found[QUARANTINED]:
+        severities = [order.index(issue["severity"]) for issue in row["issues"]]
+        assert len(set(severities)) > 1
+        assert severities == sorted(severities)
+
+
+def test_broken_rules_are_counted_over_the_unit(run):
+    raw = run.split(*run.land(a__json=bundle(entry(patient("a")), entry(patient("b")))))
+    _, _, broken = run.judge(raw)
+    assert broken == Counter({"dom-6": 2})
+
+
+def test_rules_of_the_deployment_can_quarantine(run):
+    nameless = json.dumps(resource("Patient", "p1")).encode()
+    assert len(run.all(a__json=nameless)[VALIDATED]) == 1
+    run.rules = BusinessRules(frozenset({"patient-has-name"}))
+    found = run.all(a__json=nameless)
+    assert found[VALIDATED] == []
+    assert "patient-has-name" in {issue["rule"] for issue in found[QUARANTINED][0]["issues"]}
+
+
+DIRTY = {
+    "empty__json": b"",
+    "blank__ndjson": b"\n\n",
+    "text__json": b"resourceType,id\n",
+    "array__json": b"[1,2]",
+    "cut__ndjson__gz": gzip.compress(b"".join(b'{"x":"%d"}\n' % n for n in range(9_999)))[:-99],
+    "latin__json": '{"resourceType":"Patient","id":"p","birthDate":"\xe9"}'.encode("latin-1"),
+    "latin_type__json": '{"resourceType":"\xe9"}'.encode("latin-1"),
+    "deep__json": b'{"resourceType":"Patient","extension":' + b"[" * 5_000,
+    "unknown__json": b'{"resourceType":"Pancake","id":"p"}',
+    "no_type__json": b'{"id":"p"}',
+    "number_id__json": b'{"resourceType":"Patient","id":5}',
+    "born_huge__json": b'{"resourceType":"Patient","id":"q","birthDate":1e999}',
+}
+
+
+@pytest.mark.parametrize("name", DIRTY)
+def test_a_file_that_is_no_resource_leaves_a_reason_and_holds_nobody_up(run, name):
+    good = json.dumps(patient()).encode()
+    found = run.all(**{name: DIRTY[name], "good__json": good})
+    assert [row["source_file"] for row in found[ENRICHED]] == ["good.json"]
+    assert found[QUARANTINED]
+    for row in found[QUARANTINED]:
+        assert row["source_file"] == name.replace("__", ".")
+        assert all(issue["diagnostics"] for issue in row["issues"])
+        assert {issue["severity"] for issue in row["issues"]} & {"fatal", "error"}
+    assert entries_accounted_for(*found["keys"]).passed
+
+
+HUGE = [
+    patient(extension=[{"url": "https://example.org/n", "valueDecimal": "@1e999@"}]),
+    observation("o", "Patient/p1") | {"valueQuantity": {"value": "@-1E+4000@"}},
+]
+
+
+def test_a_number_that_no_float_holds_holds_nobody_up(run):
+    HUGE[1].pop("valueString", None)
+    sent = [json.dumps(each).replace('"@', "").replace('@"', "").encode() for each in HUGE]
+    found = run.all(a__ndjson=b"\n".join(sent))
+    assert [row["resource"] for row in found[VALIDATED]] == sent
+    assert [digits in row["resource"] for digits, row in zip(
+        (b"1e999", b"-1E+4000"), found[ENRICHED], strict=True)] == [True, True]  # fmt: skip
+
+
+# --- Whom a resource is about ---
+
+
+def links(found: dict[str, list[Row]], table: str = VALIDATED) -> dict[str, tuple[Any, Any]]:
+    return {row["resource_id"]: (row["patient_id"], row["encounter_id"]) for row in found[table]}
+
+
+def test_patient_and_encounter_are_found_through_full_urls_that_differ_from_the_ids(run):
+    visit = resource(
+        "Encounter",
+        "e1",
+        status="finished",
+        **{"class": {"code": "AMB"}},
+        subject={"reference": URN_A},
+    )
+    seen = observation("o1", URN_A, encounter={"reference": URN_B})
+    found = run.all(
+        a__json=bundle(
+            entry(seen, URN_C),
+            entry(visit, URN_B),
+            entry(patient("p1"), URN_A),
+        )
+    )
+    expected = {"o1": ("p1", "e1"), "e1": ("p1", "e1"), "p1": ("p1", None)}
+    assert links(found) == links(found, ENRICHED) == expected
+
+
+def test_full_urls_lead_nowhere_outside_their_own_bundle(run):
+    found = run.all(
+        a__json=bundle(entry(patient("p1"), URN_A)),
+        b__json=bundle(entry(observation("o1", URN_A))),
+        c__json=bundle(entry(patient("p2"), URN_A), entry(observation("o2", URN_A))),
+    )
+    assert links(found)["o1"] == (None, None)
+    assert links(found)["o2"] == ("p2", None)
+
+
+def test_a_patient_in_another_part_of_the_same_writer_is_found(run, monkeypatch):
+    monkeypatch.setattr(steps, "_ROWS_PER_BATCH", 1)
+    monkeypatch.setattr(steps, "PartWriter", partial(PartWriter, part_bytes=1))
+    run.unit_bytes = 1
+    found = run.all(a__json=bundle(entry(observation("o1", URN_A)), entry(patient("p1"), URN_A)))
+    assert links(found) == {"o1": ("p1", None), "p1": ("p1", None)}
+    assert len(read_partition(run.layout, RAW, BATCH).parts()) == 2
+
+
+def test_resources_without_ids_get_the_one_of_their_full_url_and_are_linked_by_it(run):
+    found = run.all(
+        a__json=bundle(
+            entry(patient(None), f"urn:uuid:{UUID}"),
+            entry(observation("o1", f"urn:uuid:{UUID}")),
+        )
+    )
+    assert links(found, ENRICHED) == {UUID: (UUID, None), "o1": (UUID, None)}
+
+
+def test_a_patient_without_any_id_is_about_the_one_that_is_made(run):
+    (row,) = run.all(a__json=json.dumps(patient(None)).encode())[ENRICHED]
+    assert row["resource_id"] == row["patient_id"] == row["content_sha256"][:32]
+
+
+# --- Enriching ---
+
+
+def test_an_enriched_row_is_what_enrich_makes_of_the_resource(run):
+    sent = json.dumps(patient(birthDate="1950-01-01")).encode()
+    (row,) = run.all(a__json=sent)[ENRICHED]
+    made = enrich(sent, 0, LANDED, OPTIONS)
+    assert row["resource"] == made.resource
+    for name in ("resource_id", "content_sha256", "last_updated", "quality_score", "completeness"):
+        assert row[name] == getattr(made, name)
+    with read_partition(run.layout, ENRICHED, BATCH).parts()[0].open("rb") as stream:
+        assert pq.read_schema(stream) == TABLES[ENRICHED]
+
+
+def test_a_deletion_passes_through_without_a_resource(run):
+    request = {"method": "DELETE", "url": "Patient/p1"}
+    found = run.all(a__json=bundle({"request": request}))
+    assert found[QUARANTINED] == []
+    (row,) = found[ENRICHED]
+    assert (row["resource_type"], row["resource_id"]) == ("Patient", "p1")
+    assert (row["resource"], row["content_sha256"]) == (None, None)
+    assert row["last_updated"] == LANDED
+
+
+# --- In workers ---
+
+
+def test_worker_processes_write_what_this_process_writes(run):
+    files = [run.land(**{f"f{n}__json": bundle(entry(patient(f"p{n}")))}) for n in range(3)]
+    units = [
+        SplitUnit(str(run.layout.data_dir), BATCH, each, number)
+        for number, each in enumerate(files)
+    ]
+    here = [split_files(unit) for unit in units]
+    assert list(in_order(executor(len(units), workers=2), split_files, units)) == here
+    raw = run.put(RAW, [part for parts in here for part in parts])
+    judging = partial(validate_rows, rules=BusinessRules())
+    judged = list(in_order(executor(3, workers=2), judging, run.units(raw)))
+    assert judged == [judging(unit) for unit in run.units(raw)]
+
+
+# --- Properties ---
+
+_NAMES = count()
+LINES = st.one_of(
+    st.binary(max_size=40).map(lambda data: data.replace(b"\n", b"").replace(b"\r", b"")),
+    st.sampled_from(
+        [
+            json.dumps(patient()).encode(),
+            json.dumps(observation("o", "Patient/p1")).encode(),
+            b'{"resourceType":"Patient","id":"p","gender":"blue"}',
+            b'{"resourceType":"Patient","birthDate":"\xff"}',
+            b'{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Patient"}}]}',
+            *(data for data in DIRTY.values() if b"\n" not in data and len(data) < 200),
+        ]
+    ),
+)
+
+
+@settings(max_examples=30)
+@given(st.lists(LINES, max_size=12), st.sampled_from(["a__ndjson", "a__json", "a"]))
+def test_whatever_arrives_is_accounted_for(lines, name):
+    run = Run(Layout.of(f"memory://steps-{next(_NAMES)}"))
+    found = run.all(**{name: b"\n".join(lines)})
+    assert entries_accounted_for(*found["keys"]).passed
+    assert len(found[ENRICHED]) == len(found[VALIDATED])
+    assert found[RAW]
