@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hc_assets.fhir.references import links
+from hc_assets.fhir.references import links, uuid_of
 
 ENTRIES = {
     "urn:uuid:a": "Patient/p1",
@@ -74,6 +74,22 @@ def test_the_first_member_that_names_a_patient_counts():
 def test_patients_and_encounters_belong_to_themselves():
     assert found("Patient", link=[]) == ("x1", None)
     assert found("Encounter", subject=to("urn:uuid:a")) == ("p1", "x1")
+
+
+@pytest.mark.parametrize(
+    ("full_url", "uuid"),
+    [
+        ("urn:uuid:0a1b", "0a1b"),
+        ("urn:uuid:", None),
+        ("urn:uuid:a b", None),
+        ("urn:uuid:" + "x" * 65, None),
+        ("https://example.org/urn:uuid:0a1b", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_the_uuid_of_a_full_url_is_taken_where_it_can_be_an_id(full_url, uuid):
+    assert uuid_of(full_url) == uuid
 
 
 def test_a_logical_reference_names_nobody():
