@@ -72,22 +72,22 @@ def allows_code(value_set: str, code: str) -> bool:
     return SYNTAX_CHECKS[r4().value_set(value_set).syntax](code)
 
 
-def allows_coding(value_set: str, system: str | None, code: str | None) -> bool:
+def allows_coding(value_set: str, system: object, code: object) -> bool:
     """Whether a value set has a Coding.
 
     Args:
         value_set: URL of a value set in the table.
-        system: Coding.system, None where it is absent.
-        code: Coding.code, None where it is absent.
+        system: Coding.system; anything but a string counts as absent.
+        code: Coding.code; anything but a string counts as absent.
 
     Returns:
         True where the set has that code of that system.
     """
-    if code is None:
+    if not isinstance(code, str):
         return False
     if codes_of(value_set) is None:
         return SYNTAX_CHECKS[r4().value_set(value_set).syntax](code)
-    return system is not None and (system, code) in _pairs_of(value_set)
+    return isinstance(system, str) and (system, code) in _pairs_of(value_set)
 
 
 def expectation(value_set: str) -> str:

@@ -16,7 +16,6 @@ from hc_assets.fhir.r4.definitions import r4
 from hc_assets.fhir.r4.fast_bundles import bundle_is_right, entry_of
 from hc_assets.fhir.r4.fast_references import references_resolve
 from hc_assets.fhir.r4.json_text import (
-    MAX_DEPTH,
     exceeds_depth,
     has_repeated_names,
     minified,
@@ -59,19 +58,24 @@ def _resource_type(text: bytes) -> str:
     return name
 
 
-def _check_text(text: bytes, size: int, depth: int) -> None:
-    """Refuse what the structs can't see, by looking at the bytes.
+def _check_text(text: bytes) -> None:
+    """Refuse what the structs can't see, by looking at the bytes of a whole document.
 
-    An empty object, or one with nothing but an id, breaks ele-1; a string may be too long where the
-    whole is; control characters are worth a warning.
+    An empty object, or one with nothing but an id, breaks ele-1; control characters are worth a
+    warning.
     """
     if (
-        size > MAX_STRING_LENGTH
-        or b"{}" in text
+        b"{}" in text
         or (b'{"id":"' in text and _ID_ALONE.search(text))
         or (b"\\" in text and _CONTROL_ESCAPE.search(text))
-        or exceeds_depth(text, MAX_DEPTH - depth)
+        or exceeds_depth(text)
     ):
+        raise _CannotTellError
+
+
+def _check_size(size: int) -> None:
+    """Refuse what is so long that a string in it may be too long."""
+    if size > MAX_STRING_LENGTH:
         raise _CannotTellError
 
 
@@ -112,7 +116,7 @@ def _check_contained(text: bytes, struct: Any, resource_type: str) -> None:
         raise _CannotTellError
 
 
-def _check_bundle(bundle: Any, depth: int) -> list[str]:
+def _check_bundle(bundle: Any) -> list[str]:
     """The bundle's own rules, and each of its entries."""
     bare = []
     entries = []
@@ -120,7 +124,7 @@ def _check_bundle(bundle: Any, depth: int) -> list[str]:
         text, kind, struct = b"", "", None
         if entry.resource is not UNSET:
             text = bytes(entry.resource)
-            kind, struct, found = _accept(text, depth + 3)
+            kind, struct, found = _accept(text)
             here = f"Bundle.entry[{position}].resource"
             bare += [here + "".join(place.partition(".")[1:]) for place in found]
         entries.append(entry_of(entry, kind, struct, text))
@@ -129,17 +133,17 @@ def _check_bundle(bundle: Any, depth: int) -> list[str]:
     return bare
 
 
-def _accept(text: bytes, depth: int) -> tuple[str, Any, list[str]]:
+def _accept(text: bytes) -> tuple[str, Any, list[str]]:
     """Type and struct of a resource that is valid, and where narrative is missing in it."""
     resource_type = _resource_type(text)
     struct = decoder(resource_type).decode(text)
     if resource_type == "Bundle":
         entries = struct.entry or ()
         inside = sum(len(bytes(e.resource)) for e in entries if e.resource is not UNSET)
-        _check_text(b"", len(text) - inside, depth)
+        _check_size(len(text) - inside)
         _check_names(text, struct)
-        return resource_type, struct, _check_bundle(struct, depth)
-    _check_text(text, len(text), depth)
+        return resource_type, struct, _check_bundle(struct)
+    _check_size(len(text))
     _check_names(text, struct)
     is_domain_resource = hasattr(struct, "contained")
     if is_domain_resource and (struct.contained or b'"#' in text):
@@ -157,6 +161,8 @@ def accept(raw: bytes) -> Accepted | None:
         What is known of it where it is valid; None where the thorough path must decide.
     """
     try:
-        return Accepted(tuple(_accept(minified(raw), 0)[2]))
+        text = minified(raw)
+        _check_text(text)
+        return Accepted(tuple(_accept(text)[2]))
     except (_CannotTellError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None

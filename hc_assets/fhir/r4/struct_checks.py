@@ -66,8 +66,7 @@ def decimal_check(members: list[str]) -> Check:
 
 def _concept_allowed(value_set: str, concept: Any) -> bool:
     return any(
-        allows_coding(value_set, coding.system or None, coding.code or None)
-        for coding in concept.coding or ()
+        allows_coding(value_set, coding.system, coding.code) for coding in concept.coding or ()
     )
 
 
