@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hc_assets.verdicts import Verdict, all_accounted_for, none_of, rate_at_least
@@ -56,6 +56,7 @@ def test_a_fault_must_occur_nowhere():
     )
 
 
+@settings(deadline=None)
 @given(COUNTS, COUNTS, st.floats(0, 1))
 def test_one_more_good_one_never_turns_a_rate_from_passed_to_failed(good, bad, threshold):
     before = rate_at_least(good, good + bad, threshold, what="x")
@@ -64,6 +65,7 @@ def test_one_more_good_one_never_turns_a_rate_from_passed_to_failed(good, bad, t
     assert after.passed or not before.passed or good + bad == 0
 
 
+@settings(deadline=None)
 @given(COUNTS, COUNTS, st.integers(-9, 9))
 def test_only_an_even_balance_is_accounted_for(kept, set_aside, lost):
     verdict = all_accounted_for(kept + set_aside + lost, kept, set_aside, what="x")

@@ -55,7 +55,7 @@ def as_json(outcomes: Sequence[CheckOutcome], never_run: Sequence[str]) -> bytes
 def as_text(outcomes: Sequence[CheckOutcome], never_run: Sequence[str]) -> str:
     """Report for a terminal: one line per outcome, the failed ones first, then the sums."""
     lines = []
-    for outcome in sorted(outcomes, key=lambda o: (o.passed is True, o.severity, o)):
+    for outcome in sorted(outcomes, key=_failed_first):
         mark = "PASS" if outcome.passed else ("FAIL" if outcome.severity == "ERROR" else "WARN")
         lines.append(
             f"{mark}  {outcome.asset}: {outcome.check}"
@@ -69,6 +69,12 @@ def as_text(outcomes: Sequence[CheckOutcome], never_run: Sequence[str]) -> str:
         f" {sums['never_run']} never run"
     )
     return "\n".join(lines)
+
+
+def _failed_first(outcome: CheckOutcome) -> tuple[bool, str, str, str, str]:
+    # A check may have outcomes of batches and, from when it had none, of all of them.
+    place = (outcome.asset, outcome.check, outcome.batch or "")
+    return (outcome.passed is True, outcome.severity, *place)
 
 
 def _summary(outcomes: Sequence[CheckOutcome], never_run: Sequence[str]) -> dict[str, int]:
