@@ -146,14 +146,15 @@ class _Bundle(msgspec.Struct):
     entry: Any = None
 
 
-_decode_bundle = msgspec.json.Decoder(_Bundle).decode
+# Only types and ids are read from entries: a number that no float holds must not hide them.
+_decode_bundle = msgspec.json.Decoder(_Bundle, float_hook=str).decode
 
 
 def _by_entry(bundle: bytes, whole: Finding) -> tuple[int, list[Finding]]:
     """Give each entry's issues to the entry, and leave the rest to the Bundle."""
     try:
         entries = _decode_bundle(bundle).entry
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         entries = None
     if not isinstance(entries, list):
         return 1, [whole] if whole.issues else []
