@@ -5,40 +5,28 @@ be listed. Which codes a value set holds is decided when the table is built, in 
 """
 
 import re
-from collections.abc import Callable
 from functools import cache
 
 from hc_assets.fhir.r4.definitions import r4
 
-# RFC 6838: type and subtype of restricted names, then parameters, whose values stay unchecked:
-# HL7's own examples have spaces in them. Codes such as `xml` and `json` are in use for
-# CapabilityStatement.format, whose definition says so.
-_MIME = re.compile(
-    r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}(?:/[A-Za-z0-9*][A-Za-z0-9!#$&^_.+*-]{0,126})?"
-    r"(?: ?;[!-~]*(?: [!-~]+)*)?"
-)
-# RFC 5646, without the registry: language, script, region, variants, extensions, private use.
-_LANGUAGE = re.compile(r"(?:[A-Za-z]{2,8}|[xXiI])(?:[-_][A-Za-z0-9]{1,8})*")
-_CURRENCY = re.compile(r"[A-Z]{3}")
-# UCUM: printable ASCII without white space; the grammar is not checked.
-_UCUM = re.compile(r"[!-~]+")
-
-
-def _anything(_: str) -> bool:
-    return True
-
-
-def _matcher(pattern: re.Pattern[str]) -> Callable[[str], bool]:
-    return lambda code: pattern.fullmatch(code) is not None
-
-
-SYNTAX_CHECKS: dict[str, Callable[[str], bool]] = {
-    "any": _anything,
-    "currency": _matcher(_CURRENCY),
-    "language": _matcher(_LANGUAGE),
-    "mime": _matcher(_MIME),
-    "ucum": _matcher(_UCUM),
+# Checks of form, anchored at both ends; both validation paths use them.
+SYNTAX_PATTERNS: dict[str, str] = {
+    "any": r"\A",
+    # ISO 4217 is not at hand: three capital letters.
+    "currency": r"\A[A-Z]{3}\Z",
+    # RFC 5646, without the registry: language, script, region, variants, extensions, private use.
+    "language": r"\A(?:[A-Za-z]{2,8}|[xXiI])(?:[-_][A-Za-z0-9]{1,8})*\Z",
+    # RFC 6838: type and subtype of restricted names, then parameters, whose values stay unchecked:
+    # HL7's own examples have spaces in them. Codes such as `xml` and `json` are in use for
+    # CapabilityStatement.format, whose definition says so.
+    "mime": (
+        r"\A[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}(?:/[A-Za-z0-9*][A-Za-z0-9!#$&^_.+*-]{0,126})?"
+        r"(?: ?;[!-~]*(?: [!-~]+)*)?\Z"
+    ),
+    # UCUM: printable ASCII without white space; the grammar is not checked.
+    "ucum": r"\A[!-~]+\Z",
 }
+_COMPILED = {name: re.compile(pattern) for name, pattern in SYNTAX_PATTERNS.items()}
 
 
 @cache
@@ -48,6 +36,10 @@ def codes_of(value_set: str) -> frozenset[str] | None:
     if found.syntax:
         return None
     return frozenset(code for codes in found.codes.values() for code in codes)
+
+
+def _has_syntax(value_set: str, code: str) -> bool:
+    return _COMPILED[r4().value_set(value_set).syntax].search(code) is not None
 
 
 @cache
@@ -69,7 +61,7 @@ def allows_code(value_set: str, code: str) -> bool:
     codes = codes_of(value_set)
     if codes is not None:
         return code in codes
-    return SYNTAX_CHECKS[r4().value_set(value_set).syntax](code)
+    return _has_syntax(value_set, code)
 
 
 def allows_coding(value_set: str, system: object, code: object) -> bool:
@@ -86,7 +78,7 @@ def allows_coding(value_set: str, system: object, code: object) -> bool:
     if not isinstance(code, str):
         return False
     if codes_of(value_set) is None:
-        return SYNTAX_CHECKS[r4().value_set(value_set).syntax](code)
+        return _has_syntax(value_set, code)
     return isinstance(system, str) and (system, code) in _pairs_of(value_set)
 
 

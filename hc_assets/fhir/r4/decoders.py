@@ -16,7 +16,7 @@ from typing import Annotated, Any, ForwardRef, Literal, Union
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
-from hc_assets.fhir.r4.bindings import codes_of
+from hc_assets.fhir.r4.bindings import SYNTAX_PATTERNS, codes_of
 from hc_assets.fhir.r4.definitions import (
     Element,
     ExtensionDefinition,
@@ -148,10 +148,14 @@ class _Compiler:
             return self._reference(ref.targets)
         if r4().type(ref.code).kind != "primitive-type":
             return self._struct(ref.code)
-        codes = None if element.binding is None else codes_of(element.binding.value_set)
-        if codes is not None and ref.code == "code":
+        if element.binding is None or ref.code != "code":
+            return _primitive_type(ref.code)
+        codes = codes_of(element.binding.value_set)
+        if codes is not None:
             return Literal[tuple(sorted(codes))]
-        return _primitive_type(ref.code)
+        # Where the codes can't be listed, the form that stands in is stricter than that of code.
+        syntax = r4().value_set(element.binding.value_set).syntax
+        return Annotated[str, Meta(min_length=1, pattern=SYNTAX_PATTERNS[syntax])]
 
     def _field(self, element: Element, ref: TypeRef, member: str, owner: str) -> Field:
         if ref.code == "Extension":

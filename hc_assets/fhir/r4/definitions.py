@@ -124,7 +124,7 @@ class ValueSet(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         codes: code system URL to its codes; empty where they can't be listed.
         syntax: where they can't be listed the name of the check of form that stands in
-            (`bindings.SYNTAX_CHECKS`).
+            (`bindings.SYNTAX_PATTERNS`).
     """
 
     codes: dict[str, tuple[str, ...]] = {}

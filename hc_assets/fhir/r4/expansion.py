@@ -11,7 +11,7 @@ from typing import Any
 from hc_assets.fhir.r4.package import JsonObject, Package
 
 # Code systems that HL7 names but does not own, so that no list of codes is at hand: membership
-# is decided by a check of the code's form. The names are those of `bindings.SYNTAX_CHECKS`.
+# is decided by a check of the code's form. The names are those of `bindings.SYNTAX_PATTERNS`.
 SYNTAX_OF_SYSTEM = {
     "urn:ietf:bcp:13": "mime",
     "urn:ietf:bcp:47": "language",
@@ -139,7 +139,7 @@ def syntax_of(package: Package, url: str) -> str:
         url: canonical URL of the value set, with or without `|version`.
 
     Returns:
-        A name of `bindings.SYNTAX_CHECKS`; "any" where not even the form is known.
+        A name of `bindings.SYNTAX_PATTERNS`; "any" where not even the form is known.
     """
     url = url.partition("|")[0]
     if url in _SYNTAX_OF_VALUE_SET:

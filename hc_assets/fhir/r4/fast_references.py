@@ -15,6 +15,9 @@ from hc_assets.fhir.r4.definitions import r4
 _REFERRING = re.compile(rb'"([A-Za-z]+)":\[?\{|"reference":"((?:urn:|#)[^"]*)"')
 # But these are.
 _NESTED_REFERENCES = (b'"assigner":', b'"valueReference":')
+# What nearly always stands before a reference: the member that holds it.
+_HOLDER = re.compile(rb'"([A-Za-z]{1,64})":\[?\{\Z')
+_LONGEST_HOLDER = 70
 
 
 @cache
@@ -44,27 +47,50 @@ def _targets(resource_type: str) -> dict[str, frozenset[str] | None]:
     return found
 
 
-def references_resolve(resource_type: str, text: bytes, types: dict[str, str]) -> bool:
-    """Whether every fragment and URN that is referred to is at hand, of a type that may be there.
+def references_resolve(
+    resource_type: str, text: bytes, start: bytes, types: dict[str, str]
+) -> bool:
+    """Whether every reference of one kind names what is at hand, of a type that may be there.
 
     Args:
         resource_type: the type of the resource.
         text: the resource as minified JSON, without contained resources.
+        start: how the references in question begin: `#` or `urn:`.
         types: types of the resources at hand, by `#id` or URN.
 
     Returns:
         False too where the text alone doesn't tell.
     """
+    targets = _targets(resource_type)
+    mark = b'"reference":"' + start
+    position = text.find(mark)
+    while position >= 0:
+        holder = _HOLDER.search(text, max(0, position - _LONGEST_HOLDER), position)
+        if holder is None:
+            return _scan(targets, text, start, types)
+        value = position + len(mark) - len(start)
+        reference = text[value : text.index(b'"', value)].decode()
+        if not _may_name(types.get(reference), targets.get(holder[1].decode(), frozenset())):
+            return False
+        position = text.find(mark, value)
+    return True
+
+
+def _may_name(found: str | None, allowed: frozenset[str] | None) -> bool:
+    return found is not None and (allowed is None or found in allowed)
+
+
+def _scan(
+    targets: dict[str, frozenset[str] | None], text: bytes, start: bytes, types: dict[str, str]
+) -> bool:
+    """The same from front to back, for lists of references."""
     if any(part in text for part in _NESTED_REFERENCES):
         return False
-    targets = _targets(resource_type)
     allowed: frozenset[str] | None = frozenset()
     for match in _REFERRING.finditer(text):
         name, reference = match.groups()
         if name is not None:
             allowed = targets.get(name.decode(), frozenset())
-        else:
-            found = types.get(reference.decode())
-            if found is None or (allowed is not None and found not in allowed):
-                return False
+        elif reference.startswith(start) and not _may_name(types.get(reference.decode()), allowed):
+            return False
     return True

@@ -6,13 +6,12 @@ belong to `decoders.py`, the invariants themselves to `natives.py`.
 
 import keyword
 from collections.abc import Callable
-from functools import partial
 from operator import attrgetter
 from typing import Any
 
 from msgspec import UNSET
 
-from hc_assets.fhir.r4.bindings import allows_code, allows_coding, codes_of
+from hc_assets.fhir.r4.bindings import allows_coding
 from hc_assets.fhir.r4.definitions import Element, Invariant, TypeDefinition, r4
 from hc_assets.fhir.r4.natives import native
 
@@ -76,15 +75,13 @@ def _binding_check(element: Element) -> Check | None:
         return None
     url = element.binding.value_set
     get = attrgetter(attribute(element.name))
-    code = element.types[0].code
-    if code != "CodeableConcept" and (codes_of(url) is not None or element.is_choice):
+    if element.types[0].code != "CodeableConcept":
         return None
-    allowed = partial(_concept_allowed if code == "CodeableConcept" else allows_code, url)
 
     def check(struct: Any) -> None:
         values = get(struct)
         if values is not UNSET and not all(
-            allowed(value) for value in (values if element.is_list else (values,))
+            _concept_allowed(url, value) for value in (values if element.is_list else (values,))
         ):
             raise RefusedError(element.name)
 
