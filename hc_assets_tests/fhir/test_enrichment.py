@@ -167,8 +167,9 @@ def test_the_hash_of_the_content_is_the_same_on_every_day():
 
 
 def test_the_hash_is_sha256_of_the_compact_text():
-    sent = b'{"resourceType":"Patient","id":"p1"}'
+    sent = b'{"resourceType":"Patient","id":"p1","name":[{"text":"a, b: c","use":"usual"}]}'
     assert content(sent) == hashlib.sha256(sent).hexdigest()
+    assert content(json.dumps(decoded(sent), indent=1).encode()) == content(sent)
 
 
 # --- Age ---

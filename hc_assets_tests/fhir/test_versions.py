@@ -236,6 +236,29 @@ def test_a_failure_halfway_leaves_rows_and_ledger_as_they_were(layout, connectio
     assert state(connection) == {"p1": (3, "c", 2, "b3"), "p2": (1, "a", 2, "b3")}
 
 
+class Interrupted(LakeTable):
+    """Is interrupted when the third batch is asked for."""
+
+    def of(self, batch: str) -> LakeTable:
+        if batch == "b3":
+            raise KeyboardInterrupt
+        return super().of(batch)
+
+
+def test_an_interruption_between_batches_leaves_rows_and_ledger_as_they_were(layout, connection):
+    write(layout, "b1", [Sent("p1", "a", 0)])
+    apply(connection, layout)
+    before = state(connection)
+    write(layout, "b2", [Sent("p1", "b", 1)])
+    write(layout, "b3", [Sent("p1", "c", 2)])
+    table = read_partitions(layout, TABLE)
+    with pytest.raises(KeyboardInterrupt):
+        apply_batches(connection, Interrupted(table.table, table.folder, table.partitions))
+    assert state(connection) == before
+    assert ledger(connection) == ["b1"]
+    assert apply(connection, layout) == Applied(2, False, 1, 0)
+
+
 def test_a_failure_while_starting_from_scratch_keeps_the_old_state(layout, connection):
     write(layout, "b1", [Sent("p1", "a", 0)])
     apply(connection, layout)
