@@ -1,0 +1,203 @@
+"""A set of profiles, and the validation of resources against them.
+
+Belongs here: which profiles a resource is held against, and what is said of those that aren't at
+hand. Reading and compiling profiles belongs to the other modules of this package.
+"""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from hc_assets.fhir.profiles.elements import core_type, is_a
+from hc_assets.fhir.profiles.errors import ProfileError
+from hc_assets.fhir.profiles.instance import MAX_CHAIN, Bundled, Run, Setting, setting_of
+from hc_assets.fhir.profiles.profile_library import ProfileLibrary
+from hc_assets.fhir.profiles.reading import read_definitions
+from hc_assets.fhir.profiles.rules import Profile, check_value
+from hc_assets.fhir.profiles.survey import Found, survey
+from hc_assets.fhir.profiles.value_checks import codes_verdict
+from hc_assets.fhir.r4.definitions import r4
+from hc_assets.fhir.r4.extension_rules import is_absolute
+from hc_assets.fhir.r4.fhirpath import Item, Node
+from hc_assets.fhir.r4.issues import Issue, IssueCode, TooManyIssuesError, clipped
+from hc_assets.fhir.r4.json_text import MAX_DEPTH, JsonProblem, read_document
+from hc_assets.fhir.r4.primitives import kind_of
+
+_UNKNOWN = "profile-unknown"
+_OF_RESOURCE = "meta.profile"
+
+
+class ProfileSet:
+    """Profiles ready to hold resources against; compiled on first use, then kept.
+
+    It holds functions, so that it can't be sent to another process: load it there.
+    """
+
+    def __init__(self, library: ProfileLibrary) -> None:
+        """Use the profiles of a library; `load_profiles` makes both."""
+        self._library = library
+
+    @property
+    def urls(self) -> frozenset[str]:
+        """Canonical URLs of the profiles, without versions."""
+        return self._library.urls
+
+    def validate(
+        self,
+        resource: bytes | dict[str, Any],
+        profiles: Sequence[str] | None = None,
+        for_every: Sequence[str] = (),
+    ) -> list[Issue]:
+        """Hold a resource against profiles.
+
+        What R4 itself demands is not looked at: that is `fhir.validation.validate`.
+
+        Args:
+            resource: JSON as bytes, any whatever; or decoded, with numbers as int and Decimal.
+            profiles: URLs of profiles that the resource is held against. None for those that it
+                names in `meta.profile`; the resources inside it, contained or in a bundle, then are
+                held against those that they name.
+            for_every: URLs of profiles that every resource of their type is held against, inside
+                the resource too.
+
+        Returns:
+            The issues, by resource in the order of the document. What can't be decided from what
+            is at hand is a warning or information that says so.
+
+        Raises:
+            ProfileError: `profiles` or `for_every` names one that isn't in the set.
+        """
+        always = [self._known(url) for url in for_every]
+        asked = None if profiles is None else [self._known(url) for url in profiles]
+        if isinstance(resource, bytes):
+            try:
+                resource = read_document(resource).root
+            except JsonProblem as problem:
+                code: IssueCode = "invalid" if problem.rule == "json-syntax" else "too-costly"
+                return [Issue("fatal", code, "", problem.rule, problem.text)]
+        if not isinstance(resource, dict):
+            text = f"found {kind_of(resource)}, expected an object with resourceType"
+            return [Issue("fatal", "structure", "", "json-type", text)]
+        if resource.get("resourceType") not in r4().resource_names:
+            text = "found no resourceType that R4 has, so no profile can be checked"
+            return [Issue("fatal", "structure", "", "resource-type", text)]
+        found = survey(resource)
+        if found is None:
+            text = f"objects and arrays nested deeper than {MAX_DEPTH} levels"
+            return [Issue("fatal", "too-costly", "", "nesting", text)]
+        run = Run(Bundled(resource), self._conforms, self._member_of)
+        # Too many issues: what has been found is told.
+        with suppress(TooManyIssuesError):
+            for index, one in enumerate(found):
+                setting = setting_of(run, one.node, one.root)
+                declared = [] if asked is not None else self._declared(one, run)
+                chosen = [*((asked or []) if index == 0 else []), *declared]
+                chosen += [p for p in always if is_a(one.node.type_name, p.type_name)]
+                for profile in dict.fromkeys(chosen):
+                    self._apply(profile, one, setting)
+                self._check_extensions(one, setting, is_profiled=bool(chosen))
+        return run.findings.issues
+
+    def _known(self, url: str) -> Profile:
+        profile = self._library.profile(url)
+        if profile is None:
+            text = f"expected one of the {len(self.urls)} profiles that were loaded"
+            raise ProfileError(url, "", f"found no such profile, {text}")
+        return profile
+
+    def _declared(self, one: Found, run: Run) -> list[Profile]:
+        """The profiles at hand that a resource names; of the others it is said that they aren't."""
+        meta = one.node.value.get("meta")
+        urls = meta.get("profile") if isinstance(meta, dict) else None
+        profiles = []
+        for index, url in enumerate(urls if isinstance(urls, list) else ()):
+            if not isinstance(url, str):
+                continue
+            path, source = f"{one.path}.meta.profile[{index}]", _OF_RESOURCE
+            profile = self._library.profile(url)
+            name = core_type(url.partition("|")[0])
+            if profile is not None:
+                profiles.append(profile)
+                if not self._library.has_version(url):
+                    text = f"that version of {clipped(url)} isn't at hand, another is taken"
+                    run.note("warning", path, _UNKNOWN, url, text, source=source)
+            elif name is None:
+                text = f"profile {clipped(url)} isn't at hand, so it can't be checked"
+                run.note("warning", path, _UNKNOWN, url, text, source=source)
+            elif not is_a(one.node.type_name, name):
+                text = f"found {one.node.type_name}, expected {name}"
+                run.add("error", "structure", path, "profile-type", text, source=source)
+        return profiles
+
+    def _apply(self, profile: Profile, one: Found, setting: Setting) -> None:
+        source = f"profile {profile.url}"
+        if not is_a(one.node.type_name, profile.type_name):
+            text = f"found {one.node.type_name}, expected {profile.type_name}"
+            setting.run.add("error", "structure", one.path, "profile-type", text, source=source)
+            return
+        for gap in profile.gaps:
+            setting.run.note("warning", one.path, "profile-base", profile.url, gap, source=source)
+        check_value(profile.rule, one.node, one.path, setting)
+
+    def _check_extensions(self, one: Found, setting: Setting, *, is_profiled: bool) -> None:
+        """Hold every extension against its definition, where that is at hand."""
+        for value, path in one.extensions:
+            url = value.get("url")
+            if not isinstance(url, str) or not is_absolute(url):
+                continue
+            profile = self._library.profile(url)
+            if profile is not None and profile.type_name == "Extension":
+                if (id(value), url) not in setting.run.applied:
+                    check_value(profile.rule, Node(value, "Extension"), path, setting)
+            elif is_profiled and not self._library.is_core_extension(url):
+                text = f"extension {clipped(url)} isn't at hand, so it can't be checked"
+                setting.run.note("information", path, _UNKNOWN, url, text, source="its url")
+
+    def _member_of(self, item: Item, url: str) -> bool | None:
+        return codes_verdict(self._library.terminology, url, item)
+
+    def _conforms(self, node: Node, url: str, setting: Setting) -> bool | None:
+        """Whether a value or resource conforms to a profile; None where that can't be told."""
+        rule = self._library.rule_of(url)
+        name = self._library.type_of(url)
+        if name and not is_a(node.type_name, name):
+            return False
+        if rule is None:
+            return True if name else None
+        key = (id(node.value), url)
+        run = setting.run
+        if key in run.verdicts:
+            return run.verdicts[key]
+        if run.chain >= MAX_CHAIN:
+            return None
+        if isinstance(node.value, dict):
+            run.verdicts[key] = True
+        trial = setting.on_trial()
+        if "resourceType" in (node.value if isinstance(node.value, dict) else ()):
+            contained = setting.environment.root_resource.value.get("contained")
+            is_contained = isinstance(contained, list) and any(c is node.value for c in contained)
+            trial = trial.within(node, is_contained)
+        with suppress(TooManyIssuesError):
+            check_value(rule, node, node.type_name, trial)
+        verdict = not trial.run.has_errors
+        if isinstance(node.value, dict):
+            run.verdicts[key] = verdict
+        return verdict
+
+
+def load_profiles(paths: Iterable[Path]) -> ProfileSet:
+    """Load profiles and the value sets and code systems that go with them.
+
+    Args:
+        paths: StructureDefinition, ValueSet and CodeSystem JSON files (one, a Bundle or an array
+            of them), folders of them, npm packages as .tgz or unpacked.
+
+    Returns:
+        The profiles, ready for use.
+
+    Raises:
+        ProfileError: a file can't be used; it names the file, the place, what was found there and
+            what was expected.
+    """
+    return ProfileSet(ProfileLibrary(read_definitions(paths)))

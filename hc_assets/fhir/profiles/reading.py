@@ -1,0 +1,202 @@
+"""Finds StructureDefinitions, ValueSets and CodeSystems in files, folders and npm packages.
+
+Belongs here: from paths to definitions of the right shape. What a profile demands is read in
+`specs.py`.
+"""
+
+import tarfile
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+
+from hc_assets.fhir.profiles.errors import ProfileError
+from hc_assets.fhir.profiles.shapes import (
+    CodeSystemShape,
+    JsonObject,
+    StructureShape,
+    ValueSetShape,
+)
+
+_WANTED = ("StructureDefinition", "ValueSet", "CodeSystem")
+_EXPECTED = f"expected {', '.join(_WANTED)} or a Bundle of them"
+_MARKS = tuple(f'"{name}"'.encode() for name in (*_WANTED, "Bundle"))
+_RULES = ("type", "baseDefinition", "snapshot", "differential")
+_DECODER = msgspec.json.Decoder(float_hook=Decimal)
+_TARBALLS = (".tgz", ".tar.gz")
+
+
+class Structure(NamedTuple):
+    """A StructureDefinition: its file, its content, its shape."""
+
+    file: str
+    content: JsonObject
+    shape: StructureShape
+
+
+class System(NamedTuple):
+    """A CodeSystem: its file, its content, its shape."""
+
+    file: str
+    content: JsonObject
+    shape: CodeSystemShape
+
+
+class CodeSet(NamedTuple):
+    """A ValueSet: its file, its content, its shape."""
+
+    file: str
+    content: JsonObject
+    shape: ValueSetShape
+
+
+Shape = TypeVar("Shape", bound=msgspec.Struct)
+Found = TypeVar("Found", Structure, System, CodeSet)
+
+
+class Definitions(NamedTuple):
+    """All definitions of some paths, by canonical URL and by URL with `|version`."""
+
+    structures: dict[str, Structure]
+    systems: dict[str, System]
+    value_sets: dict[str, CodeSet]
+
+
+class _File(NamedTuple):
+    name: str
+    text: bytes
+    is_named: bool  # the caller named this very file, so that it must be of use
+
+
+def _tarball(path: Path) -> Iterator[_File]:
+    try:
+        with tarfile.open(path, "r:gz") as archive:
+            for member in archive:
+                stream = archive.extractfile(member) if member.name.endswith(".json") else None
+                if stream is not None:
+                    yield _File(f"{path}!{member.name}", stream.read(), False)
+    except (tarfile.TarError, OSError, EOFError) as error:
+        text = f"found no readable gzipped tar archive ({error}), expected an npm package"
+        raise ProfileError(path, "", text) from error
+
+
+def _files(path: Path) -> Iterator[_File]:
+    if path.is_dir():
+        for inner in sorted(path.rglob("*")):
+            if inner.suffix == ".json" and inner.is_file():
+                yield _File(str(inner), inner.read_bytes(), False)
+            elif inner.name.endswith(_TARBALLS):
+                yield from _tarball(inner)
+    elif path.name.endswith(_TARBALLS):
+        yield from _tarball(path)
+    else:
+        try:
+            text = path.read_bytes()
+        except OSError as error:
+            raise ProfileError(path, "", f"can't be read: {error.strerror}") from error
+        yield _File(str(path), text, True)
+
+
+def _resources(file: _File) -> Iterator[tuple[str, Any]]:
+    """The resources of a file, each with its place; a Bundle or an array holds several."""
+    try:
+        root = _DECODER.decode(file.text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ProfileError(file.name, "", f"found no JSON ({error}), {_EXPECTED}") from error
+    if isinstance(root, list):
+        for index, one in enumerate(root):
+            yield f"[{index}]", one
+    elif isinstance(root, dict) and root.get("resourceType") == "Bundle":
+        entries = root.get("entry")
+        for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+            if isinstance(entry, dict) and "resource" in entry:
+                yield f"Bundle.entry[{index}].resource", entry["resource"]
+    else:
+        yield "", root
+
+
+def _shaped(file: str, place: str, content: JsonObject, shape: type[Shape]) -> Shape:
+    try:
+        return msgspec.convert(content, shape)
+    except msgspec.ValidationError as error:
+        text, _, where = str(error).partition(" - at `")
+        inside = where.removesuffix("`").removeprefix("$")
+        name = content["resourceType"]
+        raise ProfileError(file, f"{place}.{name}{inside}".lstrip("."), text) from error
+
+
+def _version_order(version: str) -> tuple[tuple[int, str], ...]:
+    """A key under which 10.0.0 comes after 9.0.0."""
+    return tuple(
+        (int(part), "") if part.isdecimal() else (-1, part)
+        for part in version.replace("-", ".").split(".")
+    )
+
+
+def _keep(home: dict[str, Found], found: Found) -> Found:
+    """Take a definition in, under its URL with version, and as the URL's newest version.
+
+    Returns:
+        The definition that stands under URL and version: the first that came.
+    """
+    url, version = found.shape.url, found.shape.version
+    known = home.setdefault(f"{url}|{version}", found)
+    newest = home.get(url)
+    if newest is None or _version_order(newest.shape.version) < _version_order(version):
+        home[url] = found
+    return known
+
+
+def _keep_profile(home: dict[str, Structure], found: Structure) -> None:
+    """Take a profile in; which of two different ones is meant can't be told."""
+    known = _keep(home, found)
+    # Copies with another narrative or date are the same profile.
+    if any(known.content.get(part) != found.content.get(part) for part in _RULES):
+        name = f"{found.shape.url} version {found.shape.version or 'unknown'}"
+        text = f"found another definition of {name} than in {known.file}, expected one"
+        raise ProfileError(found.file, "StructureDefinition.url", text)
+
+
+def read_definitions(paths: Iterable[Path]) -> Definitions:
+    """Read the definitions of files, folders and npm packages.
+
+    Args:
+        paths: JSON files with a definition, a Bundle or an array of them; folders, searched in
+            depth for such files and packages; npm packages as .tgz. What a folder or package
+            holds beside definitions is passed over. Of code systems and value sets under one
+            URL and version the first counts.
+
+    Raises:
+        ProfileError: a path can't be read, a file is no JSON, a definition has not the shape that
+            FHIR gives it, or two profiles differ under one URL and version.
+    """
+    found = Definitions({}, {}, {})
+    for path in paths:
+        if not path.exists():
+            raise ProfileError(path, "", "found nothing at that path, expected a file or folder")
+        for file in _files(path):
+            # Most files of a package are examples: they are passed over without being read.
+            if file.is_named or any(mark in file.text for mark in _MARKS):
+                _take(file, found)
+    return found
+
+
+def _take(file: _File, found: Definitions) -> None:
+    for place, content in _resources(file):
+        kind = content.get("resourceType") if isinstance(content, dict) else None
+        if kind == "StructureDefinition":
+            structure = _shaped(file.name, place, content, StructureShape)
+            # Types and logical models are in packages too; profiles alone are asked for.
+            if structure.derivation == "constraint" and structure.kind != "logical":
+                _keep_profile(found.structures, Structure(file.name, content, structure))
+        elif kind == "CodeSystem" and "url" in content:
+            system = _shaped(file.name, place, content, CodeSystemShape)
+            _keep(found.systems, System(file.name, content, system))
+        elif kind == "ValueSet" and "url" in content:
+            value_set = _shaped(file.name, place, content, ValueSetShape)
+            _keep(found.value_sets, CodeSet(file.name, content, value_set))
+        elif file.is_named and kind not in _WANTED:
+            text = f"found {kind if isinstance(kind, str) else 'no resourceType'}, {_EXPECTED}"
+            raise ProfileError(file.name, place, text)
