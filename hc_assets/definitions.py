@@ -8,6 +8,8 @@ import dagster as dg
 from hc_assets import jobs
 from hc_assets.fhir import assets as fhir_assets
 from hc_assets.fhir import checks as fhir_checks
+from hc_assets.imaging import assets as imaging_assets
+from hc_assets.imaging import checks as imaging_checks
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parquet import ParquetIOManager
 from hc_assets.lake.warehouse import Warehouse
@@ -25,8 +27,8 @@ def build_defs(settings: Settings | None = None, **resources: object) -> dg.Defi
     settings = settings or Settings()
     layout = Layout.of(settings.data_dir)
     return dg.Definitions(
-        assets=[*fhir_assets.ASSETS],
-        asset_checks=[*fhir_checks.CHECKS],
+        assets=[*fhir_assets.ASSETS, *imaging_assets.ASSETS],
+        asset_checks=[*fhir_checks.CHECKS, *imaging_checks.CHECKS],
         jobs=jobs.JOBS,
         executor=dg.in_process_executor,
         resources={

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from hc_assets.fhir.assets import fhir_batches
+from hc_assets.imaging.assets import dicom_batches
 from hc_assets.lake.atomic import write_bytes
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import read_commit
@@ -61,6 +62,18 @@ PIPELINES = {
         ingest_job="ingest_fhir",
         publish_tables=("fhir/current_resources", "fhir/ndjson_exports"),
         publish_job="publish_fhir",
+    ),
+    "dicom": Pipeline(
+        kind="dicom",
+        partitions=dicom_batches,
+        batch_tables=(
+            "imaging/dicom_index",
+            "imaging/unreadable_files",
+            "imaging/quality_metrics",
+            "imaging/undecodable_frames",
+            "imaging/preprocessed_arrays",
+        ),
+        ingest_job="ingest_dicom",
     ),
 }
 

@@ -82,7 +82,9 @@ def dicom_index_and_unreadable_files(
         inputs = {"manifest": manifest.content_sha256}
         index[batch] = Content([part for parts, _ in done for part in parts], inputs)
         unreadable[batch] = Content([part for _, parts in done for part in parts], inputs)
-    yield from hand_over(context, layout, {"dicom_index": index, "unreadable_files": unreadable})
+    yield from hand_over(
+        context, layout, {"imaging/dicom_index": index, "imaging/unreadable_files": unreadable}
+    )
 
 
 @dg.multi_asset(

@@ -1,0 +1,97 @@
+"""Whether files, frames and arrays are what they must be: the evaluators behind the imaging checks.
+
+Belongs here: counting and comparing. Which check uses what, and how bad a failure is, is said in
+`checks.py`.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+
+import numpy as np
+import pyarrow as pa
+
+from hc_assets.verdicts import Verdict, all_accounted_for, none_of, rate_at_least
+
+
+def files_accounted_for(landed: Iterable[str], indexed: pa.Array, unreadable: pa.Array) -> Verdict:
+    """Judge that each landed file is indexed or unreadable, and exactly once.
+
+    Args:
+        landed: source_file of each file of the batch's manifest.
+        indexed: source_file of each row of the index.
+        unreadable: source_file of each unreadable file.
+
+    Returns:
+        A verdict whose value counts files that are missing, doubled or from nowhere.
+    """
+    arrived = Counter(landed)
+    came_out = Counter(indexed.to_pylist() + unreadable.to_pylist())
+    astray = sum(((arrived - came_out) + (came_out - arrived)).values())
+    return Verdict(
+        passed=astray == 0,
+        value=float(astray),
+        threshold=0.0,
+        explanation=f"files: {arrived.total()} in, {len(indexed)} indexed, {len(unreadable)}"
+        f" unreadable; {astray} missing, doubled or from nowhere",
+        counts={
+            "arrived": arrived.total(),
+            "indexed": len(indexed),
+            "unreadable": len(unreadable),
+        },
+    )
+
+
+def gate_pass_rate(passes: pa.Array, threshold: float) -> Verdict:
+    """Judge the share of frames that pass the quality gate.
+
+    Args:
+        passes: passes_gate of each frame; null where a frame has no score, which does not count.
+        threshold: least share, 0 to 1.
+    """
+    scored = [value for value in passes.to_pylist() if value is not None]
+    return rate_at_least(sum(scored), len(scored), threshold, what="scored frames pass the gate")
+
+
+def identifiers_unique(uids: pa.Array, hashes: pa.Array) -> Verdict:
+    """Judge that no SOPInstanceUID stands for files with different bytes.
+
+    Args:
+        uids: sop_instance_uid of each indexed file; null does not count.
+        hashes: file_sha256 of each, in the same order.
+    """
+    contents: dict[str, set[str]] = {}
+    for uid, sha256 in zip(uids.to_pylist(), hashes.to_pylist(), strict=True):
+        if uid is not None:
+            contents.setdefault(uid, set()).add(sha256)
+    conflicting = sum(len(each) > 1 for each in contents.values())
+    return none_of(
+        conflicting, len(contents), what="SOPInstanceUIDs that stand for files with different bytes"
+    )
+
+
+def arrays_in_range(batches: Iterable[pa.RecordBatch]) -> Verdict:
+    """Judge that every array is finite, from 0 to 1, and of the shape that its row states.
+
+    Args:
+        batches: with the columns shape and pixels (fixed-shape tensors), a few arrays at a time.
+    """
+    offending = total = 0
+    for batch in batches:
+        pixels = batch["pixels"].to_numpy_ndarray()
+        stated = batch["shape"].to_pylist()
+        for array, shape in zip(pixels, stated, strict=True):
+            total += 1
+            within = np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1
+            offending += not (within and list(array.shape) == shape)
+    return none_of(offending, total, what="arrays out of range, not finite or of another shape")
+
+
+def gated_frames_have_arrays(passes: pa.Array, arrays: int) -> Verdict:
+    """Judge that each frame that passes the gate has an array, and no other does.
+
+    Args:
+        passes: passes_gate of each frame.
+        arrays: how many arrays there are.
+    """
+    passing = sum(value is True for value in passes.to_pylist())
+    return all_accounted_for(passing, arrays, 0, what="frames that pass the gate")

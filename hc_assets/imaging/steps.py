@@ -1,0 +1,247 @@
+"""Files in, rows out: what worker processes run for imaging, as plain values and record batches.
+
+Belongs here: turning outcomes into rows, so that each file and each frame is in exactly one table.
+Reading is in `headers.py` and `pixels.py`, measuring in `quality.py`, arrays in `preprocessing/`;
+writing the rows is in `units.py`.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from hc_assets.imaging.decoding import UndecodableFrame
+from hc_assets.imaging.headers import read_header
+from hc_assets.imaging.pixels import Frame, iter_frames
+from hc_assets.imaging.preprocessing.pipeline import Pipeline, library_versions
+from hc_assets.imaging.preprocessing.registry import pipeline_for
+from hc_assets.imaging.quality import Quality, measure
+from hc_assets.imaging.reading import UnreadableFile
+from hc_assets.imaging.schemas import (
+    DICOM_INDEX,
+    METRIC_NAMES,
+    QUALITY_METRICS,
+    UNDECODABLE_FRAMES,
+    UNREADABLE_FILES,
+    preprocessed_arrays,
+)
+
+_ROWS = 500
+_ARRAY_BYTES = 64 * 1024**2
+
+
+@dataclass(frozen=True)
+class FileToRead:
+    """A landed file.
+
+    Attributes:
+        source_file: name shown to users.
+        path: where its bytes are.
+        sha256: of its bytes, in hex.
+        size: bytes.
+    """
+
+    source_file: str
+    path: Path
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class IndexBatch:
+    """Rows of `dicom_index` and of `unreadable_files`; each file is in exactly one."""
+
+    index: pa.RecordBatch
+    unreadable: pa.RecordBatch
+
+
+@dataclass(frozen=True)
+class ScoreBatch:
+    """Rows of `quality_metrics` and of `undecodable_frames`; each frame is in exactly one."""
+
+    metrics: pa.RecordBatch
+    undecodable: pa.RecordBatch
+
+
+def index_files(files: Iterable[FileToRead], batch: str) -> Iterator[IndexBatch]:
+    """Read the header of each file.
+
+    Args:
+        files: in the order of the rows.
+        batch: key of their batch.
+    """
+    index: list[dict[str, Any]] = []
+    unreadable: list[dict[str, Any]] = []
+    for file in files:
+        row = _file_columns(file, batch) | {"file_size": file.size}
+        try:
+            index.append(row | read_header(file.path))
+        except UnreadableFile as error:
+            unreadable.append(row | {"reason": error.reason})
+        if len(index) + len(unreadable) >= _ROWS:
+            yield _index_batch(index, unreadable)
+            index, unreadable = [], []
+    if index or unreadable:
+        yield _index_batch(index, unreadable)
+
+
+def _index_batch(index: list[dict[str, Any]], unreadable: list[dict[str, Any]]) -> IndexBatch:
+    return IndexBatch(
+        pa.RecordBatch.from_pylist(index, DICOM_INDEX),
+        pa.RecordBatch.from_pylist(unreadable, UNREADABLE_FILES),
+    )
+
+
+def _file_columns(file: FileToRead, batch: str) -> dict[str, Any]:
+    return {"batch": batch, "source_file": file.source_file, "file_sha256": file.sha256}
+
+
+def score_files(files: Iterable[FileToRead], batch: str, *, gate: float) -> Iterator[ScoreBatch]:
+    """Decode and measure every frame of each file.
+
+    Args:
+        files: whose header can be read, in the order of the rows.
+        batch: key of their batch.
+        gate: overall_quality from which a frame passes, 0 to 1.
+    """
+    metrics: list[dict[str, Any]] = []
+    undecodable: list[dict[str, Any]] = []
+    for file in files:
+        columns = _file_columns(file, batch)
+        uid = None
+        for frame in iter_frames(file.path):
+            if isinstance(frame, Frame):
+                uid = frame.context.sop_instance_uid
+                metrics.append(columns | _metric_columns(frame, measure(frame), gate))
+            else:
+                undecodable.append(columns | _undecodable_columns(file, frame, uid))
+            if len(metrics) + len(undecodable) >= _ROWS:
+                yield _score_batch(metrics, undecodable)
+                metrics, undecodable = [], []
+    if metrics or undecodable:
+        yield _score_batch(metrics, undecodable)
+
+
+def _score_batch(metrics: list[dict[str, Any]], undecodable: list[dict[str, Any]]) -> ScoreBatch:
+    return ScoreBatch(
+        pa.RecordBatch.from_pylist(metrics, QUALITY_METRICS),
+        pa.RecordBatch.from_pylist(undecodable, UNDECODABLE_FRAMES),
+    )
+
+
+def _undecodable_columns(
+    file: FileToRead, frame: UndecodableFrame, uid: str | None
+) -> dict[str, Any]:
+    return {
+        "sop_instance_uid": uid or _sop_instance_uid(file),
+        "frame": frame.index,
+        "reason": frame.reason,
+        "decoders": [{"decoder": name, "words": words} for name, words in frame.decoders],
+    }
+
+
+def _sop_instance_uid(file: FileToRead) -> object:
+    return read_header(file.path)["sop_instance_uid"]
+
+
+def _metric_columns(frame: Frame, quality: Quality, gate: float) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "sop_instance_uid": frame.context.sop_instance_uid,
+        "frame": frame.index,
+        "modality": frame.context.modality or None,
+        "noise_sd": quality.noise_sd,
+        "edge_width": quality.edge_width,
+        "measurable_share": quality.measurable_share,
+        "overall_quality": quality.overall,
+        "weights_rescaled": quality.weights_rescaled,
+        "passes_gate": None if quality.overall is None else quality.overall >= gate,
+        "explanation": quality.explanation,
+    }
+    for name in METRIC_NAMES:
+        metric = quality.metrics[name]
+        row |= {name: metric.value, f"{name}_part": metric.part, f"{name}_reason": metric.reason}
+    if quality.artifacts is not None:
+        row |= {
+            "banding": quality.artifacts.banding,
+            "clipping": quality.artifacts.clipping,
+            "ghosting": quality.artifacts.ghosting,
+        }
+    return row
+
+
+def preprocess_files(
+    files: Iterable[tuple[FileToRead, frozenset[int]]], batch: str
+) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """Make the arrays of some frames.
+
+    Args:
+        files: each with the numbers of the frames wanted, in the order of the rows.
+        batch: key of their batch.
+
+    Yields:
+        Name of a pipeline, and rows of it; each batch at most some 64 MB.
+    """
+    waiting: dict[str, _ArrayRows] = {}
+    libraries = library_versions()
+    for file, wanted in files:
+        columns = _file_columns(file, batch) | {"libraries": libraries}
+        for frame in iter_frames(file.path, wanted=wanted):
+            if not isinstance(frame, Frame):
+                continue  # it could be when it was scored; the count of arrays will tell
+            pipeline = pipeline_for(frame.context.modality)
+            rows = waiting.setdefault(pipeline.name, _ArrayRows(pipeline))
+            rows.add(columns, frame)
+            if rows.is_full():
+                yield pipeline.name, rows.take()
+    for name in sorted(waiting):
+        if waiting[name].rows:
+            yield name, waiting[name].take()
+
+
+class _ArrayRows:
+    """Rows of one pipeline that wait to be handed on."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.pipeline = pipeline
+        self.rows: list[dict[str, Any]] = []
+        self._arrays: list[NDArray[np.float32]] = []
+
+    def add(self, columns: dict[str, Any], frame: Frame) -> None:
+        made = self.pipeline.run(frame)
+        self._arrays.append(made.pixels)
+        self.rows.append(
+            columns
+            | {
+                "sop_instance_uid": frame.context.sop_instance_uid,
+                "frame": frame.index,
+                "modality": frame.context.modality or None,
+                "pipeline": self.pipeline.label,
+                "shape": list(self.pipeline.shape),
+                "parameters": self.pipeline.parameters_json(),
+                "source_to_array": list(made.source_to_array),
+                "content_sha256": made.content_sha256,
+            }
+        )
+
+    def is_full(self) -> bool:
+        return sum(array.nbytes for array in self._arrays) >= _ARRAY_BYTES
+
+    def take(self) -> pa.RecordBatch:
+        schema = preprocessed_arrays(self.pipeline.shape)
+        tensors = pa.FixedShapeTensorArray.from_numpy_ndarray(np.stack(self._arrays))
+        columns = [
+            tensors
+            if field.name == "pixels"
+            else pa.array(_column(self.rows, field.name), field.type)
+            for field in schema
+        ]
+        self.rows, self._arrays = [], []
+        return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _column(rows: list[dict[str, Any]], name: str) -> list[Any]:
+    return [row[name] for row in rows]
