@@ -73,6 +73,7 @@ class _Compiler:
         self._rules: dict[int, Rule] = {}
         self._specs: dict[str, Spec] = {}
         self._profiles_met: list[str] = []
+        self._repeating: list[tuple[Rule, Spec]] = []
         # Rules are found again by their tree's `id()`, so every tree has to live as long.
         self._kept: list[Spec] = []
         self._index(root)
@@ -118,9 +119,18 @@ class _Compiler:
         rule.slicing = self._slicing(full, owners)
         if pushed:
             self._profiles_met.pop()
-        target = self._specs.get(spec.content_reference.removeprefix("#"))
-        if target is not None and not spec.children and spec.content_reference.startswith("#"):
-            rule.same_as = self._rules.get(id(target)) or self.rule(target)
+        if spec.content_reference.startswith("#") and not spec.children:
+            target = self._specs.get(spec.content_reference[1:])
+            if target is not None:
+                rule.same_as = rule  # until the target's rule is known; an empty rule is left out
+                self._repeating.append((rule, target))
+        return rule
+
+    def root_rule(self) -> Rule:
+        """The rule of the root, content references followed."""
+        rule = self.rule(self._root)
+        for repeating, target in self._repeating:
+            repeating.same_as = self._rules.get(id(target))
         return rule
 
     @staticmethod
@@ -211,11 +221,15 @@ class _Compiler:
             yield range_check(spec.least, True, source)
         if spec.greatest is not None:
             yield range_check(spec.greatest, False, source)
+        terminology = self._library.terminology
         of_core = {core.element.binding.value_set for core in cores if core.element.binding}
         for binding in spec.bindings:
             is_asked = above is not None and binding in above.bindings
-            if not is_asked and binding.value_set.partition("|")[0] not in of_core:
-                yield binding_check(binding, self._library.terminology, source)
+            # Which codes a set that isn't at hand has is of no account where others are allowed.
+            is_open = not binding.is_required and not terminology.knows(binding.value_set)
+            is_core = binding.value_set.partition("|")[0] in of_core
+            if not (is_asked or is_open or is_core):
+                yield binding_check(binding, terminology, source)
         for constraint in self._own_constraints(spec, cores, above):
             yield constraint_check(constraint, source)
         for ref in spec.types or ():
@@ -317,7 +331,7 @@ def compile_rule(url: str, root: Spec, library: ProfileLibrary) -> Rule:
     Returns:
         The rule of its root.
     """
-    return _Compiler(url, root, library).rule(root)
+    return _Compiler(url, root, library).root_rule()
 
 
 def core_profile_spec(name: str) -> Spec:

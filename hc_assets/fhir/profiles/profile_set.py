@@ -20,12 +20,18 @@ from hc_assets.fhir.profiles.value_checks import codes_verdict
 from hc_assets.fhir.r4.definitions import r4
 from hc_assets.fhir.r4.extension_rules import is_absolute
 from hc_assets.fhir.r4.fhirpath import Item, Node
-from hc_assets.fhir.r4.issues import Issue, IssueCode, TooManyIssuesError, clipped
+from hc_assets.fhir.r4.issues import Issue, IssueCode, TooManyIssuesError
 from hc_assets.fhir.r4.json_text import MAX_DEPTH, JsonProblem, read_document
 from hc_assets.fhir.r4.primitives import kind_of
 
 _UNKNOWN = "profile-unknown"
+_CLIP = 200
 _OF_RESOURCE = "meta.profile"
+
+
+def _shown(url: str) -> str:
+    """A URL, short enough for a line."""
+    return url if len(url) <= _CLIP else f"{url[:_CLIP]}..."
 
 
 class ProfileSet:
@@ -120,10 +126,10 @@ class ProfileSet:
             if profile is not None:
                 profiles.append(profile)
                 if not self._library.has_version(url):
-                    text = f"that version of {clipped(url)} isn't at hand, another is taken"
+                    text = f"that version of {_shown(url)} isn't at hand, another is taken"
                     run.note("warning", path, _UNKNOWN, url, text, source=source)
             elif name is None:
-                text = f"profile {clipped(url)} isn't at hand, so it can't be checked"
+                text = f"profile {_shown(url)} isn't at hand, so it can't be checked"
                 run.note("warning", path, _UNKNOWN, url, text, source=source)
             elif not is_a(one.node.type_name, name):
                 text = f"found {one.node.type_name}, expected {name}"
@@ -151,7 +157,7 @@ class ProfileSet:
                 if (id(value), url) not in setting.run.applied:
                     check_value(profile.rule, Node(value, "Extension"), path, setting)
             elif is_profiled and not self._library.is_core_extension(url):
-                text = f"extension {clipped(url)} isn't at hand, so it can't be checked"
+                text = f"extension {_shown(url)} isn't at hand, so it can't be checked"
                 setting.run.note("information", path, _UNKNOWN, url, text, source="its url")
 
     def _member_of(self, item: Item, url: str) -> bool | None:

@@ -22,6 +22,7 @@ from hc_assets.fhir.profiles.specs import (
 from hc_assets.fhir.r4.definitions import r4
 
 _SYSTEM_TYPE = "http://hl7.org/fhirpath/System."
+_CLOSED_BY_TYPE = SlicingSpec((Discriminator("type", "$this"),), "closed", False, is_implied=True)
 _MAX_VALUE_SET = CORE + "elementdefinition-maxValueSet"
 
 
@@ -102,8 +103,10 @@ class _Reader:
         written, _, slice_name = segment.partition(":")
         name = written.removesuffix("[x]")
         members = self._members(parent, name)
+        choice = None
         if members is None:
-            # `valueQuantity` stands for a slice of `value[x]` by type.
+            # `valueQuantity` stands for a slice of `value[x]` by type, and leaves no other type:
+            # so R4's own profiles have it in their snapshots (bodyweight among others).
             choice = next((c for t in parent.type_names if (c := choice_of(t, name))), None)
             if choice is None:
                 wanted = " or ".join(dict.fromkeys(parent.type_names))
@@ -117,6 +120,8 @@ class _Reader:
             spec = parent.children[name] = Spec(
                 f"{parent.element_id}.{name}{suffix}", name, members
             )
+        if choice is not None and spec.slicing is None:
+            spec.slicing = _CLOSED_BY_TYPE
         return self._slice(spec, slice_name) if slice_name else spec
 
     def _members(self, parent: Spec, name: str) -> tuple[Member, ...] | None:

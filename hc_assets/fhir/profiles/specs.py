@@ -29,11 +29,19 @@ class Discriminator(NamedTuple):
 
 
 class SlicingSpec(NamedTuple):
-    """How an element is sliced; `rules` is None where a differential leaves them to its base."""
+    """How an element is sliced.
+
+    Attributes:
+        discriminators: how slices are told apart.
+        rules: what values of no slice may be; None where a differential leaves that to its base.
+        is_ordered: slices come in order.
+        is_implied: the profile doesn't say so itself, and its base may say otherwise.
+    """
 
     discriminators: tuple[Discriminator, ...]
     rules: Literal["closed", "open", "openAtEnd"] | None
     is_ordered: bool
+    is_implied: bool = False
 
 
 class BindingSpec(NamedTuple):
@@ -123,8 +131,8 @@ def _joined(base: dict[str, Spec], own: dict[str, Spec]) -> dict[str, Spec]:
 
 
 def _merged_slicing(base: SlicingSpec | None, own: SlicingSpec | None) -> SlicingSpec | None:
-    if base is None or own is None:
-        return own or base
+    if base is None or own is None or own.is_implied:
+        return base or own
     return SlicingSpec(
         own.discriminators or base.discriminators,
         own.rules or base.rules,

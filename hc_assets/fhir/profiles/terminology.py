@@ -102,10 +102,11 @@ class Terminology:
         self._value_sets = value_sets
         self._systems = systems
         self._compiled: dict[str, _Compiled | None] = {}
+        self._core = r4().value_set_urls
 
     def knows(self, url: str) -> bool:
         """Whether a value set is at hand, if only in part."""
-        return self._find(url) is not None or url.partition("|")[0] in r4().value_set_urls
+        return self._find(url) is not None or url.partition("|")[0] in self._core
 
     def has(self, url: str, system: str | None, code: str) -> Verdict:
         """Whether a value set has a code.
@@ -159,7 +160,7 @@ class Terminology:
 
     def _core_has(self, url: str, system: str | None, code: str) -> Verdict:
         """The same for a value set of R4's own required bindings."""
-        if url not in r4().value_set_urls or r4().value_set(url).syntax == "any":
+        if url not in self._core or r4().value_set(url).syntax == "any":
             return None
         return allows_code(url, code) if system is None else allows_coding(url, system, code)
 
