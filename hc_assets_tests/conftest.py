@@ -5,9 +5,14 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from hypothesis import settings
 from typer.testing import CliRunner, Result
 
 from hc_assets.cli import app
+
+# Other processes may hold the cores: how long an example takes says nothing of the code.
+settings.register_profile("no_deadline", deadline=None)
+settings.load_profile("no_deadline")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -47,7 +47,7 @@ def test_every_asset_says_what_a_row_is():
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
         assert node.description.startswith("One row per"), key
-        assert node.metadata["dagster/column_schema"].schema.columns, key
+        assert node.metadata["dagster/column_schema"].columns, key
 
 
 @pytest.mark.parametrize("table", sorted(PARQUET_TABLES))

@@ -1,0 +1,175 @@
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.data import get_testdata_file
+
+from hc_assets.lake.layout import Layout
+from hc_assets.lake.tables import read_partitions
+from hc_assets.sample_data.write import write_sample
+
+SHAPES = {
+    "ct": (512, 512),
+    "mr": (256, 256),
+    "radiograph": (1024, 1024),
+    "us": (256, 256),
+    "mg": (2048, 2048),
+    "generic": (512, 512),
+}
+
+
+def arrays(data_dir: Path) -> list[tuple[str, np.ndarray]]:
+    table = read_partitions(Layout.of(data_dir), "imaging/preprocessed_arrays")
+    found = []
+    for rows in table.batches(["pipeline", "pixels"]):
+        names = [label.partition("/")[0] for label in rows["pipeline"].to_pylist()]
+        found += zip(names, rows["pixels"].to_numpy_ndarray(), strict=True)
+    return found
+
+
+def test_every_real_file_is_accounted_for(hc_assets, query, data_dir, shared_data):
+    folder = shared_data / "dicom"
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    text = (folder / "manifest.csv").read_text(encoding="utf-8")
+    manifest = list(csv.DictReader(text.splitlines()))
+
+    result = hc_assets("ingest", folder)
+
+    assert result.exit_code == 0, result.output
+    ((indexed,),) = query("SELECT count(*) FROM imaging.dicom_index")
+    unreadable = query("SELECT source_file, reason FROM imaging.unreadable_files")
+    assert indexed + len(unreadable) == len(files)
+    readable = sum(row["header_ok"] == "1" for row in manifest)
+    assert indexed >= readable
+    assert all(reason for _, reason in unreadable)
+    ((decoded,),) = query("SELECT count(DISTINCT source_file) FROM imaging.quality_metrics")
+    assert decoded >= sum(row["pixels_ok"] == "1" for row in manifest)
+    assert query("SELECT count(*) FROM imaging.undecodable_frames WHERE reason = ''") == [(0,)]
+
+
+def test_the_sample_ends_where_it_says(hc_assets, query, data_dir):
+    landing = data_dir / "landing"
+    summary = write_sample(landing)
+
+    result = hc_assets("ingest", landing / "dicom")
+
+    assert result.exit_code == 0, result.output
+    ((indexed,),) = query("SELECT count(*) FROM imaging.dicom_index")
+    unreadable = query("SELECT source_file FROM imaging.unreadable_files ORDER BY 1")
+    assert indexed == summary.files["dicom"]
+    assert [name for (name,) in unreadable] == sorted(
+        flaw.file.removeprefix("dicom/") for flaw in summary.flaws_with("unreadable")
+    )
+    frames = dict(query("SELECT modality, count(*) FROM imaging.quality_metrics GROUP BY ALL"))
+    assert frames == summary.frames
+    undecodable = query("SELECT DISTINCT source_file FROM imaging.undecodable_frames")
+    assert {name for (name,) in undecodable} == {
+        flaw.file.removeprefix("dicom/") for flaw in summary.flaws_with("undecodable")
+    }
+    failed = {
+        name
+        for (name,) in query(
+            "SELECT source_file FROM imaging.quality_metrics WHERE passes_gate IS NOT true"
+        )
+    }
+    degraded = {flaw.file.removeprefix("dicom/") for flaw in summary.flaws_with("low_quality")}
+    assert failed == degraded
+
+
+def test_arrays_are_ready_for_training(hc_assets, data_dir):
+    write_sample(data_dir / "landing")
+    hc_assets("ingest", data_dir / "landing" / "dicom")
+    found = arrays(data_dir)
+    assert {name for name, _ in found} == SHAPES.keys() - {"generic"}
+    for name, pixels in found:
+        assert pixels.shape == SHAPES[name]
+        assert pixels.dtype == np.float32
+        assert np.isfinite(pixels).all()
+        assert pixels.min() >= 0
+        assert 0.3 < pixels.max() <= 1
+
+
+def test_bad_files_leave_a_reason_each_and_the_rest_goes_through(hc_assets, query, tmp_path):
+    drop = tmp_path / "drop"
+    drop.mkdir()
+    good = Path(get_testdata_file("CT_small.dcm", download=False))
+    (drop / "good").write_bytes(good.read_bytes())
+    (drop / "empty.dcm").touch()
+    (drop / "notes.dcm").write_text("The patient was seen on Monday.\n" * 20)
+    (drop / "cut.dcm").write_bytes(good.read_bytes()[:20_000])
+    (drop / "nothing.dcm").mkdir()
+
+    result = hc_assets("ingest", drop)
+
+    assert result.exit_code == 0, result.output
+    reasons = dict(
+        query("SELECT parse_filename(source_file), reason FROM imaging.unreadable_files")
+    )
+    assert reasons.keys() == {"empty.dcm", "notes.dcm", "nothing.dcm"}
+    assert reasons["nothing.dcm"] == "the file is a folder with nothing in it"
+    assert "Monday" not in str(reasons)
+    assert query("SELECT count(*) FROM imaging.dicom_index") == [(2,)]
+    ((measured,),) = query(
+        "SELECT count(*) FROM imaging.quality_metrics WHERE parse_filename(source_file) = 'good'"
+    )
+    assert measured == 1
+
+
+def test_the_index_holds_what_pydicom_reads(hc_assets, query):
+    path = get_testdata_file("CT_small.dcm", download=False)
+    expected = pydicom.dcmread(path)
+    hc_assets("ingest", path)
+    ((uid, rows, columns, spacing, thickness, slope, header),) = query(
+        "SELECT sop_instance_uid, rows, columns, pixel_spacing, slice_thickness, rescale_slope,"
+        " dicom_json FROM imaging.dicom_index"
+    )
+    assert uid == expected.SOPInstanceUID
+    assert (rows, columns) == (expected.Rows, expected.Columns)
+    assert spacing == [float(value) for value in expected.PixelSpacing]
+    assert thickness == float(expected.SliceThickness)
+    assert slope == float(expected.RescaleSlope)
+    assert json.loads(header)["00080060"]["Value"] == ["CT"]
+    assert "7FE00010" not in json.loads(header)
+
+
+def test_a_second_run_gives_the_same_bytes(hc_assets, data_dir, tmp_path):
+    for name in ("CT_small.dcm", "MR_small.dcm", "color-px.dcm"):
+        source = Path(get_testdata_file(name, download=False))
+        (tmp_path / name).write_bytes(source.read_bytes())
+    files = [tmp_path / name for name in ("CT_small.dcm", "MR_small.dcm", "color-px.dcm")]
+    hc_assets("ingest", *files)
+    commits = sorted((data_dir / "lake" / "imaging").rglob("batch=*/_commit.json"))
+    before = [path.read_bytes() for path in commits]
+    assert len(before) == 5
+    for path in commits:
+        path.unlink()
+    assert hc_assets("ingest", *files).exit_code == 0
+    assert [path.read_bytes() for path in commits] == before
+
+
+def test_several_workers_give_what_one_gives(hc_assets, query, data_dir, monkeypatch):
+    monkeypatch.setenv("HC_CHUNK_BYTES", "100000")
+    monkeypatch.setenv("HC_WORKERS", "2")
+    write_sample(data_dir / "landing")
+    folder = data_dir / "landing" / "dicom" / "study-01"
+    assert hc_assets("ingest", folder).exit_code == 0
+    everything = "SELECT * FROM imaging.quality_metrics ORDER BY source_file, frame"
+    shared_out = query(everything)
+    for path in (data_dir / "lake" / "imaging").rglob("batch=*/_commit.json"):
+        path.unlink()
+    monkeypatch.setenv("HC_WORKERS", "1")
+    assert hc_assets("ingest", folder).exit_code == 0
+    assert query(everything) == shared_out
+    assert len(shared_out) == 12
+
+
+@pytest.mark.parametrize("kind", ["", "dicom"])
+def test_a_batch_of_nothing_readable_is_no_failure(hc_assets, query, tmp_path, kind):
+    (tmp_path / "empty.dcm").touch()
+    arguments = ["--kind", kind] if kind else []
+    assert hc_assets("ingest", tmp_path / "empty.dcm", *arguments).exit_code == 0
+    assert query("SELECT count(*) FROM imaging.unreadable_files") == [(1,)]
+    assert query("SELECT count(*) FROM imaging.preprocessed_arrays") == [(0,)]
