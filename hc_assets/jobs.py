@@ -6,8 +6,10 @@ Belongs here: running. What is run is defined in each domain's `assets.py`; when
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import dagster as dg
+from upath import UPath
 
 from hc_assets.fhir.assets import fhir_batches
 from hc_assets.imaging.assets import dicom_batches
@@ -140,11 +142,11 @@ def open_instance(layout: Layout) -> dg.DagsterInstance:
     Raises:
         dg.DagsterInvariantViolationError: DAGSTER_HOME is not a folder.
     """
-    if not os.environ.get("DAGSTER_HOME"):
-        home = layout.dagster_home
-        if not (home / "dagster.yaml").exists():
-            write_bytes(layout.data_dir / home.name / "dagster.yaml", _INSTANCE_SETTINGS)
-        os.environ["DAGSTER_HOME"] = str(home)
+    home = Path(os.environ.get("DAGSTER_HOME") or layout.dagster_home)
+    settings = home / "dagster.yaml"
+    if home == layout.dagster_home and not settings.exists():
+        write_bytes(UPath(settings), _INSTANCE_SETTINGS)
+    os.environ["DAGSTER_HOME"] = str(home)
     return dg.DagsterInstance.get()
 
 

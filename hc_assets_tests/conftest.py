@@ -30,8 +30,7 @@ def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data folder of the test's own, with a Dagster instance in it."""
     folder = tmp_path / "data"
     monkeypatch.setenv("HC_DATA_DIR", str(folder))
-    # Set while the test runs, by the first command, and forgotten after it.
-    monkeypatch.setenv("DAGSTER_HOME", "")
+    monkeypatch.setenv("DAGSTER_HOME", "")  # the first command sets it; forgotten after the test
     return folder
 
 

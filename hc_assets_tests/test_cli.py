@@ -154,3 +154,20 @@ def test_no_patient_data_is_shown_while_ingesting(hc_assets, tmp_path):
     )
     shown = hc_assets("ingest", path).output + hc_assets("report").output
     assert "zq" not in shown.lower()
+
+
+def test_the_default_instance_is_made_where_dagster_home_says_so_too(
+    hc_assets, good, data_dir, monkeypatch
+):
+    monkeypatch.setenv("DAGSTER_HOME", str(data_dir / "dagster"))
+    assert hc_assets("ingest", good).exit_code == 0
+    assert (data_dir / "dagster" / "dagster.yaml").exists()
+
+
+def test_another_dagster_home_that_is_not_there_is_exit_code_4(
+    hc_assets, good, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "mistyped"))
+    result = hc_assets("ingest", good)
+    assert result.exit_code == 4
+    assert "mistyped" in result.stderr
