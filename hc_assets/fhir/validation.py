@@ -38,10 +38,10 @@ def validate(resource: bytes) -> list[Issue]:
     Returns:
         The issues in the order of the document. Empty, or without errors, where it is valid.
     """
-    accepted = accept(resource)
-    if accepted is None:
+    bare = accept(resource)
+    if bare is None:
         return thorough_issues(resource)
-    return [narrative_missing(path) for path in accepted.without_narrative]
+    return [narrative_missing(path) for path in bare]
 
 
 def has_errors(issues: Iterable[Issue]) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import cache
 from threading import Lock
 from types import ModuleType
-from typing import Annotated, Any, ForwardRef, Literal, Union
+from typing import Annotated, Any, ForwardRef, Literal, NamedTuple, Union
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
@@ -35,12 +35,27 @@ from hc_assets.fhir.r4.struct_checks import (
     RefusedError,
     attribute,
     checks_of,
-    decimal_check,
     invariants_of,
     post_init,
+    text_check,
 )
 
-Field = tuple[str, Any, Any]
+_NOT_EMPTY = Annotated[str, Meta(min_length=1)]
+
+
+class Text(NamedTuple):
+    """A string that is held to a pattern once the struct is decoded."""
+
+    pattern: str
+
+
+class Field(NamedTuple):
+    """A field of a struct: its name in Python, its type, and whether it must be there."""
+
+    name: str
+    type: Any
+    is_required: bool = False
+
 
 # Value types of extensions that the fast path knows; those with others go the thorough way. Each
 # further type would make the struct of every extension wider.
@@ -51,7 +66,11 @@ _EXTENSION_VALUES = frozenset({
     "Reference", "string", "uri", "url",
 })
 # fmt: on
-_ABSOLUTE_URL = Annotated[str, Meta(pattern=r"\A[A-Za-z][^ \t\r\n/:]*:[^ \t\r\n]+\Z")]
+_ABSOLUTE_URL = Text(r"\A[A-Za-z][^ \t\r\n/:]*:[^ \t\r\n]+\Z")
+# Types whose values come again and again, so that it pays to remember them.
+_RECURRING = frozenset({"canonical", "code", "dateTime", "instant", "uri", "url"})
+# Elements that every resource may have and hardly any has: a pattern of msgspec costs nothing then.
+_RARE = frozenset({"implicitRules", "language"})
 _RAW_RESOURCES = frozenset({"Bundle.entry.resource"})
 
 # Structs refer to one another by name, in circles; msgspec looks the names up in this module.
@@ -65,36 +84,44 @@ def _primitive_type(type_name: str) -> Any:
     if type_name == "boolean":
         return bool
     if type_name == "decimal":
-        return Raw  # checked after decoding, digits kept
+        return int | float  # which of the two tells whether it was written as a whole number
     if type_name == "base64Binary":
         return Annotated[bytes, Meta(min_length=1)]
     if type_name in INTEGER_RANGES:
         least, greatest = INTEGER_RANGES[type_name]
         return Annotated[int, Meta(ge=least, le=greatest)]
-    pattern = PATTERNS.get(type_name)
-    if pattern is not None:
-        return Annotated[str, Meta(pattern=pattern)]
-    return Annotated[str, Meta(min_length=1)]
+    if type_name in _RECURRING:
+        return Text(PATTERNS[type_name])
+    if type_name in PATTERNS:
+        return Annotated[str, Meta(pattern=PATTERNS[type_name])]
+    return _NOT_EMPTY
+
+
+def _annotated(field: Field) -> tuple[str, Any, Any]:
+    """A field as msgspec takes it."""
+    type_ = _NOT_EMPTY if isinstance(field.type, Text) else field.type
+    if field.is_required:
+        return (field.name, type_, msgspec.NODEFAULT)
+    return (field.name, Union[type_, UnsetType], UNSET)  # noqa: UP007 - | takes no forward names
 
 
 def _identifier(type_name: str) -> str:
     return re.sub(r"\W", "_", type_name)
 
 
-def _optional(name: str, type_: Any) -> Field:
-    return (name, Union[type_, UnsetType], UNSET)  # noqa: UP007 - | refuses forward references
-
-
 def _define(name: str, fields: list[Field], checks: list[Check], resource_type: str = "") -> None:
+    patterns = {f.name: f.type.pattern for f in fields if isinstance(f.type, Text)}
+    if patterns:
+        checks = [text_check(patterns), *checks]
     struct = msgspec.defstruct(
         name,
-        fields,
+        [_annotated(field) for field in fields],
         module=_STRUCTS.__name__,
         namespace={"__post_init__": post_init(checks)} if checks else None,
         forbid_unknown_fields=True,
         kw_only=True,
         gc=False,
-        rename={field[0]: field[0][:-1] for field in fields if field[0].endswith("_")},
+        rename={field.name: field.name[:-1] for field in fields if field.name.endswith("_")},
         tag=resource_type or None,
         tag_field="resourceType" if resource_type else None,
     )
@@ -155,7 +182,7 @@ class _Compiler:
             return Literal[tuple(sorted(codes))]
         # Where the codes can't be listed, the form that stands in is stricter than that of code.
         syntax = r4().value_set(element.binding.value_set).syntax
-        return Annotated[str, Meta(min_length=1, pattern=SYNTAX_PATTERNS[syntax])]
+        return Text(SYNTAX_PATTERNS[syntax])
 
     def _field(self, element: Element, ref: TypeRef, member: str, owner: str) -> Field:
         if ref.code == "Extension":
@@ -164,10 +191,13 @@ class _Compiler:
             type_ = self._value_type(element, ref)
         if element.is_list:
             size = Meta(min_length=max(1, element.min), max_length=element.max)
+            if isinstance(type_, Text):
+                type_ = Annotated[str, Meta(pattern=type_.pattern)]
             type_ = Annotated[list[type_], size]
-        if element.min > 0 and len(element.types) == 1:
-            return (attribute(member), type_, msgspec.NODEFAULT)
-        return _optional(attribute(member), type_)
+        is_required = element.min > 0 and len(element.types) == 1
+        if isinstance(type_, Text) and not is_required and member in _RARE:
+            type_ = Annotated[str, Meta(pattern=type_.pattern)]
+        return Field(attribute(member), type_, is_required)
 
     def _sibling_fields(
         self, definition: TypeDefinition, invariants: list[Invariant]
@@ -178,7 +208,7 @@ class _Compiler:
         """
         read = {word for rule in invariants for word in re.findall(r"\w+", rule.expression)}
         return [
-            _optional(f"_{member}", self._struct("Element"))
+            Field(f"_{member}", self._struct("Element"))
             for element in definition.elements
             # Of a choice, the sibling of one type could stand beside the value of another.
             if not (element.is_list or element.is_choice or element.name in {*read, "id"})
@@ -188,8 +218,14 @@ class _Compiler:
 
     def _compile(self, type_name: str, name: str) -> None:
         definition = r4().type(type_name)
-        # Elements that a profile forbids, such as the comparator of SimpleQuantity.
-        elements = tuple(element for element in definition.elements if element.max != 0)
+        is_resource = definition.kind == "resource"
+        elements = tuple(
+            element
+            for element in definition.elements
+            # Forbidden by a profile, such as the comparator of SimpleQuantity; ids of elements,
+            # which hardly any data has, are left to the thorough path.
+            if element.max != 0 and (is_resource or element.name != "id")
+        )
         invariants = invariants_of(definition)
         fields = [
             self._field(element, ref, member, type_name)
@@ -201,29 +237,27 @@ class _Compiler:
             or member == "contained"
         ]
         fields += self._sibling_fields(definition, invariants)
-        tag = type_name if definition.kind == "resource" else ""
+        tag = type_name if is_resource else ""
         _define(name, fields, checks_of(elements, invariants), tag)
 
     def _compile_reference(self, name: str, targets: tuple[str, ...]) -> None:
         """Reference, held to its targets by the pattern of the reference."""
         types = targets or tuple(sorted(r4().resource_names))
         string = _primitive_type("string")
-        reference = Annotated[str, Meta(pattern=fast_pattern(targets))]
+        reference = Text(fast_pattern(targets))
         fields = [
-            _optional("id", string),
-            _optional("extension", self._some_extensions("Reference")),
-            _optional("reference", reference),
-            _optional("type", Literal[types]),
-            _optional("identifier", self._struct("Identifier")),
-            _optional("display", string),
+            Field("extension", self._some_extensions("Reference")),
+            Field("reference", reference),
+            Field("type", Literal[types]),
+            Field("identifier", self._struct("Identifier")),
+            Field("display", string),
         ]
         _define(name, fields, [])
 
     def _compile_sibling(self) -> None:
-        """What stands beside a primitive value: extensions, and perhaps an id."""
+        """What stands beside a primitive value."""
         fields = [
-            _optional("id", _primitive_type("string")),
-            ("extension", self._some_extensions("Element"), msgspec.NODEFAULT),
+            Field("extension", self._some_extensions("Element"), is_required=True),
         ]
         _define("Element", fields, [])
 
@@ -251,12 +285,11 @@ class _Compiler:
         types = tuple(ref for ref in value.types if ref.code in _EXTENSION_VALUES)
         members = [choice_member("value", ref.code) for ref in types]
         fields = [
-            _optional("id", _primitive_type("string")),
-            _optional("extension", self._some_extensions("Extension")),
-            ("url", url, msgspec.NODEFAULT),
+            Field("extension", self._some_extensions("Extension")),
+            Field("url", url, is_required=True),
             *(self._field(value, r, m, "") for m, r in zip(members, types, strict=True)),
         ]
-        checks = [extension_check(members, known), decimal_check(["valueDecimal"])]
+        checks = [extension_check(members, known)]
         _define(name, fields, checks)
 
     def _compile_narrative(self) -> None:
@@ -267,8 +300,7 @@ class _Compiler:
                 raise RefusedError("txt-1")
 
         fields = [
-            _optional("id", _primitive_type("string")),
-            _optional("extension", self._some_extensions("Narrative")),
+            Field("extension", self._some_extensions("Narrative")),
             self._field(status, status.types[0], "status", "Narrative"),
             self._field(div, div.types[0], "div", "Narrative"),
         ]

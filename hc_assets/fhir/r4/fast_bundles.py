@@ -79,4 +79,4 @@ def _urns_resolve(entry: FastEntry, types: dict[str, str]) -> bool:
         return True
     if b'"contained":' in entry.text:
         return False
-    return references_resolve(entry.resource_type, entry.text, b"urn:", types)
+    return references_resolve(entry.resource_type, entry.text, b"urn:", types) is not None

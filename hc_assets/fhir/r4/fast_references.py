@@ -49,20 +49,22 @@ def _targets(resource_type: str) -> dict[str, frozenset[str] | None]:
 
 def references_resolve(
     resource_type: str, text: bytes, start: bytes, types: dict[str, str]
-) -> bool:
-    """Whether every reference of one kind names what is at hand, of a type that may be there.
+) -> set[str] | None:
+    """Follow every reference of one kind.
 
     Args:
         resource_type: the type of the resource.
-        text: the resource as minified JSON, without contained resources.
+        text: the resource as compact JSON, without contained resources.
         start: how the references in question begin: `#` or `urn:`.
         types: types of the resources at hand, by `#id` or URN.
 
     Returns:
-        False too where the text alone doesn't tell.
+        What is referred to; None where something is not at hand, or of a type that may not be
+        there, or where the text alone doesn't tell.
     """
     targets = _targets(resource_type)
     mark = b'"reference":"' + start
+    found: set[str] = set()
     position = text.find(mark)
     while position >= 0:
         holder = _HOLDER.search(text, max(0, position - _LONGEST_HOLDER), position)
@@ -71,9 +73,10 @@ def references_resolve(
         value = position + len(mark) - len(start)
         reference = text[value : text.index(b'"', value)].decode()
         if not _may_name(types.get(reference), targets.get(holder[1].decode(), frozenset())):
-            return False
+            return None
+        found.add(reference)
         position = text.find(mark, value)
-    return True
+    return found
 
 
 def _may_name(found: str | None, allowed: frozenset[str] | None) -> bool:
@@ -82,15 +85,18 @@ def _may_name(found: str | None, allowed: frozenset[str] | None) -> bool:
 
 def _scan(
     targets: dict[str, frozenset[str] | None], text: bytes, start: bytes, types: dict[str, str]
-) -> bool:
+) -> set[str] | None:
     """The same from front to back, for lists of references."""
     if any(part in text for part in _NESTED_REFERENCES):
-        return False
+        return None
+    found: set[str] = set()
     allowed: frozenset[str] | None = frozenset()
     for match in _REFERRING.finditer(text):
         name, reference = match.groups()
         if name is not None:
             allowed = targets.get(name.decode(), frozenset())
-        elif reference.startswith(start) and not _may_name(types.get(reference.decode()), allowed):
-            return False
-    return True
+        elif reference.startswith(start):
+            if not _may_name(types.get(reference.decode()), allowed):
+                return None
+            found.add(reference.decode())
+    return found

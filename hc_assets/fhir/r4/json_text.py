@@ -58,16 +58,6 @@ def exceeds_depth(raw: bytes, limit: int = MAX_DEPTH) -> bool:
     return max(accumulate(map(_STEP.__getitem__, brackets)), default=0) > limit
 
 
-def minified(raw: bytes) -> bytes:
-    """The same JSON without white space between tokens; strings and numbers stay as they are.
-
-    Raises:
-        msgspec.DecodeError: the text is no JSON. Strings are not checked for valid UTF-8.
-        RecursionError: it is nested deeper than the interpreter can follow.
-    """
-    return msgspec.json.format(raw, indent=-1)
-
-
 def has_repeated_names(raw: bytes) -> bool:
     """Whether some object of a JSON text has two members of one name."""
     found = False

@@ -7,16 +7,16 @@ FHIRPath would say yes: then the thorough path decides, with the expression itse
 import re
 from collections.abc import Callable
 from datetime import datetime
-from decimal import Decimal
 from operator import attrgetter
 from typing import Any
 
-from msgspec import UNSET, Raw
+from msgspec import UNSET
 
 from hc_assets.fhir.r4.definitions import choice_member, r4
 
 # A struct of `decoders.py`; absent members are UNSET, which is false, and present lists and strings
-# are never empty.
+# are never empty. Decimals are floats here: what is less among floats is less among decimals, what
+# is equal may not be.
 Holds = Callable[[Any], bool]
 
 _UCUM = "http://unitsofmeasure.org"
@@ -45,10 +45,6 @@ def _has_coding(concept: Any, system: str, *codes: str) -> bool:
     return any(c.system == system and c.code in codes for c in concept.coding)
 
 
-def _number(raw: Any) -> Decimal:
-    return Decimal(bytes(raw).decode("ascii"))
-
-
 def _in_order(start: str, end: str) -> bool:
     """Whether two FHIR dates or times are surely in order."""
     if len(start) <= 10 or len(end) <= 10:
@@ -72,14 +68,14 @@ def _amount(s: Any) -> bool:
 
 
 def _age(s: Any) -> bool:
-    return _amount(s) and (s.value is UNSET or _number(s.value) > 0)
+    return _amount(s) and (s.value is UNSET or s.value > 0)
 
 
 def _count(s: Any) -> bool:
     return (
         _amount(s)
         and (not s.code or s.code == "1")
-        and (s.value is UNSET or b"." not in bytes(s.value))
+        and (s.value is UNSET or isinstance(s.value, int))
     )
 
 
@@ -98,7 +94,7 @@ def _range(s: Any) -> bool:
     if low.value is UNSET or high.value is UNSET:
         return False
     same_unit = (low.unit, low.system, low.code) == (high.unit, high.system, high.code)
-    return same_unit and _number(low.value) <= _number(high.value)
+    return bool(same_unit and low.value < high.value)
 
 
 def _ratio(s: Any) -> bool:
@@ -107,8 +103,8 @@ def _ratio(s: Any) -> bool:
     return not s.denominator and bool(s.extension)
 
 
-def _not_negative(value: Raw | Any) -> bool:
-    return value is UNSET or _number(value) >= 0
+def _not_negative(value: Any) -> bool:
+    return value is UNSET or bool(value > 0) or (value == 0 and isinstance(value, int))
 
 
 def _offset(s: Any) -> bool:

@@ -1,11 +1,13 @@
 """Checks that the fast path's structs run once they are decoded: what annotations can't say.
 
-Belongs here: choices, decimals, bindings and invariants as functions of a struct. The structs
+Belongs here: choices, texts, bindings and invariants as functions of a struct. The structs
 belong to `decoders.py`, the invariants themselves to `natives.py`.
 """
 
 import keyword
+import re
 from collections.abc import Callable
+from functools import cache
 from operator import attrgetter
 from typing import Any
 
@@ -17,8 +19,8 @@ from hc_assets.fhir.r4.natives import native
 
 Check = Callable[[Any], None]
 
-# Longer numbers are left to the thorough path, which has a limit of its own.
-_MAX_DECIMAL_BYTES = 40
+_MEMORY_SIZE = 4096
+
 # Invariants that `fast_path.py` checks on the resource as a whole, or that hold by construction:
 # elements without content aren't decodable (ele-1), extensions are checked below (ext-1).
 _CHECKED_ELSEWHERE = frozenset(
@@ -36,6 +38,70 @@ def attribute(member: str) -> str:
     return f"{member}_" if keyword.iskeyword(member) else member
 
 
+class _Memory:
+    """Remembers texts that match a pattern: systems, codes and references come again and again."""
+
+    def __init__(self, pattern: str) -> None:
+        self.good: set[str] = set()
+        self._match = re.compile(pattern).match
+
+    def learns(self, text: str) -> bool:
+        """Whether a text matches; if so it is remembered, for a while."""
+        if self._match(text) is None:
+            return False
+        if len(self.good) >= _MEMORY_SIZE:
+            self.good.clear()
+        self.good.add(text)
+        return True
+
+
+_memory = cache(_Memory)
+
+
+def text_check(patterns: dict[str, str]) -> Check:
+    """A check that string attributes match their patterns.
+
+    msgspec can hold strings to patterns itself, but asks the pattern anew for each value, at three
+    times the cost of a look into a set.
+
+    Args:
+        patterns: by attribute a pattern that is anchored at its end; `match` anchors the start.
+    """
+    parts = []
+    for name, pattern in patterns.items():
+        memory = _memory(pattern)
+        parts.append((attrgetter(name), memory.good, memory.learns))
+    if len(parts) == 1:
+        ((get, good, learns),) = parts
+
+        def check_one(struct: Any) -> None:
+            text = get(struct)
+            if text and text not in good and not learns(text):
+                raise RefusedError("pattern")
+
+        return check_one
+    if len(parts) == 2:  # such as system and code: not worth a loop
+        (get, good, learns), (get_other, good_other, learns_other) = parts
+
+        def check_two(struct: Any) -> None:
+            text = get(struct)
+            if text and text not in good and not learns(text):
+                raise RefusedError("pattern")
+            text = get_other(struct)
+            if text and text not in good_other and not learns_other(text):
+                raise RefusedError("pattern")
+
+        return check_two
+
+    def check(struct: Any) -> None:
+        for get, good, learns in parts:
+            text = get(struct)
+            if text and text not in good and not learns(text):
+                raise RefusedError("pattern")
+
+    return check
+
+
 def _choice_check(element: Element, members: list[str]) -> Check:
     get = attrgetter(*members)
     most_absent, least_absent = len(members) - element.min, len(members) - 1
@@ -43,22 +109,6 @@ def _choice_check(element: Element, members: list[str]) -> Check:
     def check(struct: Any) -> None:
         if not least_absent <= get(struct).count(UNSET) <= most_absent:
             raise RefusedError(element.name)
-
-    return check
-
-
-def decimal_check(members: list[str]) -> Check:
-    """A check that decimal members, which are decoded as raw text, hold numbers."""
-    getters = [attrgetter(attribute(member)) for member in members]
-
-    def check(struct: Any) -> None:
-        for get in getters:
-            value = get(struct)
-            if value is not UNSET:
-                text = bytes(value)
-                # The value is valid JSON, so its first byte tells a number from all else.
-                if text[0] not in b"-0123456789" or len(text) > _MAX_DECIMAL_BYTES:
-                    raise RefusedError(members[0])
 
     return check
 
@@ -88,17 +138,25 @@ def _binding_check(element: Element) -> Check | None:
     return check
 
 
-def _invariant_check(invariant: Invariant) -> Check | None:
-    """The native form of an invariant; where there is none, a check that refuses everything."""
-    if invariant.key in _CHECKED_ELSEWHERE:
+def _invariants_check(invariants: list[Invariant]) -> Check | None:
+    """The native forms of invariants; where one has none, a check that refuses everything."""
+    rules = [native(rule.key, rule.expression) for rule in invariants]
+    if not rules:
         return None
-    holds = native(invariant.key, invariant.expression)
+    holding = tuple(rule for rule in rules if rule is not None)
+    if len(holding) < len(rules):
+        holding = (_never,)
 
     def check(struct: Any) -> None:
-        if holds is None or not holds(struct):
-            raise RefusedError(invariant.key)
+        for holds in holding:
+            if not holds(struct):
+                raise RefusedError("invariant")
 
     return check
+
+
+def _never(_: Any) -> bool:
+    return False
 
 
 def invariants_of(definition: TypeDefinition) -> list[Invariant]:
@@ -112,16 +170,12 @@ def invariants_of(definition: TypeDefinition) -> list[Invariant]:
 def checks_of(elements: tuple[Element, ...], invariants: list[Invariant]) -> list[Check]:
     """What the struct of a type checks after decoding, cheapest first."""
     checks: list[Check | None] = []
-    decimals = []
     for element in elements:
         members = [attribute(member) for member, _ in element.members()]
         if element.is_choice and len(members) > 1:
             checks.append(_choice_check(element, members))
-        decimals += [member for member, ref in element.members() if ref.code == "decimal"]
         checks.append(_binding_check(element))
-    if decimals:
-        checks.insert(0, decimal_check(decimals))
-    checks += [_invariant_check(rule) for rule in invariants]
+    checks.append(_invariants_check(invariants))
     return [check for check in checks if check is not None]
 
 
