@@ -85,7 +85,8 @@ class ProfileSet:
         if not isinstance(resource, dict):
             text = f"found {kind_of(resource)}, expected an object with resourceType"
             return [Issue("fatal", "structure", "", "json-type", text)]
-        if resource.get("resourceType") not in r4().resource_names:
+        name = resource.get("resourceType")
+        if not isinstance(name, str) or name not in r4().resource_names:
             text = "found no resourceType that R4 has, so no profile can be checked"
             return [Issue("fatal", "structure", "", "resource-type", text)]
         found = survey(resource)
