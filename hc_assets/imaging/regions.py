@@ -102,7 +102,7 @@ def divide(frame: Frame) -> Regions:
         raise NotMeasurableError("constant_image")
     # Padding takes the lowest value of the image, so that smoothing makes no bright seam
     image = np.where(valid, image, np.float32(low))
-    smooth = cv2.GaussianBlur(image, (0, 0), _SMOOTHING)
+    smooth = cv2.GaussianBlur(image, (0, 0), _SMOOTHING).astype(np.float32, copy=False)
     threshold = otsu(smooth[valid])
     if context.modality != "CT":
         threshold = _air_threshold(smooth[valid], threshold)

@@ -96,8 +96,8 @@ def _gradient(image: NDArray[np.float32], width: float) -> Gradient:
     smooth /= smooth.sum()
     slope = at * smooth / (at**2 * smooth).sum()
     return (
-        cv2.sepFilter2D(image, cv2.CV_32F, slope, smooth),
-        cv2.sepFilter2D(image, cv2.CV_32F, smooth, slope),
+        cv2.sepFilter2D(image, cv2.CV_32F, slope, smooth).astype(np.float32, copy=False),
+        cv2.sepFilter2D(image, cv2.CV_32F, smooth, slope).astype(np.float32, copy=False),
     )
 
 
