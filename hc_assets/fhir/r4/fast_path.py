@@ -123,21 +123,22 @@ def _check_text(text: bytes, resource_type: str, depth: int) -> None:
         raise _CannotTellError
     if len(text) < _TOO_SHORT_TO_NEST:
         return
-    nested = text.count(b'"extension":') + text.count(b'"assigner":')
+    # Written back, the extensions of an element or of an extension come first in it.
+    nested = text.count(b'{"extension":[') + text.count(b'"assigner":')
     is_shallow = nested <= _FEW and depth <= _FEW and _is_flat(resource_type)
     if not is_shallow and exceeds_depth(text, MAX_DEPTH - depth):
         raise _CannotTellError
 
 
-def _check_contained(struct: Any, resource_type: str) -> None:
+def _check_contained(text: bytes, struct: Any, resource_type: str) -> None:
     """dom-2 to dom-5, and ref-1: only references from the container to its contained resources."""
     types: dict[str, str] = {}
     for raw in struct.contained or ():
         inner = bytes(raw)
         inner_type, decode = _type_of(inner)
         contained = decode(inner)
-        text = _compact(inner, contained)
-        _check_text(text, inner_type, _FEW)
+        inner_text = _compact(inner, contained)
+        _check_text(inner_text, inner_type, _FEW)
         meta = contained.meta
         name = f"#{contained.id or ''}"
         if (
@@ -146,12 +147,11 @@ def _check_contained(struct: Any, resource_type: str) -> None:
             or getattr(contained, "contained", None)
             or (meta and (meta.versionId or meta.lastUpdated or meta.security))
             or inner_type == "Bundle"
-            or _HASH in text
+            or _HASH in inner_text
         ):
             raise _CannotTellError
         types[name] = inner_type
-    struct.contained = UNSET
-    text = _ENCODER.encode(struct)
+    # No contained resource has a fragment, so what follows are the container's own.
     if references_resolve(resource_type, text, b"#", types) != types.keys():
         raise _CannotTellError
 
@@ -187,7 +187,7 @@ def _accept(raw: bytes, depth: int) -> _Accepted:
     if not hasattr(struct, "contained"):
         return _Accepted(resource_type, struct, text, [])
     if struct.contained or (_HASH in text and b'"#' in text):
-        _check_contained(struct, resource_type)
+        _check_contained(text, struct, resource_type)
     return _Accepted(resource_type, struct, text, [] if struct.text else [resource_type])
 
 

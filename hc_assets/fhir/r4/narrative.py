@@ -88,7 +88,9 @@ def _refuse(what: str, *_: object) -> None:
 
 
 @lru_cache(maxsize=4)  # the two rules look at one narrative one after the other
+@lru_cache(maxsize=8)
 def _read(div: str) -> tuple[str | None, bool]:
+    # Both questions below are asked of each narrative in turn: it is read once.
     reader = _Reader()
     parser = expat.ParserCreate()
     parser.buffer_text = True
