@@ -24,6 +24,7 @@ from hc_assets.fhir.r4.definitions import (
     TypeDefinition,
     TypeRef,
     choice_member,
+    is_definition,
     r4,
 )
 from hc_assets.fhir.r4.extension_checks import extension_check, extensions_for
@@ -194,6 +195,10 @@ class _Compiler:
             if isinstance(type_, Text):
                 type_ = Annotated[str, Meta(pattern=type_.pattern)]
             type_ = Annotated[list[type_], size]
+        if member == "url" and isinstance(type_, Text) and "." not in owner:
+            # The URL that a definition is known by; any other resource's is held to no more.
+            kind = r4().type(owner).kind if owner else ""
+            type_ = _ABSOLUTE_URL if kind == "resource" and is_definition(owner) else type_
         is_required = element.min > 0 and len(element.types) == 1
         if isinstance(type_, Text) and not is_required and member in _RARE:
             type_ = Annotated[str, Meta(pattern=type_.pattern)]

@@ -291,3 +291,14 @@ def read_table(path: Path) -> Definitions:
 def r4() -> Definitions:
     """The R4 definitions that come with the package, read on first use."""
     return read_table(TABLE_PATH)
+
+
+@cache
+def is_definition(resource_type: str) -> bool:
+    """Whether a resource type defines things for others, as StructureDefinition and ValueSet do.
+
+    Args:
+        resource_type: a resource type in the table.
+    """
+    names = {element.name for element in r4().type(resource_type).elements}
+    return {"url", "status", "experimental"} <= names

@@ -11,6 +11,7 @@ from hc_assets.fhir.r4.definitions import (
     ExtensionSlot,
     TypeRef,
     choice_member,
+    is_definition,
     r4,
 )
 from hc_assets.fhir.r4.issues import Findings, Severity, clipped
@@ -44,13 +45,6 @@ def contexts_of(holder: Visit) -> set[str]:
             names.add(f"{type_name}.{holder.element.name}")
             names.add(f"{type_name}.{holder.element.name}[x]")
     return names
-
-
-@cache
-def _is_definition(resource_type: str) -> bool:
-    """Whether a resource type defines things for others, as StructureDefinition and ValueSet do."""
-    names = {element.name for element in r4().type(resource_type).elements}
-    return {"url", "status", "experimental"} <= names
 
 
 def _value_members(visit: Visit) -> list[str]:
@@ -114,7 +108,7 @@ def _check_known(
             f"only for {', '.join(definition.contexts)}"
         )
         # HL7's own definitions carry authoring extensions wherever they are of use.
-        severity: Severity = "warning" if _is_definition(visit.resource.type_name) else "error"
+        severity: Severity = "warning" if is_definition(visit.resource.type_name) else "error"
         findings.add(severity, "extension", visit.path, "extension-context", text)
     _check_types(visit, definition, findings)
     _check_slots(visit, children, definition, findings)

@@ -159,7 +159,6 @@ NATIVE: dict[str, Holds] = {
     "cpt-2": lambda s: not s.value or bool(s.system),
     "dis-1": _amount,
     "drt-1": _duration,
-    "exp-1": lambda s: bool(s.expression or s.reference),
     "per-1": _period,
     "qty-3": _quantity_code_system,
     "rat-1": _ratio,

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from hc_assets.fhir.r4.bundle_references import check_bundle_references
 from hc_assets.fhir.r4.bundle_rules import check_bundle, entries_of
+from hc_assets.fhir.r4.definition_rules import check_definitions
 from hc_assets.fhir.r4.extension_rules import check_extensions
 from hc_assets.fhir.r4.invariant_rules import check_invariants
 from hc_assets.fhir.r4.issues import Findings, Issue, IssueCode, TooManyIssuesError
@@ -46,5 +47,6 @@ def thorough_issues(raw: bytes) -> list[Issue]:
         check_resources(walker.visits, findings)
         check_extensions(walker.visits, findings)
         _check_bundles(walker.visits, findings)
+        check_definitions(walker.visits, findings)
         check_invariants(walker.visits, findings)
     return findings.issues
