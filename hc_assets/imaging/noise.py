@@ -7,6 +7,7 @@ in `quality.py`.
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hc_assets.imaging.regions import NotMeasurableError, Regions, quiet_deviation, tissues
 
@@ -18,6 +19,8 @@ _LEAST_AIR = 64
 _AIR_HOUNSFIELD = -1000.0
 # Median and median deviation of a Rayleigh distribution, over its scale
 _RAYLEIGH_MEDIAN, _RAYLEIGH_MAD = 1.17741, 0.44845
+# (q95 + q05 - 2 q50) / (q95 - q05) of a Rayleigh distribution; of a normal one it is 0
+_RAYLEIGH_SKEW = 0.1942
 
 
 @dataclass(frozen=True)
@@ -94,17 +97,26 @@ def zero_level(regions: Regions, modality: str) -> float:
     """The value that stands for no signal, in modality units.
 
     Air around the object where there is some; else -1000 for CT, and 0 for others unless values
-    go below it.
+    go below it. In MR images air is noise, and where that is magnitude it lies above zero: as far
+    as it is skewed like a Rayleigh distribution, it is traced back to the zero of one.
     """
     image = regions.image
     if regions.has_air and np.count_nonzero(regions.outside) > _LEAST_AIR:
         air = image[regions.outside]
-        level = float(np.median(air))
         if modality != "MR":
-            return level
-        spread = float(np.median(np.abs(air - level)))
-        lowest = float(image[regions.valid].min())
-        return max(lowest, level - _RAYLEIGH_MEDIAN / _RAYLEIGH_MAD * spread)
+            return float(np.median(air))
+        return _magnitude_zero(air)
     if modality == "CT":
         return _AIR_HOUNSFIELD
     return min(0.0, float(image[regions.valid].min()))
+
+
+def _magnitude_zero(air: NDArray[np.float32]) -> float:
+    low, level, high = (float(q) for q in np.quantile(air, [0.05, 0.5, 0.95]))
+    if high <= low:
+        return level
+    skew = (high + low - 2 * level) / (high - low)
+    magnitude = min(1.0, max(0.0, skew / _RAYLEIGH_SKEW))
+    spread = float(np.median(np.abs(air - level)))
+    zero = level - magnitude * _RAYLEIGH_MEDIAN / _RAYLEIGH_MAD * spread
+    return max(float(air.min()), zero)

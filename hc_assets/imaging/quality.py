@@ -16,7 +16,6 @@ from hc_assets.imaging.pixels import Frame
 from hc_assets.imaging.quality_scale import (
     GENERIC,
     SCALES,
-    VISIBILITY,
     WEIGHTS,
     QualityScale,
     Scale,
@@ -110,7 +109,7 @@ def measure(
     resolved = 1.0
     if sharpness.value is not None:
         resolved = scale.sharpness.part(sharpness.value)
-        visible = 1.0 if found.snr is None else VISIBILITY.part(found.snr)
+        visible = 1.0 if found.snr is None else scale.visibility.part(found.snr)
         sharpness = Metric(sharpness.value, resolved * visible * seen)
     if uniformity.value is not None and scale.uniformity is not None:
         uniformity = Metric(uniformity.value, scale.uniformity.part(uniformity.value) * seen)

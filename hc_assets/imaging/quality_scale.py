@@ -39,6 +39,10 @@ class Scale:
         return 1 / (1 + float((self.half / value) ** self.steepness))
 
 
+VISIBILITY = Scale(5.0, 2.0)
+"""Signal over noise at which a detail is seen half the time (Rose, JOSA 38:196, 1948)."""
+
+
 @dataclass(frozen=True)
 class QualityScale:
     """Scales of one modality.
@@ -48,16 +52,15 @@ class QualityScale:
         cnr: by the contrast over noise at which they are seen: 3 to 5 (Rose, JOSA 38:196, 1948).
         sharpness: by the share of the Nyquist frequency.
         uniformity: in percent; None where shading can't be told from anatomy, as in projections.
+        visibility: by the signal over noise at which a detail is seen: what sharpness is worth.
     """
 
     snr: Scale
     cnr: Scale
     sharpness: Scale
     uniformity: Scale | None
+    visibility: Scale = VISIBILITY
 
-
-VISIBILITY = Scale(5.0, 2.0)
-"""Signal over noise at which a detail is seen half the time, whatever the modality (Rose 1948)."""
 
 _SHARPNESS = Scale(0.17, 3.0)
 # Detectors of radiography sample finer than the tube's focus and the screen resolve
@@ -73,7 +76,7 @@ SCALES: Mapping[str, QualityScale] = {
     "XA": _PROJECTION,
     "MG": _PROJECTION,
     # Speckle is the signal's own: fully developed, it leaves a signal over noise of 1.9
-    "US": QualityScale(Scale(2.0, 2.0), Scale(2.0, 2.0), _SHARPNESS, None),
+    "US": QualityScale(Scale(2.0, 2.0), Scale(2.0, 2.0), _SHARPNESS, None, Scale(1.5, 2.0)),
     # Few counts and wide pixels are in the nature of these
     "NM": QualityScale(Scale(3.0, 2.0), Scale(3.0, 2.0), Scale(0.10, 3.0), None),
     "PT": QualityScale(Scale(3.0, 2.0), Scale(3.0, 2.0), Scale(0.10, 3.0), None),

@@ -26,7 +26,7 @@ _HISTOGRAM_BINS = 256
 _LEAST_OBJECT = 0.01
 _LEAST_WINDOWS = 64
 _SPREAD_WINDOW = 15
-_APART = 3.0
+_APART = 4.5
 _LEAST_TISSUE = 0.02
 # Air is -1000; scanners mark what lies outside the reconstruction with less than any matter has
 _LOWEST_HOUNSFIELD = -1100.0
@@ -139,7 +139,8 @@ def tissues(regions: Regions) -> tuple[Mask, Mask] | None:
     pair = eroded(darker, 3), eroded(brighter, 3)
     if min(map(np.count_nonzero, pair)) < max(_LEAST_TISSUE * values.size, 50):
         return None
-    # Otsu halves a single tissue too: its halves lie 1.6 deviations of the smoothed noise apart
+    # Otsu halves a single tissue too: its halves lie 1.6 deviations of the smoothed noise apart,
+    # which the quietest windows put at half of what they are
     spread = quiet_deviation(smooth, inside, _SPREAD_WINDOW)
     apart = float(np.median(smooth[pair[1]]) - np.median(smooth[pair[0]]))
     if spread is None or apart <= _APART * spread:
