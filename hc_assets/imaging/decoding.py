@@ -1,23 +1,30 @@
 """From the bytes of a pixel data element to arrays of stored values, one frame at a time.
 
-Belongs here: cutting frames, trying decoders in order, keeping each one's words. What stored values
-mean (rescale, padding, windows) is in `pixels.py`.
+Belongs here: cutting frames, trying decoders in order, keeping each one's words. Compressed frames
+are decoded in a process of their own (`isolation.py`); what stored values mean is in `pixels.py`.
 """
 
 import io
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
-import gdcm
 from numpy.typing import NDArray
-from pydicom.encaps import encapsulate, generate_frames
+from pydicom.encaps import generate_frames
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, RLELossless
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    RLELossless,
+)
 
 from hc_assets.imaging.codestreams import codestream_size
+from hc_assets.imaging.isolation import DecoderDiedError, DecoderFailedError, shared_process
 from hc_assets.imaging.packbits import unpack_segment
 from hc_assets.imaging.pixel_description import PixelDescription
 from hc_assets.imaging.reading import PARSE_ERRORS, Header, PixelPlace, quiet_pydicom
@@ -29,14 +36,14 @@ FRAME_LIMIT = 1024**3
 # The order of pydicom itself, so that lossy images come out as its pixel_array gives them
 _ORDER = ("gdcm", "pylibjpeg", "pyjpegls", "pydicom", "pillow")
 _WORDS_LIMIT = 500
+_NATIVE = {
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+}
 
 Pixels = NDArray[Any]
-Attempt = tuple[str, Callable[[], tuple[Pixels, str]]]
-
-# GDCM writes to stderr what it then raises anyway
-gdcm.Trace.WarningOff()
-gdcm.Trace.ErrorOff()
-gdcm.Trace.DebugOff()
 
 
 @dataclass(frozen=True)
@@ -105,8 +112,7 @@ def stored_frames(
                 f" {frame_limit} that are allowed",
             )
         return
-    syntax = header.transfer_syntax
-    is_native = _is_native(syntax) or (
+    is_native = header.transfer_syntax in _NATIVE or (
         # Uncompressed in spite of its transfer syntax
         place.length is not None and place.length * 8 >= description.frame_bits
     )
@@ -114,19 +120,6 @@ def stored_frames(
         yield from _native_frames(stream, header, place, description, indices)
     else:
         yield from _encapsulated_frames(stream, header, place, description, indices)
-
-
-def _is_native(syntax: UID) -> bool:
-    if syntax == DEFLATED_IMAGE_FRAME:
-        return False  # pydicom 3.0 does not know it
-    return not syntax.is_transfer_syntax or not syntax.is_encapsulated
-
-
-def _native_syntax(header: Header) -> UID:
-    syntax = header.transfer_syntax
-    if syntax == DeflatedExplicitVRLittleEndian or not _is_native(syntax) or syntax.is_private:
-        return ExplicitVRLittleEndian
-    return syntax
 
 
 def _native_frames(
@@ -153,7 +146,9 @@ def _native_frames(
         "pixel_vr": place.vr or "OW",
         "number_of_frames": description.frames,
     }
-    decoder = get_decoder(_native_syntax(header))
+    # Of the encoding only the byte order matters to pixels
+    little, big = ExplicitVRLittleEndian, ExplicitVRBigEndian
+    decoder = get_decoder(little if header.is_little_endian else big)
     for index in indices:
         end = -(-(index + 1) * bits // 8)
         if end > available:
@@ -167,7 +162,7 @@ def _native_frames(
             values, properties = decoder.as_array(stream, index=index, **options)
             return values, str(properties["photometric_interpretation"])
 
-        yield _first_success(index, [("pydicom", decode)])
+        yield _in_place(index, "pydicom", decode)
 
 
 def _bytes_from(stream: BinaryIO, offset: int) -> int:
@@ -185,6 +180,7 @@ def _encapsulated_frames(
     pending = iter(indices)
     index = next(pending, None)
     reason = "the pixel data hold no encoded data for this frame"
+    decoders = _Decoders(header.transfer_syntax, description)
     encoded = enumerate(_encoded_frames(stream, header, place, description.frames))
     while index is not None:
         try:
@@ -199,7 +195,7 @@ def _encapsulated_frames(
             reason = f"the encapsulated pixel data are damaged: {error}"
             break
         if number == index:
-            yield _decoded(index, data, header.transfer_syntax, description)
+            yield decoders.decode(index, data)
             index = next(pending, None)
     while index is not None:
         yield UndecodableFrame(index, reason)
@@ -259,64 +255,66 @@ def _extended_offsets(header: Header) -> tuple[bytes, bytes] | None:
     return (offsets, lengths) if len(offsets) == len(lengths) else None
 
 
-def _decoded(index: int, data: bytes, syntax: UID, description: PixelDescription) -> Outcome:
-    size = codestream_size(data)
-    if size is not None and (size[0] > description.rows or size[1] > description.columns):
-        # Decoders make room for what the codestream says, and that may be 65,535 squared
-        return UndecodableFrame(
-            index,
-            f"the compressed image is {size[1]} by {size[0]} pixels, the header says"
-            f" {description.columns} by {description.rows}",
-        )
-    if syntax == DEFLATED_IMAGE_FRAME:
-        attempts = [("deflate", lambda: _inflated(data, description))]
-    elif syntax == RLELossless and description.bits_allocated == 1:
-        attempts = [("rle-1-bit", lambda: _run_lengths_of_bits(data, description))]
-    else:
-        try:
-            decoder = get_decoder(syntax)
-        except NotImplementedError:
-            return UndecodableFrame(index, f"no decoder for transfer syntax {syntax}")
-        wrapped = encapsulate([data])
-        options: dict[str, Any] = description.options()
+class _Decoders:
+    """The decoders of one file: those that died on it are not asked again."""
 
-        def attempt(name: str) -> Attempt:
-            def decode() -> tuple[Pixels, str]:
-                values, properties = decoder.as_array(
-                    wrapped, index=0, decoding_plugin=name, **options
-                )
-                return values, str(properties["photometric_interpretation"])
-
-            return name, decode
-
-        attempts = [attempt(name) for name in _ORDER if name in decoder.available_plugins]
-    return _first_success(index, attempts)
-
-
-def _first_success(index: int, attempts: Sequence[Attempt]) -> Outcome:
-    failures = []
-    for name, decode in attempts:
+    def __init__(self, syntax: UID, description: PixelDescription) -> None:
+        self._syntax, self._description = syntax, description
+        self._died: dict[str, str] = {}
         try:
             with quiet_pydicom():
-                values, photometric = decode()
-        # The one place where anything may be caught: decoders are native code and plugins that
-        # meet hostile bytes, raise whatever they like, and must cost this frame only. Their words
-        # become a row; nothing is hidden.
-        except Exception as error:  # noqa: BLE001
-            failures.append((name, _own_words(name, error)))
-        else:
-            native = values.astype(values.dtype.newbyteorder("="), copy=False)
-            return StoredFrame(index, native, photometric, name)
-    if not failures:
-        return UndecodableFrame(index, "no decoder for this transfer syntax is installed")
-    return UndecodableFrame(index, "no decoder can read the frame", tuple(failures))
+                available = get_decoder(syntax).available_plugins
+        except NotImplementedError:
+            available = ()
+        self._names = [name for name in _ORDER if name in available]
+
+    def decode(self, index: int, data: bytes) -> Outcome:
+        size = codestream_size(data)
+        described = self._description
+        if size is not None and (size[0] > described.rows or size[1] > described.columns):
+            # Decoders make room for what the codestream says, and that may be 65,535 squared
+            return UndecodableFrame(
+                index,
+                f"the compressed image is {size[1]} by {size[0]} pixels, the header says"
+                f" {described.columns} by {described.rows}",
+            )
+        if self._syntax == DEFLATED_IMAGE_FRAME:
+            return _in_place(index, "deflate", lambda: _inflated(data, described))
+        if self._syntax == RLELossless and described.bits_allocated == 1:
+            return _in_place(index, "rle-1-bit", lambda: _run_lengths_of_bits(data, described))
+        if not self._names:
+            return UndecodableFrame(index, f"no decoder for transfer syntax {self._syntax}")
+        return self._first_success(index, data)
+
+    def _first_success(self, index: int, data: bytes) -> Outcome:
+        failures = []
+        for name in self._names:
+            if name in self._died:
+                failures.append((name, self._died[name]))
+                continue
+            try:
+                values, photometric = shared_process().decode(
+                    data, str(self._syntax), name, self._description.options()
+                )
+            except DecoderFailedError as error:
+                failures.append((name, str(error)))
+                if isinstance(error, DecoderDiedError):
+                    self._died[name] = f"{error}, on frame {index}"
+            else:
+                return StoredFrame(index, values, photometric, name)
+        return UndecodableFrame(index, "no decoder can read the frame", tuple(failures))
 
 
-def _own_words(name: str, error: Exception) -> str:
-    words = str(error) or type(error).__name__
-    # pydicom wraps a plugin's exception in a text of its own
-    _, found, own = words.partition(f"{name}: ")
-    return (own if found else words).strip()[:_WORDS_LIMIT]
+def _in_place(index: int, name: str, decode: Callable[[], tuple[Pixels, str]]) -> Outcome:
+    """Run a decoder that is plain Python and NumPy, and so raises what it says it does."""
+    try:
+        with quiet_pydicom():
+            values, photometric = decode()
+    except (*PARSE_ERRORS, zlib.error) as error:
+        words = str(error)[:_WORDS_LIMIT]
+        return UndecodableFrame(index, "no decoder can read the frame", ((name, words),))
+    native = values.astype(values.dtype.newbyteorder("="), copy=False)
+    return StoredFrame(index, native, photometric, name)
 
 
 def _inflated(data: bytes, description: PixelDescription) -> tuple[Pixels, str]:

@@ -21,7 +21,14 @@ from hc_assets.imaging.elements import (
     tag_name,
 )
 from hc_assets.imaging.functional_groups import FrameAttributes
-from hc_assets.imaging.reading import Header, opened, parse, quiet_pydicom
+from hc_assets.imaging.reading import (
+    PARSE_ERRORS,
+    Header,
+    UnreadableFile,
+    opened,
+    parse,
+    quiet_pydicom,
+)
 
 _INT32 = 2**31
 _INT64 = 2**63
@@ -93,7 +100,10 @@ def read_header(path: Path) -> dict[str, object]:
     """
     with opened(path) as file, quiet_pydicom():
         header, _ = parse(file)
-        return index_columns(header)
+        try:
+            return index_columns(header)
+        except PARSE_ERRORS as error:
+            raise UnreadableFile(f"the header is damaged: {error}") from error
 
 
 def index_columns(header: Header) -> dict[str, object]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hc_assets.imaging.regions import NotMeasurableError, Regions, quiet_deviation, tissues
+from hc_assets.imaging.regions import NotMeasurableError, Regions, quiet_deviation
 
 _WINDOW = 5
 # A tenth of the windows of pure noise have less than this share of its deviation: the quantile of
@@ -67,7 +67,7 @@ def signal_and_noise(regions: Regions, modality: str) -> SignalAndNoise:
     signal = float(np.median(image[regions.main])) - zero_level(regions, modality)
     if modality == "MR" and signal > noise_sd:
         signal = float(np.sqrt(signal**2 - noise_sd**2))
-    pair = tissues(regions)
+    pair = regions.tissues
     contrast = None
     if pair is not None:
         contrast = float(np.median(image[pair[1]]) - np.median(image[pair[0]]))

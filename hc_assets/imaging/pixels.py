@@ -88,10 +88,11 @@ def iter_frames(
         place = header.pixels
         if place is None:
             return
-        elements = dataset_elements(header)
         is_float = place.keyword != "PixelData"
         try:
-            description = describe_pixels(elements, is_float=is_float)
+            with quiet_pydicom():
+                elements = dataset_elements(header)
+                description = describe_pixels(elements, is_float=is_float)
         except UndescribedPixelsError as error:
             yield UndecodableFrame(0, error.reason)
             return
@@ -168,8 +169,10 @@ def _to_modality_units(
     if (slope, intercept) == (1.0, 0.0):
         return values
     is_long = values.dtype.itemsize > 2 and values.dtype != np.float32
-    scaled = values.astype(np.float64) * slope + intercept
-    return scaled if is_long else scaled.astype(np.float32)
+    # What overflows becomes infinite, and what is not finite counts nowhere
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = values.astype(np.float64) * slope + intercept
+        return scaled if is_long else scaled.astype(np.float32)
 
 
 def _stored_limits(description: PixelDescription, values: NDArray[Any]) -> tuple[float, float]:

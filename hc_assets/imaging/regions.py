@@ -5,6 +5,7 @@ Belongs here: masks and thresholds. What is measured in the regions is in `noise
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import cv2
@@ -69,11 +70,30 @@ class Regions:
     outside: Mask
     has_air: bool
 
-    @property
+    @cached_property
     def main(self) -> Mask:
         """The inside of the object; all of it where it is so small that it is all rim."""
         enough = np.count_nonzero(self.inside) >= 0.25 * np.count_nonzero(self.objects)
         return self.inside if enough else self.objects
+
+    @cached_property
+    def tissues(self) -> tuple[Mask, Mask] | None:
+        """The object's two main tissues.
+
+        The darker and the brighter one, away from their common rim; None where there is only one.
+        """
+        values = self.smooth[self.main]
+        if values.size < LEAST_SIDE**2:
+            return None
+        brighter = self.main & (self.smooth > otsu(values))
+        pair = eroded(self.main & ~brighter, 3), eroded(brighter, 3)
+        if min(map(np.count_nonzero, pair)) < max(_LEAST_TISSUE * values.size, 50):
+            return None
+        # Otsu halves a single tissue too: its halves lie 1.6 deviations of the smoothed noise
+        # apart, which the quietest windows put at half of what they are
+        spread = quiet_deviation(self.smooth, self.main, _SPREAD_WINDOW)
+        apart = float(np.median(self.smooth[pair[1]]) - np.median(self.smooth[pair[0]]))
+        return pair if spread is not None and apart > _APART * spread else None
 
 
 def divide(frame: Frame) -> Regions:
@@ -121,33 +141,6 @@ def divide(frame: Frame) -> Regions:
     )
 
 
-def tissues(regions: Regions) -> tuple[Mask, Mask] | None:
-    """Divide the inside of the object into its two main tissues.
-
-    Args:
-        regions: of the frame.
-
-    Returns:
-        The darker and the brighter one, away from their common rim; None where there is only one.
-    """
-    smooth, inside = regions.smooth, regions.main
-    values = smooth[inside]
-    if values.size < LEAST_SIDE**2:
-        return None
-    brighter = inside & (smooth > otsu(values))
-    darker = inside & ~brighter
-    pair = eroded(darker, 3), eroded(brighter, 3)
-    if min(map(np.count_nonzero, pair)) < max(_LEAST_TISSUE * values.size, 50):
-        return None
-    # Otsu halves a single tissue too: its halves lie 1.6 deviations of the smoothed noise apart,
-    # which the quietest windows put at half of what they are
-    spread = quiet_deviation(smooth, inside, _SPREAD_WINDOW)
-    apart = float(np.median(smooth[pair[1]]) - np.median(smooth[pair[0]]))
-    if spread is None or apart <= _APART * spread:
-        return None
-    return pair
-
-
 def quiet_deviation(image: Image, mask: Mask, window: int) -> float | None:
     """Standard deviation in the quietest tenth of the windows that lie in a mask.
 
@@ -160,11 +153,16 @@ def quiet_deviation(image: Image, mask: Mask, window: int) -> float | None:
         The first decile of the windows' deviations, in the image's unit and not corrected; None
         where there are too few windows that are not constant.
     """
-    where = eroded(mask, window)
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return None
+    box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    image, mask = image[box], mask[box]
+    where = _with_windows_inside(mask, window)
     if not where.any():
         return None
-    # Near their median, squares in float32 keep enough digits; around -1000 they would not
-    image = image - np.float32(np.median(image[mask]))
+    # Near their middle, squares in float32 keep enough digits; around -1000 they would not
+    image = image - np.float32(np.median(image[mask][:: max(1, mask.size // 2**16)]))
     mean = cv2.boxFilter(image, cv2.CV_64F, (window, window))
     square = cv2.sqrBoxFilter(image, cv2.CV_64F, (window, window))
     count = window**2
@@ -213,6 +211,14 @@ def eroded(mask: Mask, size: int) -> Mask:
         mask.astype(np.uint8), kernel, borderType=cv2.BORDER_CONSTANT, borderValue=1
     ).astype(bool)
     return shrunk
+
+
+def _with_windows_inside(mask: Mask, window: int) -> Mask:
+    kernel = np.ones((window, window), np.uint8)
+    inside: Mask = cv2.erode(
+        mask.astype(np.uint8), kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0
+    ).astype(bool)
+    return inside
 
 
 def _intensities(frame: Frame) -> Image:

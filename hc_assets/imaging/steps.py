@@ -31,6 +31,7 @@ from hc_assets.imaging.schemas import (
 )
 
 _ROWS = 500
+_HEADER_CHARACTERS = 16 * 1024**2
 _ARRAY_BYTES = 64 * 1024**2
 
 
@@ -73,18 +74,24 @@ def index_files(files: Iterable[FileToRead], batch: str) -> Iterator[IndexBatch]
     Args:
         files: in the order of the rows.
         batch: key of their batch.
+
+    Yields:
+        Rows of at most 500 files, or some 16 MB of headers.
     """
     index: list[dict[str, Any]] = []
     unreadable: list[dict[str, Any]] = []
+    characters = 0
     for file in files:
         row = _file_columns(file, batch) | {"file_size": file.size}
         try:
-            index.append(row | read_header(file.path))
+            header = read_header(file.path)
+            characters += len(str(header["dicom_json"]))
+            index.append(row | header)
         except UnreadableFile as error:
             unreadable.append(row | {"reason": error.reason})
-        if len(index) + len(unreadable) >= _ROWS:
+        if len(index) + len(unreadable) >= _ROWS or characters >= _HEADER_CHARACTERS:
             yield _index_batch(index, unreadable)
-            index, unreadable = [], []
+            index, unreadable, characters = [], [], 0
     if index or unreadable:
         yield _index_batch(index, unreadable)
 
@@ -107,13 +114,17 @@ def score_files(files: Iterable[FileToRead], batch: str, *, gate: float) -> Iter
         files: whose header can be read, in the order of the rows.
         batch: key of their batch.
         gate: overall_quality from which a frame passes, 0 to 1.
+
+    Yields:
+        Rows of at most 500 frames. A file that can't be read any more counts as one frame that
+        can't be decoded.
     """
     metrics: list[dict[str, Any]] = []
     undecodable: list[dict[str, Any]] = []
     for file in files:
         columns = _file_columns(file, batch)
         uid = None
-        for frame in iter_frames(file.path):
+        for frame in _frames_of(file):
             if isinstance(frame, Frame):
                 uid = frame.context.sop_instance_uid
                 metrics.append(columns | _metric_columns(frame, measure(frame), gate))
@@ -124,6 +135,13 @@ def score_files(files: Iterable[FileToRead], batch: str, *, gate: float) -> Iter
                 metrics, undecodable = [], []
     if metrics or undecodable:
         yield _score_batch(metrics, undecodable)
+
+
+def _frames_of(file: FileToRead) -> Iterator[Frame | UndecodableFrame]:
+    try:
+        yield from iter_frames(file.path)
+    except UnreadableFile as error:
+        yield UndecodableFrame(0, error.reason)
 
 
 def _score_batch(metrics: list[dict[str, Any]], undecodable: list[dict[str, Any]]) -> ScoreBatch:
@@ -145,7 +163,10 @@ def _undecodable_columns(
 
 
 def _sop_instance_uid(file: FileToRead) -> object:
-    return read_header(file.path)["sop_instance_uid"]
+    try:
+        return read_header(file.path)["sop_instance_uid"]
+    except UnreadableFile:
+        return None
 
 
 def _metric_columns(frame: Frame, quality: Quality, gate: float) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hc_assets.imaging.regions import Mask, NotMeasurableError, Regions, tissues
+from hc_assets.imaging.regions import Mask, NotMeasurableError, Regions
 
 _BLOCKS = 32
 _LEAST_BLOCKS = 24
@@ -32,7 +32,7 @@ def integral_uniformity(regions: Regions, zero: float) -> float:
     Raises:
         NotMeasurableError: the object is too small.
     """
-    pair = tissues(regions)
+    pair = regions.tissues
     masks = pair if pair is not None else (regions.main,)
     step = max(3, min(regions.image.shape) // _BLOCKS)
     rows = [_blocks(regions.image - np.float32(zero), mask, step) for mask in masks]
