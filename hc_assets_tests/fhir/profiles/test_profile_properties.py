@@ -152,10 +152,43 @@ def _profiles() -> ProfileSet:
 
 
 NAMES = st.sampled_from(
-    "resourceType id meta profile extension modifierExtension url valueCode _status status category "
-    "coding system code display text subject reference type performer hasMember valueQuantity value "
-    "unit effectiveDateTime component interpretation referenceRange contained entry resource "
-    "fullUrl name valueString identifier".split()
+    [
+        "resourceType",
+        "id",
+        "meta",
+        "profile",
+        "extension",
+        "modifierExtension",
+        "url",
+        "valueCode",
+        "_status",
+        "status",
+        "category",
+        "coding",
+        "system",
+        "code",
+        "display",
+        "text",
+        "subject",
+        "reference",
+        "type",
+        "performer",
+        "hasMember",
+        "valueQuantity",
+        "value",
+        "unit",
+        "effectiveDateTime",
+        "component",
+        "interpretation",
+        "referenceRange",
+        "contained",
+        "entry",
+        "resource",
+        "fullUrl",
+        "name",
+        "valueString",
+        "identifier",
+    ]
 )
 LEAVES = (
     st.none()
