@@ -137,9 +137,11 @@ def score_files(files: Iterable[FileToRead], batch: str, *, gate: float) -> Iter
         yield _score_batch(metrics, undecodable)
 
 
-def _frames_of(file: FileToRead) -> Iterator[Frame | UndecodableFrame]:
+def _frames_of(
+    file: FileToRead, wanted: frozenset[int] | None = None
+) -> Iterator[Frame | UndecodableFrame]:
     try:
-        yield from iter_frames(file.path)
+        yield from iter_frames(file.path, wanted=wanted)
     except UnreadableFile as error:
         yield UndecodableFrame(0, error.reason)
 
@@ -210,7 +212,7 @@ def preprocess_files(
     libraries = library_versions()
     for file, wanted in files:
         columns = _file_columns(file, batch) | {"libraries": libraries}
-        for frame in iter_frames(file.path, wanted=wanted):
+        for frame in _frames_of(file, wanted):
             if not isinstance(frame, Frame):
                 continue  # it could be when it was scored; the count of arrays will tell
             pipeline = pipeline_for(frame.context.modality)

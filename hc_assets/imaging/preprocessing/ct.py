@@ -35,9 +35,7 @@ def _windowed(values: NDArray[np.float32], frame: Frame, _: Parameters) -> NDArr
     return apply_window(values, Window(center, width, "LINEAR"))
 
 
-def _equalised(
-    pixels: NDArray[np.float32], _: NDArray[np.bool_], parameters: Parameters
-) -> NDArray[np.float32]:
+def _equalised(pixels: NDArray[np.float32], parameters: Parameters) -> NDArray[np.float32]:
     return equalised(
         pixels,
         clip_limit=float(parameters["clahe_clip_limit"]),

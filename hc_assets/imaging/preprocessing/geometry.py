@@ -16,13 +16,13 @@ class Placed:
 
     Attributes:
         pixels: of the wanted shape, float32.
-        inside: True where the frame is, False in the margins.
+        window: where the frame is; the rest are margins.
         source_to_array: (row, column) in the array = [[a, b, c], [d, e, f]] times
             (row, column, 1) in the frame, pixel centres at whole numbers.
     """
 
     pixels: NDArray[np.float32]
-    inside: NDArray[np.bool_]
+    window: tuple[slice, slice]
     source_to_array: tuple[float, float, float, float, float, float]
 
 
@@ -52,11 +52,9 @@ def letterbox(
     resampled = cv2.resize(pixels, (new_columns, new_rows), interpolation=method)
     top, left = (shape[0] - new_rows) // 2, (shape[1] - new_columns) // 2
     placed = np.zeros(shape, np.float32)
-    inside = np.zeros(shape, np.bool_)
-    window = np.s_[top : top + new_rows, left : left + new_columns]
+    window = (slice(top, top + new_rows), slice(left, left + new_columns))
     placed[window] = resampled
-    inside[window] = True
     a, e = new_rows / rows, new_columns / columns
     # Pixel areas map onto each other, so centres move by half a pixel of either scale.
     affine = (a, 0.0, (a - 1) / 2 + top, 0.0, e, (e - 1) / 2 + left)
-    return Placed(placed, inside, affine)
+    return Placed(placed, window, affine)

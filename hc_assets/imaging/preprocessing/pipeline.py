@@ -19,7 +19,7 @@ from hc_assets.imaging.preprocessing.geometry import letterbox
 
 Parameters = Mapping[str, float | int | str]
 Normalise = Callable[[NDArray[np.float32], Frame, Parameters], NDArray[np.float32]]
-Enhance = Callable[[NDArray[np.float32], NDArray[np.bool_], Parameters], NDArray[np.float32]]
+Enhance = Callable[[NDArray[np.float32], Parameters], NDArray[np.float32]]
 _LIBRARIES = ("numpy", "opencv-python-headless", "pydicom")
 
 
@@ -48,7 +48,7 @@ class Pipeline:
         shape: rows and columns of every array.
         parameters: what its steps are told.
         normalise: frame values in modality units, finite, to 0 to 1.
-        enhance: resampled values and where the frame is, to 0 to 1; None where nothing is done.
+        enhance: resampled values without the margins, to 0 to 1; None where nothing is done.
     """
 
     name: str
@@ -82,8 +82,8 @@ class Pipeline:
         placed = letterbox(values, self.shape, frame.context.spacing)
         pixels = placed.pixels
         if self.enhance is not None:
-            enhanced = self.enhance(pixels, placed.inside, self.parameters)
-            pixels = np.where(placed.inside, enhanced, np.float32(0))
+            # The frame alone: margins would count as dark tissue
+            pixels[placed.window] = self.enhance(pixels[placed.window], self.parameters)
         pixels = np.ascontiguousarray(np.clip(pixels, 0, 1), "<f4")
         return Preprocessed(
             pixels, placed.source_to_array, hashlib.sha256(pixels.tobytes()).hexdigest()

@@ -23,9 +23,7 @@ def shown(values: NDArray[np.float32], frame: Frame, parameters: Parameters) -> 
     return 1 - stretched if context.is_inverted else stretched
 
 
-def sharpened_contrast(
-    pixels: NDArray[np.float32], _: NDArray[np.bool_], parameters: Parameters
-) -> NDArray[np.float32]:
+def sharpened_contrast(pixels: NDArray[np.float32], parameters: Parameters) -> NDArray[np.float32]:
     """CLAHE in 16 bits."""
     return equalised(
         pixels,

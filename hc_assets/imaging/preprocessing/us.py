@@ -11,9 +11,7 @@ from hc_assets.imaging.preprocessing.pipeline import Parameters, Pipeline
 from hc_assets.imaging.preprocessing.radiograph import shown
 
 
-def _despeckled(
-    pixels: NDArray[np.float32], _: NDArray[np.bool_], parameters: Parameters
-) -> NDArray[np.float32]:
+def _despeckled(pixels: NDArray[np.float32], parameters: Parameters) -> NDArray[np.float32]:
     return cv2.medianBlur(pixels, int(parameters["median_pixels"])).astype(np.float32)
 
 
