@@ -38,6 +38,7 @@ from hc_assets.fhir.r4.struct_checks import (
     checks_of,
     invariants_of,
     post_init,
+    reference_check,
     text_check,
 )
 
@@ -257,7 +258,7 @@ class _Compiler:
             Field("identifier", self._struct("Identifier")),
             Field("display", string),
         ]
-        _define(name, fields, [])
+        _define(name, fields, [reference_check])
 
     def _compile_sibling(self) -> None:
         """What stands beside a primitive value."""

@@ -102,6 +102,15 @@ def text_check(patterns: dict[str, str]) -> Check:
     return check
 
 
+def reference_check(struct: Any) -> None:
+    """A check that the type of a reference is the one that the reference names."""
+    named, text = struct.type, struct.reference
+    if named and text and not text.startswith(("#", "urn:")):
+        parts = text.split("/")
+        if len(parts) < 2 or parts[-2] != named:
+            raise RefusedError("reference-type")
+
+
 def _choice_check(element: Element, members: list[str]) -> Check:
     get = attrgetter(*members)
     most_absent, least_absent = len(members) - element.min, len(members) - 1
@@ -123,7 +132,7 @@ def _binding_check(element: Element) -> Check | None:
     """The check of a binding that the annotation can't hold; None where there is nothing to do."""
     if element.binding is None:
         return None
-    url = element.binding.value_set
+    url, may_lack_codes = element.binding.value_set, element.binding.is_maximum
     get = attrgetter(attribute(element.name))
     if element.types[0].code != "CodeableConcept":
         return None
@@ -131,7 +140,8 @@ def _binding_check(element: Element) -> Check | None:
     def check(struct: Any) -> None:
         values = get(struct)
         if values is not UNSET and not all(
-            _concept_allowed(url, value) for value in (values if element.is_list else (values,))
+            (may_lack_codes and not value.coding) or _concept_allowed(url, value)
+            for value in (values if element.is_list else (values,))
         ):
             raise RefusedError(element.name)
 

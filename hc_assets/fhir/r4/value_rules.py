@@ -83,6 +83,8 @@ def check_complex(
     elif ref.code == "CodeableConcept" and element.binding is not None:
         url = element.binding.value_set
         codings = value.get("coding")
+        if codings is None and element.binding.is_maximum:
+            return  # text alone: an outer bound binds codes where there are codes
         if not any(
             isinstance(coding, dict)
             and allows_coding(url, coding.get("system"), coding.get("code"))

@@ -28,7 +28,7 @@ _SUBSTITUTES = st.sampled_from(
         *(None, "", "x", " ", "a b", "2020-02-30", "2020", "#med", "#x", "Patient/p1", "Group/1"),
         *("Medication/1", "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0", "http://x.org/a"),
         *("http://hl7.org/fhir/StructureDefinition/patient-birthPlace", "final", "home", "male"),
-        *("entered-in-error", "document", "searchset", "collection", "en", "QUI=", "%", "\x00"),
+        *("Group", "Patient", "entered-in-error", "document", "searchset", "collection", "en", "QUI=", "%", "\x00"),
         *(0, 1, -1, 3, 1.5, 2**40, True, False, [], {}, [None], [{}], {"id": "a"}),
         *({"coding": [{"code": "x"}]}, {"reference": "#x"}, {"value": 1, "code": "m"}),
         {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml"></div>'},

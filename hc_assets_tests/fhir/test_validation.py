@@ -1,0 +1,761 @@
+"""Each rule of validation is found where it is broken, and named.
+
+Belongs here: single rules through the public functions. Properties over both paths belong to
+`r4/test_two_paths_agree.py`, real data to `test_validation_of_shared_data.py`.
+"""
+
+import json
+import time
+from typing import Any
+
+import pytest
+from fhir.resources.R4B.operationoutcome import OperationOutcome
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hc_assets.fhir.validation import Issue, has_errors, is_valid, operation_outcome, validate
+
+DIV = '<div xmlns="http://www.w3.org/1999/xhtml">x</div>'
+
+
+def patient(**members: Any) -> dict[str, Any]:
+    return {"resourceType": "Patient", "text": {"status": "generated", "div": DIV}, **members}
+
+
+def observation(**members: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "Observation",
+        "text": {"status": "generated", "div": DIV},
+        "status": "final",
+        "code": {"text": "weight"},
+        **members,
+    }
+
+
+def without(resource: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in resource.items() if key != name}
+
+
+def errors(resource: dict[str, Any] | bytes | str) -> set[tuple[str, str]]:
+    """Location and rule of every error."""
+    if isinstance(resource, dict):
+        resource = json.dumps(resource)
+    raw = resource.encode() if isinstance(resource, str) else resource
+    issues = validate(raw)
+    assert is_valid(raw) == (not has_errors(issues))
+    return {(i.expression, i.rule) for i in issues if i.severity in ("fatal", "error")}
+
+
+CASES: dict[str, tuple[dict[str, Any], set[tuple[str, str]]]] = {
+    "missing element": (
+        without(observation(), "status"),
+        {("Observation.status", "cardinality")},
+    ),
+    "missing nested element": (
+        patient(link=[{"type": "refer"}]),
+        {("Patient.link[0].other", "cardinality")},
+    ),
+    "missing choice": (
+        {
+            "resourceType": "MedicationRequest",
+            "status": "active",
+            "intent": "order",
+            "subject": {"reference": "Patient/1"},
+        },
+        {("MedicationRequest.medication", "cardinality")},
+    ),
+    "two of a choice": (
+        observation(valueString="a", valueInteger=1),
+        {("Observation.value", "choice")},
+    ),
+    "choice and the sibling of another": (
+        patient(
+            deceasedBoolean=True,
+            _deceasedDateTime={"extension": [{"url": "urn:x:y", "valueCode": "z"}]},
+        ),
+        {("Patient.deceased", "choice")},
+    ),
+    "unknown member": (patient(nickname="x"), {("Patient.nickname", "unknown-member")}),
+    "unknown nested member": (
+        patient(name=[{"family": "a", "maiden": "b"}]),
+        {("Patient.name[0].maiden", "unknown-member")},
+    ),
+    "sibling of a complex element": (
+        patient(_name=[{"id": "a"}]),
+        {("Patient._name", "unknown-member")},
+    ),
+    "object for a list": (patient(name={"family": "a"}), {("Patient.name", "json-type")}),
+    "list for a value": (patient(gender=["male"]), {("Patient.gender", "json-type")}),
+    "string for an object": (observation(code="weight"), {("Observation.code", "json-type")}),
+    "string for a boolean": (patient(active="true"), {("Patient.active", "json-type")}),
+    "string for a decimal": (
+        observation(valueQuantity={"value": "1.0"}),
+        {("Observation.valueQuantity.value", "json-type")},
+    ),
+    "fraction for an integer": (
+        observation(valueInteger=1.5),
+        {("Observation.valueInteger", "primitive-format")},
+    ),
+    "integer out of range": (
+        observation(valueInteger=2**31),
+        {("Observation.valueInteger", "primitive-format")},
+    ),
+    "zero for a positive integer": (
+        patient(telecom=[{"rank": 0}]),
+        {("Patient.telecom[0].rank", "primitive-format")},
+    ),
+    "null": (patient(gender=None), {("Patient.gender", "null-value")}),
+    "null in a list of objects": (patient(name=[None]), {("Patient.name[0]", "null-value")}),
+    "null in a list of values": (
+        patient(name=[{"given": ["a", None]}]),
+        {("Patient.name[0].given[1]", "null-value")},
+    ),
+    "siblings of another number": (
+        patient(name=[{"given": ["a"], "_given": [None, {"id": "b"}]}]),
+        {
+            ("Patient.name[0]._given", "sibling-length"),
+            ("Patient.name[0].given[1]", "ele-1"),
+        },
+    ),
+    "empty string": (patient(birthDate=""), {("Patient.birthDate", "empty-string")}),
+    "empty list": (patient(name=[]), {("Patient.name", "empty-array")}),
+    "empty object": (patient(maritalStatus={}), {("Patient.maritalStatus", "ele-1")}),
+    "id alone": (patient(maritalStatus={"id": "a"}), {("Patient.maritalStatus", "ele-1")}),
+    "day that is not": (
+        patient(birthDate="2023-02-29"),
+        {("Patient.birthDate", "primitive-format")},
+    ),
+    "leap day of no leap year": (
+        patient(birthDate="1900-02-29"),
+        {("Patient.birthDate", "primitive-format")},
+    ),
+    "time without zone": (
+        observation(effectiveDateTime="2020-01-01T10:00:00"),
+        {("Observation.effectiveDateTime", "primitive-format")},
+    ),
+    "bad id": (patient(id="a b"), {("Patient.id", "primitive-format")}),
+    "long id": (patient(id="a" * 65), {("Patient.id", "primitive-format")}),
+    "URI with white space": (
+        patient(identifier=[{"system": "http://x y"}]),
+        {("Patient.identifier[0].system", "primitive-format")},
+    ),
+    "bad base64": (
+        {"resourceType": "Binary", "contentType": "text/plain", "data": "QU.="},
+        {("Binary.data", "primitive-format")},
+    ),
+    "code outside its value set": (
+        patient(gender="man"),
+        {("Patient.gender", "required-binding")},
+    ),
+    "concept outside its value set": (
+        {
+            "resourceType": "Condition",
+            "subject": {"reference": "Patient/1"},
+            "clinicalStatus": {"coding": [{"system": "http://x.org", "code": "active"}]},
+        },
+        {("Condition.clinicalStatus", "required-binding")},
+    ),
+    "currency of two letters": (
+        {
+            "resourceType": "Account",
+            "status": "active",
+            "extension": [{"url": "http://x.org/m", "valueMoney": {"value": 1, "currency": "EU"}}],
+        },
+        {("Account.extension[0].valueMoney.currency", "required-binding")},
+    ),
+    "comparator of a simple quantity": (
+        observation(referenceRange=[{"low": {"value": 1, "comparator": "<"}}]),
+        {
+            ("Observation.referenceRange[0].low", "sqty-1"),
+            ("Observation.referenceRange[0].low.comparator", "cardinality"),
+        },
+    ),
+    "reference of no form": (
+        observation(subject={"reference": "Peter"}),
+        {("Observation.subject.reference", "reference-format")},
+    ),
+    "reference and type disagree": (
+        observation(subject={"reference": "Patient/1", "type": "Group"}),
+        {("Observation.subject.type", "reference-type")},
+    ),
+    "fragment without a contained resource": (
+        observation(subject={"reference": "#p"}),
+        {("Observation.subject.reference", "ref-1")},
+    ),
+    "fragment to the wrong type": (
+        observation(
+            contained=[{"resourceType": "Organization", "id": "p", "name": "x"}],
+            subject={"reference": "#p"},
+        ),
+        {("Observation.subject.reference", "reference-target")},
+    ),
+    "contained resource that nothing names": (
+        observation(contained=[{"resourceType": "Patient", "id": "p"}]),
+        {("Observation", "dom-3")},
+    ),
+    "contained in contained": (
+        observation(
+            contained=[
+                {
+                    "resourceType": "Patient",
+                    "id": "p",
+                    "contained": [{"resourceType": "Patient", "id": "q"}],
+                }
+            ],
+            subject={"reference": "#p"},
+        ),
+        {("Observation", "dom-2"), ("Observation.contained[0]", "dom-3")},
+    ),
+    "contained with a version": (
+        observation(
+            contained=[{"resourceType": "Patient", "id": "p", "meta": {"versionId": "1"}}],
+            subject={"reference": "#p"},
+        ),
+        {("Observation", "dom-4")},
+    ),
+    "contained with security labels": (
+        observation(
+            contained=[
+                {"resourceType": "Patient", "id": "p", "meta": {"security": [{"code": "R"}]}}
+            ],
+            subject={"reference": "#p"},
+        ),
+        {("Observation", "dom-5")},
+    ),
+    "error in a contained resource": (
+        observation(
+            contained=[{"resourceType": "Patient", "id": "p", "gender": "x"}],
+            subject={"reference": "#p"},
+        ),
+        {("Observation.contained[0].gender", "required-binding")},
+    ),
+    "extension with value and extensions": (
+        patient(
+            extension=[
+                {
+                    "url": "http://x.org/a",
+                    "valueString": "x",
+                    "extension": [{"url": "b", "valueString": "y"}],
+                }
+            ]
+        ),
+        {("Patient.extension[0]", "ext-1")},
+    ),
+    "extension without value": (
+        patient(extension=[{"url": "http://x.org/a"}]),
+        {("Patient.extension[0]", "ext-1")},
+    ),
+    "extension with a relative URL": (
+        patient(extension=[{"url": "a", "valueString": "x"}]),
+        {("Patient.extension[0].url", "extension-url")},
+    ),
+    "core extension of the wrong type": (
+        patient(
+            extension=[
+                {
+                    "url": "http://hl7.org/fhir/StructureDefinition/patient-birthPlace",
+                    "valueString": "x",
+                }
+            ]
+        ),
+        {("Patient.extension[0].valueString", "extension-value")},
+    ),
+    "core extension in the wrong place": (
+        observation(
+            extension=[
+                {
+                    "url": "http://hl7.org/fhir/StructureDefinition/patient-birthPlace",
+                    "valueAddress": {"city": "x"},
+                }
+            ]
+        ),
+        {("Observation.extension[0]", "extension-context")},
+    ),
+    "script in narrative": (
+        patient(text={"status": "generated", "div": DIV.replace("x<", "<script>x</script><")}),
+        {("Patient.text.div", "txt-1")},
+    ),
+    "narrative that is no XML": (
+        patient(text={"status": "generated", "div": "<div>"}),
+        {("Patient.text.div", "txt-1")},
+    ),
+    "narrative without content": (
+        patient(text={"status": "generated", "div": DIV.replace("x<", "<")}),
+        {("Patient.text.div", "txt-2")},
+    ),
+    "period that ends before it begins": (
+        patient(name=[{"family": "a", "period": {"start": "2021", "end": "2020"}}]),
+        {("Patient.name[0].period", "per-1")},
+    ),
+    "value and reason of absence": (
+        observation(valueString="a", dataAbsentReason={"text": "b"}),
+        {("Observation", "obs-6")},
+    ),
+    "component with the code of the whole": (
+        observation(
+            code={"coding": [{"system": "http://loinc.org", "code": "1"}]},
+            valueString="a",
+            component=[{"code": {"coding": [{"system": "http://loinc.org", "code": "1"}]}}],
+        ),
+        {("Observation", "obs-7")},
+    ),
+    "contact without details": (
+        patient(contact=[{"gender": "male"}]),
+        {("Patient.contact[0]", "pat-1")},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_broken_rule_is_found_where_it_is_broken(name: str) -> None:
+    resource, expected = CASES[name]
+    assert errors(resource) == expected
+
+
+VALID_CASES: dict[str, dict[str, Any]] = {
+    "extension in place of a value": observation(
+        _effectiveDateTime={"extension": [{"url": "http://x.org/a", "valueString": "b"}]},
+    ),
+    "extension in place of a required value": {
+        **without(observation(), "status"),
+        "_status": {
+            "extension": [
+                {
+                    "url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason",
+                    "valueCode": "unknown",
+                }
+            ]
+        },
+    },
+    "null beside an extension": patient(
+        name=[
+            {
+                "given": ["a", None],
+                "_given": [None, {"extension": [{"url": "http://x.org/a", "valueString": "b"}]}],
+            }
+        ]
+    ),
+    "leap day": patient(birthDate="2000-02-29"),
+    "leap second": observation(effectiveDateTime="2016-12-31T23:59:60Z"),
+    "reference to any server": observation(subject={"reference": "https://x.org/r4/Patient/1"}),
+    "reference of a logical kind": observation(subject={"identifier": {"value": "x"}}),
+    "contained resource that names its container": patient(
+        contained=[
+            {
+                "resourceType": "Observation",
+                "id": "o",
+                "status": "final",
+                "code": {"text": "x"},
+                "subject": {"reference": "#"},
+            }
+        ]
+    ),
+    "decimal of many digits": observation(valueQuantity={"value": 10**30}),
+    "MIME type with parameter": {
+        "resourceType": "Binary",
+        "contentType": "text/plain; charset=utf-8",
+        "data": "QUJD",
+    },
+}
+
+
+@pytest.mark.parametrize("name", VALID_CASES)
+def test_rare_but_valid_is_accepted(name: str) -> None:
+    assert errors(VALID_CASES[name]) == set()
+
+
+def test_all_issues_are_reported_not_only_the_first() -> None:
+    found = errors(patient(gender="x", birthDate="y", name=[{"use": "z", "foo": 1}]))
+    assert found == {
+        ("Patient.gender", "required-binding"),
+        ("Patient.birthDate", "primitive-format"),
+        ("Patient.name[0].use", "required-binding"),
+        ("Patient.name[0].foo", "unknown-member"),
+    }
+
+
+def test_repeated_member_is_an_error_where_it_stands() -> None:
+    text = json.dumps(patient(name=[{"family": "a"}]))
+    repeated = text.replace('{"family": "a"}', '{"family": "a", "family": "b"}')
+    assert errors(repeated) == {("Patient.name[0].family", "duplicate-member")}
+
+
+def test_repeated_member_hidden_by_an_escaped_quote_is_found() -> None:
+    text = '{"resourceType":"Patient","id":"a","id":"b","name":[{"text":"\\u0022\\u0022"}]}'
+    assert errors(text) == {("Patient.id", "duplicate-member")}
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("", "json-syntax"),
+        ("{", "json-syntax"),
+        ('{"resourceType": "Patient",}', "json-syntax"),
+        ('{"resourceType": "Patient"} x', "json-syntax"),
+        ("[]", "json-type"),
+        ("1", "json-type"),
+        ("{}", "resource-type"),
+        ('{"resourceType": "Pateint"}', "resource-type"),
+        ('{"resourceType": "Resource"}', "resource-type"),
+        ('{"resourceType": 1}', "resource-type"),
+    ],
+)
+def test_text_that_is_no_resource_is_fatal(text: str, rule: str) -> None:
+    assert {found for _, found in errors(text)} == {rule}
+
+
+def test_missing_narrative_is_a_warning_on_both_paths() -> None:
+    plain = [{"resourceType": "Patient", "active": True}]
+    plain.append({**plain[0], "maritalStatus": {"id": "m", "text": "x"}})
+    for resource in plain:
+        assert [(i.severity, i.rule) for i in validate(json.dumps(resource).encode())] == [
+            ("warning", "dom-6")
+        ]
+
+
+def bundle(kind: str, *entries: dict[str, Any], **members: Any) -> dict[str, Any]:
+    return {"resourceType": "Bundle", "type": kind, "entry": list(entries), **members}
+
+
+def entry(url: str, resource: dict[str, Any], **members: Any) -> dict[str, Any]:
+    return {"fullUrl": url, "resource": resource, **members}
+
+
+P1 = patient(id="1")
+URL1 = "http://x.org/Patient/1"
+COMPOSITION = {
+    "resourceType": "Composition",
+    "id": "c",
+    "text": {"status": "generated", "div": DIV},
+    "status": "final",
+    "type": {"text": "x"},
+    "subject": {"reference": "Patient/1"},
+    "date": "2020",
+    "author": [{"reference": "Patient/1"}],
+    "title": "x",
+}
+DOCUMENT = {
+    "identifier": {"system": "urn:ietf:rfc:3986", "value": "urn:uuid:1"},
+    "timestamp": "2020-01-01T00:00:00Z",
+}
+URN = "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0"
+BUNDLES: dict[str, tuple[dict[str, Any], set[tuple[str, str]]]] = {
+    "total of a collection": (
+        bundle("collection", entry(URL1, P1), total=1),
+        {("Bundle", "bdl-1")},
+    ),
+    "search of a collection": (
+        bundle("collection", entry(URL1, P1, search={"mode": "match"})),
+        {("Bundle", "bdl-2")},
+    ),
+    "transaction without request": (bundle("transaction", entry(URL1, P1)), {("Bundle", "bdl-3")}),
+    "response in a collection": (
+        bundle("collection", entry(URL1, P1, response={"status": "200"})),
+        {("Bundle", "bdl-4")},
+    ),
+    "entry without anything": (
+        bundle("transaction-response", {"fullUrl": URL1}),
+        {("Bundle", "bdl-4"), ("Bundle.entry[0]", "bdl-5")},
+    ),
+    "same fullUrl twice": (
+        bundle("collection", entry(URL1, P1), entry(URL1, P1)),
+        {("Bundle.entry[1]", "bdl-7")},
+    ),
+    "fullUrl of a version": (
+        bundle("collection", entry(f"{URL1}/_history/2", P1)),
+        {("Bundle.entry[0]", "bdl-8")},
+    ),
+    "relative fullUrl": (
+        bundle("collection", entry("Patient/1", P1)),
+        {("Bundle.entry[0].fullUrl", "bundle-full-url")},
+    ),
+    "no fullUrl": (
+        bundle("collection", {"resource": P1}),
+        {("Bundle.entry[0].fullUrl", "bundle-full-url")},
+    ),
+    "fullUrl of another id": (
+        bundle("collection", entry("http://x.org/Patient/2", P1)),
+        {("Bundle.entry[0].fullUrl", "bundle-full-url-id")},
+    ),
+    "URN that names no entry": (
+        bundle("collection", entry(URL1, patient(id="1", managingOrganization={"reference": URN}))),
+        {("Bundle.entry[0].resource.managingOrganization.reference", "bundle-reference")},
+    ),
+    "URN that names the wrong type": (
+        bundle(
+            "collection",
+            entry(URL1, patient(id="1", managingOrganization={"reference": URN})),
+            entry(URN, P1),
+        ),
+        {("Bundle.entry[0].resource.managingOrganization.reference", "reference-target")},
+    ),
+    "document without Composition": (
+        bundle("document", entry(URL1, P1), **DOCUMENT),
+        {("Bundle", "bdl-11")},
+    ),
+    "document without identifier and time": (
+        bundle("document", entry("http://x.org/Composition/c", COMPOSITION), entry(URL1, P1)),
+        {("Bundle", "bdl-9"), ("Bundle", "bdl-10")},
+    ),
+    "document without its subject": (
+        bundle("document", entry("http://x.org/Composition/c", COMPOSITION), **DOCUMENT),
+        {
+            ("Bundle.entry[0].resource.subject.reference", "bundle-reference"),
+            ("Bundle.entry[0].resource.author[0].reference", "bundle-reference"),
+        },
+    ),
+    "message without header": (bundle("message", entry(URL1, P1)), {("Bundle", "bdl-12")}),
+    "match without id": (
+        bundle("searchset", entry(URN, patient(), search={"mode": "match"})),
+        {("Bundle.entry[0].resource.id", "bundle-search")},
+    ),
+    "match of another type": (
+        bundle(
+            "searchset",
+            entry(URL1, P1, search={"mode": "match"}),
+            link=[{"relation": "self", "url": "http://x.org/Observation?code=1"}],
+        ),
+        {("Bundle.entry[0].resource", "bundle-search")},
+    ),
+    "transaction that changes a resource twice": (
+        bundle(
+            "transaction",
+            entry(URL1, P1, request={"method": "PUT", "url": "Patient/1"}),
+            {"request": {"method": "DELETE", "url": "Patient/1"}},
+        ),
+        {("Bundle.entry[1].request.url", "bundle-request")},
+    ),
+    "error in an entry": (
+        bundle("collection", entry(URL1, patient(id="1", gender="x"))),
+        {("Bundle.entry[0].resource.gender", "required-binding")},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BUNDLES)
+def test_broken_rule_of_bundles_is_found_where_it_is_broken(name: str) -> None:
+    resource, expected = BUNDLES[name]
+    assert errors(resource) == expected
+
+
+def test_whole_document_and_history_are_valid() -> None:
+    document = bundle(
+        "document", entry("http://x.org/Composition/c", COMPOSITION), entry(URL1, P1), **DOCUMENT
+    )
+    assert errors(document) == set()
+    request, response = {"method": "PUT", "url": "Patient/1"}, {"status": "200"}
+    first = entry(URL1, {**P1, "meta": {"versionId": "1"}}, request=request, response=response)
+    second = entry(URL1, {**P1, "meta": {"versionId": "2"}}, request=request, response=response)
+    assert errors(bundle("history", first, second)) == set()
+
+
+DEFINITIONS: dict[str, tuple[dict[str, Any], set[tuple[str, str]]]] = {
+    "relative url": (
+        {"resourceType": "ValueSet", "status": "draft", "url": "ValueSet/x"},
+        {("ValueSet.url", "canonical-url")},
+    ),
+    "number of concepts": (
+        {
+            "resourceType": "CodeSystem",
+            "status": "draft",
+            "content": "complete",
+            "count": 3,
+            "concept": [{"code": "a", "concept": [{"code": "b"}]}],
+        },
+        {("CodeSystem.count", "code-system-count")},
+    ),
+    "property of another type": (
+        {
+            "resourceType": "CodeSystem",
+            "status": "draft",
+            "content": "complete",
+            "property": [{"code": "size", "type": "integer"}],
+            "concept": [{"code": "a", "property": [{"code": "size", "valueString": "b"}]}],
+        },
+        {("CodeSystem.concept[0].property[0]", "code-system-property")},
+    ),
+    "composite of nothing": (
+        {
+            "resourceType": "SearchParameter",
+            "url": "http://x.org/a",
+            "name": "A",
+            "status": "draft",
+            "description": "x",
+            "code": "a",
+            "base": ["Patient"],
+            "type": "composite",
+        },
+        {("SearchParameter.component", "search-parameter")},
+    ),
+    "expression that is no FHIRPath": (
+        {
+            "resourceType": "SearchParameter",
+            "url": "http://x.org/a",
+            "name": "A",
+            "status": "draft",
+            "description": "x",
+            "code": "a",
+            "base": ["Patient"],
+            "type": "string",
+            "expression": "Patient.name.where(",
+        },
+        {("SearchParameter.expression", "fhirpath-syntax")},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DEFINITIONS)
+def test_broken_rule_of_definitions_is_found_where_it_is_broken(name: str) -> None:
+    resource, expected = DEFINITIONS[name]
+    assert errors(resource) == expected
+
+
+FULL = patient(
+    id="p",
+    identifier=[{"use": "usual", "system": "urn:x:y", "value": "1"}],
+    name=[{"use": "official", "family": "a", "given": ["b", "c"]}],
+    gender="female",
+    birthDate="1970-01-31",
+    contact=[{"name": {"family": "d"}, "period": {"start": "2020-01-01"}}],
+    communication=[{"language": {"text": "Dutch"}, "preferred": True}],
+    link=[{"other": {"reference": "Patient/q"}, "type": "seealso"}],
+)
+
+
+def _members(value: Any, path: str) -> list[tuple[dict[str, Any], str, str]]:
+    """Every member of every object: the object, the member's name and its FHIRPath location."""
+    found = []
+    if isinstance(value, dict):
+        for name, child in value.items():
+            if name != "resourceType":
+                found.append((value, name, f"{path}.{name}"))
+                found += _members(child, f"{path}.{name}")
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            found += _members(child, f"{path}[{index}]")
+    return found
+
+
+_NUMBER_OF_MEMBERS = len(_members(FULL, "Patient"))
+_BREAK: dict[str, Any] = {
+    "null": None,
+    "empty object": {},
+    "empty list": [],
+    "list of a null": [None],
+    "number": 12.5,
+}
+
+
+@given(st.integers(0, _NUMBER_OF_MEMBERS - 1), st.sampled_from(sorted(_BREAK)))
+@settings(max_examples=200, deadline=None)
+def test_value_of_the_wrong_kind_is_found_where_it_stands(number: int, kind: str) -> None:
+    resource = json.loads(json.dumps(FULL))
+    holder, name, path = _members(resource, "Patient")[number]
+    holder[name] = _BREAK[kind]
+    assert path in {location.removesuffix("[0]") for location, _ in errors(resource)}
+
+
+@given(st.integers(0, _NUMBER_OF_MEMBERS - 1))
+@settings(max_examples=100, deadline=None)
+def test_unknown_and_repeated_members_are_found_where_they_stand(number: int) -> None:
+    resource = json.loads(json.dumps(FULL))
+    holder, _, path = _members(resource, "Patient")[number]
+    place = path.rpartition(".")[0]
+    holder["notAMember"] = "x"
+    assert errors(resource) == {(f"{place}.notAMember", "unknown-member")}
+    text = json.dumps(resource).replace('"notAMember": "x"', '"zz": "x", "zz": "x"')
+    assert (f"{place}.zz", "duplicate-member") in errors(text)
+
+
+@pytest.mark.parametrize("path", ["link[0].other", "link[0].type", "communication[0].language"])
+def test_dropped_required_element_is_found(path: str) -> None:
+    resource = json.loads(json.dumps(FULL))
+    outer, _, inner = path.partition("[0].")
+    del resource[outer][0][inner]
+    assert errors(resource) == {(f"Patient.{path}", "cardinality")}
+
+
+@given(
+    st.integers(1, 9999), st.integers(0, 14), st.integers(0, 33), st.sampled_from(["", "x", "T"])
+)
+def test_dates_are_accepted_exactly_where_the_calendar_has_them(
+    year: int, month: int, day: int, tail: str
+) -> None:
+    from datetime import date
+
+    text = f"{year:04}-{month:02}-{day:02}{tail}"
+    try:
+        date(year, month, day)
+        exists = not tail
+    except ValueError:
+        exists = False
+    assert errors(patient(birthDate=text)) == (
+        set() if exists else {("Patient.birthDate", "primitive-format")}
+    )
+
+
+@pytest.mark.parametrize("opening", ["[", '{"extension":['])
+def test_deep_nesting_is_refused_politely(opening: str) -> None:
+    start = time.perf_counter()
+    text = '{"resourceType":"Patient","extension":' + opening * 10_000
+    assert {rule for _, rule in errors(text)} <= {"nesting", "json-syntax"}
+    closing = "".join({"[": "]", "{": "}"}.get(c, "") for c in reversed(opening))
+    assert {rule for _, rule in errors(text + closing * 10_000 + "}")} == {"nesting"}
+    assert time.perf_counter() - start < 60  # bounded, not quick
+
+
+def test_nesting_within_the_limit_is_judged_by_its_content() -> None:
+    extension: dict[str, Any] = {"url": "http://x.org/a", "valueString": "x"}
+    for _ in range(50):
+        extension = {"url": "http://x.org/a", "extension": [extension]}
+    assert errors(patient(extension=[extension])) == set()
+    for _ in range(50):
+        extension = {"url": "http://x.org/a", "extension": [extension]}
+    assert errors(patient(extension=[extension])) == {("", "nesting")}
+
+
+def test_huge_string_is_refused_with_its_length() -> None:
+    raw = json.dumps(patient(name=[{"text": "x" * 100_000_000}])).encode()
+    [issue] = [i for i in validate(raw) if i.severity == "error"]
+    assert (issue.expression, issue.rule) == ("Patient.name[0].text", "primitive-format")
+    assert "100000000 characters" in issue.diagnostics
+    assert len(issue.diagnostics) < 200
+
+
+def test_thousands_of_errors_end_in_a_bounded_list() -> None:
+    issues = validate(json.dumps(patient(name=[{"foo": 1}] * 5000)).encode())
+    assert len([i for i in issues if i.rule == "unknown-member"]) == 1000
+    assert issues[-1].rule == "too-many-issues"
+
+
+def test_values_stay_out_of_the_text_of_an_issue() -> None:
+    private = "Lindqvist-7731"
+    resource = patient(
+        birthDate=private, identifier=[{"value": [private]}], id=private + "!", active=private
+    )
+    issues = validate(json.dumps(resource).encode())
+    assert len([i for i in issues if i.severity == "error"]) == 4
+    assert private not in str(issues)
+
+
+def test_operation_outcome_is_a_valid_resource_with_rule_text_and_place() -> None:
+    issues = validate(json.dumps(patient(gender="x")).encode())
+    raw = operation_outcome(issues)
+    assert not has_errors(validate(raw))
+    outcome = OperationOutcome.model_validate_json(raw)
+    assert [(i.severity, i.code, i.expression, i.details.text) for i in outcome.issue] == [
+        ("error", "code-invalid", ["Patient.gender"], "required-binding")
+    ]
+    assert "'x'" in outcome.issue[0].diagnostics
+    nothing = OperationOutcome.model_validate_json(operation_outcome([]))
+    assert [i.severity for i in nothing.issue] == ["information"]
+
+
+def test_only_fatal_and_error_make_a_resource_invalid() -> None:
+    def issue(severity: Any) -> Issue:
+        return Issue(severity, "invalid", "Patient", "x", "y")
+
+    assert has_errors([issue("warning"), issue("fatal")])
+    assert has_errors([issue("error")])
+    assert not has_errors([issue("warning"), issue("information")])
+    assert not has_errors([])
