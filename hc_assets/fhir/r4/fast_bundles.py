@@ -15,36 +15,42 @@ _URN_UUID = re.compile(
 )
 
 
+# A resource or a contained one: its type, and compact JSON without the others.
+Piece = tuple[str, bytes]
+
+
 class FastEntry(NamedTuple):
-    """An entry of a bundle as the fast path sees it: JSON is minified, absent parts are empty."""
+    """An entry of a bundle as the fast path sees it; absent parts are empty."""
 
     full_url: str
     resource_type: str
     resource_id: str
-    text: bytes
+    pieces: list[Piece]
     changes: str
 
 
-def entry_of(entry: Any, resource_type: str, resource: Any, text: bytes) -> FastEntry:
+def entry_of(entry: Any, resource_type: str, resource: Any, pieces: list[Piece]) -> FastEntry:
     """Gather what identifies an entry.
 
     Args:
         entry: the struct of the entry.
         resource_type: type of its resource; "" where it has none.
         resource: the struct of its resource, or None.
-        text: the resource as minified JSON.
+        pieces: the resource and its contained ones.
     """
     request = entry.request
     changes = request.url if request and request.method in ("PUT", "DELETE", "PATCH") else ""
     resource_id = "" if resource is None else (resource.id or "")
-    return FastEntry(entry.fullUrl or "", resource_type, resource_id, text, changes)
+    return FastEntry(entry.fullUrl or "", resource_type, resource_id, pieces, changes)
 
 
 def _is_identified(entry: FastEntry, bundle_type: str) -> bool:
     """Whether an entry's fullUrl is certainly right, or certainly not needed."""
     url = entry.full_url
     if not url:
-        return bundle_type in FULL_URL_OPTIONAL and b'"reference":' not in entry.text
+        return bundle_type in FULL_URL_OPTIONAL and not any(
+            b'"reference":' in text for _, text in entry.pieces
+        )
     if not entry.resource_type:
         return False
     if url.startswith("urn:"):
@@ -75,8 +81,7 @@ def bundle_is_right(bundle: Any, entries: list[FastEntry]) -> bool:
 
 def _urns_resolve(entry: FastEntry, types: dict[str, str]) -> bool:
     """Whether every URN in an entry is an entry's fullUrl, of a type that may stand there."""
-    if b'"urn:' not in entry.text:
-        return True
-    if b'"contained":' in entry.text:
-        return False
-    return references_resolve(entry.resource_type, entry.text, b"urn:", types) is not None
+    return all(
+        references_resolve(resource_type, text, b"urn:", types) is not None
+        for resource_type, text in entry.pieces
+    )

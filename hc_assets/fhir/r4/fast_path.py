@@ -15,7 +15,7 @@ from msgspec import UNSET
 
 from hc_assets.fhir.r4.decoders import decoder
 from hc_assets.fhir.r4.definitions import r4
-from hc_assets.fhir.r4.fast_bundles import bundle_is_right, entry_of
+from hc_assets.fhir.r4.fast_bundles import Piece, bundle_is_right, entry_of
 from hc_assets.fhir.r4.fast_references import references_resolve
 from hc_assets.fhir.r4.json_text import MAX_DEPTH, exceeds_depth, has_repeated_names
 from hc_assets.fhir.r4.primitives import MAX_STRING_LENGTH
@@ -64,13 +64,13 @@ class _Accepted(NamedTuple):
     Attributes:
         resource_type: its type.
         struct: it, decoded.
-        text: it as compact JSON; resources inside it stand as they came.
+        pieces: it and each contained resource: type, and compact JSON without the others.
         without_narrative: locations of domain resources in it that have no narrative.
     """
 
     resource_type: str
     struct: Any
-    text: bytes
+    pieces: list[Piece]
     without_narrative: list[str]
 
 
@@ -130,9 +130,10 @@ def _check_text(text: bytes, resource_type: str, depth: int) -> None:
         raise _CannotTellError
 
 
-def _check_contained(text: bytes, struct: Any, resource_type: str) -> None:
+def _check_contained(text: bytes, struct: Any, resource_type: str) -> list[Piece]:
     """dom-2 to dom-5, and ref-1: only references from the container to its contained resources."""
     types: dict[str, str] = {}
+    pieces: list[Piece] = []
     for raw in struct.contained or ():
         inner = bytes(raw)
         inner_type, decode = _type_of(inner)
@@ -151,9 +152,11 @@ def _check_contained(text: bytes, struct: Any, resource_type: str) -> None:
         ):
             raise _CannotTellError
         types[name] = inner_type
-    # No contained resource has a fragment, so what follows are the container's own.
+        pieces.append((inner_type, inner_text))
+        text = text.replace(inner, b"")
     if references_resolve(resource_type, text, b"#", types) != types.keys():
         raise _CannotTellError
+    return [(resource_type, text), *pieces]
 
 
 def _check_bundle(bundle: Any, depth: int) -> list[str]:
@@ -161,12 +164,12 @@ def _check_bundle(bundle: Any, depth: int) -> list[str]:
     bare = []
     entries = []
     for position, entry in enumerate(bundle.entry or ()):
-        found = _Accepted("", None, b"", [])
+        found = _Accepted("", None, [], [])
         if entry.resource is not UNSET:
             found = _accept(bytes(entry.resource), depth + 3)
             here = f"Bundle.entry[{position}].resource"
             bare += [here + "".join(path.partition(".")[1:]) for path in found.without_narrative]
-        entries.append(entry_of(entry, found.resource_type, found.struct, found.text))
+        entries.append(entry_of(entry, found.resource_type, found.struct, found.pieces))
     if not bundle_is_right(bundle, entries):
         raise _CannotTellError
     return bare
@@ -182,13 +185,14 @@ def _accept(raw: bytes, depth: int) -> _Accepted:
         for entry in struct.entry or ():
             entry.resource = UNSET
         _check_text(_ENCODER.encode(struct), resource_type, depth)
-        return _Accepted(resource_type, struct, text, found)
+        return _Accepted(resource_type, struct, [(resource_type, text)], found)
     _check_text(text, resource_type, depth)
+    pieces = [(resource_type, text)]
     if not hasattr(struct, "contained"):
-        return _Accepted(resource_type, struct, text, [])
+        return _Accepted(resource_type, struct, pieces, [])
     if struct.contained or (_HASH in text and b'"#' in text):
-        _check_contained(text, struct, resource_type)
-    return _Accepted(resource_type, struct, text, [] if struct.text else [resource_type])
+        pieces = _check_contained(text, struct, resource_type)
+    return _Accepted(resource_type, struct, pieces, [] if struct.text else [resource_type])
 
 
 def accept(raw: bytes) -> list[str] | None:

@@ -54,7 +54,7 @@ def references_resolve(
 
     Args:
         resource_type: the type of the resource.
-        text: the resource as compact JSON; resources inside it have no such references.
+        text: the resource as compact JSON; resources inside it are left out.
         start: how the references in question begin: `#` or `urn:`.
         types: types of the resources at hand, by `#id` or URN.
 
