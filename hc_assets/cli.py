@@ -219,6 +219,14 @@ def validate(
     format: Annotated[  # noqa: A002 - the option's name
         ValidateFormat, typer.Option(help="Lines for a person, or one OperationOutcome per line.")
     ] = ValidateFormat.TEXT,
+    profile: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="File or folder of StructureDefinitions that resources are held against where"
+            " meta.profile names them; beside those of HC_FHIR_PROFILES.",
+            show_default=False,
+        ),
+    ] = None,
     best_practice: Annotated[
         bool, typer.Option(help="Show what R4 only recommends (dom-6: narrative) as well.")
     ] = False,
@@ -229,6 +237,8 @@ def validate(
     per rule goes to stderr at the end.
     """
     from hc_assets.fhir.file_validation import validate_files
+    from hc_assets.fhir.profile_rules import loaded
+    from hc_assets.fhir.profiles import ProfileError
     from hc_assets.fhir.quality import BEST_PRACTICE
     from hc_assets.fhir.validation import operation_outcome
 
@@ -239,7 +249,13 @@ def validate(
             say(f"hc-assets: {path}: no such file or folder")
             unreadable += 1
     found = discover([path for path in files if path.exists()], Path.cwd())
-    for checked in validate_files(found, workers=Settings().workers):
+    settings = Settings()
+    profiles = tuple(str(path) for path in [*settings.fhir_profiles, *(profile or [])])
+    try:
+        loaded(profiles)
+    except (OSError, ProfileError) as error:
+        raise stop(UNREADABLE, f"profiles: {error}") from error
+    for checked in validate_files(found, workers=settings.workers, profiles=profiles):
         resources += checked.resources
         invalid += checked.invalid()
         if checked.problem:

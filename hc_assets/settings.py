@@ -4,10 +4,12 @@ Belongs here: every number or folder that a user may want to change. What a thre
 beside the function that applies it.
 """
 
+import os
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 class Settings(BaseSettings):
@@ -44,6 +46,11 @@ class Settings(BaseSettings):
         description="Business rules whose breach quarantines a resource, as a JSON list; that of"
         " the others is a warning.",
     )
+    fhir_profiles: Annotated[tuple[Path, ...], NoDecode] = Field(
+        default=(),
+        description="Files and folders of StructureDefinitions that resources are held against"
+        " where they name them, separated as in PATH.",
+    )
     validation_rate_threshold: float = Field(
         default=0.95, ge=0, le=1, description="Share of a batch's entries that must be valid."
     )
@@ -55,3 +62,10 @@ class Settings(BaseSettings):
     quality_pass_rate_threshold: float = Field(
         default=0.8, ge=0, le=1, description="Share of scored frames that must pass the gate."
     )
+
+    @field_validator("fhir_profiles", mode="before")
+    @classmethod
+    def _split_paths(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part for part in value.split(os.pathsep) if part)
+        return value

@@ -15,6 +15,7 @@ from hc_assets.assets import asset_arguments, fan_out, hand_over
 from hc_assets.fhir import ndjson, versions
 from hc_assets.fhir.business_rules import BusinessRules
 from hc_assets.fhir.enrichment import EnrichmentOptions
+from hc_assets.fhir.profile_rules import digest
 from hc_assets.fhir.schemas import STATE_TABLES, TABLES
 from hc_assets.fhir.steps import (
     ResourceUnit,
@@ -126,15 +127,19 @@ def validated_and_quarantined_resources(
     """Judge every raw resource against R4."""
     validated, quarantined = {}, {}
     rules = BusinessRules(settings.fhir_rules_as_errors)
+    profiles = tuple(str(path.absolute()) for path in settings.fhir_profiles)
     broken: Counter[str] = Counter()
     for batch in context.partition_keys:
         of_batch = raw.of(batch)
         judged = fan_out(
-            partial(validate_rows, rules=rules),
+            partial(validate_rows, rules=rules, profiles=profiles),
             _resource_units(of_batch, batch, layout, settings),
             workers=settings.workers,
         )
-        inputs = of_batch.digests() | {"errors": ",".join(sorted(rules.as_errors))}
+        inputs = of_batch.digests() | {
+            "rules_as_errors": ",".join(sorted(rules.as_errors)),
+            "profiles": digest(profiles),
+        }
         validated[batch] = Content([p for j in judged for p in j.validated], inputs)
         quarantined[batch] = Content([p for j in judged for p in j.quarantined], inputs)
         broken.update(rule for j in judged for rule in j.broken_rules.elements())

@@ -7,12 +7,14 @@ it is. How findings are shown is in `cli.py`.
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from hc_assets.compute import executor, in_order
 from hc_assets.fhir.bundles import Entry, read_entries
+from hc_assets.fhir.profile_rules import profile_issues
 from hc_assets.fhir.validation import Issue, has_errors, validate
 from hc_assets.lake.discovery import Found
 from hc_assets.lake.landing import media_type
@@ -70,7 +72,9 @@ class _Unit:
     problem: str = ""
 
 
-def validate_files(files: Iterable[Found], *, workers: int = 0) -> Iterator[Checked]:
+def validate_files(
+    files: Iterable[Found], *, workers: int = 0, profiles: tuple[str, ...] = ()
+) -> Iterator[Checked]:
     """Validate every resource of some files, in order and in bounded memory.
 
     An NDJSON file is streamed; a JSON document is held whole, for it is one resource.
@@ -78,11 +82,13 @@ def validate_files(files: Iterable[Found], *, workers: int = 0) -> Iterator[Chec
     Args:
         files: bundles, NDJSON files and single resources, gzipped or not.
         workers: processes; 0 means one per core. Small inputs are judged in this process.
+        profiles: files and folders of StructureDefinitions.
     """
     listed = list(files)
     size = sum(_size(found) for found in listed)
     pool = executor(-(-size // _WORTH_SHARING_BYTES), workers)
-    yield from in_order(pool, _check, _units(listed), in_flight=8)
+    check = partial(_check, profiles=profiles)
+    yield from in_order(pool, check, _units(listed), in_flight=8)
 
 
 def _size(found: Found) -> int:
@@ -121,25 +127,31 @@ def _grouped(entries: Iterable[Entry]) -> Iterator[tuple[Entry, ...]]:
         yield tuple(group)
 
 
-def _check(unit: _Unit) -> Checked:
+def _check(unit: _Unit, profiles: tuple[str, ...]) -> Checked:
     resources = 0
     findings: list[Finding] = []
     for entry in unit.entries:
-        count, found = _judge(entry)
+        count, found = _judge(entry, profiles)
         resources += count
         findings += found
     return Checked(unit.file, resources, findings, unit.problem)
 
 
-def _judge(entry: Entry) -> tuple[int, list[Finding]]:
+def _judge(entry: Entry, profiles: tuple[str, ...]) -> tuple[int, list[Finding]]:
     if entry.problem is not None:
         issues = [unreadable(entry.problem)]
     else:
-        issues = validate(entry.resource) if entry.resource is not None else []
+        issues = _issues(entry.resource, profiles) if entry.resource is not None else []
     whole = Finding(entry.position, entry.resource_type, entry.resource_id, issues)
     if entry.resource_type != "Bundle" or entry.resource is None or entry.problem is not None:
         return 1, [whole] if issues else []
     return _by_entry(entry.resource, whole)
+
+
+def _issues(resource: bytes, profiles: tuple[str, ...]) -> list[Issue]:
+    issues = validate(resource)
+    unreadable_as_r4 = any(issue.severity == "fatal" for issue in issues)
+    return issues if unreadable_as_r4 else issues + profile_issues(resource, profiles)
 
 
 class _Bundle(msgspec.Struct):

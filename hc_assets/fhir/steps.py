@@ -19,6 +19,7 @@ from hc_assets.fhir.bundles import Entry, read_entries
 from hc_assets.fhir.business_rules import BusinessRules, Facts
 from hc_assets.fhir.enrichment import EnrichmentOptions, enrich
 from hc_assets.fhir.file_validation import unreadable
+from hc_assets.fhir.profile_rules import profile_issues
 from hc_assets.fhir.quality import BEST_PRACTICE
 from hc_assets.fhir.references import links, uuid_of
 from hc_assets.fhir.schemas import (
@@ -140,13 +141,15 @@ def _raw_row(batch: str, file: LandedFile, entry: Entry) -> dict[str, Any]:
     }
 
 
-def validate_rows(unit: ResourceUnit, rules: BusinessRules) -> Judged:
+def validate_rows(
+    unit: ResourceUnit, rules: BusinessRules, profiles: tuple[str, ...] = ()
+) -> Judged:
     """Send each raw row to `fhir/validated_resources` or, with every reason, to quarantine."""
     layout = Layout.of(unit.data_dir)
     number = unit.rows.number
     good = layout.partition("fhir/validated_resources", unit.batch)
     bad = layout.partition("fhir/quarantined_resources", unit.batch)
-    judge = _Judge(unit, rules)
+    judge = _Judge(unit, rules, profiles)
     broken: Counter[str] = Counter()
     with (
         PartWriter(good, VALIDATED_RESOURCES, number=number) as validated,
@@ -173,7 +176,8 @@ def validate_rows(unit: ResourceUnit, rules: BusinessRules) -> Judged:
 class _Judge:
     """Judges the rows of a unit, with what the batch says of their patients at hand."""
 
-    def __init__(self, unit: ResourceUnit, rules: BusinessRules) -> None:
+    def __init__(self, unit: ResourceUnit, rules: BusinessRules, profiles: tuple[str, ...]) -> None:
+        self._profiles = profiles
         self._rules, self._now = rules, unit.landed_at
         self._targets = bundle_targets(unit.rows.siblings)
         self._birth_dates = birth_dates(unit.rows.siblings, unit.parts)
@@ -186,6 +190,8 @@ class _Judge:
         if resource is None:
             return [], None, None  # a deletion: there is nothing to validate
         issues = validate(resource)
+        if not has_errors(issues):
+            issues += profile_issues(resource, self._profiles)
         if has_errors(issues):
             return issues, None, None
         targets = self._targets.get(row["source_sha256"], {})

@@ -44,7 +44,7 @@ def test_an_id_that_comes_twice_is_a_warning(hc_assets, patients):
 
 
 def test_a_lost_entry_blocks_what_is_downstream(hc_assets, query, patients, monkeypatch):
-    def losing(unit: ResourceUnit, rules: BusinessRules) -> Judged:
+    def losing(unit: ResourceUnit, rules: BusinessRules, **_: object) -> Judged:
         judged = validate_rows(unit, rules)
         return Judged(judged.validated, [], judged.broken_rules)
 
@@ -60,14 +60,14 @@ def test_a_lost_entry_blocks_what_is_downstream(hc_assets, query, patients, monk
 
 def test_a_blocked_batch_is_finished_by_the_next_ingest(hc_assets, query, patients, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(assets, "validate_rows", lambda unit, rules: Judged([], [], Counter()))
+        patch.setattr(assets, "validate_rows", lambda unit, **_: Judged([], [], Counter()))
         assert hc_assets("ingest", patients).exit_code == 1
     assert hc_assets("ingest", patients).exit_code == 0
     assert query("SELECT count(*) FROM fhir.current_resources") == [(8,)]
 
 
 def test_a_step_that_raises_is_named_without_its_words(hc_assets, patients, monkeypatch):
-    def failing(unit: ResourceUnit, rules: BusinessRules) -> Judged:
+    def failing(unit: ResourceUnit, **_: object) -> Judged:
         raise ZeroDivisionError("Jane Doe")
 
     monkeypatch.setattr(assets, "validate_rows", failing)

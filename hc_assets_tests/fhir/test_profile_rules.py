@@ -1,0 +1,80 @@
+import json
+
+import pytest
+
+PROFILE = {
+    "resourceType": "StructureDefinition",
+    "url": "https://example.org/StructureDefinition/named-patient",
+    "name": "NamedPatient",
+    "status": "active",
+    "kind": "resource",
+    "abstract": False,
+    "type": "Patient",
+    "baseDefinition": "http://hl7.org/fhir/StructureDefinition/Patient",
+    "derivation": "constraint",
+    "differential": {
+        "element": [
+            {"id": "Patient", "path": "Patient"},
+            {"id": "Patient.gender", "path": "Patient.gender", "min": 1},
+        ]
+    },
+}
+DIV = '<div xmlns="http://www.w3.org/1999/xhtml">A patient</div>'
+PATIENT = {
+    "resourceType": "Patient",
+    "id": "p1",
+    "meta": {"profile": [PROFILE["url"]]},
+    "text": {"status": "generated", "div": DIV},
+    "name": [{"family": "Made-Up"}],
+}
+
+
+@pytest.fixture
+def profile(tmp_path):
+    path = tmp_path / "profiles" / "named-patient.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(PROFILE))
+    return path
+
+
+@pytest.fixture
+def patients(tmp_path):
+    path = tmp_path / "patients.ndjson"
+    good = PATIENT | {"id": "p2", "gender": "other"}
+    path.write_text(json.dumps(PATIENT) + "\n" + json.dumps(good))
+    return path
+
+
+def test_validate_holds_resources_against_the_profiles_it_is_given(hc_assets, profile, patients):
+    assert hc_assets("validate", patients).exit_code == 0
+    result = hc_assets("validate", patients, "--profile", profile.parent)
+    assert result.exit_code == 1
+    (line,) = result.stdout.splitlines()
+    assert f"{patients}:0: Patient/p1: error profile-cardinality at Patient" in line
+
+
+def test_what_a_bundle_holds_is_held_against_profiles_too(hc_assets, profile, tmp_path):
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": PATIENT}]}
+    path = tmp_path / "bundle.json"
+    path.write_text(json.dumps(bundle))
+    result = hc_assets("validate", path, "--profile", profile)
+    assert result.exit_code == 1
+    assert f"{path}:0: Patient/p1: error profile-cardinality" in result.stdout
+
+
+def test_a_file_that_is_no_profile_is_exit_code_3(hc_assets, patients, tmp_path):
+    (tmp_path / "broken.json").write_text('{"resourceType": "StructureDefinition"')
+    result = hc_assets("validate", patients, "--profile", tmp_path / "broken.json")
+    assert result.exit_code == 3
+    assert "broken.json" in result.stderr
+
+
+def test_the_pipeline_quarantines_what_breaks_a_profile(
+    hc_assets, query, profile, patients, monkeypatch
+):
+    monkeypatch.setenv("HC_FHIR_PROFILES", str(profile.parent))
+    assert hc_assets("ingest", patients).exit_code == 0
+    assert query("SELECT resource_id, issues[1].rule FROM fhir.quarantined_resources") == [
+        ("p1", "profile-cardinality")
+    ]
+    assert query("SELECT resource_id FROM fhir.current_resources") == [("p2",)]
