@@ -13,7 +13,11 @@ from hypothesis import strategies as st
 from hc_assets.compute import InPlace, executor, in_order
 
 # What workers are sent functions of: each must import without Dagster.
-WORKER_MODULES = ("hc_assets.fhir.steps", "hc_assets.fhir.file_validation")
+WORKER_MODULES = (
+    "hc_assets.fhir.steps",
+    "hc_assets.fhir.file_validation",
+    "hc_assets.imaging.units",
+)
 
 
 class Recording(Executor):
@@ -71,7 +75,8 @@ def test_a_unit_in_place_runs_at_once_and_keeps_its_exception_for_the_result():
 
 
 def test_several_units_run_in_other_processes():
-    pids = set(in_order(executor(4, workers=2), _process, range(4)))
+    # A function without a name in a module is sent as it is: workers can't import this file.
+    pids = set(in_order(executor(4, workers=2), lambda _: os.getpid(), range(4)))
     assert os.getpid() not in pids
     assert len(pids) <= 2
 
@@ -89,20 +94,15 @@ def test_an_exception_in_a_process_comes_out_as_it_is_and_the_processes_live_on(
 
 @pytest.mark.parametrize("module", WORKER_MODULES)
 def test_workers_do_not_import_dagster(module):
+    def modules_after_import(name: str) -> list[str]:
+        import_module(name)
+        return sorted(sys.modules)
+
     executor(2, workers=2).shutdown(kill_workers=True)  # they may know what other tests sent them
-    for loaded in in_order(executor(2, workers=2), _modules_after_import, [module] * 2):
+    for loaded in in_order(executor(2, workers=2), modules_after_import, [module] * 2):
         assert module in loaded
         assert "dagster" not in loaded
         assert "duckdb" not in loaded
-
-
-def _process(_: int) -> int:
-    return os.getpid()
-
-
-def _modules_after_import(module: str) -> list[str]:
-    import_module(module)
-    return sorted(sys.modules)
 
 
 # --- Order, bounds, failures ---
