@@ -1,6 +1,8 @@
 """Small profiles written by hand, as the tests of this folder use them."""
 
 import json
+import os
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import mkdtemp
@@ -60,3 +62,21 @@ def findings(load: Callable[..., ProfileSet]) -> Callable[..., list[tuple[str, s
         return [(issue.severity, issue.rule, issue.expression) for issue in issues]
 
     return found
+
+
+@pytest.fixture(scope="session")
+def package_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+    """The folder of an npm package that an environment variable names, unpacked or as .tgz."""
+
+    def folder(variable: str, what: str) -> Path:
+        place = os.environ.get(variable, "")
+        if not place or not Path(place).exists():
+            pytest.skip(f"{variable} names no folder or .tgz of {what}")
+        if Path(place).is_dir():
+            return Path(place)
+        unpacked = tmp_path_factory.mktemp("package")
+        with tarfile.open(place, "r:gz") as archive:
+            archive.extractall(unpacked, filter="data")
+        return unpacked
+
+    return folder
