@@ -29,6 +29,7 @@ from hc_assets.fhir.r4.definitions import (
 )
 from hc_assets.fhir.r4.extension_checks import extension_check, extensions_for
 from hc_assets.fhir.r4.narrative import has_content, narrative_fault
+from hc_assets.fhir.r4.natives import Holds
 from hc_assets.fhir.r4.primitives import INTEGER_RANGES, PATTERNS
 from hc_assets.fhir.r4.references import fast_pattern
 from hc_assets.fhir.r4.struct_checks import (
@@ -39,7 +40,7 @@ from hc_assets.fhir.r4.struct_checks import (
     invariants_of,
     post_init,
     reference_check,
-    text_check,
+    rules_of,
 )
 
 _NOT_EMPTY = Annotated[str, Meta(min_length=1)]
@@ -111,15 +112,20 @@ def _identifier(type_name: str) -> str:
     return re.sub(r"\W", "_", type_name)
 
 
-def _define(name: str, fields: list[Field], checks: list[Check], resource_type: str = "") -> None:
+def _define(
+    name: str,
+    fields: list[Field],
+    checks: list[Check],
+    rules: tuple[Holds, ...] = (),
+    resource_type: str = "",
+) -> None:
     patterns = {f.name: f.type.pattern for f in fields if isinstance(f.type, Text)}
-    if patterns:
-        checks = [text_check(patterns), *checks]
+    run = post_init(patterns, checks, rules)
     struct = msgspec.defstruct(
         name,
         [_annotated(field) for field in fields],
         module=_STRUCTS.__name__,
-        namespace={"__post_init__": post_init(checks)} if checks else None,
+        namespace=None if run is None else {"__post_init__": run},
         forbid_unknown_fields=True,
         kw_only=True,
         gc=False,
@@ -244,21 +250,20 @@ class _Compiler:
         ]
         fields += self._sibling_fields(definition, invariants)
         tag = type_name if is_resource else ""
-        _define(name, fields, checks_of(elements, invariants), tag)
+        _define(name, fields, checks_of(elements), rules_of(invariants), tag)
 
     def _compile_reference(self, name: str, targets: tuple[str, ...]) -> None:
         """Reference, held to its targets by the pattern of the reference."""
         types = targets or tuple(sorted(r4().resource_names))
         string = _primitive_type("string")
-        reference = Text(fast_pattern(targets))
         fields = [
             Field("extension", self._some_extensions("Reference")),
-            Field("reference", reference),
+            Field("reference", _NOT_EMPTY),
             Field("type", Literal[types]),
             Field("identifier", self._struct("Identifier")),
             Field("display", string),
         ]
-        _define(name, fields, [reference_check])
+        _define(name, fields, [reference_check(fast_pattern(targets))])
 
     def _compile_sibling(self) -> None:
         """What stands beside a primitive value."""

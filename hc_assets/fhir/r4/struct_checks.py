@@ -15,7 +15,7 @@ from msgspec import UNSET
 
 from hc_assets.fhir.r4.bindings import allows_coding
 from hc_assets.fhir.r4.definitions import Element, Invariant, TypeDefinition, r4
-from hc_assets.fhir.r4.natives import native
+from hc_assets.fhir.r4.natives import Holds, native
 
 Check = Callable[[Any], None]
 
@@ -58,6 +58,15 @@ class _Memory:
 _memory = cache(_Memory)
 
 
+_Part = tuple[Callable[[Any], Any], set[str], Callable[[str], bool]]
+
+
+def _parts(patterns: dict[str, str]) -> tuple[_Part, ...]:
+    """For each attribute how to get it, the texts known to match, and how to learn of more."""
+    memories = {name: _memory(pattern) for name, pattern in patterns.items()}
+    return tuple((attrgetter(name), m.good, m.learns) for name, m in memories.items())
+
+
 def text_check(patterns: dict[str, str]) -> Check:
     """A check that string attributes match their patterns.
 
@@ -67,10 +76,7 @@ def text_check(patterns: dict[str, str]) -> Check:
     Args:
         patterns: by attribute a pattern that is anchored at its end; `match` anchors the start.
     """
-    parts = []
-    for name, pattern in patterns.items():
-        memory = _memory(pattern)
-        parts.append((attrgetter(name), memory.good, memory.learns))
+    parts = _parts(patterns)
     if len(parts) == 1:
         ((get, good, learns),) = parts
 
@@ -102,13 +108,27 @@ def text_check(patterns: dict[str, str]) -> Check:
     return check
 
 
-def reference_check(struct: Any) -> None:
-    """A check that the type of a reference is the one that the reference names."""
-    named, text = struct.type, struct.reference
-    if named and text and not text.startswith(("#", "urn:")):
-        parts = text.split("/")
-        if len(parts) < 2 or parts[-2] != named:
-            raise RefusedError("reference-type")
+def reference_check(pattern: str) -> Check:
+    """A check of the form of a reference, and that its type is the one that it names.
+
+    Args:
+        pattern: what `reference` has to match.
+    """
+    memory = _memory(pattern)
+    good, learns = memory.good, memory.learns
+
+    def check(struct: Any) -> None:
+        text = struct.reference
+        if text:
+            if text not in good and not learns(text):
+                raise RefusedError("reference")
+            named = struct.type
+            if named and not text.startswith(("#", "urn:")):
+                parts = text.split("/")
+                if len(parts) < 2 or parts[-2] != named:
+                    raise RefusedError("reference-type")
+
+    return check
 
 
 def _choice_check(element: Element, members: list[str]) -> Check:
@@ -148,25 +168,15 @@ def _binding_check(element: Element) -> Check | None:
     return check
 
 
-def _invariants_check(invariants: list[Invariant]) -> Check | None:
-    """The native forms of invariants; where one has none, a check that refuses everything."""
-    rules = [native(rule.key, rule.expression) for rule in invariants]
-    if not rules:
-        return None
-    holding = tuple(rule for rule in rules if rule is not None)
-    if len(holding) < len(rules):
-        holding = (_never,)
-
-    def check(struct: Any) -> None:
-        for holds in holding:
-            if not holds(struct):
-                raise RefusedError("invariant")
-
-    return check
-
-
 def _never(_: Any) -> bool:
     return False
+
+
+def rules_of(invariants: list[Invariant]) -> tuple[Holds, ...]:
+    """The native forms of invariants; where one has none, a rule that never holds."""
+    rules = [native(rule.key, rule.expression) for rule in invariants]
+    holding = tuple(rule for rule in rules if rule is not None)
+    return holding if len(holding) == len(rules) else (_never,)
 
 
 def invariants_of(definition: TypeDefinition) -> list[Invariant]:
@@ -177,26 +187,43 @@ def invariants_of(definition: TypeDefinition) -> list[Invariant]:
     return [rule for rule in found if rule.key not in _CHECKED_ELSEWHERE]
 
 
-def checks_of(elements: tuple[Element, ...], invariants: list[Invariant]) -> list[Check]:
-    """What the struct of a type checks after decoding, cheapest first."""
+def checks_of(elements: tuple[Element, ...]) -> list[Check]:
+    """What the struct of a type checks after decoding, beside texts and invariants."""
     checks: list[Check | None] = []
     for element in elements:
         members = [attribute(member) for member, _ in element.members()]
         if element.is_choice and len(members) > 1:
             checks.append(_choice_check(element, members))
         checks.append(_binding_check(element))
-    checks.append(_invariants_check(invariants))
     return [check for check in checks if check is not None]
 
 
-def post_init(checks: list[Check]) -> Check:
-    """Many checks as one `__post_init__`."""
-    if len(checks) == 1:
+def post_init(
+    patterns: dict[str, str], checks: list[Check], rules: tuple[Holds, ...]
+) -> Check | None:
+    """All that a struct checks as one `__post_init__`; None where there is nothing.
+
+    Args:
+        patterns: see `text_check`.
+        checks: functions that raise `RefusedError`.
+        rules: functions that tell whether an invariant holds.
+    """
+    if not checks and not rules:
+        return text_check(patterns) if patterns else None
+    if len(checks) == 1 and not rules and not patterns:
         return checks[0]
+    parts = _parts(patterns)
     in_order = tuple(checks)
 
     def run(struct: Any) -> None:
+        for get, good, learns in parts:
+            text = get(struct)
+            if text and text not in good and not learns(text):
+                raise RefusedError("pattern")
         for check in in_order:
             check(struct)
+        for holds in rules:
+            if not holds(struct):
+                raise RefusedError("invariant")
 
     return run
