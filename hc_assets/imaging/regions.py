@@ -29,6 +29,7 @@ _LEAST_WINDOWS = 64
 _SPREAD_WINDOW = 15
 _APART = 4.5
 _LEAST_TISSUE = 0.02
+_DARKEST_TISSUE = 0.15
 # Air is -1000; scanners mark what lies outside the reconstruction with less than any matter has
 _LOWEST_HOUNSFIELD = -1100.0
 # BT.601 luma, as YBR_FULL has it (PS3.3 C.7.6.3.1.2)
@@ -114,7 +115,10 @@ def divide(frame: Frame) -> Regions:
     image = _intensities(frame)
     if min(image.shape) < LEAST_SIDE:
         raise NotMeasurableError("image_too_small")
-    valid = _valid(frame, image)
+    valid = _counting(frame, image)
+    if valid.any() and image[valid].min() == image[valid].max():
+        raise NotMeasurableError("constant_image")
+    valid &= ~_drawn_border(image)
     if np.count_nonzero(valid) < LEAST_SIDE**2:
         raise NotMeasurableError("nearly_all_padding")
     low, high = _extremes(image[valid])
@@ -228,20 +232,23 @@ def _intensities(frame: Frame) -> Image:
     return -pixels if frame.context.is_inverted else pixels
 
 
-def _valid(frame: Frame, image: Image) -> Mask:
+def _counting(frame: Frame, image: Image) -> Mask:
     valid = np.isfinite(image)
     if frame.padding is not None:
         valid &= ~frame.padding
     if frame.context.modality == "CT":
         valid &= image >= _LOWEST_HOUNSFIELD
-    # A constant border is a frame that someone drew, not image
-    for lines in (image, image.T):
-        constant = np.flatnonzero(np.ptp(lines, axis=1) != 0)
-        first, last = (constant[0], constant[-1] + 1) if constant.size else (0, 0)
-        side = valid if lines is image else valid.T
-        side[:first] = False
-        side[last:] = False
     return valid
+
+
+def _drawn_border(image: Image) -> Mask:
+    """Rows and columns at the edges that are constant: a frame that someone drew, not image."""
+    border = np.ones(image.shape, np.bool_)
+    rows = np.flatnonzero((image != image[:, :1]).any(axis=1))
+    columns = np.flatnonzero((image != image[:1]).any(axis=0))
+    if rows.size and columns.size:
+        border[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = False
+    return border
 
 
 def _extremes(values: NDArray[Any]) -> tuple[float, float]:
@@ -262,7 +269,10 @@ def _air_threshold(values: NDArray[Any], threshold: float) -> float:
     air, dark = rest[rest <= lower], rest[rest > lower]
     if min(air.size, dark.size) < _LEAST_TISSUE * values.size or not _are_apart(air, dark):
         return threshold
-    return lower
+    # What is but a little brighter than air is a ghost of the object, or a haze
+    bright = float(values[values > threshold].mean())
+    share = (float(dark.mean()) - float(air.mean())) / (bright - float(air.mean()))
+    return lower if share > _DARKEST_TISSUE else threshold
 
 
 def _are_apart(low: NDArray[Any], high: NDArray[Any]) -> bool:

@@ -1,0 +1,179 @@
+"""The metrics against phantoms whose truth is known."""
+
+import cv2
+import numpy as np
+import pytest
+
+from hc_assets.imaging.quality import measure
+
+SIDE = 256
+
+
+def disc(radius: float, row: float = 0.5, column: float = 0.5, side: int = SIDE) -> np.ndarray:
+    """Mask of a disc; radius and centre in shares of the side."""
+    y, x = np.mgrid[:side, :side] / side
+    return (y - row) ** 2 + (x - column) ** 2 < radius**2
+
+
+def gaussian(pixels: np.ndarray, deviation: float, seed: int = 1) -> np.ndarray:
+    return pixels + np.random.default_rng(seed).normal(0, deviation, pixels.shape)
+
+
+def rician(pixels: np.ndarray, deviation: float) -> np.ndarray:
+    return np.hypot(gaussian(pixels, deviation, 1), gaussian(np.zeros(pixels.shape), deviation, 2))
+
+
+def value(frame, metric: str) -> float:
+    found = measure(frame).metrics[metric]
+    assert found.value is not None, found.reason
+    return found.value
+
+
+@pytest.mark.parametrize("snr", [5, 10, 20, 50, 100])
+@pytest.mark.parametrize(
+    ("modality", "noise", "air", "water"),
+    [("MR", gaussian, 0, 1000), ("MR", rician, 0, 1000), ("CT", gaussian, -1000, 0)],
+)
+def test_snr_of_a_uniform_cylinder(frame_of, snr, modality, noise, air, water):
+    pixels = np.where(disc(0.38), float(water), air)
+    frame = frame_of(noise(pixels, (water - air) / snr), modality)
+    assert value(frame, "snr") == pytest.approx(snr, rel=0.05)
+
+
+@pytest.mark.parametrize("cnr", [1, 2, 5, 10, 20])
+def test_cnr_of_two_compartments(frame_of, cnr):
+    pixels = np.where(disc(0.42), 1000.0, 0)
+    pixels[disc(0.15, 0.45, 0.55)] += 20 * cnr
+    assert value(frame_of(gaussian(pixels, 20)), "cnr") == pytest.approx(cnr, rel=0.05)
+
+
+@pytest.mark.parametrize("cnr", [2, 5, 20])
+def test_cnr_of_an_object_on_a_background(frame_of, cnr):
+    pixels = np.where(disc(0.25), 1000.0 + 20 * cnr, 1000)
+    assert value(frame_of(gaussian(pixels, 20)), "cnr") == pytest.approx(cnr, rel=0.05)
+
+
+def test_padding_does_not_dilute_the_noise(frame_of):
+    pixels = gaussian(np.where(disc(0.38), 0.0, -1000), 20)
+    outside = ~disc(0.45)
+    padded = np.where(outside, -2000, pixels)
+    frame = frame_of(padded, "CT", padding=outside)
+    assert measure(frame).noise_sd == pytest.approx(20, rel=0.05)
+    # Scanners that name no PixelPaddingValue pad all the same
+    assert measure(frame_of(padded, "CT")).noise_sd == pytest.approx(20, rel=0.05)
+
+
+@pytest.mark.parametrize("blur", [0.8, 1.0, 1.5, 2.0, 3.0, 4.0])
+@pytest.mark.parametrize("deviation", [1, 10, 50])
+def test_edge_width_is_the_blur_whatever_the_noise(frame_of, blur, deviation):
+    pixels = cv2.GaussianBlur(np.where(disc(0.35), 1000.0, 0), (0, 0), blur)
+    found = measure(frame_of(gaussian(pixels, deviation))).edge_width
+    assert found == pytest.approx(blur, rel=0.15)
+
+
+def test_sharpness_is_the_frequency_at_half_contrast(frame_of):
+    blur = 2.0
+    pixels = cv2.GaussianBlur(np.where(disc(0.35), 1000.0, 0), (0, 0), blur)
+    at_half = np.sqrt(np.log(2) / 2) / (np.pi * blur)
+    assert value(frame_of(gaussian(pixels, 5)), "sharpness") == pytest.approx(
+        at_half / 0.5, rel=0.1
+    )
+
+
+@pytest.mark.parametrize("side", [128, 256, 512])
+def test_sharpness_does_not_depend_on_the_matrix(frame_of, side):
+    pixels = cv2.GaussianBlur(np.where(disc(0.35, side=side), 1000.0, 0), (0, 0), 1.2)
+    assert value(frame_of(gaussian(pixels, 5)), "sharpness") == pytest.approx(0.31, rel=0.1)
+
+
+@pytest.mark.parametrize("slope", [0, 0.02, 0.05, 0.1, 0.15])
+@pytest.mark.parametrize(("modality", "air", "water"), [("MR", 0, 1000), ("CT", -1000, 0)])
+@pytest.mark.parametrize("deviation", [1, 20])
+def test_uniformity_of_a_ramp(frame_of, slope, modality, air, water, deviation):
+    ramp = 1 + slope * (np.mgrid[:SIDE, :SIDE][1] / SIDE - 0.5) / 0.4
+    pixels = air + np.where(disc(0.4), (water - air) * ramp, 0)
+    frame = frame_of(gaussian(pixels, deviation), modality)
+    assert value(frame, "uniformity") == pytest.approx(100 * (1 - slope), abs=2)
+
+
+def test_a_second_tissue_is_not_taken_for_shading(frame_of):
+    pixels = np.where(disc(0.42), 1000.0, 0)
+    pixels[disc(0.2, 0.4, 0.6)] = 1600
+    assert value(frame_of(gaussian(pixels, 20)), "uniformity") > 97
+
+
+@pytest.mark.parametrize(
+    ("pixels", "context", "reason"),
+    [
+        (np.full((64, 64), 7, np.uint16), {}, "constant_image"),
+        (np.arange(9, dtype=np.uint16).reshape(3, 3), {}, "image_too_small"),
+        (np.eye(64, dtype=np.uint8), {"is_labels": True}, "labels_not_intensities"),
+        (np.full((64, 64), np.nan), {}, "nearly_all_padding"),
+        (np.kron(np.eye(2), np.ones((40, 40))).astype(np.uint8), {}, "noise_not_estimable"),
+        (np.ones((64, 64)), {"padding": np.ones((64, 64), bool)}, "nearly_all_padding"),
+    ],
+)
+def test_what_has_no_meaning_is_null_with_a_reason(frame_of, pixels, context, reason):
+    quality = measure(frame_of(pixels, **context))
+    assert quality.overall is None
+    assert quality.explanation == f"no score: {reason}"
+    for metric in quality.metrics.values():
+        assert (metric.value, metric.part, metric.reason) == (None, None, reason)
+
+
+def test_a_projection_has_no_uniformity_and_shares_its_weight(frame_of):
+    pixels = gaussian(cv2.GaussianBlur(np.where(disc(0.38), 1000.0, 100), (0, 0), 1), 20)
+    quality = measure(frame_of(pixels, "DX"))
+    assert quality.metrics["uniformity"].reason == "anatomy_not_told_from_shading"
+    assert quality.weights_rescaled
+    parts = {name: m.part for name, m in quality.metrics.items() if m.part is not None}
+    expected = (
+        0.25 * parts["snr"]
+        + 0.25 * parts["cnr"]
+        + 0.2 * parts["sharpness"]
+        + 0.1 * parts["artifacts_score"]
+    ) / 0.8
+    assert quality.overall == pytest.approx(expected)
+
+
+def test_the_score_is_the_weighted_mean_of_its_parts(frame_of):
+    quality = measure(frame_of(gaussian(np.where(disc(0.38), 1000.0, 0), 50)))
+    weights = {
+        "snr": 0.25,
+        "cnr": 0.25,
+        "sharpness": 0.2,
+        "uniformity": 0.2,
+        "artifacts_score": 0.1,
+    }
+    assert not quality.weights_rescaled
+    assert quality.overall == pytest.approx(
+        sum(weight * quality.metrics[name].part for name, weight in weights.items())
+    )
+
+
+def striped(pixels: np.ndarray, amplitude: float) -> np.ndarray:
+    rows = np.arange(len(pixels))[:, None]
+    return pixels + amplitude * np.sign(np.sin(2 * np.pi * rows / 8))
+
+
+def ghosted(pixels: np.ndarray, share: float) -> np.ndarray:
+    return pixels + share * np.roll(pixels, SIDE // 2, axis=0)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "detector", "strengths"),
+    [
+        (striped, "banding", [0, 10, 40, 150]),
+        (ghosted, "ghosting", [0, 0.02, 0.05, 0.1]),
+        (lambda p, q: np.minimum(p, np.quantile(p, 1 - q)), "clipping", [0, 0.01, 0.05, 0.2]),
+    ],
+)
+def test_each_detector_answers_to_its_artifact_alone(frame_of, spoil, detector, strengths):
+    base = gaussian(np.where(disc(0.3, 0.35, 0.5), 1000.0, 0), 15)
+    found = [measure(frame_of(spoil(base, strength))).artifacts for strength in strengths]
+    severities = [getattr(artifacts, detector) for artifacts in found]
+    assert severities[0] < 0.05
+    assert severities == sorted(severities)
+    assert severities[-1] > 0.6
+    for other in {"banding", "ghosting", "clipping"} - {detector}:
+        assert getattr(found[1], other) < 0.1
