@@ -78,6 +78,7 @@ def is_a(type_name: str, ancestor: str) -> bool:
 
 
 def core_type(url: str) -> str | None:
-    """The R4 type that a canonical URL names; None where it names another thing."""
-    name = url.removeprefix(CORE)
-    return name if name != url and name in r4().type_names else None
+    """The R4 type that a canonical URL names, with or without version; None where it names none."""
+    plain = url.partition("|")[0]
+    name = plain.removeprefix(CORE)
+    return name if name != plain and name in r4().type_names else None

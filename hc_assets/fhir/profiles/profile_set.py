@@ -11,6 +11,7 @@ from typing import Any
 
 from hc_assets.fhir.profiles.elements import core_type, is_a
 from hc_assets.fhir.profiles.errors import ProfileError
+from hc_assets.fhir.profiles.extension_places import check_place
 from hc_assets.fhir.profiles.instance import MAX_CHAIN, Bundled, Run, Setting, setting_of
 from hc_assets.fhir.profiles.profile_library import ProfileLibrary
 from hc_assets.fhir.profiles.reading import read_definitions
@@ -123,7 +124,7 @@ class ProfileSet:
                 continue
             path, source = f"{one.path}.meta.profile[{index}]", _OF_RESOURCE
             profile = self._library.profile(url)
-            name = core_type(url.partition("|")[0])
+            name = core_type(url)
             if profile is not None:
                 profiles.append(profile)
                 if not self._library.has_version(url):
@@ -149,12 +150,15 @@ class ProfileSet:
 
     def _check_extensions(self, one: Found, setting: Setting, *, is_profiled: bool) -> None:
         """Hold every extension against its definition, where that is at hand."""
-        for value, path in one.extensions:
+        for extension in one.extensions:
+            value, path = extension.value, extension.path
             url = value.get("url")
             if not isinstance(url, str) or not is_absolute(url):
                 continue
             profile = self._library.profile(url)
-            if profile is not None and profile.type_name == "Extension":
+            structure = self._library.structure(url)
+            if profile is not None and structure is not None and profile.type_name == "Extension":
+                check_place(extension, structure.shape, one, setting.run)
                 if (id(value), url) not in setting.run.applied:
                     check_value(profile.rule, Node(value, "Extension"), path, setting)
             elif is_profiled and not self._library.is_core_extension(url):

@@ -183,6 +183,14 @@ def read_definitions(paths: Iterable[Path]) -> Definitions:
     return found
 
 
+def _check_version(file: str, place: str, structure: StructureShape) -> None:
+    """R4 and its correction R4B have the same elements where profiles are in use."""
+    version = structure.fhirVersion
+    if version and not version.startswith("4."):
+        text = f"found FHIR version {version}, expected 4.0.1"
+        raise ProfileError(file, f"{place}.StructureDefinition.fhirVersion".lstrip("."), text)
+
+
 def _take(file: _File, found: Definitions) -> None:
     for place, content in _resources(file):
         kind = content.get("resourceType") if isinstance(content, dict) else None
@@ -190,6 +198,7 @@ def _take(file: _File, found: Definitions) -> None:
             structure = _shaped(file.name, place, content, StructureShape)
             # Types and logical models are in packages too; profiles alone are asked for.
             if structure.derivation == "constraint" and structure.kind != "logical":
+                _check_version(file.name, place, structure)
                 _keep_profile(found.structures, Structure(file.name, content, structure))
         elif kind == "CodeSystem" and "url" in content:
             system = _shaped(file.name, place, content, CodeSystemShape)

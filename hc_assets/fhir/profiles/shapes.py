@@ -75,12 +75,20 @@ class ElementShape(msgspec.Struct):
     constraint: list[ConstraintShape] = []
     binding: BindingShape | None = None
     maxLength: int | None = None  # noqa: N815
+    isModifier: bool | None = None  # noqa: N815
 
 
 class ElementsShape(msgspec.Struct):
     """StructureDefinition.snapshot or .differential."""
 
     element: list[ElementShape]
+
+
+class ContextShape(msgspec.Struct):
+    """StructureDefinition.context."""
+
+    type: str
+    expression: str
 
 
 class StructureShape(msgspec.Struct):
@@ -93,6 +101,7 @@ class StructureShape(msgspec.Struct):
     fhirVersion: str = ""  # noqa: N815
     derivation: Literal["constraint", "specialization"] = "specialization"
     baseDefinition: str = ""  # noqa: N815
+    context: list[ContextShape] = []
     snapshot: ElementsShape | None = None
     differential: ElementsShape | None = None
 

@@ -11,6 +11,20 @@ from hc_assets.fhir.r4.json_text import MAX_DEPTH
 _EXTENSIONS = ("extension", "modifierExtension")
 
 
+class FoundExtension(NamedTuple):
+    """An extension of a document.
+
+    Attributes:
+        value: the extension.
+        path: where it stands.
+        holder: the object that it stands in; for a primitive's the `_` sibling.
+    """
+
+    value: dict[str, Any]
+    path: str
+    holder: dict[str, Any]
+
+
 class Found(NamedTuple):
     """A resource of a document.
 
@@ -18,14 +32,13 @@ class Found(NamedTuple):
         node: the resource.
         path: where it stands.
         root: its container; the resource itself where it isn't contained.
-        extensions: the extensions in it, with their places; those of resources inside it are
-            theirs.
+        extensions: the extensions in it; those of resources inside it are theirs.
     """
 
     node: Node
     path: str
     root: Node
-    extensions: list[tuple[dict[str, Any], str]]
+    extensions: list[FoundExtension]
 
 
 def survey(root: dict[str, Any]) -> list[Found] | None:
@@ -61,7 +74,7 @@ def survey(root: dict[str, Any]) -> list[Found] | None:
                     holder = Found(inner, place, container, [])
                     found.append(holder)
                 elif name in _EXTENSIONS:
-                    owner.extensions.append((one, place))
+                    owner.extensions.append(FoundExtension(one, place, value))
                 below.append((one, place, holder, depth + (2 if is_list else 1)))
         stack.extend(reversed(below))
     return found

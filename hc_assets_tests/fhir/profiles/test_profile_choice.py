@@ -117,6 +117,15 @@ def test_the_type_of_what_a_reference_leads_to(
     assert findings(_observation(reference), definition) == expected
 
 
+def test_a_target_may_be_named_with_its_version(findings: Findings, profile: Profile) -> None:
+    definition = _subject(profile, CORE + "Patient|4.0.1", BASE + "named|1.0")
+    definitions = definition, _named(profile)
+    assert findings(_observation({"reference": "Patient/1"}), *definitions) == []
+    assert findings(_observation({"reference": "Group/1"}), *definitions) == [
+        ("error", "profile-reference-target", "Observation.subject")
+    ]
+
+
 def test_targets_that_r4_itself_names_are_left_to_r4s_own_validation(
     findings: Findings, profile: Profile
 ) -> None:

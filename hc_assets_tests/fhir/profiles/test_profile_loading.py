@@ -91,6 +91,13 @@ def test_a_file_a_folder_a_package_a_bundle_and_an_array_give_the_same_profiles(
             "expected a snapshot or a differential",
         ),
         (
+            '{"resourceType":"StructureDefinition","url":"u","type":"Patient","kind":"resource",'
+            '"derivation":"constraint","fhirVersion":"5.0.0",'
+            '"differential":{"element":[{"path":"Patient"}]}}',
+            "StructureDefinition.fhirVersion",
+            "found FHIR version 5.0.0, expected 4.0.1",
+        ),
+        (
             '{"resourceType":"StructureDefinition","url":"u","type":"Nothing","kind":"resource",'
             '"derivation":"constraint","differential":{"element":[{"path":"Nothing"}]}}',
             "StructureDefinition.type",
