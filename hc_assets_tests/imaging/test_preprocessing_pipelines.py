@@ -118,7 +118,7 @@ def test_a_mammogram_keeps_the_breast_and_drops_the_label():
     pixels[20:40, 250:290] = 1000
     made = pipeline_for("MG").run(frame(pixels, modality="MG")).pixels
     columns = slice(1600, 2048)
-    assert made[100:220, columns].max() == 0
+    assert made[100:220, columns].max() < 0.001
     assert made[1000, 700] > 0.1
 
 
@@ -136,11 +136,11 @@ def test_parameters_and_labels_say_what_was_done():
 def test_letterbox_keeps_proportions_and_its_transform_leads_to_the_frame(rows, columns, spacing):
     pixels = np.ones((rows, columns), np.float32)
     placed = letterbox(pixels, (64, 64), spacing)
-    inside_rows = int(placed.inside.any(axis=1).sum())
-    inside_columns = int(placed.inside.any(axis=0).sum())
+    down, across = placed.window
+    inside_rows, inside_columns = down.stop - down.start, across.stop - across.start
     assert max(inside_rows, inside_columns) == 64
-    assert placed.pixels[placed.inside] == pytest.approx(1)
-    assert not placed.pixels[~placed.inside].any()
+    assert placed.pixels[placed.window] == pytest.approx(1)
+    assert placed.pixels.sum() == pytest.approx(inside_rows * inside_columns)
     wanted = rows * spacing[0] / (columns * spacing[1])
     # A side is rounded to whole pixels.
     low, high = (
@@ -150,9 +150,7 @@ def test_letterbox_keeps_proportions_and_its_transform_leads_to_the_frame(rows, 
     assert low <= wanted <= high or min(inside_rows, inside_columns) == 1
     a, _, c, _, e, f = placed.source_to_array
     first = (-0.5 * a + c, -0.5 * e + f)
-    assert first == pytest.approx(
-        (np.argmax(placed.inside.any(axis=1)) - 0.5, np.argmax(placed.inside.any(axis=0)) - 0.5)
-    )
+    assert first == pytest.approx((down.start - 0.5, across.start - 0.5))
     assert (rows * a, columns * e) == pytest.approx((inside_rows, inside_columns))
 
 

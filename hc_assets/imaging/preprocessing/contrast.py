@@ -32,7 +32,8 @@ def between_percentiles(
     bottom, top = np.percentile(sample, [low, high])
     if top <= bottom:
         return stretched(pixels)
-    scaled = (pixels - np.float32(bottom)) / np.float32(top - bottom)
+    # In doubles: the range of extreme floats is beyond floats
+    scaled = (pixels.astype(np.float64) - bottom) / (np.float64(top) - bottom)
     clipped: NDArray[np.float32] = np.clip(scaled, 0, 1).astype(np.float32)
     return clipped
 

@@ -6,12 +6,13 @@ Belongs here: what is done to the values of mammograms.
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from skimage.filters import threshold_otsu
 
 from hc_assets.imaging.pixels import Frame
 from hc_assets.imaging.preprocessing.contrast import between_percentiles
 from hc_assets.imaging.preprocessing.pipeline import Parameters, Pipeline
+from hc_assets.imaging.regions import otsu
 from hc_assets.imaging.preprocessing.radiograph import sharpened_contrast, shown
+from hc_assets.imaging.regions import otsu
 
 
 def _breast_alone(
@@ -32,7 +33,7 @@ def _breast(visible: NDArray[np.float32]) -> NDArray[np.bool_]:
     if visible.min() == visible.max():
         return np.zeros(visible.shape, np.bool_)
     # The skin line is darker than tissue: half of Otsu's threshold still parts it from air.
-    bright = (visible > threshold_otsu(visible) / 2).astype(np.uint8)
+    bright = (visible > otsu(visible) / 2).astype(np.uint8)
     count, labels, statistics, _ = cv2.connectedComponentsWithStats(bright, connectivity=8)
     if count < 2:
         return np.zeros(visible.shape, np.bool_)

@@ -5,11 +5,12 @@ Belongs here: what is done to the values of MR frames.
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.filters import threshold_otsu
 
 from hc_assets.imaging.pixels import Frame
 from hc_assets.imaging.preprocessing.contrast import between_percentiles
 from hc_assets.imaging.preprocessing.pipeline import Parameters, Pipeline
+from hc_assets.imaging.regions import otsu
+from hc_assets.imaging.regions import otsu
 
 
 def _normalised(
@@ -17,14 +18,17 @@ def _normalised(
 ) -> NDArray[np.float32]:
     """Map air to 0: percentiles of the whole frame would follow how much air is in it."""
     counts = np.ones(values.shape, np.bool_) if frame.padding is None else ~frame.padding
-    inside = values[counts] if counts.any() else values.ravel()
-    if inside.min() < inside.max():
-        objects = counts & (values > threshold_otsu(inside))
-        low = float(np.percentile(inside, float(parameters["low_percentile"])))
-        high = float(np.percentile(values[objects], float(parameters["high_percentile"])))
+    # In doubles: the range of extreme floats is beyond floats
+    wide = values.astype(np.float64)
+    inside = wide[counts] if counts.any() else wide.ravel()
+    objects = counts & (wide > otsu(inside))
+    if objects.any():
+        low = np.percentile(inside, float(parameters["low_percentile"]))
+        high = np.percentile(wide[objects], float(parameters["high_percentile"]))
         if high > low:
-            scaled = (values - np.float32(low)) / np.float32(high - low)
-            clipped: NDArray[np.float32] = np.clip(scaled, 0, 1).astype(np.float32)
+            clipped: NDArray[np.float32] = np.clip((wide - low) / (high - low), 0, 1).astype(
+                np.float32
+            )
             return clipped
     return between_percentiles(values, 0, 100, counts)
 

@@ -83,7 +83,10 @@ class Pipeline:
         pixels = placed.pixels
         if self.enhance is not None:
             # The frame alone: margins would count as dark tissue
-            pixels[placed.window] = self.enhance(pixels[placed.window], self.parameters)
+            content = pixels[placed.window]
+            enhanced = self.enhance(content, self.parameters)
+            # Padding, air and what was taken out stay black
+            pixels[placed.window] = np.where(content > 0, enhanced, np.float32(0))
         pixels = np.ascontiguousarray(np.clip(pixels, 0, 1), "<f4")
         return Preprocessed(
             pixels, placed.source_to_array, hashlib.sha256(pixels.tobytes()).hexdigest()
