@@ -29,10 +29,17 @@ class Member(NamedTuple):
 
 
 class CoreElement(NamedTuple):
-    """An element of an R4 type and its JSON members; several for a choice."""
+    """An element of an R4 type.
+
+    Attributes:
+        element: the element.
+        members: its JSON members; several for a choice.
+        by_name: the members by their names and by their siblings' names.
+    """
 
     element: Element
     members: tuple[Member, ...]
+    by_name: dict[str, Member]
 
 
 @cache
@@ -51,10 +58,12 @@ def elements_of(type_name: str) -> dict[str, CoreElement]:
         members.setdefault(member.element.name, []).append(
             Member(name, member.ref.code, f"_{name}" if member.is_primitive else "")
         )
-    return {
-        element.name: CoreElement(element, tuple(members[element.name]))
-        for element in r4().type(type_name).elements
-    }
+    found = {}
+    for element in r4().type(type_name).elements:
+        own = tuple(members[element.name])
+        by_name = {name: one for one in own for name in (one.name, one.sibling) if name}
+        found[element.name] = CoreElement(element, own, by_name)
+    return found
 
 
 @cache

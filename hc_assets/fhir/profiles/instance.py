@@ -4,12 +4,12 @@ Belongs here: what checks ask of the instance and where they put what they find.
 themselves are made in `compiling.py`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from hc_assets.fhir.profiles.elements import elements_of
+from hc_assets.fhir.profiles.elements import Member, elements_of
 from hc_assets.fhir.r4.fhirpath import Environment, Item, Node, resource_node
 from hc_assets.fhir.r4.issues import Findings, IssueCode, Severity
 from hc_assets.fhir.r4.references import parse_reference
@@ -37,7 +37,12 @@ def values_of(node: Node, path: str, name: str) -> Sequence[Placed]:
     if core is None:
         return ()
     found: list[Placed] = []
-    for member, code, sibling in core.members:
+    members: Iterable[Member] = core.members
+    if len(core.members) > 1:
+        # A value may be of 50 types, and an object has few members.
+        by_name = core.by_name
+        members = dict.fromkeys(by_name[member] for member in value if member in by_name)
+    for member, code, sibling in members:
         content = value.get(member)
         extra = value.get(sibling) if sibling else None
         if content is not None or extra is not None:
