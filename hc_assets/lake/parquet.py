@@ -34,8 +34,9 @@ class Content:
 class ParquetIOManager(dg.IOManager):
     """Keeps assets named `<group>/<asset>` as Parquet, one partition per batch.
 
-    Takes a `Content`, a table, a `RecordBatchReader` or an iterator of record batches, or, from an
-    asset that does several batches in one run, a mapping of batch key to one of these. Gives
+    Takes a `Content`, a table, a `RecordBatchReader` or an iterator of record batches (a generator
+    inside a `Content` or an `Output`, since Dagster runs a bare one as the asset's own), or, from
+    an asset that does several batches in one run, a mapping of batch key to one of these. Gives
     downstream a `LakeTable` of one batch, several batches or all that are committed.
     """
 

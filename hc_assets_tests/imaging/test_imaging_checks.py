@@ -1,0 +1,110 @@
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pydicom
+import pytest
+from pydicom.data import get_testdata_file
+
+from hc_assets.imaging import assets
+from hc_assets.imaging.schemas import preprocessed_arrays
+from hc_assets.imaging.units import FileUnit, index_unit, preprocess_unit
+from hc_assets.lake.layout import Layout
+from hc_assets.lake.parts import Part, PartWriter
+from hc_assets.lake.tables import read_partition
+
+
+@pytest.fixture
+def image() -> Path:
+    return Path(get_testdata_file("CT_small.dcm", download=False))
+
+
+def outcomes(hc_assets) -> dict[str, dict]:
+    report = msgspec.json.decode(hc_assets("report", "--format", "json").stdout)
+    return {
+        check["check"]: check for check in report["checks"] if check["asset"].startswith("imaging/")
+    }
+
+
+def test_a_clean_image_passes_every_check(hc_assets, image):
+    assert hc_assets("ingest", image).exit_code == 0
+    found = outcomes(hc_assets)
+    assert len(found) == 5
+    assert all(check["passed"] for check in found.values())
+
+
+def test_a_lost_file_blocks_what_is_downstream(hc_assets, query, image, tmp_path, monkeypatch):
+    def losing(unit: FileUnit) -> tuple[list[Part], list[Part]]:
+        return index_unit(unit)[0], []
+
+    monkeypatch.setattr(assets, "index_unit", losing)
+    (tmp_path / "empty.dcm").touch()
+    result = hc_assets("ingest", image, tmp_path / "empty.dcm")
+    assert result.exit_code == 1
+    assert "imaging/dicom_index: every_entry_accounted_for" in result.stderr
+    assert query("SELECT count(*) FROM imaging.quality_metrics") == [(0,)]
+
+
+def test_one_identifier_with_two_contents_is_a_warning(hc_assets, image, tmp_path):
+    other = pydicom.dcmread(image)
+    other.PatientComments = "changed"
+    other.save_as(tmp_path / "changed.dcm")
+    assert hc_assets("ingest", image, tmp_path / "changed.dcm").exit_code == 0
+    check = outcomes(hc_assets)["identifiers_unique"]
+    assert (check["passed"], check["severity"], check["value"]) == (False, "WARN", 1.0)
+
+
+def test_a_gate_that_nothing_passes_is_a_warning(hc_assets, query, image, monkeypatch):
+    monkeypatch.setenv("HC_QUALITY_GATE", "1.0")
+    assert hc_assets("ingest", image).exit_code == 0
+    check = outcomes(hc_assets)["quality_gate_pass_rate_at_least_threshold"]
+    assert (check["passed"], check["value"], check["threshold"]) == (False, 0.0, 0.8)
+    assert query("SELECT count(*) FROM imaging.preprocessed_arrays") == [(0,)]
+
+
+def test_an_array_out_of_range_blocks_and_is_said_again(hc_assets, data_dir, image, monkeypatch):
+    def spoiling(unit: FileUnit) -> list[Part]:
+        folder = unit.layout().partition("imaging/preprocessed_arrays", unit.batch)
+        parts = preprocess_unit(unit)
+        schema = preprocessed_arrays((512, 512))
+        with PartWriter(folder, schema, number=99) as writer:
+            for part in parts:
+                rows = pq.read_table(str(folder / part.name)).to_batches()[0]
+                pixels = np.full((rows.num_rows, 512, 512), np.nan, np.float32)
+                tensors = pa.FixedShapeTensorArray.from_numpy_ndarray(pixels)
+                columns = [
+                    tensors if name == "pixels" else rows[name] for name in rows.schema.names
+                ]
+                writer.write(pa.RecordBatch.from_arrays(columns, schema=schema))
+        return writer.parts
+
+    monkeypatch.setattr(assets, "preprocess_unit", spoiling)
+    first = hc_assets("ingest", image)
+    assert first.exit_code == 1
+    assert "imaging/preprocessed_arrays: arrays_in_range" in first.stderr
+    assert hc_assets("ingest", image).exit_code == 1
+
+
+def test_a_gated_frame_without_an_array_blocks(hc_assets, image, monkeypatch):
+    monkeypatch.setattr(assets, "preprocess_unit", lambda unit: [])
+    result = hc_assets("ingest", image)
+    assert result.exit_code == 1
+    assert "every_gated_frame_has_an_array" in result.stderr
+
+
+def test_arrays_carry_where_they_come_from(hc_assets, data_dir, image):
+    hc_assets("ingest", image)
+    (key,) = [path.name for path in (data_dir / "batches" / "dicom").glob("[0-9]*")]
+    (row,) = (
+        read_partition(Layout.of(data_dir), "imaging/preprocessed_arrays", key)
+        .to_table(["batch", "pipeline", "shape", "source_file"])
+        .to_pylist()
+    )
+    assert row == {
+        "batch": key,
+        "pipeline": "ct/1",
+        "shape": [512, 512],
+        "source_file": str(image),
+    }
