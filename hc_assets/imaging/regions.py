@@ -24,6 +24,8 @@ _SMOOTHING = 2.0
 # Reaches beyond the smoothing, so that no pixel inside has anything of the other side
 _RIM = 9
 _HISTOGRAM_BINS = 256
+# Squares of differences must fit into float32
+_NARROWEST, _WIDEST = 1e-12, 1e12
 _LEAST_OBJECT = 0.01
 _LEAST_WINDOWS = 64
 _SPREAD_WINDOW = 15
@@ -122,8 +124,8 @@ def divide(frame: Frame) -> Regions:
     if np.count_nonzero(valid) < LEAST_SIDE**2:
         raise NotMeasurableError("nearly_all_padding")
     low, high = _extremes(image[valid])
-    if high <= low:
-        raise NotMeasurableError("constant_image")
+    if not _NARROWEST < high - low < _WIDEST:
+        raise NotMeasurableError("range_beyond_float32")
     # Padding takes the lowest value of the image, so that smoothing makes no bright seam
     image = np.where(valid, image, np.float32(low))
     smooth = cv2.GaussianBlur(image, (0, 0), _SMOOTHING).astype(np.float32, copy=False)
@@ -191,7 +193,8 @@ def otsu(values: NDArray[Any]) -> float:
     low, high = _extremes(values)
     if high <= low:
         return low
-    counts, edges = np.histogram(values, _HISTOGRAM_BINS, (low, high))
+    # In float64, because bins of float32 may be too narrow to be told apart
+    counts, edges = np.histogram(values.astype(np.float64), _HISTOGRAM_BINS, (low, high))
     centers = (edges[1:] + edges[:-1]) / 2
     below = np.cumsum(counts)
     moment = np.cumsum(counts * centers)

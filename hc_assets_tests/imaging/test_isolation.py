@@ -76,9 +76,8 @@ def test_what_is_no_exception_costs_the_frame_only(hostile):
 
 def test_memory_is_limited():
     big = OPTIONS | {"rows": 60000, "columns": 60000}
-    with DecoderProcess(memory=3 * 1024**3) as process:
-        with pytest.raises(DecoderFailedError):
-            process.decode(bytes(64), str(RLELossless), "pydicom", big)
+    with DecoderProcess(memory=3 * 1024**3) as process, pytest.raises(DecoderFailedError):
+        process.decode(bytes(64), str(RLELossless), "pydicom", big)
 
 
 def test_a_decoder_that_died_on_a_file_is_not_asked_again(hostile, write_dicom, monkeypatch):

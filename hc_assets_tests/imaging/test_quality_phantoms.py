@@ -3,7 +3,12 @@
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
+from hc_assets.imaging.frame_context import FrameContext
+from hc_assets.imaging.pixels import Frame
 from hc_assets.imaging.quality import measure
 
 SIDE = 256
@@ -119,6 +124,24 @@ def test_what_has_no_meaning_is_null_with_a_reason(frame_of, pixels, context, re
     assert quality.explanation == f"no score: {reason}"
     for metric in quality.metrics.values():
         assert (metric.value, metric.part, metric.reason) == (None, None, reason)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    hnp.arrays(
+        np.float32,
+        st.tuples(st.integers(16, 40), st.integers(16, 40)),
+        elements=st.floats(width=32),
+        fill=st.sampled_from([0.0, 1.0, float("nan")]),
+    ),
+    st.sampled_from(["CT", "MR", "DX", "US"]),
+)
+def test_whatever_comes_no_metric_is_nan_or_infinite(pixels, modality):
+    frame = Frame(0, pixels, False, None, (0.0, 1.0), "none", FrameContext(modality=modality))
+    quality = measure(frame)
+    for metric in quality.metrics.values():
+        assert (metric.value is None) == (metric.reason is not None)
+        assert metric.value is None or np.isfinite(metric.value)
 
 
 def test_a_projection_has_no_uniformity_and_shares_its_weight(frame_of):

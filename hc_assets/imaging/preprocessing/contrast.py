@@ -28,11 +28,11 @@ def between_percentiles(
     """
     counted = pixels if counts is None or not counts.any() else pixels[counts]
     # A regular sample is enough for two percentiles, and sorting millions of pixels is not quick
-    sample = counted.reshape(-1)[:: max(1, counted.size // 2**18)]
+    # In doubles: the range of extreme floats is beyond floats
+    sample = counted.reshape(-1)[:: max(1, counted.size // 2**18)].astype(np.float64)
     bottom, top = np.percentile(sample, [low, high])
     if top <= bottom:
         return stretched(pixels)
-    # In doubles: the range of extreme floats is beyond floats
     scaled = (pixels.astype(np.float64) - bottom) / (np.float64(top) - bottom)
     clipped: NDArray[np.float32] = np.clip(scaled, 0, 1).astype(np.float32)
     return clipped

@@ -10,7 +10,6 @@ from hc_assets.imaging.pixels import Frame
 from hc_assets.imaging.preprocessing.contrast import between_percentiles
 from hc_assets.imaging.preprocessing.pipeline import Parameters, Pipeline
 from hc_assets.imaging.regions import otsu
-from hc_assets.imaging.regions import otsu
 
 
 def _normalised(
