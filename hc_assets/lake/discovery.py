@@ -39,7 +39,8 @@ def discover(paths: Iterable[Path], landing_folder: Path) -> Iterator[Found]:
     """
     landing_folder = landing_folder.absolute()
     for given in paths:
-        root = given.absolute()
+        # `..` says where somebody stood, not where the file is
+        root = Path(os.path.normpath(given.absolute()))
         if not root.exists():
             raise FileNotFoundError(f"{given}: no such file or folder")
         yield from _walk(root, root.resolve(), landing_folder)

@@ -71,6 +71,13 @@ def test_files_in_the_landing_folder_are_named_relative_to_it(layout):
     assert [f.source_file for f in read_manifest(layout, "fhir", key).files] == ["x.json"]
 
 
+def test_a_path_with_two_dots_is_named_without_them(layout, drop):
+    (drop / "a.json").write_bytes(b"{}")
+    (key,) = land_all(layout, drop / ".." / drop.name).batches
+    (file,) = read_manifest(layout, "fhir", key).files
+    assert file.source_file == str(drop / "a.json")
+
+
 def test_stored_names_tell_nothing_of_the_original_name(layout, drop):
     (drop / "Jane_Doe_1970.json").write_bytes(b"{}")
     (key,) = land_all(layout, drop).batches
