@@ -138,7 +138,10 @@ def _stripes(image: NDArray[np.float32], mask: NDArray[np.bool_]) -> float:
     first_sums = np.where(first, difference, np.float32(0)).sum(axis=1)
     rest_sums = difference.sum(axis=1) - first_sums
     halves = np.stack([first_sums / (counts // 2), rest_sums / (counts - counts // 2)])
-    return float(np.sqrt(max(0.0, float(np.cov(halves)[0, 1]))))
+    (first_variance, shared), (_, rest_variance) = np.cov(halves)
+    # Two standard errors of the covariance: what so few lines may share by chance
+    chance = 2 * np.sqrt(first_variance * rest_variance / lines.size)
+    return float(np.sqrt(max(0.0, float(shared - chance))))
 
 
 def _smoothed_along_columns(image: NDArray[np.float32]) -> NDArray[np.float32]:
