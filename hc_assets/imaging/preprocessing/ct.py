@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from hc_assets.imaging.display import apply_window
 from hc_assets.imaging.frame_context import Window
 from hc_assets.imaging.pixels import Frame
-from hc_assets.imaging.preprocessing.contrast import equalised
 from hc_assets.imaging.preprocessing.pipeline import Parameters, Pipeline
+from hc_assets.imaging.preprocessing.radiograph import sharpened_contrast
 
 # Window centre and width in HU by BodyPartExamined, as radiology texts commonly give them; they are
 # taken where the file sends no window.
@@ -35,19 +35,11 @@ def _windowed(values: NDArray[np.float32], frame: Frame, _: Parameters) -> NDArr
     return apply_window(values, Window(center, width, "LINEAR"))
 
 
-def _equalised(pixels: NDArray[np.float32], parameters: Parameters) -> NDArray[np.float32]:
-    return equalised(
-        pixels,
-        clip_limit=float(parameters["clahe_clip_limit"]),
-        tiles=int(parameters["clahe_tiles"]),
-    )
-
-
 PIPELINE = Pipeline(
     name="ct",
     version=1,
     shape=(512, 512),
     parameters={"clahe_clip_limit": 2.0, "clahe_tiles": 8},
     normalise=_windowed,
-    enhance=_equalised,
+    enhance=sharpened_contrast,
 )
