@@ -4,13 +4,12 @@ Belongs here: choosing an executor and keeping a bounded number of units in flig
 belongs to each domain, in modules that import quickly and know nothing of Dagster.
 """
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from typing import ParamSpec, TypeVar
 
-from loky import get_reusable_executor
+from loky import cpu_count, get_reusable_executor
 
 # Idle workers keep their imports for the next step of the same run, then leave.
 _IDLE_SECONDS = 60
@@ -44,7 +43,7 @@ def executor(units: int, workers: int = 0) -> Executor:
         An executor. Worker processes are started afresh (no fork of a process with threads) and
         never import the parent's main module; they are shared between calls and leave when idle.
     """
-    wanted = min(workers or len(os.sched_getaffinity(0)), units)
+    wanted = min(workers or cpu_count(), units)
     if wanted <= 1:
         return InPlace()
     pool: Executor = get_reusable_executor(max_workers=wanted, timeout=_IDLE_SECONDS)
