@@ -5,6 +5,7 @@ in `checks.py`.
 """
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from hc_assets.lake.tables import LakeTable
 from hc_assets.verdicts import Verdict, all_accounted_for, none_of
@@ -48,7 +49,7 @@ def _difference(left: pa.Table, right: pa.Table) -> int:
         ]
     )
     balance = signed.group_by(_ENTRY).aggregate([("sign", "sum")])["sign_sum"]
-    return sum(abs(value) for value in balance.to_pylist() if value)
+    return pc.sum(pc.abs(balance)).as_py() or 0
 
 
 def identifiers_unique(identities: pa.Table) -> Verdict:
@@ -61,8 +62,8 @@ def identifiers_unique(identities: pa.Table) -> Verdict:
         A verdict whose value counts the identities that come more than once.
     """
     named = identities.select(_IDENTITY).drop_null()
-    counts = named.group_by(_IDENTITY).aggregate([([], "count_all")])["count_all"].to_pylist()
-    repeated = sum(count > 1 for count in counts)
+    counts = named.group_by(_IDENTITY).aggregate([([], "count_all")])["count_all"]
+    repeated = pc.sum(pc.greater(counts, 1)).as_py() or 0
     return none_of(repeated, len(counts), what="resource ids that come more than once in a batch")
 
 

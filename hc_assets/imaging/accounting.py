@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from hc_assets.verdicts import Verdict, all_accounted_for, none_of, rate_at_least
 
@@ -48,8 +49,8 @@ def gate_pass_rate(passes: pa.Array, threshold: float) -> Verdict:
         passes: passes_gate of each frame; null where a frame has no score, which does not count.
         threshold: least share, 0 to 1.
     """
-    scored = [value for value in passes.to_pylist() if value is not None]
-    return rate_at_least(sum(scored), len(scored), threshold, what="scored frames pass the gate")
+    passing, scored = _passing(passes), len(passes) - passes.null_count
+    return rate_at_least(passing, scored, threshold, what="scored frames pass the gate")
 
 
 def identifiers_unique(uids: pa.Array, hashes: pa.Array) -> Verdict:
@@ -93,5 +94,8 @@ def gated_frames_have_arrays(passes: pa.Array, arrays: int) -> Verdict:
         passes: passes_gate of each frame.
         arrays: how many arrays there are.
     """
-    passing = sum(value is True for value in passes.to_pylist())
-    return all_accounted_for(passing, arrays, 0, what="frames that pass the gate")
+    return all_accounted_for(_passing(passes), arrays, 0, what="frames that pass the gate")
+
+
+def _passing(passes: pa.Array) -> int:
+    return pc.sum(passes).as_py() or 0

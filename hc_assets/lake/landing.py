@@ -274,7 +274,10 @@ class _OpenBatch:
     ) -> LandedFile:
         if size and known.has_size(size):
             # Most likely a file that was landed before: hash it before a copy is made of it.
-            sha256 = hashlib.file_digest(source, "sha256").hexdigest()
+            hasher = hashlib.sha256()
+            for block in _blocks(source):
+                hasher.update(block)
+            sha256 = hasher.hexdigest()
             candidate = LandedFile(name, sha256, size, sha256, type_)
             if candidate in known:
                 return candidate

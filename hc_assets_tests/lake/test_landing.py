@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hc_assets.lake import landing
 from hc_assets.lake.discovery import AmbiguousKindError, discover, guess_kind
 from hc_assets.lake.landing import (
     BatchLimits,
@@ -250,3 +251,23 @@ def test_two_kinds_in_one_folder_are_not_guessed(drop):
     (drop / "b").write_bytes(b"\0" * 128 + b"DICM")
     with pytest.raises(AmbiguousKindError, match="dicom and fhir"):
         guess_kind(discover([drop], drop))
+
+
+def test_a_known_size_does_not_hide_a_read_error(layout, drop, monkeypatch):
+    (drop / "a.json").write_bytes(b"{}")
+    land_all(layout, drop)
+    (drop / "b.json").write_bytes(b"[]")
+    (drop / "c.json").write_bytes(b"a longer one")
+
+    def failing(source):
+        if source.name.endswith("b.json"):
+            raise landing._UnreadableSourceError("can't be read: Input/output error")
+        yield from blocks(source)
+
+    blocks = landing._blocks
+    monkeypatch.setattr(landing, "_blocks", failing)
+    (key,) = land_all(layout, drop).batches
+    problems = {
+        Path(f.source_file).name: f.problem for f in read_manifest(layout, "fhir", key).files
+    }
+    assert problems == {"b.json": "can't be read: Input/output error", "c.json": ""}
