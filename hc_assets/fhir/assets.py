@@ -27,7 +27,7 @@ from hc_assets.fhir.steps import (
 from hc_assets.lake.landing import LandedFile, batch_keys, read_manifest
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parquet import Content
-from hc_assets.lake.tables import LakeTable
+from hc_assets.lake.tables import LakeTable, read_partition
 from hc_assets.lake.warehouse import Warehouse
 from hc_assets.settings import Settings
 
@@ -160,8 +160,10 @@ def _resource_units(
 ) -> list[ResourceUnit]:
     landed_at = datetime.fromisoformat(read_manifest(layout, "fhir", batch).landed_at)
     parts = tuple(str(path) for path in rows.parts())
+    raw = read_partition(layout, "fhir/raw_bundles", batch)
+    raw_parts = tuple(str(path) for path in raw.parts())
     return [
-        ResourceUnit(str(layout.data_dir), batch, unit, landed_at, parts)
+        ResourceUnit(str(layout.data_dir), batch, unit, landed_at, parts, raw_parts)
         for unit in rows.units(settings.chunk_bytes)
     ]
 
@@ -170,6 +172,7 @@ def _resource_units(
     key=_key("enriched_resources"),
     partitions_def=fhir_batches,
     backfill_policy=_SINGLE_RUN,
+    deps=[_key("raw_bundles")],  # whose fullUrls references lead to
     ins={"validated": dg.AssetIn(_key("validated_resources"))},
     **asset_arguments(
         "fhir/enriched_resources",

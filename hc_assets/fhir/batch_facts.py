@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from upath import UPath
 
-from hc_assets.fhir.references import uuid_of
+from hc_assets.fhir.requests import IDENTITY, known_id
 from hc_assets.fhir.times import first_day_of
 
 _CACHED_BATCHES = 4
@@ -38,7 +38,7 @@ def bundle_targets(siblings: tuple[str, ...]) -> dict[str, dict[str, str]]:
         `<type>/<id>` by fullUrl, by hash of the bundle's file.
     """
     targets: dict[str, dict[str, str]] = {}
-    columns = ["source_sha256", "full_url", "resource_type", "resource_id"]
+    columns = ["source_sha256", *IDENTITY]
     for path in siblings:
         with UPath(path).open("rb") as stream:
             table = pq.read_table(
@@ -47,7 +47,7 @@ def bundle_targets(siblings: tuple[str, ...]) -> dict[str, dict[str, str]]:
                 filters=[("resource_type", "in", ["Patient", "Encounter"])],
             )
         for row in table.to_pylist():
-            id_ = row["resource_id"] or uuid_of(row["full_url"])
+            id_ = known_id(row)
             if row["full_url"] and id_:
                 of_file = targets.setdefault(row["source_sha256"], {})
                 of_file[row["full_url"]] = f"{row['resource_type']}/{id_}"

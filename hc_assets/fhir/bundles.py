@@ -6,23 +6,22 @@ it is a valid resource is judged in `validation.py`.
 
 import gzip
 import json
-import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import BinaryIO
+from datetime import datetime
+from typing import Any, BinaryIO
 
 import msgspec
+
+from hc_assets.fhir.requests import asked_id, deleted, refusal
+from hc_assets.fhir.times import moment_of
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _WHITE_SPACE = b" \t\r\n"
-# What R4 allows as a type and an id, and nothing around them: no query, version or server.
-_TYPE_AND_ID = re.compile(r"([A-Z][A-Za-z]*)/([A-Za-z0-9\-.]{1,64})")
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One entry of a bundle, one line of an NDJSON file, or a file that is one resource.
 
     Attributes:
@@ -30,10 +29,13 @@ class Entry:
         resource: JSON bytes as received; the whole entry, or file, where `problem` is said.
         problem: why no resource could be taken from here; None where one was.
         resource_type: resourceType, where it is a text.
-        resource_id: id, where it is a text.
+        resource_id: id, where it is a text; else the one that a PUT's url names.
         full_url: Bundle.entry.fullUrl.
         request_method: Bundle.entry.request.method.
         request_url: Bundle.entry.request.url.
+        if_none_exist: Bundle.entry.request.ifNoneExist.
+        last_modified: Bundle.entry.response.lastModified; of a deletion without one, when the
+            Bundle says that it was made (meta.lastUpdated, timestamp).
     """
 
     position: int
@@ -44,6 +46,8 @@ class Entry:
     full_url: str | None = None
     request_method: str | None = None
     request_url: str | None = None
+    if_none_exist: str | None = None
+    last_modified: datetime | None = None
 
 
 _NAMES_IN_A_BUNDLE = {"entry": b'"entry"'}
@@ -51,20 +55,29 @@ _NAMES_IN_AN_ENTRY = {name: b'"%b"' % name.encode() for name in ("resource", "re
 _ENOUGH_TO_FIND_IT = 64
 
 _ABSENT = msgspec.Raw(b"null")
+_NONE: frozenset[str] = frozenset()
 # What msgspec raises for bytes that it can't read: no JSON, text that is not UTF-8, and nesting
 # beyond its depth.
 _Unreadable = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
+# A document is attested, and a message sent, as a whole: among the lines of an export they are
+# resources that were stored, whereas the other types carry resources.
+_KEPT_WHOLE_IN_LINES = frozenset({"document", "message"})
+
+
 class _Request(msgspec.Struct):
     method: str | None = None
     url: str | None = None
+    if_none_exist: str | None = msgspec.field(name="ifNoneExist", default=None)
 
 
 class _BundleEntry(msgspec.Struct):
     full_url: str | None = msgspec.field(name="fullUrl", default=None)
     resource: msgspec.Raw = _ABSENT
     request: _Request | None = None
+    response: Any = None
+    search: Any = None
 
 
 class _Head(msgspec.Struct):
@@ -75,12 +88,16 @@ class _Head(msgspec.Struct):
 
 class _Bundle(msgspec.Struct):
     entry: list[msgspec.Raw] = []
+    type: Any = None
+    meta: Any = None
+    timestamp: Any = None
 
 
 _decode_head = msgspec.json.Decoder(_Head).decode
-_decode_entry = msgspec.json.Decoder(_BundleEntry).decode
-_decode_bundle = msgspec.json.Decoder(_Bundle).decode
+_decode_entry = msgspec.json.Decoder(_BundleEntry, float_hook=str).decode
+_decode_bundle = msgspec.json.Decoder(_Bundle, float_hook=str).decode
 _decode_text = msgspec.json.Decoder(str).decode
+_NO_REQUEST = _Request()
 
 
 def read_entries(file: BinaryIO, media_type: str, *, keep_bundles: bool = False) -> Iterator[Entry]:
@@ -90,11 +107,14 @@ def read_entries(file: BinaryIO, media_type: str, *, keep_bundles: bool = False)
         file: open at its beginning, seekable; gzip is recognised by content.
         media_type: `application/fhir+ndjson` for lines. Any other file is taken as one JSON
             document; where it is not one but its first line is, as lines after all.
-        keep_bundles: give a document that is a Bundle as one entry, the Bundle itself.
+        keep_bundles: give a document or line that is a Bundle as one entry, the Bundle itself.
 
     Yields:
-        Entries in the file's order. What can't be split is an entry with a problem that names what
-        was found; a gzip file cut short yields the lines before the cut, then the problem.
+        Entries in the file's order, at least one. What can't be split, and a Bundle without
+        entries, is an entry with a problem that names what was found; a gzip file cut short yields
+        the lines before the cut, then the problem. A line that is a Bundle yields its entries,
+        which are counted on, so that positions stay unique; a document or message among lines is
+        one entry.
     """
     magic = file.read(len(_GZIP_MAGIC))
     file.seek(0)
@@ -102,7 +122,7 @@ def read_entries(file: BinaryIO, media_type: str, *, keep_bundles: bool = False)
     # The media type is told by the file's name, without .gz.
     stream = gzip.GzipFile(fileobj=file) if is_gzip else file
     if media_type == "application/fhir+ndjson":
-        yield from _lines(stream)
+        yield from _lines(stream, keep_bundles=keep_bundles)
         return
     try:
         data = stream.read()
@@ -121,7 +141,7 @@ def _document(data: bytes, *, keep_bundles: bool) -> Iterator[Entry]:
     if whole.resource_type == "Bundle" and not keep_bundles:
         yield from _bundle(data)
     elif whole.problem and _first_line_is_json(data):
-        yield from _split_lines(data)
+        yield from _lines(data.split(b"\n"), keep_bundles=keep_bundles)
     else:
         yield whole
 
@@ -137,23 +157,19 @@ def _first_line_is_json(data: bytes) -> bool:
     return True
 
 
-def _split_lines(data: bytes) -> Iterator[Entry]:
-    for position, line in enumerate(data.split(b"\n")):
-        entry = _line(position, line)
-        if entry is not None:
-            yield entry
-
-
-def _lines(stream: Iterable[bytes]) -> Iterator[Entry]:
+def _lines(stream: Iterable[bytes], *, keep_bundles: bool) -> Iterator[Entry]:
     position = 0
     empty = True
     try:
-        for line in stream:
-            found = _line(position, line.removeprefix(_BYTE_ORDER_MARK) if not position else line)
-            if found is not None:
-                empty = False
+        for number, line in enumerate(stream):
+            stripped = (line if number else line.removeprefix(_BYTE_ORDER_MARK)).strip(_WHITE_SPACE)
+            if not stripped:
+                position += 1
+                continue
+            empty = False
+            for found in _of_line(position, stripped, keep_bundles=keep_bundles):
                 yield found
-            position += 1
+                position += 1
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         yield Entry(position, None, f"gzip is damaged: {error}")
         return
@@ -161,26 +177,34 @@ def _lines(stream: Iterable[bytes]) -> Iterator[Entry]:
         yield Entry(0, b"", "the file is blank" if position else "the file is empty")
 
 
-def _line(position: int, line: bytes) -> Entry | None:
-    stripped = line.strip(_WHITE_SPACE)
-    return _resource(position, stripped) if stripped else None
+def _of_line(position: int, line: bytes, *, keep_bundles: bool) -> Iterable[Entry]:
+    whole = _resource(position, line)
+    if whole.resource_type != "Bundle" or keep_bundles:
+        return (whole,)
+    return _bundle(line, position, kept_whole=_KEPT_WHOLE_IN_LINES)
 
 
-def _bundle(data: bytes) -> Iterator[Entry]:
+def _bundle(data: bytes, first: int = 0, *, kept_whole: frozenset[str] = _NONE) -> Iterator[Entry]:
     try:
-        entries = _decode_bundle(data).entry
+        bundle = _decode_bundle(data)
         _refuse_repeated(data, "Bundle", _NAMES_IN_A_BUNDLE)
     except _Unreadable as error:
-        yield Entry(0, data, f"Bundle.entry can't be read: {_reason(error)}", "Bundle")
+        yield Entry(first, data, f"Bundle.entry can't be read: {_reason(error)}", "Bundle")
         return
     except _RepeatedNameError as error:
-        yield Entry(0, data, str(error), "Bundle")
+        yield Entry(first, data, str(error), "Bundle")
         return
-    for position, raw in enumerate(entries):
-        yield _from_bundle(position, bytes(raw))
+    if isinstance(bundle.type, str) and bundle.type in kept_whole:
+        yield _resource(first, data)
+        return
+    if not bundle.entry:
+        yield Entry(first, data, "the Bundle has no entry", "Bundle")
+    made_at = _moment(_member(bundle.meta, "lastUpdated")) or _moment(bundle.timestamp)
+    for position, raw in enumerate(bundle.entry, start=first):
+        yield _from_bundle(position, bytes(raw), made_at)
 
 
-def _from_bundle(position: int, raw: bytes) -> Entry:
+def _from_bundle(position: int, raw: bytes, made_at: datetime | None) -> Entry:
     try:
         entry = _decode_entry(raw)
         resource = bytes(entry.resource)
@@ -189,29 +213,58 @@ def _from_bundle(position: int, raw: bytes) -> Entry:
         return Entry(position, raw, f"Bundle.entry can't be read: {_reason(error)}")
     except _RepeatedNameError as error:
         return Entry(position, raw, str(error))
-    method = entry.request.method if entry.request else None
-    url = entry.request.url if entry.request else None
-    if method == "DELETE":
+    request = entry.request or _NO_REQUEST
+    method, url = request.method, request.url
+    modified = _moment(_member(entry.response, "lastModified"))
+    is_deletion = method == "DELETE"
+
+    def made(
+        resource: bytes | None, problem: str | None, type_: str | None, id_: str | None
+    ) -> Entry:
+        return Entry(
+            position,
+            resource,
+            problem,
+            type_,
+            id_,
+            entry.full_url,
+            method,
+            url,
+            request.if_none_exist,
+            (modified or made_at) if is_deletion else modified,
+        )
+
+    if is_deletion:
         # The method decides: a body has no meaning in a DELETE, and R4 gives such entries none.
-        named = _TYPE_AND_ID.fullmatch(url or "")
+        named = deleted(url)
         if named is None:
             problem = "Bundle.entry is a DELETE whose request.url is not <type>/<id>"
-            return Entry(position, raw, problem, None, None, entry.full_url, method, url)
-        return Entry(position, None, None, named[1], named[2], entry.full_url, method, url)
+            return made(raw, problem, None, None)
+        return made(None, None, *named)
     if resource == b"null":
-        problem = "Bundle.entry has no resource"
-        return Entry(position, raw, problem, None, None, entry.full_url, method, url)
+        return made(raw, "Bundle.entry has no resource", None, None)
     taken = _resource(position, resource)
-    return Entry(
-        position,
-        taken.resource,
-        taken.problem,
-        taken.resource_type,
-        taken.resource_id,
-        entry.full_url,
-        method,
-        url,
-    )
+    if taken.problem is not None:
+        return made(taken.resource, taken.problem, taken.resource_type, taken.resource_id)
+    refused = refusal(method, url, taken.resource_type, taken.resource_id)
+    if _member(entry.search, "mode") == "outcome":
+        refused = "Bundle.entry.search.mode is outcome: it tells of the search and is no data"
+    if refused is not None:
+        return made(raw, refused, taken.resource_type, taken.resource_id)
+    id_ = taken.resource_id or asked_id(method, url)
+    return made(taken.resource, None, taken.resource_type, id_)
+
+
+def _member(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, dict) else None
+
+
+def _moment(text: Any) -> datetime | None:
+    try:
+        moment = moment_of(text)
+    except ValueError:
+        return None  # no instant: said of the Bundle by whoever validates it
+    return moment if moment is not None and moment.tzinfo is not None else None
 
 
 def _around(raw: bytes, resource: bytes) -> bytes:

@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 
 from hc_assets.fhir.quality import QualityScore, score
-from hc_assets.fhir.references import uuid_of
 from hc_assets.fhir.times import day_of, moment_of
 
 _UCUM = "http://unitsofmeasure.org"
@@ -70,7 +69,7 @@ def enrich(
     landed_at: datetime,
     options: EnrichmentOptions,
     *,
-    full_url: str | None = None,
+    known_id: str | None = None,
 ) -> Enriched:
     """Enrich one valid resource.
 
@@ -79,20 +78,19 @@ def enrich(
         warnings: how many warnings the validator gave.
         landed_at: when its batch landed, UTC; "now" for whatever depends on the day.
         options: of the deployment.
-        full_url: of the bundle entry that it came in, if any.
+        known_id: that it goes by where it states none itself, if any.
 
     Returns:
-        The resource with an id where it had none (the UUID of its fullUrl, else one made from its
-        content, so that the same resource gets the same id), with `meta.lastUpdated` and
-        `meta.source` where it had none, the quality score as an extension of `meta`, and on a
-        Patient with a birth date age and age group as extensions. White space between tokens is
-        dropped.
+        The resource with an id where it had none (the known one, else one made from its content,
+        so that the same resource gets the same id), with `meta.lastUpdated` and `meta.source`
+        where it had none, the quality score as an extension of `meta`, and on a Patient with
+        a birth date age and age group as extensions. White space between tokens is dropped.
     """
     members = _decode_members(msgspec.json.format(resource, indent=-1))
     plain = {name: _decode_value(raw) for name, raw in members.items()}
     content = _content_sha256(members)
     if "id" not in members:
-        members = _with_id(members, full_url, content)
+        members = _with_id(members, known_id, content)
     scores = score(plain, warnings)
     last_updated = _add_meta(members, scores, landed_at, options)
     if plain["resourceType"] == "Patient":
@@ -121,9 +119,9 @@ def _content_sha256(members: dict[str, msgspec.Raw]) -> str:
 
 
 def _with_id(
-    members: dict[str, msgspec.Raw], full_url: str | None, content: str
+    members: dict[str, msgspec.Raw], known_id: str | None, content: str
 ) -> dict[str, msgspec.Raw]:
-    made = uuid_of(full_url) or content[:_MADE_ID_LENGTH]
+    made = known_id or content[:_MADE_ID_LENGTH]
     identified = {}
     for name, raw in members.items():
         identified[name] = raw

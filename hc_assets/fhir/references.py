@@ -1,6 +1,8 @@
-"""Whom a resource is about: its patient and its encounter, as ids.
+"""Where the references of a resource lead: to its patient, its encounter, and others, as ids.
 
-Belongs here: reading references. Whether they lead anywhere is asked in `checks.py`.
+Belongs here: reading references, and resolving those that hold only within a bundle. Whether they
+lead anywhere is asked in `checks.py`; conditional ones are resolved over all batches, in
+`conditional_references.py`.
 """
 
 import re
@@ -16,6 +18,9 @@ _ENCOUNTER_MEMBERS = ("encounter", "context")
 _TYPE_AND_ID = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[^/]+)?$")
 # What stands there need not be a UUID: only what R4 allows as an id is taken.
 _UUID_URN = re.compile(r"urn:uuid:([A-Za-z0-9\-.]{1,64})")
+# In JSON text a quote inside of a string is escaped, so that this matches members only.
+_REFERENCE_MEMBER = re.compile(rb'"reference"\s*:\s*("(?:[^"\\]|\\.)*")')
+_CONDITIONAL = re.compile(r"[A-Z][A-Za-z]*\?.+", re.DOTALL)
 
 
 class _Links(msgspec.Struct):
@@ -28,6 +33,8 @@ class _Links(msgspec.Struct):
 
 
 _decode_links = msgspec.json.Decoder(_Links).decode
+_decode_text = msgspec.json.Decoder(str).decode
+_encode_text = msgspec.json.Encoder().encode
 
 
 def links(
@@ -58,6 +65,40 @@ def uuid_of(full_url: str | None) -> str | None:
     """UUID of an entry's fullUrl, the id of a resource that has no other; None where it is none."""
     uuid = _UUID_URN.fullmatch(full_url or "")
     return uuid[1] if uuid else None
+
+
+def resolve(resource: bytes, targets: Mapping[str, str]) -> bytes:
+    """Replace references by what they stand for, as R4's transactions ask (http, 3.1.0.11.2).
+
+    Args:
+        resource: as JSON.
+        targets: what a `Reference.reference` stands for, `<type>/<id>`, by its text.
+
+    Returns:
+        The resource with those references replaced, and every other byte as it was.
+    """
+
+    def replaced(member: re.Match[bytes]) -> bytes:
+        target = targets.get(_text_of(member[1]))
+        if target is None:
+            return member[0]
+        return member[0][: member.start(1) - member.start()] + _encode_text(target)
+
+    if not targets or b'"reference"' not in resource:
+        return resource
+    return _REFERENCE_MEMBER.sub(replaced, resource)
+
+
+def conditional_references(resource: bytes) -> list[str]:
+    """Texts of a resource's references by query, `<type>?<criteria>`, each once, in order."""
+    if b"?" not in resource:
+        return []
+    texts = (_text_of(member[1]) for member in _REFERENCE_MEMBER.finditer(resource))
+    return list(dict.fromkeys(text for text in texts if _CONDITIONAL.fullmatch(text)))
+
+
+def _text_of(quoted: bytes) -> str:
+    return _decode_text(quoted) if b"\\" in quoted else quoted[1:-1].decode()
 
 
 def _first_id(type_: str, values: Iterable[Any], targets: Mapping[str, str]) -> str | None:

@@ -36,10 +36,20 @@ _KEYS = [
         nullable=False,
     ),
     column("resource_type", pa.string(), "resourceType; null where it can't be read"),
-    column("resource_id", pa.string(), "Resource.id; null where there is none"),
+    column(
+        "resource_id",
+        pa.string(),
+        "Resource.id, else the one that a PUT's url names; null where there is none",
+    ),
     column("full_url", pa.string(), "Bundle.entry.fullUrl"),
     column("request_method", pa.string(), "Bundle.entry.request.method"),
     column("request_url", pa.string(), "Bundle.entry.request.url"),
+    column("request_if_none_exist", pa.string(), "Bundle.entry.request.ifNoneExist"),
+    column(
+        "last_modified",
+        pa.timestamp("us", tz="UTC"),
+        "Bundle.entry.response.lastModified; of a deletion without one, when its Bundle was made",
+    ),
 ]
 _RESOURCE = column(
     "resource", pa.binary(), "The resource as JSON, byte for byte as received; null for a deletion"
@@ -98,7 +108,22 @@ ENRICHED_RESOURCES = pa.schema(
             "Share of the resource's own date facts that hold; null where it states none",
             unit="1",
         ),
-        column("resource", pa.binary(), "The resource as JSON with what enrichment added"),
+        column(
+            "identifiers",
+            pa.list_(pa.string()),
+            "Its business identifiers as FHIR searches for them: system|value",
+        ),
+        column(
+            "conditional_references",
+            pa.list_(pa.string()),
+            "Its references that are a query, type?criteria",
+        ),
+        column(
+            "resource",
+            pa.binary(),
+            "The resource as JSON with what enrichment added, and with references that hold only"
+            " in its bundle replaced by type/id",
+        ),
     ]
 )
 

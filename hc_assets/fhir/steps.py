@@ -18,10 +18,13 @@ from hc_assets.fhir.batch_facts import birth_dates, bundle_targets
 from hc_assets.fhir.bundles import Entry, read_entries
 from hc_assets.fhir.business_rules import BusinessRules, Facts
 from hc_assets.fhir.enrichment import EnrichmentOptions, enrich
+from hc_assets.fhir.entry_targets import entry_targets
 from hc_assets.fhir.file_validation import unreadable
+from hc_assets.fhir.identifiers import identifier_tokens
 from hc_assets.fhir.profile_rules import profile_issues
 from hc_assets.fhir.quality import BEST_PRACTICE
-from hc_assets.fhir.references import links, uuid_of
+from hc_assets.fhir.references import conditional_references, links, resolve
+from hc_assets.fhir.requests import known_id
 from hc_assets.fhir.schemas import (
     ENRICHED_RESOURCES,
     QUARANTINED_RESOURCES,
@@ -51,6 +54,8 @@ _KEYS = (
     "full_url",
     "request_method",
     "request_url",
+    "request_if_none_exist",
+    "last_modified",
 )
 
 
@@ -66,13 +71,17 @@ class SplitUnit:
 
 @dataclass(frozen=True)
 class ResourceUnit:
-    """Rows of one batch to be judged or enriched; `parts` are those of the whole batch."""
+    """Rows of one batch to be judged or enriched.
+
+    `parts` are those of the whole batch, and `raw_parts` those of its raw rows.
+    """
 
     data_dir: str
     batch: str
     rows: RowUnit
     landed_at: datetime
     parts: tuple[str, ...]
+    raw_parts: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -136,6 +145,8 @@ def _raw_row(batch: str, file: LandedFile, entry: Entry) -> dict[str, Any]:
         "full_url": entry.full_url,
         "request_method": entry.request_method,
         "request_url": entry.request_url,
+        "request_if_none_exist": entry.if_none_exist,
+        "last_modified": entry.last_modified,
         "problem": entry.problem,
         "resource": entry.resource,
     }
@@ -195,10 +206,21 @@ class _Judge:
         if has_errors(issues):
             return issues, None, None
         targets = self._targets.get(row["source_sha256"], {})
-        id_ = row["resource_id"] or uuid_of(row["full_url"])
+        id_ = known_id(row)
+        if row["resource_id"] is None:
+            issues.append(_ID_MADE)
         patient, encounter = links(resource, row["resource_type"], id_, targets)
         facts = Facts(self._now, self._birth_dates.get(patient) if patient else None)
         return issues + self._rules.issues(_decode(resource), facts), patient, encounter
+
+
+_ID_MADE = Issue(
+    severity="warning",
+    code="required",
+    expression="",
+    rule="id-made",
+    diagnostics="the resource has no id: it is given one that the same delivery always gets",
+)
 
 
 def _rows_of(unit: RowUnit) -> Iterator[dict[str, Any]]:
@@ -224,22 +246,38 @@ def enrich_rows(unit: ResourceUnit, options: EnrichmentOptions) -> list[Part]:
     folder = Layout.of(unit.data_dir).partition("fhir/enriched_resources", unit.batch)
     with PartWriter(folder, ENRICHED_RESOURCES, number=unit.rows.number) as writer:
         rows = _Rows(writer, ENRICHED_RESOURCES)
-        for row in _rows_of(unit.rows):
-            out = {name: row[name] for name in (*_KEYS, "patient_id", "encounter_id")}
-            if row["resource"] is None:
-                out["last_updated"] = unit.landed_at
-            else:
-                made = enrich(
-                    row["resource"],
-                    sum(issue["rule"] not in BEST_PRACTICE for issue in row["warnings"]),
-                    unit.landed_at,
-                    options,
-                    full_url=row["full_url"],
-                )
-                out |= vars(made)
-                itself = _ITSELF.get(row["resource_type"])
-                if itself:
-                    out[itself] = made.resource_id  # which it may have got just now
-            rows.add(out, len(row["resource"] or b""))
+        for batch in unit.rows.batches():
+            targets = entry_targets(unit.raw_parts, batch["source_sha256"].unique().to_pylist())
+            for row in batch.to_pylist():
+                out = {name: row[name] for name in (*_KEYS, "patient_id", "encounter_id")}
+                if row["resource"] is None:
+                    out["last_updated"] = row["last_modified"] or unit.landed_at
+                else:
+                    out |= _enriched(row, targets[row["source_sha256"]], unit.landed_at, options)
+                rows.add(out, len(row["resource"] or b""))
         rows.flush()
     return writer.parts
+
+
+def _enriched(
+    row: Mapping[str, Any],
+    targets: Mapping[str, str],
+    landed_at: datetime,
+    options: EnrichmentOptions,
+) -> dict[str, Any]:
+    resource = resolve(row["resource"], targets)
+    made = enrich(
+        resource,
+        sum(issue["rule"] not in BEST_PRACTICE for issue in row["warnings"]),
+        landed_at,
+        options,
+        known_id=known_id(row),
+    )
+    out = vars(made) | {
+        "identifiers": identifier_tokens(resource),
+        "conditional_references": conditional_references(resource),
+    }
+    itself = _ITSELF.get(row["resource_type"])
+    if itself:
+        out[itself] = made.resource_id  # which it may have got just now
+    return out

@@ -39,6 +39,18 @@ def without_additions(resource: dict, sent: dict) -> dict:
     return rest
 
 
+def resolved(value: object, full_urls: dict[str, str]) -> object:
+    """What was sent, with references to other entries of its bundle as type and id."""
+    if isinstance(value, list):
+        return [resolved(each, full_urls) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: full_urls.get(each, each) if name == "reference" else resolved(each, full_urls)
+        for name, each in value.items()
+    }
+
+
 def exported(data_dir: Path) -> dict[tuple[str, str], dict]:
     resources = {}
     for path in (data_dir / "exports" / "fhir").glob("*.ndjson"):
@@ -58,7 +70,12 @@ def test_synthea_bundles_go_through_whole_and_unchanged(hc_assets, query, data_d
     assert query("SELECT count(*) FROM fhir.raw_bundles") == [(len(entries),)]
     assert query("SELECT count(*) FROM fhir.validated_resources") == [(len(entries),)]
     assert query("SELECT count(*) FROM fhir.quarantined_resources") == [(0,)]
-    sent = {(e["resource"]["resourceType"], e["resource"]["id"]): e["resource"] for e in entries}
+    resources = [e["resource"] for e in entries]
+    full_urls = {
+        e["fullUrl"]: f"{r['resourceType']}/{r['id']}"
+        for e, r in zip(entries, resources, strict=True)
+    }
+    sent = {(r["resourceType"], r["id"]): resolved(r, full_urls) for r in resources}
     got = exported(data_dir)
     assert got.keys() == sent.keys()
     for identity, resource in got.items():

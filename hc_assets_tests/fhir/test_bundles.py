@@ -153,9 +153,11 @@ def test_a_repeated_name_within_a_resource_is_left_to_validation():
     assert [(e.resource, e.problem) for e in found] == [(doubled, None), (PATIENT, None)]
 
 
-def test_an_empty_bundle_has_no_entries():
-    assert split(b'{"resourceType":"Bundle","type":"searchset"}') == []
-    assert split(bundle()) == []
+@pytest.mark.parametrize("media_type", [DOCUMENT, LINES])
+def test_an_empty_bundle_is_accounted_for(media_type):
+    empty = b'{"resourceType":"Bundle","type":"searchset"}'
+    for data in (empty, bundle()):
+        assert split(data, media_type) == [Entry(0, data, "the Bundle has no entry", "Bundle")]
 
 
 def test_a_bundle_may_name_its_type_last():
@@ -210,6 +212,87 @@ def test_a_deletion_that_carries_a_resource_is_still_a_deletion():
     )
     assert (entry.resource, entry.problem) == (None, None)
     assert (entry.resource_type, entry.resource_id) == ("Patient", "p1")
+
+
+@pytest.mark.parametrize(
+    ("entry_says", "bundle_says", "expected"),
+    [
+        (b'"lastModified":"2026-01-02T03:04:05Z"', b"", "2026-01-02T03:04:05+00:00"),
+        (b"", b'"meta":{"lastUpdated":"2026-02-01T00:00:00+01:00"}', "2026-02-01T00:00:00+01:00"),
+        (b"", b'"timestamp":"2026-03-01T00:00:00Z"', "2026-03-01T00:00:00+00:00"),
+        (
+            b'"lastModified":"2026-01-02T03:04:05Z"',
+            b'"timestamp":"2026-03-01T00:00:00Z"',
+            "2026-01-02T03:04:05+00:00",
+        ),
+        (b"", b'"timestamp":"yesterday"', None),
+        (b"", b'"timestamp":"2026-03-01"', None),
+        (b'"lastModified":"2026-01-02T03:04:05"', b"", None),
+        (b"", b'"meta":7', None),
+    ],
+)
+def test_a_deletion_dates_from_its_entry_else_from_its_bundle(entry_says, bundle_says, expected):
+    request = b'"request":{"method":"DELETE","url":"Patient/p1"}'
+    listed = b'{%b,"response":{%b}}' % (request, entry_says)
+    comma = b"," if bundle_says else b""
+    data = b'{"resourceType":"Bundle"%b%b,"entry":[%b]}' % (comma, bundle_says, listed)
+    found = only(data).last_modified
+    assert (found and found.isoformat()) == expected
+
+
+# --- Requests ---
+
+
+def asked(method: str, url: str, resource: bytes = PATIENT) -> Entry:
+    request = json.dumps({"method": method, "url": url}).encode()
+    return only(bundle(b'{"resource":%b,"request":%b}' % (resource, request)))
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "problem"),
+    [
+        ("GET", "Patient/p1", "method is GET"),
+        ("HEAD", "Patient/p1", "method is HEAD"),
+        ("PATCH", "Patient/p1", "method is PATCH"),
+        ("BREW", "Patient/p1", "a method that R4 does not know"),
+        ("POST", "Patient/$match", "calls an operation"),
+        ("PUT", "Patient/p2", "PUT whose request.url names another resource"),
+        ("PUT", "Group/p1", "PUT whose request.url names another resource"),
+    ],
+)
+def test_a_request_that_stores_nothing_or_another_resource_is_set_aside(method, url, problem):
+    entry = asked(method, url)
+    assert problem in str(entry.problem)
+    assert PATIENT in (entry.resource or b"")
+    assert (entry.request_method, entry.request_url) == (method, url)
+
+
+@pytest.mark.parametrize(
+    ("method", "url"),
+    [("POST", "Patient"), ("PUT", "Patient/p1"), ("PUT", "Patient?identifier=a|b"), ("POST", "")],
+)
+def test_a_request_that_stores_is_taken(method, url):
+    entry = asked(method, url)
+    assert (entry.problem, entry.resource, entry.resource_id) == (None, PATIENT, "p1")
+
+
+def test_a_put_gives_its_id_to_a_resource_that_states_none():
+    entry = asked("PUT", "Basic/b1", b'{"resourceType":"Basic"}')
+    assert (entry.problem, entry.resource_id) == (None, "b1")
+    assert asked("POST", "Basic/b1", b'{"resourceType":"Basic"}').resource_id is None
+
+
+def test_what_a_search_says_of_itself_is_no_data():
+    outcome = b'{"resourceType":"OperationOutcome"}'
+    found = split(
+        bundle(
+            b'{"resource":%b,"search":{"mode":"match"}}' % PATIENT,
+            b'{"resource":%b,"search":{"mode":"include"}}' % PATIENT,
+            b'{"resource":%b,"search":{"mode":"outcome"}}' % outcome,
+        )
+    )
+    assert [e.resource for e in found[:2]] == [PATIENT, PATIENT]
+    assert "search.mode is outcome" in str(found[2].problem)
 
 
 # --- One resource, or none ---
@@ -301,6 +384,35 @@ def test_lines_are_not_read_ahead_of_whoever_takes_them():
     assert stream.tell() < len(PATIENT) * 2
 
 
+TYPES = ["transaction", "batch", "history", "searchset", "collection", "batch-response"]
+
+
+@pytest.mark.parametrize("type_", TYPES)
+def test_a_line_that_is_a_bundle_gives_its_entries_and_positions_are_counted_on(type_):
+    line = bundle(*[b'{"resource":%b}' % PATIENT] * 3).replace(b"transaction", type_.encode())
+    found = split(b"\n".join([PATIENT, line, b"", PATIENT, line]), LINES)
+    assert [e.position for e in found] == [0, 1, 2, 3, 5, 6, 7, 8]
+    assert {e.resource for e in found} == {PATIENT}
+
+
+@pytest.mark.parametrize("type_", ["document", "message"])
+def test_a_line_that_is_a_document_or_a_message_is_one_resource_and_a_file_is_its_entries(type_):
+    whole = bundle(b'{"resource":%b}' % PATIENT).replace(b"transaction", type_.encode())
+    found = split(b"\n".join([PATIENT, whole]), LINES)
+    assert [(e.position, e.resource, e.resource_type) for e in found] == [
+        (0, PATIENT, "Patient"),
+        (1, whole, "Bundle"),
+    ]
+    assert only(whole).resource == PATIENT
+
+
+def test_a_line_that_is_a_broken_bundle_holds_nobody_up():
+    broken = b'{"resourceType":"Bundle","entry":5}'
+    found = split(b"\n".join([PATIENT, broken, PATIENT]), LINES)
+    assert [e.position for e in found] == [0, 1, 2]
+    assert [bool(e.problem) for e in found] == [False, True, False]
+
+
 # --- gzip ---
 
 
@@ -388,6 +500,9 @@ def test_any_json_value_gives_entries_each_with_a_resource_or_a_reason(value, me
 def test_every_member_of_entry_is_accounted_for_whatever_it_is(entries):
     data = json.dumps({"resourceType": "Bundle", "entry": entries}).encode()
     found = split(data)
+    if not entries:
+        assert [e.problem for e in found] == ["the Bundle has no entry"]
+        return
     assert [e.position for e in found] == list(range(len(entries)))
     for entry, sent in zip(found, entries, strict=True):
         if entry.problem is None and entry.resource is not None:

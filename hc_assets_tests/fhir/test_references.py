@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hc_assets.fhir.references import links, uuid_of
+from hc_assets.fhir.references import conditional_references, links, resolve, uuid_of
 
 ENTRIES = {
     "urn:uuid:a": "Patient/p1",
@@ -111,3 +111,59 @@ def test_no_value_of_a_reference_makes_it_raise(subject, encounter):
     patient_id, encounter_id = found(subject=subject, encounter=encounter)
     assert patient_id in (None, "p1", "new")
     assert encounter_id in (None, "e1")
+
+
+# --- Resolving ---
+
+
+@pytest.mark.parametrize(
+    ("sent", "resolved"),
+    [
+        (b'{"subject":{"reference":"urn:uuid:a"}}', b'{"subject":{"reference":"Patient/p1"}}'),
+        (b'{"a":{ "reference" :\n"urn:uuid:a" }}', b'{"a":{ "reference" :\n"Patient/p1" }}'),
+        (b'{"a":{"reference":"urn\\u003auuid:b"}}', b'{"a":{"reference":"Encounter/e1"}}'),
+        (b'{"reference":"urn:uuid:nowhere"}', None),
+        (b'{"reference":"Patient/p1"}', None),
+        (b'{"value":"urn:uuid:a"}', None),
+        (b'{"text":"\\"reference\\":\\"urn:uuid:a\\""}', None),
+        (b'{"reference":7,"x":1.00}', None),
+    ],
+)
+def test_references_that_hold_in_the_bundle_only_are_replaced_and_nothing_else(sent, resolved):
+    assert resolve(sent, ENTRIES) == (sent if resolved is None else resolved)
+
+
+def test_every_reference_of_a_resource_is_resolved():
+    sent = b'{"a":[{"reference":"urn:uuid:a"},{"reference":"urn:uuid:b"}],"n":1.00}'
+    expected = b'{"a":[{"reference":"Patient/p1"},{"reference":"Encounter/e1"}],"n":1.00}'
+    assert resolve(sent, ENTRIES) == expected
+    assert resolve(sent, {}) == sent
+
+
+def test_conditional_references_are_told_once_each_and_in_order():
+    sent = (
+        b'{"a":{"reference":"Practitioner?identifier=s|2"},"b":{"reference":"Patient/p1"},'
+        b'"c":[{"reference":"Practitioner?identifier=s|2"},{"reference":"Group?identifier=1"}],'
+        b'"d":{"reference":"https://example.org/Patient?x=y"},"e":{"value":"Group?x=y"}}'
+    )
+    assert conditional_references(sent) == ["Practitioner?identifier=s|2", "Group?identifier=1"]
+
+
+@given(ANYTHING, ANYTHING)
+def test_resolving_changes_no_member_but_references(one, other):
+    sent = {"a": one, "b": [other]}
+    text = json.dumps(sent).encode()
+
+    def replaced(value: Any) -> Any:
+        if isinstance(value, list):
+            return [replaced(each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        return {
+            name: ENTRIES.get(each, each)
+            if name == "reference" and isinstance(each, str)
+            else replaced(each)
+            for name, each in value.items()
+        }
+
+    assert json.loads(resolve(text, ENTRIES)) == replaced(sent)

@@ -73,8 +73,9 @@ class Run:
 
     def units(self, table: LakeTable) -> list[ResourceUnit]:
         parts = tuple(str(path) for path in table.parts())
+        raw = tuple(str(path) for path in read_partition(self.layout, RAW, BATCH).parts())
         return [
-            ResourceUnit(str(self.layout.data_dir), BATCH, unit, LANDED, parts)
+            ResourceUnit(str(self.layout.data_dir), BATCH, unit, LANDED, parts, raw)
             for unit in table.units(self.unit_bytes)
         ]
 
@@ -158,6 +159,8 @@ def test_each_entry_is_a_row_with_where_it_came_from(run):
         "full_url": "urn:uuid:1",
         "request_method": "PUT",
         "request_url": "Patient/p1",
+        "request_if_none_exist": None,
+        "last_modified": None,
         "problem": None,
         "resource": sent,
     }
@@ -364,6 +367,97 @@ def test_a_deletion_passes_through_without_a_resource(run):
     assert (row["resource_type"], row["resource_id"]) == ("Patient", "p1")
     assert (row["resource"], row["content_sha256"]) == (None, None)
     assert row["last_updated"] == LANDED
+
+
+def test_a_deletion_dates_from_when_its_bundle_says(run):
+    deleted = {"request": {"method": "DELETE", "url": "Patient/p1"}}
+    made = {"resourceType": "Bundle", "timestamp": "2026-02-01T00:00:00Z", "entry": [deleted]}
+    (row,) = run.all(a__json=json.dumps(made).encode())[ENRICHED]
+    assert row["last_updated"] == datetime(2026, 2, 1, tzinfo=UTC)
+
+
+def subjects(found: dict[str, list[Row]]) -> dict[str, str]:
+    resources = [json.loads(row["resource"]) for row in found[ENRICHED]]
+    return {r["id"]: r["subject"]["reference"] for r in resources if "subject" in r}
+
+
+def test_references_within_a_bundle_become_type_and_id(run):
+    found = run.all(
+        a__json=bundle(entry(observation("o1", URN_A)), entry(patient("p1"), URN_A)),
+        b__json=bundle(entry(observation("o2", URN_A)), entry(observation("o3", "Patient/p1"))),
+        c__json=bundle(entry(observation("o4", URN_A)), entry(patient("p2"), URN_A)),
+    )
+    assert subjects(found) == {
+        "o1": "Patient/p1",
+        "o2": URN_A,  # leads nowhere in its own bundle
+        "o3": "Patient/p1",
+        "o4": "Patient/p2",
+    }
+    # As received until there.
+    assert json.loads(found[VALIDATED][0]["resource"])["subject"]["reference"] == URN_A
+
+
+def test_a_full_url_that_two_entries_share_stands_for_neither(run):
+    found = run.all(
+        a__json=bundle(
+            entry(observation("o1", URN_A)),
+            entry(patient("p1"), URN_A),
+            entry(patient("p2"), URN_A),
+        )
+    )
+    assert subjects(found) == {"o1": URN_A}
+
+
+def test_a_reference_to_a_quarantined_entry_still_names_it(run):
+    bad = patient("p1", gender=5)
+    found = run.all(a__json=bundle(entry(observation("o1", URN_A)), entry(bad, URN_A)))
+    assert subjects(found) == {"o1": "Patient/p1"}
+
+
+def test_references_are_resolved_across_the_parts_and_row_groups_of_a_file(run, monkeypatch):
+    monkeypatch.setattr(steps, "_ROWS_PER_BATCH", 1)
+    monkeypatch.setattr(steps, "PartWriter", partial(PartWriter, part_bytes=1))
+    run.unit_bytes = 1
+    found = run.all(
+        a__json=bundle(*(entry(observation(f"o{n}", URN_A)) for n in range(4))),
+        b__json=bundle(
+            *(entry(observation(f"x{n}", URN_A)) for n in range(3)), entry(patient("p1"), URN_A)
+        ),
+    )
+    assert subjects(found) == {f"o{n}": URN_A for n in range(4)} | {
+        f"x{n}": "Patient/p1" for n in range(3)
+    }
+
+
+def test_what_a_resource_is_asked_for_by_goes_with_it(run):
+    sent = observation("o1", "Patient?identifier=s|1", identifier=[{"system": "s", "value": "9"}])
+    (row,) = run.all(a__json=json.dumps(sent).encode())[ENRICHED]
+    assert row["identifiers"] == ["s|9"]
+    assert row["conditional_references"] == ["Patient?identifier=s|1"]
+
+
+def test_an_id_that_had_to_be_made_is_warned_of(run):
+    found = run.all(a__json=bundle(entry(patient(None)), entry(patient("p1"))))
+    rules = [[issue["rule"] for issue in row["warnings"]] for row in found[VALIDATED]]
+    assert ["id-made" in of_row for of_row in rules] == [True, False]
+
+
+def test_conditional_requests_with_the_same_criteria_mean_the_same_resource(run):
+    def made(method: str, url: str, family: str, **request: str) -> dict[str, Any]:
+        resource_ = resource("Patient", name=[{"family": family}])
+        return entry(resource_, request={"method": method, "url": url, **request})
+
+    found = run.all(
+        a__json=bundle(
+            made("PUT", "Patient?identifier=s|1", "x"),
+            made("POST", "Patient", "y", ifNoneExist="identifier=s|1"),
+            made("PUT", "Patient?identifier=s|2", "x"),
+            made("PUT", "Patient/p7", "x"),
+        )
+    )
+    first, second, third, named = (row["resource_id"] for row in found[ENRICHED])
+    assert first == second != third
+    assert named == json.loads(found[ENRICHED][3]["resource"])["id"] == "p7"
 
 
 # --- In workers ---
