@@ -319,6 +319,34 @@ def report(
         raise typer.Exit(FINDINGS)
 
 
+@app.command("receive")
+def receive_command(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="TCP port; 0 for any free one.")] = None,
+    ae_title: Annotated[str | None, typer.Option(help="AE title to be called by.")] = None,
+    allow: Annotated[
+        list[str] | None, typer.Option(help="AE title of a peer that may send; once for each.")
+    ] = None,
+) -> None:
+    """Receive DICOM objects from peers (storage SCP) and land them, until SIGINT or SIGTERM.
+
+    Prints the key of each batch. What is left out comes from the HC_RECEIVE_ settings.
+    """
+    from hc_assets.receive_command import run
+
+    given = {
+        "receive_host": host,
+        "receive_port": port,
+        "receive_ae_title": ae_title,
+        "receive_allowed": tuple(allow) if allow else None,
+    }
+    settings = Settings().model_copy(update={k: v for k, v in given.items() if v is not None})
+    if not settings.receive_allowed:
+        raise stop(USAGE, "say with --allow which AE titles may send")
+    with faults_become_exit_codes():
+        run(settings)
+
+
 @warehouse_app.command("rebuild")
 def rebuild_warehouse() -> None:
     """Delete the warehouse and make it anew from the Parquet."""

@@ -63,6 +63,43 @@ class Settings(BaseSettings):
         default=0.8, ge=0, le=1, description="Share of scored frames that must pass the gate."
     )
 
+    # Receiving
+    receive_host: str = Field(
+        default="127.0.0.1", description="Address that `receive` listens on; loopback by default."
+    )
+    receive_port: int = Field(default=11112, ge=0, le=65535, description="Its TCP port.")
+    receive_ae_title: str = Field(
+        default="HC_ASSETS",
+        min_length=1,
+        max_length=16,
+        description="AE title that peers must call it by.",
+    )
+    receive_allowed: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="AE titles of the peers that may send, separated by commas; all others are"
+        " rejected.",
+    )
+    receive_associations: int = Field(default=10, ge=1, description="Associations at once.")
+    receive_object_bytes: int = Field(
+        default=4 * 1024**3, ge=1, description="Bytes of one received object, at most."
+    )
+    receive_free_bytes: int = Field(
+        default=1024**3, ge=0, description="Bytes of disk below which objects are refused."
+    )
+    receive_idle_seconds: float = Field(
+        default=5.0, ge=0, description="Quiet seconds after which what came is landed."
+    )
+    receive_timeout_seconds: float = Field(
+        default=30.0, gt=0, description="Seconds that a peer may be silent for."
+    )
+
+    @field_validator("receive_allowed", mode="before")
+    @classmethod
+    def _split_titles(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(title.strip() for title in value.split(",") if title.strip())
+        return value
+
     @field_validator("fhir_profiles", mode="before")
     @classmethod
     def _split_paths(cls, value: object) -> object:
