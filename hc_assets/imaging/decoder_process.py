@@ -13,6 +13,7 @@ import warnings
 from typing import Any, BinaryIO
 
 import gdcm
+import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.encaps import encapsulate
@@ -21,6 +22,8 @@ from pydicom.uid import UID
 
 _LENGTHS = struct.Struct("<QQ")
 _WORDS_LIMIT = 500
+_END_OF_IMAGE = b"\xff\xd9"
+_JPEG_XL = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (110, 111, 112))
 
 
 def write_message(stream: BinaryIO, told: dict[str, Any], data: bytes | memoryview) -> None:
@@ -49,17 +52,49 @@ def decode(
     Args:
         data: the compressed frame.
         syntax: transfer syntax UID.
-        decoder: name of pydicom's plugin.
+        decoder: name of pydicom's plugin, or imagecodecs.
         options: of pydicom's decoders.
 
     Returns:
         The array in native byte order, and its PhotometricInterpretation.
     """
+    if decoder == "imagecodecs":
+        return _by_imagecodecs(data, syntax, options)
     values, properties = get_decoder(UID(syntax)).as_array(
         encapsulate([data]), index=0, decoding_plugin=decoder, **options
     )
     native = np.ascontiguousarray(values.astype(values.dtype.newbyteorder("="), copy=False))
     return native, str(properties["photometric_interpretation"])
+
+
+def _by_imagecodecs(data: bytes, syntax: str, options: dict[str, Any]) -> tuple[NDArray[Any], str]:
+    """Decode what pydicom has no working plugin for: 12-bit JPEG, and JPEG XL.
+
+    Raises:
+        ValueError: the image is truncated, or has another shape, or more bits, than the header
+            says.
+    """
+    if syntax in _JPEG_XL:
+        values: NDArray[Any] = imagecodecs.jpegxl_decode(data)
+    elif _END_OF_IMAGE in data[-64:]:  # behind it there may be padding
+        values = imagecodecs.jpeg8_decode(data)
+    else:
+        # libjpeg would fill up what is missing with gray, and only warn
+        raise ValueError("the JPEG image is truncated: it has no end marker")
+    samples = (3,) if options["samples_per_pixel"] == 3 else ()
+    shape = (options["rows"], options["columns"], *samples)
+    allocated = np.dtype(f"u{options['bits_allocated'] // 8}")
+    if values.shape != shape or values.dtype.kind != "u":
+        raise ValueError(f"the image is {values.dtype} of shape {values.shape}, not {shape}")
+    if values.max() > 2 ** options["bits_stored"] - 1:
+        raise ValueError(f"the image has more than {options['bits_stored']} bits")
+    values = values.astype(allocated)
+    if options["pixel_representation"]:
+        # Codecs know no sign: the highest stored bit is it
+        unused = options["bits_allocated"] - options["bits_stored"]
+        values = (values << unused).view(allocated.str.replace("u", "i")) >> unused
+    color = "RGB" if options["samples_per_pixel"] == 3 else options["photometric_interpretation"]
+    return np.ascontiguousarray(values), color
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:

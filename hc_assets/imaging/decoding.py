@@ -20,6 +20,8 @@ from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
     RLELossless,
 )
 
@@ -30,11 +32,15 @@ from hc_assets.imaging.pixel_description import PixelDescription
 from hc_assets.imaging.reading import PARSE_ERRORS, Header, PixelPlace, quiet_pydicom
 
 DEFLATED_IMAGE_FRAME = "1.2.840.10008.1.2.8.1"
+ENCAPSULATED_UNCOMPRESSED = "1.2.840.10008.1.2.1.98"
+JPEG_XL = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (110, 111, 112))
 FRAME_LIMIT = 1024**3
 """Bytes of one decoded frame that are allowed, unless the caller says otherwise."""
 
-# The order of pydicom itself, so that lossy images come out as its pixel_array gives them
-_ORDER = ("gdcm", "pylibjpeg", "pyjpegls", "pydicom", "pillow")
+# The order of pydicom itself, so that lossy images come out as its pixel_array gives them; last
+# one of our own for what none of its plugins can do
+_ORDER = ("gdcm", "pylibjpeg", "pyjpegls", "pydicom", "pillow", "imagecodecs")
+_BY_IMAGECODECS = JPEG_XL | {JPEGBaseline8Bit, JPEGExtended12Bit}
 _WORDS_LIMIT = 500
 _NATIVE = {
     DeflatedExplicitVRLittleEndian,
@@ -42,6 +48,8 @@ _NATIVE = {
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
 }
+# Their cells come as they are; what other codecs encode are the stored bits alone
+_WHOLE_CELLS = {DEFLATED_IMAGE_FRAME, ENCAPSULATED_UNCOMPRESSED, RLELossless}
 
 Pixels = NDArray[Any]
 
@@ -116,10 +124,15 @@ def stored_frames(
         # Uncompressed in spite of its transfer syntax
         place.length is not None and place.length * 8 >= description.frame_bits
     )
-    if is_native:
-        yield from _native_frames(stream, header, place, description, indices)
-    else:
-        yield from _encapsulated_frames(stream, header, place, description, indices)
+    low_bits = description.low_bits if is_native or header.transfer_syntax in _WHOLE_CELLS else 0
+    if low_bits:
+        description = replace(description, bits_stored=description.high_bit + 1)
+    decoded = _native_frames if is_native else _encapsulated_frames
+    for outcome in decoded(stream, header, place, description, indices):
+        if low_bits and isinstance(outcome, StoredFrame):
+            yield replace(outcome, values=outcome.values >> low_bits)
+        else:
+            yield outcome
 
 
 def _native_frames(
@@ -266,6 +279,8 @@ class _Decoders:
                 available = get_decoder(syntax).available_plugins
         except NotImplementedError:
             available = ()
+        if syntax in _BY_IMAGECODECS:
+            available = (*available, "imagecodecs")
         self._names = [name for name in _ORDER if name in available]
 
     def decode(self, index: int, data: bytes) -> Outcome:
@@ -280,6 +295,8 @@ class _Decoders:
             )
         if self._syntax == DEFLATED_IMAGE_FRAME:
             return _in_place(index, "deflate", lambda: _inflated(data, described))
+        if self._syntax == ENCAPSULATED_UNCOMPRESSED:
+            return _in_place(index, "pydicom", lambda: _from_native(data, described))
         if self._syntax == RLELossless and described.bits_allocated == 1:
             return _in_place(index, "rle-1-bit", lambda: _run_lengths_of_bits(data, described))
         if not self._names:

@@ -18,7 +18,8 @@ def displayed(frame: Frame, *, window: int = 0) -> NDArray[np.float32]:
 
     Args:
         frame: in modality units.
-        window: number of the window to use, from 0, where there are several.
+        window: number of the view to use, from 0, where there are several: of the VOI LUT, or of
+            the window where there is none.
 
     Returns:
         Rows by columns, or by 3 in colour; 0 black to 1 white. Without a VOI LUT and without a
@@ -26,15 +27,15 @@ def displayed(frame: Frame, *, window: int = 0) -> NDArray[np.float32]:
         inverted last, as C.11.6 has it; padding is black.
 
     Raises:
-        IndexError: there are windows, but not that many.
+        IndexError: there are VOI LUTs or windows, but not that many.
     """
     if frame.is_color:
         top = frame.limits[1] or 1.0
         return _clipped(frame.pixels / np.float32(top))
     context = frame.context
-    if context.voi_table is not None:
-        top = 2.0**context.voi_table.bits - 1
-        shown = _clipped(context.voi_table.apply(frame.pixels) / np.float32(top))
+    if context.voi_tables:
+        table = context.voi_tables[window]
+        shown = _clipped(table.apply(frame.pixels) / np.float32(2.0**table.bits - 1))
     elif context.windows:
         shown = apply_window(frame.pixels, context.windows[window])
     else:

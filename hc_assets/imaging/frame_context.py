@@ -24,6 +24,8 @@ _SPACINGS = (
 _REGIONS = 0x00186011
 _ASPECT_RATIO = 0x00280034
 _CENTIMETRES = 3
+_MODALITY_LUTS = 0x00283000
+_VOI_LUTS = 0x00283010
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class FrameContext:
             source is PixelAspectRatio; None where unknown.
         spacing_source: the attribute that it is from, or "".
         windows: as sent, in order; those that can't be are left out.
-        voi_table: VOI LUT; None where there is none.
+        voi_tables: VOI LUTs, in order; those that can't be are left out.
         is_inverted: whether low values are shown white (MONOCHROME1).
         is_labels: whether pixels are labels, not intensities: a segmentation or single bits.
         laterality: L or R; "" where absent.
@@ -68,7 +70,7 @@ class FrameContext:
     spacing: tuple[float, float] | None = None
     spacing_source: str = ""
     windows: tuple[Window, ...] = ()
-    voi_table: LookupTable | None = None
+    voi_tables: tuple[LookupTable, ...] = ()
     is_inverted: bool = False
     is_labels: bool = False
     laterality: str = ""
@@ -101,7 +103,7 @@ def read_context(
         spacing=spacing,
         spacing_source=source,
         windows=_windows(attributes, frame),
-        voi_table=_voi_table(dataset),
+        voi_tables=_voi_tables(attributes, frame),
         is_inverted=description.photometric == "MONOCHROME1",
         is_labels=sop_class in _LABELS or description.bits_allocated == 1,
         laterality=_text(dataset, 0x00200062) or _text(dataset, 0x00200060),
@@ -151,16 +153,22 @@ def _windows(attributes: FrameAttributes, frame: int) -> tuple[Window, ...]:
     )
 
 
-def _voi_table(dataset: Elements) -> LookupTable | None:
-    for item in _items(dataset, 0x00283010):
-        return read_lookup_table(item, is_input_signed=_has_negative_input(dataset))
-    return None
+def _voi_tables(attributes: FrameAttributes, frame: int) -> tuple[LookupTable, ...]:
+    is_signed = _has_negative_input(attributes, frame)
+    items = _items(attributes.holder(_VOI_LUTS, frame), _VOI_LUTS)
+    tables = (read_lookup_table(item, is_input_signed=is_signed) for item in items)
+    return tuple(table for table in tables if table is not None)
 
 
-def _has_negative_input(dataset: Elements) -> bool:
-    """Whether what enters the VOI LUT can be negative (C.11.2.1.1: then the first input is SS)."""
-    intercepts = _numbers(dataset, 0x00281052)
-    return dataset.is_signed or any(intercept < 0 for intercept in intercepts)
+def _has_negative_input(attributes: FrameAttributes, frame: int) -> bool:
+    """Whether what enters the VOI LUT can be negative (C.11.2.1.1: then the first input is SS).
+
+    What leaves a Modality LUT can't be (C.11.1.1.1).
+    """
+    if _items(attributes.dataset, _MODALITY_LUTS):
+        return False
+    intercepts = _numbers(attributes.holder(0x00281052, frame), 0x00281052)
+    return attributes.dataset.is_signed or any(intercept < 0 for intercept in intercepts)
 
 
 def _values(elements: Elements, tag: int) -> list[Value]:

@@ -24,6 +24,7 @@ _MACROS = {
     0x00281050: 0x00289132,  # WindowCenter in FrameVOILUTSequence
     0x00281051: 0x00289132,  # WindowWidth
     0x00281056: 0x00289132,  # VOILUTFunction
+    0x00283010: 0x00289132,  # VOILUTSequence
 }
 
 

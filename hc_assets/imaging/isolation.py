@@ -61,7 +61,7 @@ class DecoderProcess:
         Args:
             data: the compressed frame.
             syntax: transfer syntax UID.
-            decoder: name of pydicom's plugin.
+            decoder: name of pydicom's plugin, or imagecodecs.
             options: of pydicom's decoders, as JSON has them.
 
         Returns:

@@ -10,7 +10,9 @@ from hc_assets.imaging.elements import Elements, MalformedValueError, Value, tag
 FRAMES_LIMIT = 2**20
 """Frames in one file that are read; a header that names more is taken for damaged."""
 
-_COLOR = frozenset(["RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_420"])
+_COLOR = frozenset(
+    ["RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_420", "XYB"]
+)
 
 
 class UndescribedPixelsError(Exception):
@@ -37,6 +39,8 @@ class PixelDescription:
         planar: PlanarConfiguration, 0 or 1.
         bits_allocated: 1 or a multiple of 8.
         bits_stored: 1 to bits_allocated.
+        high_bit: highest bit of a cell that is stored; bits_stored - 1 as PS3.5 8.1.1 has it since
+            2014, higher in older files whose lower bits hold something else.
         is_signed: whether PixelRepresentation is 1.
         frames: number of frames, from 1.
     """
@@ -48,6 +52,7 @@ class PixelDescription:
     planar: int
     bits_allocated: int
     bits_stored: int
+    high_bit: int
     is_signed: bool
     frames: int
 
@@ -61,6 +66,11 @@ class PixelDescription:
     def decoded_bytes(self) -> int:
         """Bytes of one frame as an array."""
         return self.rows * self.columns * self.samples * max(1, self.bits_allocated // 8)
+
+    @property
+    def low_bits(self) -> int:
+        """Bits of a cell below those that are stored."""
+        return self.high_bit + 1 - self.bits_stored
 
     @property
     def is_color(self) -> bool:
@@ -91,9 +101,9 @@ def describe_pixels(elements: Elements, *, is_float: bool) -> PixelDescription:
             BitsStored and no sign.
 
     Returns:
-        The description. A missing BitsStored is taken as BitsAllocated, a missing
-        PhotometricInterpretation as MONOCHROME2 or RGB, a missing or impossible NumberOfFrames as
-        1, as viewers do.
+        The description. A missing BitsStored is taken as BitsAllocated, a missing or impossible
+        HighBit as BitsStored - 1, a missing PhotometricInterpretation as MONOCHROME2 or RGB, a
+        missing or impossible NumberOfFrames as 1, as viewers do.
 
     Raises:
         UndescribedPixelsError: Rows, Columns or BitsAllocated are missing, or a value can't be.
@@ -123,9 +133,18 @@ def describe_pixels(elements: Elements, *, is_float: bool) -> PixelDescription:
         planar=_whole(elements, 0x00280006, 0, 1, default=0),
         bits_allocated=allocated,
         bits_stored=stored,
+        high_bit=stored - 1 if is_float else _high_bit(elements, stored, allocated),
         is_signed=is_signed,
         frames=_frames(elements),
     )
+
+
+def _high_bit(elements: Elements, stored: int, allocated: int) -> int:
+    try:
+        value = elements.first(0x00280102)
+    except MalformedValueError:
+        value = None  # headers.py notes it
+    return value if isinstance(value, int) and stored <= value < allocated else stored - 1
 
 
 def _frames(elements: Elements) -> int:

@@ -58,7 +58,7 @@ def test_of_several_windows_each_can_be_had(frame_of):
 def test_a_table_comes_before_windows(frame_of):
     table = LookupTable(10, np.array([0, 4095, 2048], np.float32), 12)
     pixels = np.array([[0, 10, 11, 12, 99]], np.uint16)
-    shown = displayed(frame_of(pixels, voi_table=table, windows=(Window(0, 1, "LINEAR"),)))
+    shown = displayed(frame_of(pixels, voi_tables=(table,), windows=(Window(0, 1, "LINEAR"),)))
     np.testing.assert_allclose(shown, [[0, 0, 1, 0.5, 0.5]], atol=1e-3)
 
 

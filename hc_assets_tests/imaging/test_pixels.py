@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.encaps import encapsulate
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels import apply_color_lut, apply_modality_lut
 from pydicom.sequence import Sequence
-from pydicom.uid import JPEG2000Lossless, RLELossless
+from pydicom.uid import JPEG2000Lossless, JPEGExtended12Bit, RLELossless
 
 from hc_assets.imaging.decoding import UndecodableFrame
 from hc_assets.imaging.pixels import Frame, iter_frames
@@ -234,11 +234,14 @@ def test_compressed_frames_before_a_truncation_are_decoded(rle_frames, tmp_path)
     assert second.reason.startswith("the pixel data are truncated")
 
 
-def test_each_decoders_own_words_are_kept(testdata):
-    (frame,) = failures(testdata("JPEG-lossy.dcm"))
+def test_each_decoders_own_words_are_kept(write_dicom, testdata):
+    good = dcmread(testdata("JPEG-lossy.dcm"))
+    encoded = next(generate_frames(good.PixelData, number_of_frames=1))
+    path = compressed(write_dicom, [encoded[:200]], JPEGExtended12Bit, np.zeros((1024, 256), "u2"))
+    (frame,) = failures(path)
     assert frame.reason == "no decoder can read the frame"
     names = [name for name, _ in frame.decoders]
-    assert names[:2] == ["gdcm", "pylibjpeg"]
+    assert names == ["gdcm", "pylibjpeg", "pillow", "imagecodecs"]
     assert all(words and "Unable to decode as" not in words for _, words in frame.decoders)
 
 

@@ -15,7 +15,7 @@ from hc_assets.imaging.preprocessing.pipeline import Parameters, Pipeline
 def shown(values: NDArray[np.float32], frame: Frame, parameters: Parameters) -> NDArray[np.float32]:
     """VOI LUT or window where the file sends one, else percentiles; MONOCHROME1 inverted last."""
     context = frame.context
-    if context.voi_table is not None or context.windows:
+    if context.voi_tables or context.windows:
         return displayed(frame)
     counts = None if frame.padding is None else ~frame.padding
     low, high = float(parameters["low_percentile"]), float(parameters["high_percentile"])
