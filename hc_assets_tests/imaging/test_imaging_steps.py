@@ -26,9 +26,12 @@ def mixed(testdata, tmp_path) -> list[FileToRead]:
     text, empty = tmp_path / "notes.dcm", tmp_path / "empty.dcm"
     text.write_text("not an image\n" * 20)
     empty.touch()
-    good = ["CT_small.dcm", "JPEG-lossy.dcm", "reportsi.dcm", "MR_truncated.dcm", "MR_small.dcm"]
+    good = ["CT_small.dcm", "reportsi.dcm", "MR_truncated.dcm", "MR_small.dcm"]
     first, *rest = (landed(testdata(name)) for name in good)
-    return [first, landed(text), landed(empty), landed(tmp_path / "gone.dcm"), *rest]
+    damaged = tmp_path / "damaged.dcm"
+    damaged.write_bytes(testdata("JPEG-lossy.dcm").read_bytes().replace(b"\xff\xd9", b"\0\0"))
+    bad = [text, empty, tmp_path / "gone.dcm", damaged]
+    return [first, *map(landed, bad), *rest]
 
 
 def column(batches, name: str) -> list:
@@ -64,7 +67,7 @@ def test_every_frame_is_scored_or_undecodable(mixed):
     failed = found.undecodable.to_pylist()
     assert [row["source_file"] for row in failed] == [
         "gone.dcm",
-        "JPEG-lossy.dcm",
+        "damaged.dcm",
         "MR_truncated.dcm",
     ]
     assert failed[0]["reason"] == "the file is not there"
