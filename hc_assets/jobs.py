@@ -62,7 +62,11 @@ PIPELINES = {
             "fhir/enriched_resources",
         ),
         ingest_job="ingest_fhir",
-        publish_tables=("fhir/current_resources", "fhir/ndjson_exports"),
+        publish_tables=(
+            "fhir/current_resources",
+            "fhir/resource_history",
+            "fhir/ndjson_exports",
+        ),
         publish_job="publish_fhir",
     ),
     "dicom": Pipeline(

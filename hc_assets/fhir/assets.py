@@ -203,32 +203,54 @@ def enriched_resources(
     return contents
 
 
-@dg.asset(
-    key=_key("current_resources"),
-    ins={"enriched": dg.AssetIn(_key("enriched_resources"))},
+@dg.multi_asset(
+    name="resource_versions",
+    can_subset=True,
     pool="warehouse",
-    **asset_arguments(
-        "fhir/current_resources",
-        STATE_TABLES["fhir/current_resources"],
-        description="One row per resource type and id: its latest version over all batches.",
-        layer="core",
-        kinds={"fhir", "duckdb"},
-    ),
+    ins={"enriched": dg.AssetIn(_key("enriched_resources"))},
+    specs=[
+        dg.AssetSpec(
+            _key("current_resources"),
+            deps=[_key("enriched_resources")],
+            skippable=True,
+            **asset_arguments(
+                "fhir/current_resources",
+                STATE_TABLES["fhir/current_resources"],
+                description="One row per resource type and id: its latest version over all"
+                " batches.",
+                layer="core",
+                kinds={"fhir", "duckdb"},
+            ),
+        ),
+        dg.AssetSpec(
+            _key("resource_history"),
+            deps=[_key("enriched_resources")],
+            skippable=True,
+            **asset_arguments(
+                "fhir/resource_history",
+                STATE_TABLES["fhir/resource_history"],
+                description="One row per version of a resource, its deletions among them.",
+                layer="core",
+                kinds={"fhir", "duckdb"},
+            ),
+        ),
+    ],
 )
-def current_resources(
-    enriched: LakeTable, warehouse: dg.ResourceParam[Warehouse]
-) -> dg.MaterializeResult[None]:
-    """Take the batches that are new into the table of current resources."""
+def resource_versions(
+    context: dg.AssetExecutionContext,
+    enriched: LakeTable,
+    warehouse: dg.ResourceParam[Warehouse],
+) -> Iterator[dg.MaterializeResult[None]]:
+    """Take the batches that are new into the versions of resources."""
     with warehouse.write() as connection:
         applied = versions.apply_batches(connection, enriched)
-    return dg.MaterializeResult(
-        metadata={
-            "dagster/row_count": applied.rows,
-            "deleted": applied.deleted,
-            "batches_applied": applied.batches,
-            "from_scratch": applied.from_scratch,
-        }
-    )
+    batches = {"batches_applied": applied.batches, "batches_taken_back": applied.taken_back}
+    for name, rows in (("current_resources", applied.rows), ("resource_history", applied.versions)):
+        metadata = {"dagster/row_count": rows, "deleted": applied.deleted, **batches}
+        if _key(name) in context.selected_asset_keys:
+            yield dg.MaterializeResult(asset_key=_key(name), metadata=metadata)
+        else:  # both are views of one table
+            context.log_event(dg.AssetMaterialization(_key(name), metadata=metadata))
 
 
 @dg.asset(
@@ -259,6 +281,6 @@ ASSETS = [
     raw_bundles,
     validated_and_quarantined_resources,
     enriched_resources,
-    current_resources,
+    resource_versions,
     ndjson_exports,
 ]

@@ -149,7 +149,7 @@ CURRENT_RESOURCES = pa.schema(
     [
         column("resource_type", pa.string(), "resourceType", nullable=False),
         column("resource_id", pa.string(), "Resource.id", nullable=False),
-        column("version_id", pa.int64(), "1 for the first content seen, counted up with each new"),
+        column("version_id", pa.int64(), "1 for the first content, counted up with each other one"),
         column("last_updated", pa.timestamp("us", tz="UTC"), "meta.lastUpdated"),
         column("is_deleted", pa.bool_(), "Whether the last thing heard of it is its deletion"),
         column("patient_id", pa.string(), "Patient that the resource is about"),
@@ -158,7 +158,23 @@ CURRENT_RESOURCES = pa.schema(
         column(
             "content_sha256", pa.string(), "content_sha256 of the enriched row; null where deleted"
         ),
-        column("resource", pa.binary(), "The resource as JSON; null where deleted"),
+        column(
+            "resource",
+            pa.binary(),
+            "The resource as JSON, its conditional references resolved; null where deleted",
+        ),
     ]
 )
-STATE_TABLES: Mapping[str, pa.Schema] = {"fhir/current_resources": CURRENT_RESOURCES}
+RESOURCE_HISTORY = pa.schema(
+    [
+        *(field for field in CURRENT_RESOURCES if field.name != "resource"),
+        column("resource", pa.binary(), "The version as JSON, as enriched; null for a deletion"),
+        column("source_file", pa.string(), "File that brought the version"),
+        column("position", pa.int64(), "Entry or line of that file, from 0"),
+        column("is_current", pa.bool_(), "Whether it is the latest version of the resource"),
+    ]
+)
+STATE_TABLES: Mapping[str, pa.Schema] = {
+    "fhir/current_resources": CURRENT_RESOURCES,
+    "fhir/resource_history": RESOURCE_HISTORY,
+}

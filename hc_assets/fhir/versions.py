@@ -1,122 +1,178 @@
-"""Enriched batches become the current state of each resource, in DuckDB.
+"""Enriched batches become the versions of each resource, in DuckDB.
 
-Belongs here: which of several versions of a resource is the current one. The ledger of applied
-batches and the rows change in one transaction, so a kill leaves both as they were.
+Belongs here: taking batches in, and taking back those that changed. The ledger of applied batches
+and the rows change in one transaction, so a kill leaves both as they were. Which delivery is a
+version is in `version_chain.py`, the tables are in `version_tables.py`.
+
+The rows depend on the set of applied batches only: any order, in any portions, or all from scratch
+give the same. So what arrives late goes into the history where it belongs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import duckdb
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from hc_assets.fhir.schemas import CURRENT_RESOURCES, ENRICHED_RESOURCES
+from hc_assets.fhir import conditional_references
+from hc_assets.fhir.references import resolve
+from hc_assets.fhir.schemas import ENRICHED_RESOURCES
+from hc_assets.fhir.version_chain import make_chain
+from hc_assets.fhir.version_tables import create_tables
 from hc_assets.lake.tables import LakeTable
-from hc_assets.lake.warehouse import describe
 
-_COLUMNS = (
-    "batch",
-    "position",
-    "source_file",
+# Read first, without the content, to tell which rows are versions.
+_SLIM = (
     "resource_type",
     "resource_id",
+    "last_updated",
+    "batch",
+    "source_file",
+    "position",
+    "content_sha256",
+    "request_if_none_exist",
+    "request_method",
+    "identifiers",
+    "conditional_references",
+)
+_FULL = (
+    "resource_type",
+    "resource_id",
+    "last_updated",
     "patient_id",
     "encounter_id",
-    "last_updated",
+    "batch",
     "content_sha256",
     "resource",
+    "source_file",
+    "position",
+    "conditional_references",
 )
-
-# The arrived rows that are later than all that was seen of their resource, in order; each that
-# differs from the one before it counts the version up; the first of the last version stays, unless
-# that version is known already.
-_UPSERT = """
-    INSERT OR REPLACE INTO fhir.current_resources BY NAME
-    WITH later AS (
-        SELECT
-            arrived.*,
-            known.version_id AS known_version,
-            row_number() OVER in_order AS place,
-            CASE
-                WHEN row_number() OVER in_order > 1
-                    THEN lag(arrived.content_sha256) OVER in_order
-                ELSE known.content_sha256
-            END AS content_before
-        FROM arrived
-        LEFT JOIN fhir.current_resources AS known USING (resource_type, resource_id)
-        WHERE known.resource_id IS NULL
-            OR (arrived.last_updated, arrived.batch, arrived.source_file, arrived.position)
-                > (known.last_seen, known.batch, known.source_file, known.position)
-        WINDOW in_order AS (
-            PARTITION BY arrived.resource_type, arrived.resource_id
-            ORDER BY arrived.last_updated, arrived.batch, arrived.source_file, arrived.position
+_PLACE = pa.field("place", pa.int64())
+_ARRIVED = """
+    CREATE OR REPLACE TEMP TABLE arrived AS
+    SELECT * EXCLUDE (request_if_none_exist, request_method),
+        coalesce(
+            request_method = 'POST' AND request_if_none_exist IS NOT NULL
+                AND content_sha256 IS NOT NULL,
+            false
+        ) AS is_conditional
+    FROM incoming
+"""
+_TOUCHED = """
+    CREATE OR REPLACE TEMP TABLE touched AS
+    SELECT resource_type, resource_id FROM arrived
+    UNION
+    SELECT resource_type, resource_id FROM fhir.deliveries
+    WHERE batch IN (SELECT batch FROM taken_back)
+"""
+_EVENTS = """
+    CREATE OR REPLACE TEMP TABLE events AS
+    SELECT * FROM arrived
+    UNION ALL BY NAME
+    SELECT * EXCLUDE (version_id, is_current) FROM fhir.deliveries
+    SEMI JOIN touched USING (resource_type, resource_id)
+    WHERE batch NOT IN (SELECT batch FROM taken_back)
+"""
+_REPLACE_DELIVERIES = (
+    """
+    DELETE FROM fhir.deliveries USING touched
+    WHERE deliveries.resource_type = touched.resource_type
+        AND deliveries.resource_id = touched.resource_id
+    """,
+    "INSERT INTO fhir.deliveries BY NAME SELECT * FROM chain",
+)
+_VERSIONS_GONE = """
+    DELETE FROM fhir.resource_versions AS known USING touched
+    WHERE known.resource_type = touched.resource_type AND known.resource_id = touched.resource_id
+        AND (known.batch IN (SELECT batch FROM taken_back) OR NOT EXISTS (
+            SELECT 1 FROM chain WHERE chain.version_id IS NOT NULL
+                AND chain.batch = known.batch AND chain.place = known.place
+        ))
+"""
+_VERSIONS_RENUMBERED = """
+    UPDATE fhir.resource_versions AS known
+    SET version_id = chain.version_id, is_current = chain.is_current
+    FROM chain
+    WHERE chain.batch = known.batch AND chain.place = known.place AND chain.version_id IS NOT NULL
+        AND (chain.version_id, chain.is_current) != (known.version_id, known.is_current)
+"""
+_VERSIONS_NEW = """
+    CREATE OR REPLACE TEMP TABLE new_versions AS
+    SELECT batch, place, version_id, is_current FROM chain
+    ANTI JOIN (
+        SELECT batch, place FROM fhir.resource_versions
+        SEMI JOIN touched USING (resource_type, resource_id)
+    ) AS known USING (batch, place)
+    WHERE version_id IS NOT NULL
+"""
+# Versions that were there before, whose references stand for something else now.
+_STALE = """
+    CREATE OR REPLACE TEMP TABLE stale AS
+    SELECT delivery.batch, delivery.place, row_number() OVER () AS number
+    FROM fhir.deliveries AS delivery
+    WHERE delivery.is_current AND len(delivery.conditional_references) > 0
+        AND NOT EXISTS (
+            SELECT 1 FROM new_versions AS new
+            WHERE new.batch = delivery.batch AND new.place = delivery.place
         )
-    ),
-    counted AS (
-        SELECT
-            *,
-            (coalesce(known_version, 0) + sum(
-                (content_sha256 IS DISTINCT FROM content_before
-                    OR (place = 1 AND known_version IS NULL))::INT
-            ) OVER (PARTITION BY resource_type, resource_id ORDER BY place))::BIGINT AS version_id
-        FROM later
-    )
-    SELECT
-        resource_type, resource_id, version_id, last_updated, resource IS NULL AS is_deleted,
-        patient_id, encounter_id, batch, content_sha256, resource,
-        position, source_file, last_updated AS last_seen
-    FROM counted
-    QUALIFY version_id IS DISTINCT FROM known_version AND row_number() OVER (
-        PARTITION BY resource_type, resource_id ORDER BY version_id DESC, place
-    ) = 1
+        AND (
+            list_has_any(
+                delivery.conditional_references,
+                (SELECT coalesce(list(reference), []) FROM changed_references)
+            )
+            OR (delivery.resource_type, delivery.resource_id) IN (
+                SELECT (resource_type, resource_id) FROM touched
+            )
+        )
 """
-# A version that is sent again stays as it is, but what is older than that no longer replaces it.
-_SEEN = """
-    UPDATE fhir.current_resources AS known SET last_seen = again.last_updated
-    FROM (
-        SELECT resource_type, resource_id, max(last_updated) AS last_updated
-        FROM arrived GROUP BY resource_type, resource_id
-    ) AS again
-    WHERE known.resource_type = again.resource_type AND known.resource_id = again.resource_id
-        AND known.last_seen < again.last_updated
-"""
+_RESOLVED_ROWS = pa.schema(
+    [
+        pa.field("batch", pa.string()),
+        pa.field("place", pa.int64()),
+        pa.field("resolved", pa.binary()),
+    ]
+)
+_RESOLVED_AT_ONCE = 10_000
+_TEMPORARY = (
+    "stale",
+    "arrived",
+    "touched",
+    "events",
+    "chain",
+    "new_versions",
+    "changed_references",
+)
 
 
 @dataclass(frozen=True)
 class Applied:
-    """What an application did: batches taken in, whether from scratch, rows there are now."""
+    """What an application did.
+
+    Attributes:
+        batches: taken in, those among them that had changed since they were taken in before.
+        taken_back: batches that had changed or are gone.
+        rows: current resources there are now, the deleted ones among them.
+        deleted: of which are deleted.
+        versions: there are now, of all resources.
+    """
 
     batches: int
-    from_scratch: bool
+    taken_back: int
     rows: int
     deleted: int
-
-
-def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the state tables where they are missing."""
-    types = {"timestamp[us, tz=UTC]": "TIMESTAMPTZ", "string": "VARCHAR", "int64": "BIGINT"}
-    types |= {"bool": "BOOLEAN", "binary": "BLOB"}
-    columns = ", ".join(f"{f.name} {types[str(f.type)]}" for f in CURRENT_RESOURCES)
-    connection.execute("CREATE SCHEMA IF NOT EXISTS fhir")
-    connection.execute(
-        f"CREATE TABLE IF NOT EXISTS fhir.current_resources ({columns}, "
-        "position BIGINT, source_file VARCHAR, last_seen TIMESTAMPTZ, "
-        "PRIMARY KEY (resource_type, resource_id))"
-    )
-    for field in CURRENT_RESOURCES:
-        text = describe(field).replace("'", "''")
-        connection.execute(f"COMMENT ON COLUMN fhir.current_resources.{field.name} IS '{text}'")
-    connection.execute(
-        "CREATE TABLE IF NOT EXISTS fhir.applied_batches "
-        "(batch VARCHAR PRIMARY KEY, digest VARCHAR)"
-    )
+    versions: int
 
 
 def apply_batches(connection: duckdb.DuckDBPyConnection, enriched: LakeTable) -> Applied:
-    """Take in the enriched batches that were not taken in yet.
+    """Take in the enriched batches that were not taken in yet, and take back what is no more.
 
-    A batch that was taken in and has changed since, or is gone, means starting from scratch: what
-    it replaced is not kept.
+    A batch that was taken in and has changed since, or is gone, is taken back first; only the
+    resources that it and the new batches speak of are looked at again.
 
     Args:
         connection: open for writing.
@@ -124,44 +180,190 @@ def apply_batches(connection: duckdb.DuckDBPyConnection, enriched: LakeTable) ->
 
     Returns:
         What was done.
+
+    Raises:
+        duckdb.Error: a part is gone or damaged; nothing has changed then.
     """
     digests = {str(made.batch): made.digest() for _, made in enriched.partitions}
     connection.begin()
     try:
         create_tables(connection)
-        known = _ledger(connection)
-        changed = any(digests.get(batch) != digest for batch, digest in known.items())
-        if changed:
-            connection.execute("DELETE FROM fhir.current_resources")
-            connection.execute("DELETE FROM fhir.applied_batches")
-            known = {}
-        new = [batch for batch in sorted(digests) if batch not in known]
-        for batch in new:
-            _apply(connection, enriched.of(batch))
-            connection.execute(
-                "INSERT INTO fhir.applied_batches VALUES (?, ?)", [batch, digests[batch]]
-            )
-        rows, deleted = connection.execute(
-            "SELECT count(*), count(*) FILTER (is_deleted) FROM fhir.current_resources"
+        ledger: Mapping[str, str] = dict(
+            connection.execute("SELECT batch, digest FROM fhir.applied_batches").fetchall()
+        )
+        gone = sorted(b for b, digest in ledger.items() if digests.get(b) != digest)
+        new = sorted(b for b, digest in digests.items() if ledger.get(b) != digest)
+        if gone or new:
+            _apply(connection, enriched, new, gone)
+            _record(connection, {batch: digests[batch] for batch in new})
+        counts = connection.execute(
+            "SELECT count(*) FILTER (is_current), count(*) FILTER (is_current AND is_deleted), "
+            "count(*) FROM fhir.resource_versions"
         ).fetchall()[0]
         connection.commit()
     except BaseException:
         connection.rollback()
         raise
-    return Applied(len(new), changed or not known, rows, deleted)
+    return Applied(len(new), len(gone), *counts)
 
 
-def _ledger(connection: duckdb.DuckDBPyConnection) -> Mapping[str, str]:
-    return dict(connection.execute("SELECT batch, digest FROM fhir.applied_batches").fetchall())
+def _apply(
+    connection: duckdb.DuckDBPyConnection, enriched: LakeTable, new: list[str], gone: list[str]
+) -> None:
+    connection.register("taken_back", pa.table({"batch": pa.array(gone, pa.string())}))
+    slim = pa.schema([*(ENRICHED_RESOURCES.field(name) for name in _SLIM), _PLACE])
+    _from_stream(connection, _ARRIVED, slim, _placed(enriched, new))
+    connection.execute(_TOUCHED)
+    connection.execute(_EVENTS)
+    make_chain(connection)
+    for statement in _REPLACE_DELIVERIES:
+        connection.execute(statement)
+    connection.execute(_VERSIONS_GONE)
+    connection.execute(_VERSIONS_RENUMBERED)
+    connection.execute(_VERSIONS_NEW)
+    conditional_references.look_up(connection)
+    targets = conditional_references.targets(connection)
+    _insert_versions(connection, enriched, targets)
+    _resolve_again(connection, targets)
+    for table in _TEMPORARY:
+        connection.execute(f"DROP TABLE {table}")
 
 
-def _apply(connection: duckdb.DuckDBPyConnection, batch: LakeTable) -> None:
-    """Upsert one batch; the order of versions is last_updated, then batch, then position."""
-    wanted = pa.schema([ENRICHED_RESOURCES.field(name) for name in _COLUMNS])
-    incoming = pa.RecordBatchReader.from_batches(wanted, batch.batches(_COLUMNS))
-    connection.register("incoming", incoming)
-    connection.execute("CREATE OR REPLACE TEMP TABLE arrived AS SELECT * FROM incoming")
+def _from_stream(
+    connection: duckdb.DuckDBPyConnection,
+    statement: str,
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch],
+) -> None:
+    reader = pa.RecordBatchReader.from_batches(schema, batches)
+    connection.register("incoming", reader)
+    connection.execute(statement)
     connection.unregister("incoming")
-    connection.execute(_UPSERT)
-    connection.execute(_SEEN)
-    connection.execute("DROP TABLE arrived")
+
+
+def _placed(enriched: LakeTable, batches: Iterable[str]) -> Iterator[pa.RecordBatch]:
+    """Rows without content, each with its place among those of its batch."""
+    for batch in batches:
+        place = 0
+        for rows in enriched.of(batch).batches(_SLIM):
+            places = pa.array(np.arange(place, place + rows.num_rows))
+            yield rows.select(list(_SLIM)).append_column(_PLACE, places)
+            place += rows.num_rows
+
+
+_VERSION_ROWS = pa.schema(
+    [
+        *(ENRICHED_RESOURCES.field(name) for name in _FULL if name != "conditional_references"),
+        _PLACE,
+        pa.field("version_id", pa.int64()),
+        pa.field("is_current", pa.bool_()),
+        pa.field("is_deleted", pa.bool_()),
+        pa.field("resolved", pa.binary()),
+    ]
+)
+
+
+def _insert_versions(
+    connection: duckdb.DuckDBPyConnection, enriched: LakeTable, targets: Mapping[str, str]
+) -> None:
+    """Fetch the content of the new versions, a stream over the batches that hold some."""
+    batches = connection.execute("SELECT DISTINCT batch FROM new_versions ORDER BY 1").fetchall()
+    for (batch,) in batches:
+        wanted: Any = connection.execute(
+            "SELECT place, version_id, is_current FROM new_versions WHERE batch = ? ORDER BY place",
+            [batch],
+        ).fetchnumpy()
+        _from_stream(
+            connection,
+            "INSERT INTO fhir.resource_versions BY NAME SELECT * FROM incoming",
+            _VERSION_ROWS,
+            _versions_of(enriched.of(batch), wanted, targets),
+        )
+
+
+def _versions_of(
+    batch: LakeTable, wanted: Mapping[str, npt.NDArray[Any]], targets: Mapping[str, str]
+) -> Iterator[pa.RecordBatch]:
+    """Rows of the table of versions, of those places of a batch that are wanted."""
+    places = wanted["place"]
+    first = 0
+    for rows in batch.batches(_FULL):
+        begin, end = np.searchsorted(places, [first, first + rows.num_rows])
+        if begin < end:
+            chosen = rows.take(pa.array(places[begin:end] - first))
+            resources = chosen["resource"]
+            is_current = wanted["is_current"][begin:end]
+            columns = {name: chosen[name] for name in _VERSION_ROWS.names if name in _FULL}
+            columns |= {
+                "place": pa.array(places[begin:end]),
+                "version_id": pa.array(wanted["version_id"][begin:end]),
+                "is_current": pa.array(is_current),
+                "is_deleted": resources.is_null(),
+                "resolved": _resolved(chosen, is_current, targets),
+            }
+            yield pa.RecordBatch.from_arrays(
+                [columns[name] for name in _VERSION_ROWS.names], schema=_VERSION_ROWS
+            )
+        first += rows.num_rows
+
+
+def _resolved(
+    rows: pa.RecordBatch, is_current: npt.NDArray[Any], targets: Mapping[str, str]
+) -> pa.Array:
+    lengths = pc.fill_null(pc.list_value_length(rows["conditional_references"]), 0)
+    concerned = np.flatnonzero(is_current & (lengths.to_numpy(zero_copy_only=False) > 0))
+    found: list[bytes | None] = [None] * rows.num_rows
+    for index in concerned:
+        found[index] = _changed(rows["resource"][index].as_py(), targets)
+    return pa.array(found, pa.binary())
+
+
+def _resolve_again(connection: duckdb.DuckDBPyConnection, targets: Mapping[str, str]) -> None:
+    """Resolve references of versions that were there before, some at a time."""
+    connection.execute(_STALE)
+    count = connection.execute("SELECT count(*) FROM stale").fetchall()[0][0]
+    for first in range(1, count + 1, _RESOLVED_AT_ONCE):
+        rows = connection.execute(
+            "SELECT batch, place, resource FROM stale "
+            "JOIN fhir.resource_versions USING (batch, place) WHERE number BETWEEN ? AND ?",
+            [first, first + _RESOLVED_AT_ONCE - 1],
+        ).fetchall()
+        again = [
+            {"batch": batch, "place": place, "resolved": _changed(resource, targets)}
+            for batch, place, resource in rows
+        ]
+        connection.register("resolved_again", pa.Table.from_pylist(again, _RESOLVED_ROWS))
+        connection.execute(
+            "UPDATE fhir.resource_versions AS known SET resolved = again.resolved "
+            "FROM resolved_again AS again "
+            "WHERE known.batch = again.batch AND known.place = again.place"
+        )
+        connection.unregister("resolved_again")
+
+
+def _changed(resource: bytes | None, targets: Mapping[str, str]) -> bytes | None:
+    """The resource with its references resolved; None where that changes nothing."""
+    if resource is None:
+        return None
+    made = resolve(resource, targets)
+    return None if made == resource else made
+
+
+def _record(connection: duckdb.DuckDBPyConnection, applied: Mapping[str, str]) -> None:
+    connection.execute(
+        "DELETE FROM fhir.applied_batches WHERE batch IN (SELECT batch FROM taken_back)"
+    )
+    ledger = pa.table(
+        {
+            "batch": pa.array(applied.keys(), pa.string()),
+            "digest": pa.array(applied.values(), pa.string()),
+        }
+    )
+    connection.register("newly_applied", ledger)
+    connection.execute(
+        "INSERT INTO fhir.applied_batches "
+        "SELECT batch, digest, row_number() OVER (ORDER BY batch) "
+        "+ (SELECT coalesce(max(sequence), 0) FROM fhir.applied_batches) FROM newly_applied"
+    )
+    connection.unregister("newly_applied")
+    connection.unregister("taken_back")

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hc_assets.fhir.schemas import CURRENT_RESOURCES, ENRICHED_RESOURCES
+from hc_assets.fhir.schemas import CURRENT_RESOURCES, ENRICHED_RESOURCES, RESOURCE_HISTORY
 from hc_assets.fhir.versions import Applied, apply_batches
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import PartWriter, commit
@@ -26,28 +27,41 @@ class Sent(NamedTuple):
     id: str
     content: str | None
     day: int
+    only_if_none: bool = False
+    identifiers: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    type: str = "Patient"
+
+
+def body(sent: Sent) -> bytes:
+    references = [{"reference": text} for text in sent.references]
+    return json.dumps({"content": sent.content, "to": references}).encode()
 
 
 def row(batch: str, position: int, sent: Sent) -> dict[str, Any]:
     return {
+        "request_method": "POST" if sent.only_if_none else None,
+        "request_if_none_exist": "identifier=x" if sent.only_if_none else None,
+        "identifiers": list(sent.identifiers),
+        "conditional_references": [text for text in sent.references if "?" in text],
         "batch": batch,
         "source_file": "f.json",
         "position": position,
-        "resource_type": "Patient",
+        "resource_type": sent.type,
         "resource_id": sent.id,
         "patient_id": sent.id,
         "last_updated": START + timedelta(sent.day),
         "content_sha256": sent.content,
-        "resource": None if sent.content is None else sent.content.encode(),
+        "resource": None if sent.content is None else body(sent),
     }
 
 
 def write(layout: Layout, batch: str, rows: Sequence[Sent], *, part_bytes: int = 10**9) -> None:
     folder = layout.partition(TABLE, batch)
     with PartWriter(folder, ENRICHED_RESOURCES, part_bytes=part_bytes) as writer:
-        for position, sent in enumerate(rows):
-            one = [row(batch, position, sent)]
-            writer.write(pa.RecordBatch.from_pylist(one, ENRICHED_RESOURCES))
+        made = [row(batch, position, sent) for position, sent in enumerate(rows)]
+        for listed in [made] if part_bytes > 1 else [[each] for each in made]:
+            writer.write(pa.RecordBatch.from_pylist(listed, ENRICHED_RESOURCES))
     commit(layout, TABLE, batch, writer.parts)
 
 
@@ -64,12 +78,37 @@ def state(connection: duckdb.DuckDBPyConnection) -> State:
         "SELECT resource_id, version_id, content_sha256, last_updated, batch, is_deleted, "
         "resource FROM fhir.current_resources"
     ).fetchall()
-    found = {}
+    found: State = {}
     for id_, version, content, last_updated, batch, is_deleted, resource in rows:
-        assert is_deleted == (content is None)
-        assert resource == (None if content is None else content.encode())
+        assert id_ not in found
+        assert is_deleted == (content is None) == (resource is None)
+        assert content is None or json.loads(resource)["content"] == content
         found[id_] = (version, content, (last_updated - START).days, batch)
     return found
+
+
+Rows = list[tuple[object, ...]]
+
+
+def everything(connection: duckdb.DuckDBPyConnection) -> tuple[Rows, Rows, Rows]:
+    """All rows of the history, the current state, and what references stand for."""
+    history, current, references = (
+        connection.table(f"fhir.{table}").order("ALL").fetchall()
+        for table in ("resource_history", "current_resources", "resolved_references")
+    )
+    return history, current, references
+
+
+def versions(connection: duckdb.DuckDBPyConnection, id_: str = "p1") -> list[tuple[str, int, str]]:
+    """Content, day and batch of the versions of a resource, in order."""
+    rows = connection.execute(
+        "SELECT version_id, content_sha256, last_updated, batch, is_current "
+        "FROM fhir.resource_history WHERE resource_id = ? ORDER BY version_id",
+        [id_],
+    ).fetchall()
+    assert [number for number, *_ in rows] == list(range(1, len(rows) + 1))
+    assert [is_current for *_, is_current in rows] == [False] * (len(rows) - 1) + [True]
+    return [(content, (at - START).days, batch) for _, content, at, batch, _ in rows]
 
 
 def ledger(connection: duckdb.DuckDBPyConnection) -> list[str]:
@@ -90,18 +129,20 @@ def connection(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 def test_the_first_content_is_version_one(layout, connection):
     write(layout, "b1", [Sent("p1", "a", 0), Sent("p2", "a", 0)])
-    assert apply(connection, layout) == Applied(1, True, 2, 0)
+    assert apply(connection, layout) == Applied(1, 0, 2, 0, 2)
     assert state(connection) == {"p1": (1, "a", 0, "b1"), "p2": (1, "a", 0, "b1")}
 
 
 def test_every_column_comes_out_as_it_went_in(layout, connection):
-    write(layout, "b1", [Sent("p1", "a", 0)])
+    sent = Sent("p1", "a", 0)
+    write(layout, "b1", [sent])
     apply(connection, layout)
-    found = connection.sql(
-        "SELECT * EXCLUDE (position, source_file, last_seen) FROM fhir.current_resources"
-    )
-    assert found.columns == CURRENT_RESOURCES.names
-    assert found.fetchall() == [("Patient", "p1", 1, START, False, "p1", None, "b1", "a", b"a")]
+    row = ("Patient", "p1", 1, START, False, "p1", None, "b1", "a", body(sent))
+    current = connection.sql("SELECT * FROM fhir.current_resources")
+    assert (current.columns, current.fetchall()) == (CURRENT_RESOURCES.names, [row])
+    history = connection.sql("SELECT * FROM fhir.resource_history")
+    assert history.columns == RESOURCE_HISTORY.names
+    assert history.fetchall() == [(*row, "f.json", 0, True)]
 
 
 def test_the_same_content_again_is_no_new_version(layout, connection):
@@ -140,75 +181,180 @@ def test_at_the_same_time_the_later_batch_counts(layout, connection):
 def test_a_deletion_is_a_version_and_so_is_what_undoes_it(layout, connection):
     write(layout, "b1", [Sent("p1", "a", 0)])
     write(layout, "b2", [Sent("p1", None, 1)])
-    assert apply(connection, layout) == Applied(2, True, 1, 1)
+    assert apply(connection, layout) == Applied(2, 0, 1, 1, 2)
     assert state(connection) == {"p1": (2, None, 1, "b2")}
     write(layout, "b3", [Sent("p1", None, 2)])
     apply(connection, layout)
     assert state(connection) == {"p1": (2, None, 1, "b2")}
     write(layout, "b4", [Sent("p1", "a", 3)])
-    assert apply(connection, layout) == Applied(1, False, 1, 0)
+    assert apply(connection, layout) == Applied(1, 0, 1, 0, 3)
     assert state(connection) == {"p1": (3, "a", 3, "b4")}
 
 
 def test_a_deletion_of_what_nobody_knows_is_kept_as_one(layout, connection):
     write(layout, "b1", [Sent("p1", None, 0)])
-    assert apply(connection, layout) == Applied(1, True, 1, 1)
+    assert apply(connection, layout) == Applied(1, 0, 1, 1, 1)
     assert state(connection) == {"p1": (1, None, 0, "b1")}
 
 
-def test_what_is_older_and_arrives_later_does_not_replace(layout, connection):
+def test_what_is_older_and_arrives_later_goes_into_the_history(layout, connection):
     write(layout, "b1", [Sent("p1", "b", 5), Sent("p2", None, 5)])
     apply(connection, layout)
     write(layout, "b2", [Sent("p1", "a", 4), Sent("p2", "a", 4)])
     apply(connection, layout)
-    assert state(connection) == {"p1": (1, "b", 5, "b1"), "p2": (1, None, 5, "b1")}
+    assert versions(connection) == [("a", 4, "b2"), ("b", 5, "b1")]
+    assert versions(connection, "p2") == [("a", 4, "b2"), (None, 5, "b1")]
 
 
-def test_what_is_older_than_the_last_confirmation_of_a_version_does_not_replace_it(
+def test_a_late_delivery_of_the_same_content_dates_the_version_back(layout, connection):
+    write(layout, "b1", [Sent("p1", "a", 5)])
+    apply(connection, layout)
+    write(layout, "b2", [Sent("p1", "a", 4)])
+    apply(connection, layout)
+    assert versions(connection) == [("a", 4, "b2")]
+
+
+def test_what_arrives_between_two_deliveries_of_one_content_makes_the_second_a_version(
     layout, connection
 ):
     write(layout, "b1", [Sent("p1", "a", 0)])
     write(layout, "b2", [Sent("p1", "a", 9)])
+    apply(connection, layout)
+    assert versions(connection) == [("a", 0, "b1")]
     write(layout, "b3", [Sent("p1", "b", 5)])
     apply(connection, layout)
-    assert state(connection) == {"p1": (1, "a", 0, "b1")}
-    write(layout, "b4", [Sent("p1", "c", 9)])
+    assert versions(connection) == [("a", 0, "b1"), ("b", 5, "b3"), ("a", 9, "b2")]
+
+
+def test_a_conditional_create_does_nothing_where_the_resource_is_there(layout, connection):
+    write(layout, "b1", [Sent("p1", "b", 1, only_if_none=True), Sent("p2", "b", 1, True)])
+    write(layout, "b2", [Sent("p1", "a", 0), Sent("p2", "c", 2, True)])
     apply(connection, layout)
-    assert state(connection) == {"p1": (2, "c", 9, "b4")}
+    assert versions(connection) == [("a", 0, "b2")]
+    assert versions(connection, "p2") == [("b", 1, "b1")]
+    write(layout, "b3", [Sent("p1", None, 3), Sent("p1", "d", 4, True), Sent("p1", "e", 5, True)])
+    apply(connection, layout)
+    assert versions(connection) == [("a", 0, "b2"), (None, 3, "b3"), ("d", 4, "b3")]
 
 
 def test_only_new_batches_are_taken_in(layout, connection):
     write(layout, "b1", [Sent("p1", "a", 0)])
     apply(connection, layout)
-    assert apply(connection, layout) == Applied(0, False, 1, 0)
+    assert apply(connection, layout) == Applied(0, 0, 1, 0, 1)
     write(layout, "b2", [Sent("p2", "a", 0)])
-    assert apply(connection, layout) == Applied(1, False, 2, 0)
+    table = read_partitions(layout, TABLE)
+    table.of("b1").parts()[0].unlink()  # what was taken in is not read again
+    assert apply_batches(connection, table) == Applied(1, 0, 2, 0, 2)
     assert ledger(connection) == ["b1", "b2"]
 
 
-def test_a_batch_that_changed_means_starting_from_scratch(layout, connection):
-    write(layout, "b1", [Sent("p1", "a", 0), Sent("p2", "a", 0)])
-    write(layout, "b2", [Sent("p1", "b", 1)])
+def test_a_batch_that_changed_is_taken_back_and_taken_in_again(layout, connection):
+    write(layout, "b1", [Sent("p1", "a", 0), Sent("p2", "a", 0), Sent("p3", "x", 0)])
+    write(layout, "b2", [Sent("p1", "b", 1), Sent("p2", "a", 2)])
     apply(connection, layout)
     write(layout, "b1", [Sent("p1", "z", 0)])
-    assert apply(connection, layout) == Applied(2, True, 1, 0)
-    assert state(connection) == {"p1": (2, "b", 1, "b2")}
+    assert apply(connection, layout) == Applied(1, 1, 2, 0, 3)
+    assert versions(connection) == [("z", 0, "b1"), ("b", 1, "b2")]
+    assert versions(connection, "p2") == [("a", 2, "b2")]
 
 
-def test_a_batch_that_is_gone_means_starting_from_scratch(layout, connection):
+def test_a_batch_that_is_gone_is_taken_back(layout, connection):
     write(layout, "b1", [Sent("p1", "a", 0)])
     write(layout, "b2", [Sent("p1", "b", 1), Sent("p2", "a", 1)])
     apply(connection, layout)
     everything = read_partitions(layout, TABLE)
-    assert apply_batches(connection, everything.only(["b1"])) == Applied(1, True, 1, 0)
+    assert apply_batches(connection, everything.only(["b1"])) == Applied(0, 1, 1, 0, 1)
     assert state(connection) == {"p1": (1, "a", 0, "b1")}
     assert ledger(connection) == ["b1"]
 
 
+def test_tables_of_an_older_layout_make_way(layout, connection):
+    connection.execute("CREATE SCHEMA fhir")
+    connection.execute("CREATE TABLE fhir.current_resources (resource_type VARCHAR)")
+    connection.execute("CREATE TABLE fhir.applied_batches (batch VARCHAR, digest VARCHAR)")
+    write(layout, "b1", [Sent("p1", "a", 0)])
+    digest = read_partitions(layout, TABLE).partitions[0][1].digest()
+    connection.execute("INSERT INTO fhir.applied_batches VALUES ('b1', ?)", [digest])
+    assert apply(connection, layout) == Applied(1, 0, 1, 0, 1)
+
+
+# --- References by query ---
+
+ASKED = "Practitioner?identifier=s|1"
+
+
+def doctor(id_: str, day: int = 0, *, gone: bool = False) -> Sent:
+    return Sent(id_, None if gone else "d", day, False, ("s|1",), type="Practitioner")
+
+
+def referred(connection: duckdb.DuckDBPyConnection, id_: str = "p1") -> list[str]:
+    ((resource,),) = connection.execute(
+        "SELECT resource FROM fhir.current_resources WHERE resource_id = ?", [id_]
+    ).fetchall()
+    return [each["reference"] for each in json.loads(resource)["to"]]
+
+
+def test_a_reference_by_query_is_resolved_where_one_resource_matches(layout, connection):
+    others = ("Group?identifier=s|1", "Practitioner?identifier=s|2", "Practitioner?name=x")
+    write(layout, "b1", [Sent("p1", "a", 0, references=(ASKED, *others)), doctor("d1")])
+    apply(connection, layout)
+    assert referred(connection) == ["Practitioner/d1", *others]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "Practitioner?identifier=1",
+        "Practitioner?identifier=s%7C1",
+        "Practitioner?identifier=s|1",
+    ],
+)
+def test_a_token_may_leave_out_the_system_and_be_escaped(layout, connection, asked):
+    write(layout, "b1", [Sent("p1", "a", 0, references=(asked,)), doctor("d1")])
+    apply(connection, layout)
+    assert referred(connection) == ["Practitioner/d1"]
+
+
+def test_a_token_with_an_empty_system_means_an_identifier_without_one(layout, connection):
+    asked = "Practitioner?identifier=|1"
+    write(layout, "b1", [Sent("p1", "a", 0, references=(asked,)), doctor("d1")])
+    apply(connection, layout)
+    assert referred(connection) == [asked]
+
+
+def test_what_a_query_stands_for_follows_the_resources_that_are_current(layout, connection):
+    write(layout, "b1", [Sent("p1", "a", 0, references=(ASKED,))])
+    apply(connection, layout)
+    assert referred(connection) == [ASKED]
+    for day, (batch, sent, expected) in enumerate(
+        [
+            ("b2", doctor("d1"), "Practitioner/d1"),
+            ("b3", doctor("d2"), ASKED),
+            ("b4", doctor("d1", 1, gone=True), "Practitioner/d2"),
+            ("b5", Sent("p1", "b", 1, references=(ASKED,)), "Practitioner/d2"),
+        ]
+    ):
+        write(layout, batch, [sent])
+        assert apply(connection, layout).batches == 1, day
+        assert referred(connection) == [expected], batch
+
+
+def test_the_history_keeps_references_as_they_came(layout, connection):
+    write(layout, "b1", [Sent("p1", "a", 0, references=(ASKED,)), doctor("d1")])
+    apply(connection, layout)
+    ((resource,),) = connection.execute(
+        "SELECT resource FROM fhir.resource_history WHERE resource_id = 'p1'"
+    ).fetchall()
+    assert json.loads(resource)["to"] == [{"reference": ASKED}]
+
+
+# --- Transactions ---
+
+
 def test_a_batch_without_rows_is_taken_in(layout, connection):
     write(layout, "b1", [])
-    assert apply(connection, layout) == Applied(1, True, 0, 0)
-    assert apply(connection, layout) == Applied(0, False, 0, 0)
+    assert apply(connection, layout) == Applied(1, 0, 0, 0, 0)
+    assert apply(connection, layout) == Applied(0, 0, 0, 0, 0)
 
 
 def test_nothing_to_take_in_leaves_an_empty_table(layout, connection):
@@ -232,7 +378,7 @@ def test_a_failure_halfway_leaves_rows_and_ledger_as_they_were(layout, connectio
     assert state(connection) == before
     assert ledger(connection) == ["b1"]
     part.write_bytes(whole)
-    assert apply(connection, layout) == Applied(2, False, 2, 0)
+    assert apply(connection, layout) == Applied(2, 0, 2, 0, 4)
     assert state(connection) == {"p1": (3, "c", 2, "b3"), "p2": (1, "a", 2, "b3")}
 
 
@@ -252,14 +398,14 @@ def test_an_interruption_between_batches_leaves_rows_and_ledger_as_they_were(lay
     write(layout, "b2", [Sent("p1", "b", 1)])
     write(layout, "b3", [Sent("p1", "c", 2)])
     table = read_partitions(layout, TABLE)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises((KeyboardInterrupt, duckdb.Error)):  # DuckDB reads in threads of its own
         apply_batches(connection, Interrupted(table.table, table.folder, table.partitions))
     assert state(connection) == before
     assert ledger(connection) == ["b1"]
-    assert apply(connection, layout) == Applied(2, False, 1, 0)
+    assert apply(connection, layout) == Applied(2, 0, 1, 0, 3)
 
 
-def test_a_failure_while_starting_from_scratch_keeps_the_old_state(layout, connection):
+def test_a_failure_while_taking_back_keeps_the_old_state(layout, connection):
     write(layout, "b1", [Sent("p1", "a", 0)])
     apply(connection, layout)
     write(layout, "b1", [Sent("p1", "z", 0)])
@@ -276,7 +422,7 @@ def test_the_state_outlasts_the_connection(layout, tmp_path):
     with duckdb.connect(tmp_path / "w.duckdb") as first:
         apply(first, layout)
     with duckdb.connect(tmp_path / "w.duckdb") as second:
-        assert apply(second, layout) == Applied(0, False, 1, 0)
+        assert apply(second, layout) == Applied(0, 0, 1, 0, 1)
         assert state(second) == {"p1": (1, "a", 0, "b1")}
 
 
@@ -287,18 +433,22 @@ _NAMES = count()
 # apart.
 IDS = st.sampled_from([f"p{number}" for number in range(8)])
 CONTENTS = st.sampled_from(["a", "b", None])
-ROWS = st.builds(Sent, IDS, CONTENTS, st.integers(0, 4))
-ANY_ORDER = st.lists(st.lists(ROWS, max_size=24), max_size=3)
-
-
-@st.composite
-def in_order(draw: st.DrawFn) -> list[list[Sent]]:
-    """Batches of which each is at least as late as the one before."""
-    starts = draw(st.lists(st.integers(0, 9), min_size=1, max_size=3))
-    return [
-        [sent._replace(day=sent.day + 4 * start) for sent in draw(st.lists(ROWS, max_size=16))]
-        for start in sorted(starts)
-    ]
+REFERENCES = st.lists(
+    st.sampled_from(["Patient?identifier=s|1", "Patient?identifier=2", "Group?identifier=s|1"]),
+    max_size=2,
+).map(tuple)
+IDENTIFIERS = st.sampled_from([(), ("s|1",), ("s|2",), ("s|1", "|2")])
+ROWS = st.builds(
+    Sent,
+    IDS,
+    CONTENTS,
+    st.integers(0, 4),
+    st.booleans(),
+    IDENTIFIERS,
+    REFERENCES,
+    st.just("Patient"),
+)
+BATCHES = st.lists(st.lists(ROWS, max_size=24), max_size=4)
 
 
 def stored(batches: Sequence[Sequence[Sent]]) -> LakeTable:
@@ -314,42 +464,65 @@ def in_memory() -> Iterator[duckdb.DuckDBPyConnection]:
         yield opened
 
 
-def applied_up_to(
-    in_memory: duckdb.DuckDBPyConnection, batches: Sequence[Sequence[Sent]], *stops: int
-) -> State:
-    """State after the first batches, then the first of the next number, and so on, from nothing."""
+def expected(batches: Sequence[Sequence[Sent]]) -> dict[str, list[tuple[str | None, int, str]]]:
+    """The rule in plain Python: deliveries in order, a version where the content is another."""
+    delivered = sorted(
+        (sent.day, number, position, sent)
+        for number, rows in enumerate(batches)
+        for position, sent in enumerate(rows)
+    )
+    found: dict[str, list[tuple[str | None, int, str]]] = {}
+    for day, number, _, sent in delivered:
+        chain = found.setdefault(sent.id, [])
+        is_there = bool(chain) and chain[-1][0] is not None
+        if sent.only_if_none and sent.content is not None and is_there:
+            continue
+        if not chain or chain[-1][0] != sent.content:
+            chain.append((sent.content, day, f"b{number}"))
+    return {id_: chain for id_, chain in found.items() if chain}
+
+
+def from_nothing(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("DROP SCHEMA IF EXISTS fhir CASCADE")
+
+
+@settings(max_examples=10)
+@given(BATCHES)
+def test_the_history_is_what_the_rule_says(in_memory, batches):
+    from_nothing(in_memory)
+    apply_batches(in_memory, stored(batches))
+    known = {sent.id for rows in batches for sent in rows}
+    assert {id_: versions(in_memory, id_) for id_ in known} == expected(batches)
+    assert state(in_memory).keys() == known
+
+
+@settings(max_examples=10)
+@given(BATCHES, st.randoms(use_true_random=False), st.data())
+def test_any_order_in_any_portions_gives_the_rows_of_a_rebuild(in_memory, batches, random, data):
     table = stored(batches)
-    in_memory.execute("DROP SCHEMA IF EXISTS fhir CASCADE")
-    for stop in stops:
-        apply_batches(in_memory, table.only(f"b{number}" for number in range(stop)))
-    return state(in_memory)
+    from_nothing(in_memory)
+    apply_batches(in_memory, table)
+    rebuilt = everything(in_memory)
+    order = [f"b{number}" for number in range(len(batches))]
+    random.shuffle(order)
+    from_nothing(in_memory)
+    taken: set[str] = set()
+    for batch in order:
+        taken.add(batch)
+        if data.draw(st.booleans()):
+            apply_batches(in_memory, table.only(taken))
+    apply_batches(in_memory, table)
+    assert everything(in_memory) == rebuilt
 
 
-def expected(batches: Sequence[Sequence[Sent]]) -> State:
-    """The rule in plain Python: take in what is later than all seen, count changes."""
-    versions: State = {}
-    seen: dict[str, tuple[int, int, int]] = {}
-    for number, rows in enumerate(batches):
-        keyed = sorted((s.day, number, position, s) for position, s in enumerate(rows))
-        for *key, sent in keyed:
-            if sent.id in seen and tuple(key) <= seen[sent.id]:
-                continue
-            seen[sent.id] = (key[0], key[1], key[2])
-            known = versions.get(sent.id)
-            if known is None or known[1] != sent.content:
-                version = known[0] + 1 if known else 1
-                versions[sent.id] = (version, sent.content, sent.day, f"b{number}")
-    return versions
-
-
-@settings(max_examples=20)
-@given(ANY_ORDER)
-def test_the_state_is_what_the_rule_says(in_memory, batches):
-    assert applied_up_to(in_memory, batches, len(batches)) == expected(batches)
-
-
-@settings(max_examples=15)
-@given(in_order(), st.integers(0, 3))
-def test_two_portions_give_what_all_at_once_gives(in_memory, batches, cut):
-    at_once = applied_up_to(in_memory, batches, len(batches))
-    assert applied_up_to(in_memory, batches, min(cut, len(batches)), len(batches)) == at_once
+@settings(max_examples=8)
+@given(BATCHES, BATCHES)
+def test_batches_that_change_or_go_leave_the_rows_of_a_rebuild(in_memory, before, after):
+    from_nothing(in_memory)
+    apply_batches(in_memory, stored(before))
+    table = stored(after)
+    apply_batches(in_memory, table)
+    changed = everything(in_memory)
+    from_nothing(in_memory)
+    apply_batches(in_memory, table)
+    assert changed == everything(in_memory)
