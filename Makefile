@@ -4,6 +4,7 @@ PYTHON ?= python3
 HC_DATA_DIR ?= $(CURDIR)/data
 DAGSTER_HOME ?= $(HC_DATA_DIR)/dagster
 PORT ?= 3000
+BUILT_FROM = pyproject.toml constraints.txt $(wildcard build_support/*.py hc_assets/*/*/native/*)
 BIN = $(VENV)/bin
 
 export HC_DATA_DIR DAGSTER_HOME
@@ -25,12 +26,12 @@ $(BIN)/python:
 	@echo "==> making a virtual environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+$(VENV)/.installed: $(BUILT_FROM) | $(BIN)/python
 	@echo "==> installing hc_assets (a minute or two)"
 	@$(BIN)/python -m pip install --quiet -c constraints.txt --editable .
 	@touch $@
 
-$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
+$(VENV)/.installed-dev: $(BUILT_FROM) | $(BIN)/python
 	@echo "==> installing hc_assets and what its tests need (a minute or two)"
 	@$(BIN)/python -m pip install --quiet -c constraints.txt --editable '.[dev]'
 	@touch $@ $(VENV)/.installed

@@ -1,0 +1,382 @@
+"""The R4 table as the flat arrays that the fast path reads.
+
+Belongs here: definitions to rows of numbers, strings and bits, in the layout of
+`native/fast_path.h`. What the fast path does with them is there; how rules become code in
+`rule_code.py`.
+"""
+
+import ctypes
+from array import array
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from hc_assets.fhir.r4.bindings import codes_of
+from hc_assets.fhir.r4.definitions import (
+    Element,
+    ExtensionDefinition,
+    ExtensionSlot,
+    Invariant,
+    TypeDefinition,
+    TypeRef,
+    choice_member,
+    is_definition,
+    r4,
+)
+from hc_assets.fhir.r4.primitives import INTEGER_RANGES, PATTERNS
+from hc_assets.fhir.r4.rule_code import Captures, RuleCompiler
+
+# fmt: off
+# In the order of `enum Form`; primitive types of the same form share one.
+FORMS = (
+    "string", "code", "id", "uri", "date", "dateTime", "instant", "time", "oid", "uuid",
+    "base64Binary", "xhtml", "boolean", "integer", "unsignedInt", "positiveInt", "decimal",
+    "object", "resource",
+)
+KINDS = (
+    "plain", "domain resource", "other resource", "extension", "reference", "meta", "bundle",
+    "bundle entry", "sibling", "never",
+)
+SYNTAXES = ("any", "currency", "language", "mime", "ucum")
+# fmt: on
+_SAME_FORM = {"markdown": "string", "canonical": "uri", "url": "uri"}
+_KINDS_BY_NAME = {
+    "Extension": "extension",
+    "Reference": "reference",
+    "Meta": "meta",
+    "Bundle": "bundle",
+    "Bundle.entry": "bundle entry",
+    # `definition_rules.py` asks more of these than any table tells.
+    "CodeSystem": "never",
+    "SearchParameter": "never",
+    "ValueSet.compose.include": "never",
+    "ElementDefinition.constraint": "never",
+    "Expression": "never",
+}
+# What C looks at itself, in this order; what rules look at comes after.
+CAPTURES = {
+    "Extension": ("url",),
+    "Reference": ("reference", "type"),
+    "Bundle": ("id", "type", "total", "link"),
+    "Bundle.entry": ("fullUrl", "search", "request", "response"),
+}
+MAX_CAPTURES = 8
+# Rules that C checks itself, or that hold by construction.
+_CHECKED_ELSEWHERE = frozenset(
+    {"dom-2", "dom-3", "dom-4", "dom-5", "dom-6", "ele-1", "ext-1", "ref-1", "txt-1", "txt-2"}
+    | {"bdl-1", "bdl-2", "bdl-3", "bdl-4", "bdl-7", "bdl-9", "bdl-10", "bdl-11", "bdl-12"}
+)
+_INT = "i"
+_WORD = "Q"
+_LOW = 0xFFFFFFFF
+
+
+class Packed(ctypes.Structure):
+    """`Packed` of `native/fast_path.h`."""
+
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in (
+            "pool", "strings", "members", "shapes", "sets", "set_items", "targets", "rules", "code",
+            "extensions", "slots", "extension_types", "extension_members",
+        )),
+        *((name, ctypes.c_int32) for name in (
+            "string_count", "member_count", "shape_count", "set_count", "target_words",
+            "extension_count", "type_words", "extension_set", "resource_set", "meta_forbidden_low",
+            "meta_forbidden_high",
+        )),
+    )  # fmt: skip
+
+
+class PackedTable(NamedTuple):
+    """The arrays, with what keeps them alive.
+
+    Attributes:
+        header: pointers and counts, for `hc_table_new`.
+        buffers: what the pointers point to.
+        shape_names: names of the types by number.
+    """
+
+    header: Packed
+    buffers: tuple[object, ...]
+    shape_names: tuple[str, ...]
+
+
+def _signed(word: int) -> int:
+    """The low 32 bits of a word as a signed number."""
+    return ctypes.c_int32(word & _LOW).value
+
+
+def _halves(word: int) -> tuple[int, int]:
+    return _signed(word), _signed(word >> 32)
+
+
+def _bits(numbers: Iterable[int], words: int) -> list[int]:
+    found = [0] * words
+    for number in numbers:
+        found[number // 64] |= 1 << number % 64
+    return found
+
+
+class _Packer:
+    def __init__(self) -> None:
+        self.pool = bytearray()
+        self.strings = array(_INT)
+        self._numbers: dict[str, int] = {}
+        self.sets: list[list[int]] = []
+        self._set_numbers: dict[tuple[str, bool], int] = {}
+        self.targets: list[frozenset[str]] = []
+        self._target_numbers: dict[frozenset[str], int] = {}
+        self.rules = array(_INT)
+        self.code = array(_INT)
+        self.names = tuple(sorted(r4().type_names))
+        self.shape_of = {name: number for number, name in enumerate(self.names)}
+        self.members = array(_INT)
+        self.shapes = array(_INT)
+        # Numbers of the members that a path such as `Patient.birthDate` names.
+        self.places: dict[str, list[int]] = {}
+        self._captures = {name: self._captures_of(name) for name in self.names}
+        value = next(e for e in r4().type("Extension").elements if e.name == "value")
+        self.value_bits = {member: bit for bit, (member, _) in enumerate(value.members())}
+
+    @staticmethod
+    def _captures_of(name: str) -> Captures:
+        own = CAPTURES.get(name, ("id",) if r4().type(name).kind == "resource" else ())
+        return Captures({element: slot for slot, element in enumerate(own)}, MAX_CAPTURES)
+
+    def string(self, text: str) -> int:
+        """The number of a string."""
+        number = self._numbers.get(text)
+        if number is None:
+            number = self._numbers[text] = len(self._numbers)
+            encoded = text.encode()
+            self.strings.extend((len(self.pool), len(encoded)))
+            self.pool += encoded
+        return number
+
+    def add_set(self, items: Iterable[str]) -> int:
+        """The number of a new set of strings."""
+        self.sets.append([self.string(item) for item in sorted(items)])
+        return len(self.sets) - 1
+
+    def _codes(self, element: Element, ref: TypeRef) -> int:
+        """The set that an element's codes must be in, as `Member.codes` has it."""
+        is_concept = ref.code == "CodeableConcept"
+        is_coded = is_concept or r4().type(ref.code).kind == "primitive-type"
+        if element.binding is None or not is_coded:
+            return -1
+        url = element.binding.value_set
+        codes = codes_of(url)
+        if codes is None:
+            return -2 - SYNTAXES.index(r4().value_set(url).syntax)
+        key = url, is_concept
+        if key not in self._set_numbers:
+            systems = r4().value_set(url).codes
+            pairs = {f"{system} {code}" for system in systems for code in systems[system]}
+            self._set_numbers[key] = self.add_set(pairs if is_concept else codes)
+        return self._set_numbers[key]
+
+    def _targets(self, ref: TypeRef) -> int:
+        names = frozenset(ref.targets) & r4().resource_names
+        if not ref.targets or ref.code != "Reference":
+            return -1
+        if names not in self._target_numbers:
+            self._target_numbers[names] = len(self.targets)
+            self.targets.append(names)
+        return self._target_numbers[names]
+
+    def _rules(self, type_name: str, invariants: Iterable[Invariant]) -> tuple[int, int]:
+        """First and number of the rules that invariants become."""
+        first = len(self.rules)
+        compiler = RuleCompiler(type_name, self._captures[type_name], self.string)
+        for invariant in invariants:
+            if invariant.key not in _CHECKED_ELSEWHERE:
+                self.rules.append(len(self.code))
+                self.code.extend(compiler.rule(invariant))
+        return first, len(self.rules) - first
+
+    def pack_types(self) -> None:
+        """All types: their rules first, which say what values have to be kept."""
+        own_rules: dict[str, tuple[int, int]] = {}
+        element_rules: dict[tuple[str, str], tuple[int, int]] = {}
+        read: dict[str, str] = dict.fromkeys(self.names, "")
+        for name in self.names:
+            definition = r4().type(name)
+            found = [rule for base in r4().bases(name) for rule in r4().type(base).invariants]
+            own_rules[name] = self._rules(name, found)
+            read[name] += " ".join(rule.expression for rule in found)
+            for element in definition.elements:
+                for member, ref in element.members():
+                    element_rules[name, member] = self._rules(ref.code, element.invariants)
+                    read[ref.code] += " ".join(rule.expression for rule in element.invariants)
+        for name in self.names:
+            self._pack_type(r4().type(name), own_rules[name], element_rules, read[name])
+
+    def _pack_type(
+        self,
+        definition: TypeDefinition,
+        rules: tuple[int, int],
+        element_rules: dict[tuple[str, str], tuple[int, int]],
+        read: str,
+    ) -> None:
+        name = definition.name
+        first = self.member_count
+        words = frozenset(_words(read))
+        required = 0
+        for number, element in enumerate(definition.elements):
+            if element.max == 0:  # forbidden by a profile: the comparator of SimpleQuantity
+                continue
+            required |= (element.min > 0) << number
+            for member, ref in element.members():
+                self._add_member(name, number, element, member, ref, element_rules[name, member])
+                if self._may_have_sibling(name, element, ref, words):
+                    self._add_sibling(name, number, element, member, ref)
+        self.shapes.extend(
+            (KINDS.index(self._kind(definition)), self.string(name), first)
+            + (self.member_count - first, *_halves(required), _number(definition, "id"), *rules)
+            + (_number(definition, "text"), _number(definition, "contained"))
+        )
+
+    @property
+    def member_count(self) -> int:
+        """Members so far."""
+        return len(self.members) // 18
+
+    @staticmethod
+    def _kind(definition: TypeDefinition) -> str:
+        special = _KINDS_BY_NAME.get(definition.name)
+        if special is not None or definition.kind != "resource":
+            return special or "plain"
+        is_domain = "DomainResource" in r4().bases(definition.name)
+        return "domain resource" if is_domain else "other resource"
+
+    @staticmethod
+    def _may_have_sibling(
+        owner: str, element: Element, ref: TypeRef, read: frozenset[str]
+    ) -> bool:
+        """Whether the fast path takes `_birthDate` beside `birthDate`.
+
+        Not where a rule reads the element: rules take an absent member for an absent element. Of a
+        choice, the sibling of one type could stand beside the value of another.
+        """
+        is_plain = not (element.is_list or element.is_choice or element.name in {*read, "id"})
+        return (
+            is_plain and owner != "Extension" and r4().type(ref.code).kind == "primitive-type"
+        )
+
+    def _add_member(
+        self,
+        owner: str,
+        number: int,
+        element: Element,
+        member: str,
+        ref: TypeRef,
+        rules: tuple[int, int],
+    ) -> None:
+        is_url = member == "url" and r4().type(owner).kind == "resource" and is_definition(owner)
+        is_maximum = element.binding is not None and element.binding.is_maximum
+        value_bit = self.value_bits[member] if owner == "Extension" and element.is_choice else -1
+        slot = self._captures[owner].slots.get(element.name, -1)
+        self._row(
+            owner,
+            element,
+            (self.string(member), _form(ref), number, element.is_list, False, element.min)
+            + (element.max or 0, self.shape_of.get(ref.code, 0), slot)
+            + (self._codes(element, ref), is_maximum, self._targets(ref), *rules, value_bit)
+            + (member == "modifierExtension", is_url, self.shape_of[ref.code]),
+        )
+
+    def _add_sibling(
+        self, owner: str, number: int, element: Element, member: str, ref: TypeRef
+    ) -> None:
+        form, shape = FORMS.index("object"), self.shape_of["Element"]
+        self._row(
+            owner,
+            element,
+            (self.string(f"_{member}"), form, number, False, True, 0, 1, shape, -1, -1, False, -1)
+            + (0, 0, -1, False, False, self.shape_of[ref.code]),
+        )
+
+    def _row(self, owner: str, element: Element, row: tuple[int, ...]) -> None:
+        for base in r4().bases(owner):
+            for path in (f"{base}.{element.name}", f"{base}.{element.name}[x]"):
+                self.places.setdefault(path, []).append(self.member_count)
+        self.members.extend(map(int, row))
+
+    def mask(self, definition: ExtensionDefinition | ExtensionSlot) -> int:
+        """The value types that an extension may have, as bits."""
+        members = {choice_member("value", ref.code) for ref in definition.types}
+        return sum(1 << bit for member, bit in self.value_bits.items() if member in members)
+
+
+def _words(text: str) -> Iterable[str]:
+    return "".join(c if c.isalnum() or c == "_" else " " for c in text).split()
+
+
+def _number(definition: TypeDefinition, name: str) -> int:
+    names = [element.name for element in definition.elements]
+    return names.index(name) if name in names else -1
+
+
+def _form(ref: TypeRef) -> int:
+    if ref.code == "Resource":
+        return FORMS.index("resource")
+    if r4().type(ref.code).kind != "primitive-type":
+        return FORMS.index("object")
+    return FORMS.index(_SAME_FORM.get(ref.code, ref.code))
+
+
+def _pack_extensions(packer: _Packer, words: int) -> "tuple[array[int], ...]":
+    rows, slots, types, members = array(_INT), array(_INT), array(_WORD), array(_INT)
+    closures = {name: {*r4().bases(name), "Element"} for name in packer.names}
+    for url in sorted(r4().extension_urls):
+        definition = r4().extension(url)
+        assert definition is not None  # noqa: S101 - the URL is the table's own
+        contexts = {*definition.contexts}
+        places = sorted({n for path in contexts for n in packer.places.get(path, ())})
+        first_slot = len(slots) // 5
+        for slot in definition.slots:
+            slots.extend((packer.string(slot.url), slot.min, slot.max or 0))
+            slots.extend(_halves(packer.mask(slot)))
+        rows.extend((packer.string(url), definition.is_modifier, *_halves(packer.mask(definition))))
+        rows.extend((first_slot, len(definition.slots), len(members), len(places)))
+        members.extend(places)
+        allowed = (packer.shape_of[name] for name in packer.names if closures[name] & contexts)
+        types.extend(_bits(allowed, words))
+    return rows, slots, types, members
+
+
+def _address(buffer: "array[int]") -> int:
+    return buffer.buffer_info()[0]
+
+
+def pack() -> PackedTable:
+    """Pack the R4 definitions.
+
+    Returns:
+        The arrays; they are the same in every process.
+    """
+    packer = _Packer()
+    packer.pack_types()
+    words = (len(packer.names) + 63) // 64
+    extensions, slots, extension_types, extension_members = _pack_extensions(packer, words)
+    resource_set = packer.add_set(r4().resource_names)
+    extension_set = packer.add_set(r4().extension_urls)
+    targets = array(_WORD)
+    for names in packer.targets:
+        targets.extend(_bits((packer.shape_of[name] for name in names), words))
+    sets, items = array(_INT), array(_INT)
+    for numbers in packer.sets:
+        sets.extend((len(items), len(numbers)))
+        items.extend(numbers)
+    meta = r4().type("Meta")
+    forbidden = sum(1 << _number(meta, name) for name in ("versionId", "lastUpdated", "security"))
+    pool = array("B", packer.pool)
+    buffers = (
+        *(pool, packer.strings, packer.members, packer.shapes, sets, items, targets),
+        *(packer.rules, packer.code, extensions, slots, extension_types, extension_members),
+    )
+    counts = (
+        *(len(packer.strings) // 2, packer.member_count, len(packer.names), len(packer.sets)),
+        *(words, len(extensions) // 8, words, extension_set, resource_set, *_halves(forbidden)),
+    )
+    header = Packed(*(_address(buffer) for buffer in buffers), *counts)
+    return PackedTable(header, buffers, packer.names)
