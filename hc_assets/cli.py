@@ -7,7 +7,6 @@ Dagster is imported by the command that needs it, so that `--help` and `validate
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -239,7 +238,6 @@ def validate(
     from hc_assets.fhir.file_validation import validate_files
     from hc_assets.fhir.profile_rules import loaded
     from hc_assets.fhir.profiles import ProfileError
-    from hc_assets.fhir.quality import BEST_PRACTICE
     from hc_assets.fhir.validation import operation_outcome
 
     resources = invalid = unreadable = 0
@@ -255,19 +253,20 @@ def validate(
         loaded(profiles)
     except (OSError, ProfileError) as error:
         raise stop(UNREADABLE, f"profiles: {error}") from error
-    for checked in validate_files(found, workers=settings.workers, profiles=profiles):
+    for checked in validate_files(
+        found, workers=settings.workers, profiles=profiles, best_practice=best_practice
+    ):
         resources += checked.resources
         invalid += checked.invalid()
         if checked.problem:
             say(f"hc-assets: {checked.file}: {checked.problem}")
             unreadable += 1
+        by_rule.update(checked.by_rule)
         for finding in checked.findings:
-            by_rule.update(f"{issue.severity} {issue.rule}" for issue in finding.issues)
-            shown = [i for i in finding.issues if best_practice or i.rule not in BEST_PRACTICE]
-            if format is ValidateFormat.NDJSON and shown:
-                typer.echo(operation_outcome(shown))
-            elif shown:
-                _print_issues(checked.file, replace(finding, issues=shown))
+            if format is ValidateFormat.NDJSON:
+                typer.echo(operation_outcome(finding.issues))
+            else:
+                _print_issues(checked.file, finding)
     for rule, count in by_rule.most_common():
         say(f"{count:>8}  {rule}")
     say(f"{resources} resources, {invalid} invalid")

@@ -116,11 +116,8 @@ def read_entries(file: BinaryIO, media_type: str, *, keep_bundles: bool = False)
         which are counted on, so that positions stay unique; a document or message among lines is
         one entry.
     """
-    magic = file.read(len(_GZIP_MAGIC))
-    file.seek(0)
-    is_gzip = magic == _GZIP_MAGIC
     # The media type is told by the file's name, without .gz.
-    stream = gzip.GzipFile(fileobj=file) if is_gzip else file
+    stream = gzip.GzipFile(fileobj=file) if is_gzip(file) else file
     if media_type == "application/fhir+ndjson":
         yield from _lines(stream, keep_bundles=keep_bundles)
         return
@@ -130,6 +127,18 @@ def read_entries(file: BinaryIO, media_type: str, *, keep_bundles: bool = False)
         yield Entry(0, None, f"gzip is damaged: {error}")
         return
     yield from _document(data, keep_bundles=keep_bundles)
+
+
+def is_gzip(file: BinaryIO) -> bool:
+    """Whether a file is gzipped, by its content.
+
+    Args:
+        file: open, seekable; left at its beginning.
+    """
+    file.seek(0)
+    magic = file.read(len(_GZIP_MAGIC))
+    file.seek(0)
+    return magic == _GZIP_MAGIC
 
 
 def _document(data: bytes, *, keep_bundles: bool) -> Iterator[Entry]:

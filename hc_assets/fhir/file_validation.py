@@ -4,17 +4,21 @@ Belongs here: streaming what files hold through `validation.py`, a Bundle as the
 it is. How findings are shown is in `cli.py`.
 """
 
+import io
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from hc_assets.compute import executor, in_order
-from hc_assets.fhir.bundles import Entry, read_entries
+from hc_assets.fhir.bundles import Entry, is_gzip, read_entries
 from hc_assets.fhir.profile_rules import profile_issues
+from hc_assets.fhir.quality import BEST_PRACTICE
 from hc_assets.fhir.validation import Issue, has_errors, validate
 from hc_assets.lake.discovery import Found
 from hc_assets.lake.landing import media_type
@@ -23,6 +27,7 @@ _UNIT_BYTES = 4 * 1024**2
 _UNIT_RESOURCES = 2_000
 # Below this, starting worker processes costs more than they save.
 _WORTH_SHARING_BYTES = 16 * 1024**2
+_LINES = "application/fhir+ndjson"
 _IN_ENTRY = re.compile(r"Bundle\.entry\[(\d+)\]\.resource\b")
 
 
@@ -53,12 +58,15 @@ class Checked:
         resources: how many were judged, entries of a Bundle one by one, beside the Bundle.
         findings: on those that have issues.
         problem: why the file can't be read to its end; "" where it can.
+        by_rule: how many issues there are of each severity and rule, those left out of `findings`
+            among them.
     """
 
     file: str
     resources: int
     findings: list[Finding]
     problem: str = ""
+    by_rule: Counter[str] = field(default_factory=Counter)
 
     def invalid(self) -> int:
         """How many resources have an error."""
@@ -67,28 +75,57 @@ class Checked:
 
 @dataclass(frozen=True)
 class _Unit:
+    """Work for one process: entries that have been read, a whole file, or lines of one.
+
+    Attributes:
+        file: its name.
+        entries: what is to be judged; None for what is still in the file.
+        begin: where the lines begin.
+        end: where they end; None for all of the file.
+        problem: why the file can't be read any further.
+    """
+
     file: str
-    entries: tuple[Entry, ...]
+    entries: tuple[Entry, ...] | None = None
+    begin: int = 0
+    end: int | None = None
     problem: str = ""
 
 
 def validate_files(
-    files: Iterable[Found], *, workers: int = 0, profiles: tuple[str, ...] = ()
+    files: Iterable[Found],
+    *,
+    workers: int = 0,
+    profiles: tuple[str, ...] = (),
+    best_practice: bool = True,
 ) -> Iterator[Checked]:
     """Validate every resource of some files, in order and in bounded memory.
 
-    An NDJSON file is streamed; a JSON document is held whole, for it is one resource.
+    An NDJSON file is taken line by line; a JSON document is held whole, for it is one resource.
 
     Args:
         files: bundles, NDJSON files and single resources, gzipped or not.
         workers: processes; 0 means one per core. Small inputs are judged in this process.
         profiles: files and folders of StructureDefinitions.
+        best_practice: give findings of what R4 only recommends as well, and not their number alone.
     """
     listed = list(files)
     size = sum(_size(found) for found in listed)
     pool = executor(-(-size // _WORTH_SHARING_BYTES), workers)
-    check = partial(_check, profiles=profiles)
-    yield from in_order(pool, check, _units(listed), in_flight=8)
+    check = partial(_check, profiles=profiles, best_practice=best_practice)
+    lines_before = 0
+    for checked, lines in in_order(pool, check, _units(listed), in_flight=8):
+        # Lines are counted by whoever reads them; their file's earlier ones come before them.
+        yield _moved(checked, lines_before) if lines_before else checked
+        lines_before = lines_before + lines if lines else 0
+
+
+def _moved(checked: Checked, lines: int) -> Checked:
+    findings = [
+        finding if finding.position is None else replace(finding, position=finding.position + lines)
+        for finding in checked.findings
+    ]
+    return replace(checked, findings=findings)
 
 
 def _size(found: Found) -> int:
@@ -104,14 +141,33 @@ def _units(files: Iterable[Found]) -> Iterator[_Unit]:
     for found in files:
         name = str(found.path)
         if found.problem:
-            yield _Unit(name, (), found.problem)
+            yield _Unit(name, (), problem=found.problem)
             continue
         try:
-            with found.path.open("rb") as stream:
-                kept_whole = read_entries(stream, media_type(found.path.name), keep_bundles=True)
-                yield from (_Unit(name, entries) for entries in _grouped(kept_whole))
+            yield from _units_of(found.path)
         except OSError as error:
-            yield _Unit(name, (), f"can't be read: {error.strerror}")
+            yield _Unit(name, (), problem=f"can't be read: {error.strerror}")
+
+
+def _units_of(path: Path) -> Iterator[_Unit]:
+    """A JSON document is one unit, lines are some; gzipped ones can't be read from the middle."""
+    name = str(path)
+    with path.open("rb") as stream:
+        if media_type(path.name) != _LINES:
+            yield _Unit(name)
+        elif is_gzip(stream):
+            kept_whole = read_entries(stream, _LINES, keep_bundles=True)
+            yield from (_Unit(name, entries) for entries in _grouped(kept_whole))
+        else:
+            size = stream.seek(0, io.SEEK_END)
+            begin = 0
+            while begin + _UNIT_BYTES < size:
+                stream.seek(begin + _UNIT_BYTES)
+                stream.readline()
+                yield _Unit(name, None, begin, stream.tell())
+                begin = stream.tell()
+            if begin < size or size == 0:
+                yield _Unit(name, None, begin, size)
 
 
 def _grouped(entries: Iterable[Entry]) -> Iterator[tuple[Entry, ...]]:
@@ -127,14 +183,41 @@ def _grouped(entries: Iterable[Entry]) -> Iterator[tuple[Entry, ...]]:
         yield tuple(group)
 
 
-def _check(unit: _Unit, profiles: tuple[str, ...]) -> Checked:
+def _check(unit: _Unit, profiles: tuple[str, ...], best_practice: bool) -> tuple[Checked, int]:
+    """Judge a unit; the number says how many lines it has where more of its file come after it."""
+    lines = 0
+    try:
+        if unit.entries is not None:
+            entries: Iterable[Entry] = unit.entries
+        elif unit.end is None:
+            with Path(unit.file).open("rb") as stream:
+                kind = media_type(Path(unit.file).name)
+                entries = tuple(read_entries(stream, kind, keep_bundles=True))
+        else:
+            with Path(unit.file).open("rb") as stream:
+                stream.seek(unit.begin)
+                text = stream.read(unit.end - unit.begin)
+                has_more = stream.read(1) != b""
+            lines = text.count(b"\n") if has_more else 0
+            entries = read_entries(io.BytesIO(text), _LINES, keep_bundles=True)
+            if (unit.begin or has_more) and not text.strip():
+                entries = ()  # blank lines of a file that has others
+    except OSError as error:
+        return Checked(unit.file, 0, [], f"can't be read: {error.strerror}"), 0
     resources = 0
     findings: list[Finding] = []
-    for entry in unit.entries:
+    by_rule: Counter[str] = Counter()
+    for entry in entries:
         count, found = _judge(entry, profiles)
         resources += count
-        findings += found
-    return Checked(unit.file, resources, findings, unit.problem)
+        for finding in found:
+            by_rule.update(f"{issue.severity} {issue.rule}" for issue in finding.issues)
+            shown = finding.issues
+            if not best_practice:
+                shown = [issue for issue in shown if issue.rule not in BEST_PRACTICE]
+            if shown:
+                findings.append(finding if best_practice else replace(finding, issues=shown))
+    return Checked(unit.file, resources, findings, unit.problem, by_rule), lines
 
 
 def _judge(entry: Entry, profiles: tuple[str, ...]) -> tuple[int, list[Finding]]:

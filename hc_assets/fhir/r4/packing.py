@@ -48,10 +48,11 @@ _KINDS_BY_NAME = {
     # `definition_rules.py` asks more of these than any table tells.
     "CodeSystem": "never",
     "SearchParameter": "never",
-    "ValueSet.compose.include": "never",
     "ElementDefinition.constraint": "never",
     "Expression": "never",
 }
+# Members that hold absolute URLs, beside the URL that a definition is known by.
+_ABSOLUTE = frozenset({("ValueSet.compose.include", "system")})
 # What C looks at itself, in this order; what rules look at comes after.
 CAPTURES = {
     "Extension": ("url",),
@@ -271,7 +272,9 @@ class _Packer:
         ref: TypeRef,
         rules: tuple[int, int],
     ) -> None:
-        is_url = member == "url" and r4().type(owner).kind == "resource" and is_definition(owner)
+        is_url = (owner, member) in _ABSOLUTE or (
+            member == "url" and r4().type(owner).kind == "resource" and is_definition(owner)
+        )
         is_maximum = element.binding is not None and element.binding.is_maximum
         value_bit = self.value_bits[member] if owner == "Extension" and element.is_choice else -1
         slot = self._captures[owner].slots.get(element.name, -1)

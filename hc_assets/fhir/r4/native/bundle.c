@@ -49,7 +49,8 @@ static int is_identified(const Run *run, int32_t number, const Nature *nature) {
                (entry->resource < 0 || !refers(run, number, entry->resource));
     if (entry->resource < 0) return 0;
     if (begins(entry->full_url, "urn:")) return is_urn_uuid(entry->full_url);
-    return begins(entry->full_url, "http") && is_absolute_url(entry->full_url) &&
+    int is_server = begins(entry->full_url, "http://") || begins(entry->full_url, "https://");
+    return is_server && is_absolute_url(entry->full_url) &&
            ends_with_name(entry->full_url, &run->resources.items[entry->resource]);
 }
 
