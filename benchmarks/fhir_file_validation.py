@@ -53,6 +53,7 @@ class Peak(threading.Thread):
         self.is_done = threading.Event()
 
     def run(self) -> None:
+        """Sample until it is said to be done."""
         while not self.is_done.wait(0.1):
             try:
                 total = sum(map(_resident, [os.getpid(), *_children(os.getpid())]))

@@ -1,7 +1,7 @@
 """The compiled table of R4 definitions: what types and value sets hold, which rules bind.
 
 Belongs here: the table's shape and its loading. It is written by `build.py`; what is checked with
-it belongs to `decoders.py` (fast) and `walker.py` (thorough).
+it belongs to `packing.py` (fast) and `walker.py` (thorough).
 """
 
 import gzip

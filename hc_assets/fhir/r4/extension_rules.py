@@ -1,7 +1,7 @@
 """Rules on extensions: content, URL, and what HL7 defines for the extensions of its core package.
 
 Belongs here: one extension and the element that it stands on. How the fast path knows the same
-extensions belongs to `decoders.py`.
+extensions is in `packing.py`.
 """
 
 from functools import cache

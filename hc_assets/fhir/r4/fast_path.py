@@ -14,7 +14,8 @@ import msgspec
 from hc_assets.compiled import load_library
 from hc_assets.fhir.r4.json_text import MAX_BYTES
 from hc_assets.fhir.r4.narrative import has_content, narrative_fault
-from hc_assets.fhir.r4.packing import Packed, PackedTable, pack
+from hc_assets.fhir.r4.packed_rows import Packed, PackedTable
+from hc_assets.fhir.r4.packing import pack
 
 _CANNOT_TELL, _ASK_MORE = -1, -2
 

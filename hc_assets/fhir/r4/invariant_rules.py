@@ -1,7 +1,7 @@
 """Runs the invariants of the definitions over a walked resource, on the thorough path.
 
 Belongs here: which rule is evaluated where, and what its outcome means. The rules come from the
-table, their meaning from `fhirpath.py`; those written out for the fast path are in `natives.py`.
+table, their meaning from `fhirpath.py`; those compiled for the fast path come from `rule_code.py`.
 """
 
 from collections.abc import Callable

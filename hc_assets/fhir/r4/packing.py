@@ -1,8 +1,7 @@
 """The R4 table as the flat arrays that the fast path reads.
 
-Belongs here: definitions to rows of numbers, strings and bits, in the layout of
-`native/fast_path.h`. What the fast path does with them is there; how rules become code in
-`rule_code.py`.
+Belongs here: definitions to rows of numbers, strings and bits. The layout of the rows is in
+`packed_rows.py`, how rules become code in `rule_code.py`.
 """
 
 import ctypes
@@ -22,22 +21,18 @@ from hc_assets.fhir.r4.definitions import (
     is_definition,
     r4,
 )
-from hc_assets.fhir.r4.primitives import INTEGER_RANGES, PATTERNS
+from hc_assets.fhir.r4.packed_rows import (
+    FORMS,
+    KINDS,
+    MAX_CAPTURES,
+    SYNTAXES,
+    MemberRow,
+    Packed,
+    PackedTable,
+    ShapeRow,
+)
 from hc_assets.fhir.r4.rule_code import Captures, RuleCompiler
 
-# fmt: off
-# In the order of `enum Form`; primitive types of the same form share one.
-FORMS = (
-    "string", "code", "id", "uri", "date", "dateTime", "instant", "time", "oid", "uuid",
-    "base64Binary", "xhtml", "boolean", "integer", "unsignedInt", "positiveInt", "decimal",
-    "object", "resource",
-)
-KINDS = (
-    "plain", "domain resource", "other resource", "extension", "reference", "meta", "bundle",
-    "bundle entry", "sibling", "never",
-)
-SYNTAXES = ("any", "currency", "language", "mime", "ucum")
-# fmt: on
 _SAME_FORM = {"markdown": "string", "canonical": "uri", "url": "uri"}
 _KINDS_BY_NAME = {
     "Extension": "extension",
@@ -60,7 +55,6 @@ CAPTURES = {
     "Bundle": ("id", "type", "total", "link"),
     "Bundle.entry": ("fullUrl", "search", "request", "response"),
 }
-MAX_CAPTURES = 8
 # Rules that C checks itself, or that hold by construction.
 _CHECKED_ELSEWHERE = frozenset(
     {"dom-2", "dom-3", "dom-4", "dom-5", "dom-6", "ele-1", "ext-1", "ref-1", "txt-1", "txt-2"}
@@ -69,36 +63,6 @@ _CHECKED_ELSEWHERE = frozenset(
 _INT = "i"
 _WORD = "Q"
 _LOW = 0xFFFFFFFF
-
-
-class Packed(ctypes.Structure):
-    """`Packed` of `native/fast_path.h`."""
-
-    _fields_ = (
-        *((name, ctypes.c_void_p) for name in (
-            "pool", "strings", "members", "shapes", "sets", "set_items", "targets", "rules", "code",
-            "extensions", "slots", "extension_types", "extension_members",
-        )),
-        *((name, ctypes.c_int32) for name in (
-            "string_count", "member_count", "shape_count", "set_count", "target_words",
-            "extension_count", "type_words", "extension_set", "resource_set", "meta_forbidden_low",
-            "meta_forbidden_high",
-        )),
-    )  # fmt: skip
-
-
-class PackedTable(NamedTuple):
-    """The arrays, with what keeps them alive.
-
-    Attributes:
-        header: pointers and counts, for `hc_table_new`.
-        buffers: what the pointers point to.
-        shape_names: names of the types by number.
-    """
-
-    header: Packed
-    buffers: tuple[object, ...]
-    shape_names: tuple[str, ...]
 
 
 def _signed(word: int) -> int:
@@ -115,6 +79,13 @@ def _bits(numbers: Iterable[int], words: int) -> list[int]:
     for number in numbers:
         found[number // 64] |= 1 << number % 64
     return found
+
+
+class _Place(NamedTuple):
+    """A type, and the number of one of its elements."""
+
+    owner: str
+    element: int
 
 
 class _Packer:
@@ -227,19 +198,31 @@ class _Packer:
                 continue
             required |= (element.min > 0) << number
             for member, ref in element.members():
-                self._add_member(name, number, element, member, ref, element_rules[name, member])
+                place = _Place(name, number)
+                self._add_member(place, element, member, ref, element_rules[name, member])
                 if self._may_have_sibling(name, element, ref, words):
-                    self._add_sibling(name, number, element, member, ref)
-        self.shapes.extend(
-            (KINDS.index(self._kind(definition)), self.string(name), first)
-            + (self.member_count - first, *_halves(required), _number(definition, "id"), *rules)
-            + (_number(definition, "text"), _number(definition, "contained"))
+                    self._add_sibling(place, element, member, ref)
+        low, high = _halves(required)
+        first_rule, rule_count = rules
+        row = ShapeRow(
+            kind=KINDS.index(self._kind(definition)),
+            name=self.string(name),
+            members=first,
+            member_count=self.member_count - first,
+            required_low=low,
+            required_high=high,
+            id_element=_number(definition, "id"),
+            rules=first_rule,
+            rule_count=rule_count,
+            text_element=_number(definition, "text"),
+            contained_element=_number(definition, "contained"),
         )
+        self.shapes.extend(row)
 
     @property
     def member_count(self) -> int:
         """Members so far."""
-        return len(self.members) // 18
+        return len(self.members) // len(MemberRow._fields)
 
     @staticmethod
     def _kind(definition: TypeDefinition) -> str:
@@ -250,55 +233,62 @@ class _Packer:
         return "domain resource" if is_domain else "other resource"
 
     @staticmethod
-    def _may_have_sibling(
-        owner: str, element: Element, ref: TypeRef, read: frozenset[str]
-    ) -> bool:
+    def _may_have_sibling(owner: str, element: Element, ref: TypeRef, read: frozenset[str]) -> bool:
         """Whether the fast path takes `_birthDate` beside `birthDate`.
 
         Not where a rule reads the element: rules take an absent member for an absent element. Of a
         choice, the sibling of one type could stand beside the value of another.
         """
         is_plain = not (element.is_list or element.is_choice or element.name in {*read, "id"})
-        return (
-            is_plain and owner != "Extension" and r4().type(ref.code).kind == "primitive-type"
-        )
+        return is_plain and owner != "Extension" and r4().type(ref.code).kind == "primitive-type"
 
     def _add_member(
         self,
-        owner: str,
-        number: int,
+        place: _Place,
         element: Element,
         member: str,
         ref: TypeRef,
         rules: tuple[int, int],
     ) -> None:
+        owner = place.owner
         is_url = (owner, member) in _ABSOLUTE or (
             member == "url" and r4().type(owner).kind == "resource" and is_definition(owner)
         )
-        is_maximum = element.binding is not None and element.binding.is_maximum
-        value_bit = self.value_bits[member] if owner == "Extension" and element.is_choice else -1
-        slot = self._captures[owner].slots.get(element.name, -1)
-        self._row(
-            owner,
-            element,
-            (self.string(member), _form(ref), number, element.is_list, False, element.min)
-            + (element.max or 0, self.shape_of.get(ref.code, 0), slot)
-            + (self._codes(element, ref), is_maximum, self._targets(ref), *rules, value_bit)
-            + (member == "modifierExtension", is_url, self.shape_of[ref.code]),
+        is_value = owner == "Extension" and element.is_choice
+        first_rule, rule_count = rules
+        row = MemberRow(
+            name=self.string(member),
+            form=_form(ref),
+            element=place.element,
+            is_list=element.is_list,
+            min=element.min,
+            max=element.max or 0,
+            shape=self.shape_of[ref.code],
+            capture=self._captures[owner].slots.get(element.name, -1),
+            codes=self._codes(element, ref),
+            is_maximum=element.binding is not None and element.binding.is_maximum,
+            targets=self._targets(ref),
+            rules=first_rule,
+            rule_count=rule_count,
+            value_bit=self.value_bits[member] if is_value else -1,
+            is_modifier=member == "modifierExtension",
+            needs_absolute=is_url,
+            type=self.shape_of[ref.code],
         )
+        self._row(owner, element, row)
 
-    def _add_sibling(
-        self, owner: str, number: int, element: Element, member: str, ref: TypeRef
-    ) -> None:
-        form, shape = FORMS.index("object"), self.shape_of["Element"]
-        self._row(
-            owner,
-            element,
-            (self.string(f"_{member}"), form, number, False, True, 0, 1, shape, -1, -1, False, -1)
-            + (0, 0, -1, False, False, self.shape_of[ref.code]),
+    def _add_sibling(self, place: _Place, element: Element, member: str, ref: TypeRef) -> None:
+        row = MemberRow(
+            name=self.string(f"_{member}"),
+            form=FORMS.index("object"),
+            element=place.element,
+            is_sibling=True,
+            shape=self.shape_of["Element"],
+            type=self.shape_of[ref.code],
         )
+        self._row(place.owner, element, row)
 
-    def _row(self, owner: str, element: Element, row: tuple[int, ...]) -> None:
+    def _row(self, owner: str, element: Element, row: MemberRow) -> None:
         for base in r4().bases(owner):
             for path in (f"{base}.{element.name}", f"{base}.{element.name}[x]"):
                 self.places.setdefault(path, []).append(self.member_count)

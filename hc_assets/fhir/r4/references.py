@@ -1,7 +1,7 @@
 """What Reference.reference may look like, and which resource type it names.
 
 Belongs here: the form of one reference. Whether it resolves inside a resource or a bundle belongs
-to `containment.py` and `bundle_rules.py`.
+to `resource_rules.py` and `bundle_references.py`.
 """
 
 import re
@@ -36,23 +36,6 @@ class ParsedReference(NamedTuple):
 
 def _type_names(targets: tuple[str, ...]) -> str:
     return "|".join(targets or sorted(r4().resource_names))
-
-
-def fast_pattern(targets: tuple[str, ...]) -> str:
-    """A pattern of references that are certainly right, for the fast path.
-
-    Args:
-        targets: names of the resource types that may be referred to; empty where any may.
-
-    Returns:
-        A pattern anchored at both ends. It refuses some references that are right, such as URLs
-        of servers that don't follow the RESTful form.
-    """
-    names = _type_names(targets)
-    return (
-        rf"\A(?:#{_ID}|urn:uuid:{_UUID}|(?:https?://[^ \t\r\n?#]+/)?"
-        rf"(?:{names})(?:/{_ID}(?:/_history/{_ID})?|\?[^ \t\r\n]+))\Z"
-    )
 
 
 @cache

@@ -1,8 +1,8 @@
 """Invariants as code for the fast path's stack machine, compiled from their FHIRPath.
 
-Belongs here: which expressions the machine can decide, and how they are written for it. What it does
-with the code is in `native/rules.c`; any part that it can't decide becomes "can't tell", which never
-lets a resource pass.
+Belongs here: which expressions the machine can decide, and how they are written for it. What it
+does with the code is in `native/rules.c`; any part that it can't decide becomes "can't tell", which
+never lets a resource pass.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,7 +37,8 @@ UNKNOWN: Code = [_OP["PUSH_VALUE"], _UNKNOWN]
 _LOGIC = {"and": "AND", "or": "OR", "xor": "XOR", "implies": "IMPLIES"}
 _COMPUTABLE_NAME = "[A-Z]([A-Za-z0-9_]){0,254}"
 _UCUM = "http://unitsofmeasure.org"
-_NO_SHARED_CODING = "component.code.where(coding.intersect(%resource.code.coding).exists()).empty()"
+# obs-7, which compares whole lists of codings: the machine has an operation for it alone.
+_NO_SHARED_CODING = "value.empty() or component.code.where(coding.intersect(%resource.code.coding).exists()).empty()"
 _MOMENTS = frozenset({"date", "dateTime", "instant"})
 # Functions that give nothing for nothing.
 _EMPTY_FOR_EMPTY = frozenset(
@@ -45,7 +46,11 @@ _EMPTY_FOR_EMPTY = frozenset(
     | {"matches", "startsWith", "contains", "toInteger", "as", "ofType", "not"}
 )
 _FOR_EMPTY: dict[str, bool | int] = {
-    **{"exists": False, "empty": True, "all": True, "isDistinct": True, "count": 0},
+    "exists": False,
+    "empty": True,
+    "all": True,
+    "isDistinct": True,
+    "count": 0,
     "hasValue": False,
 }
 
@@ -86,12 +91,20 @@ def _path(expression: Expression, type_name: str) -> _Path | None:
     return _Path(first, tuple(steps[1:])) if isinstance(first, str) else None
 
 
-def _of_nothing(steps: Sequence[Call | str]) -> bool | int | None | str:
-    """What steps give for an element that isn't there: "" for nothing, None for can't tell."""
-    value: bool | int | str = ""
+class _Nothing:
+    """An empty collection."""
+
+
+_NOTHING = _Nothing()
+_Outcome = bool | int | _Nothing | None
+
+
+def _of_nothing(steps: Sequence[Call | str]) -> _Outcome:
+    """What steps give for an element that isn't there; None where that can't be told."""
+    value: bool | int | _Nothing = _NOTHING
     for step in steps:
         name = step if isinstance(step, str) else step.name
-        if value == "" and not isinstance(value, bool | int):
+        if isinstance(value, _Nothing):
             if isinstance(step, Call) and name in _FOR_EMPTY:
                 value = _FOR_EMPTY[name]
             elif isinstance(step, Call) and name not in _EMPTY_FOR_EMPTY:
@@ -128,7 +141,18 @@ class RuleCompiler:
             invariant: a rule on the type, or on an element of the type.
         """
         expression = expression_of(invariant.key, invariant.expression)
+        if expression == _NO_SHARED_CODING:
+            return [*self._no_shared_coding(), _OP["END"]]
         return [*self._truth(parse(expression)), _OP["END"]]
+
+    def _no_shared_coding(self) -> Code:
+        code = self._single("code", "CodeableConcept")
+        slot = self._captures.slot("component")
+        if code is None or slot is None:
+            return UNKNOWN
+        no_value = [_OP["EXISTS"], self._elements["value"][0], _OP["NOT"]]
+        component = [self._elements["component"][0], slot]
+        return [*no_value, _OP["NO_SHARED_CODING"], *code, *component, _OP["OR"]]
 
     def _truth(self, node: Expression) -> Code:
         """An expression that gives a boolean or nothing."""
@@ -145,9 +169,10 @@ class RuleCompiler:
                 return self._membership(left, right)
             case Operation(">" | ">=" | "<" | "<=", (left, right)):
                 return self._comparison(node.operator, left, right)
-            case Call(Call(None, "where", (criterion,), _), "exists" | "empty" as name, (), _):
-                code = [*self._truth(criterion), _OP["IS_TRUE"]]
-                return [*code, _OP["NOT"]] if name == "empty" else code
+            case Call(Call(None, "where", (criterion,), _), "exists", (), _):
+                return [*self._truth(criterion), _OP["IS_TRUE"]]
+            case Call(Call(None, "where", (criterion,), _), "empty", (), _):
+                return [*self._truth(criterion), _OP["IS_TRUE"], _OP["NOT"]]
             case Call(base, "not", (), _) if base is not None:
                 return [*self._truth(base), _OP["NOT"]]
             case _:
@@ -186,15 +211,18 @@ class RuleCompiler:
         special = self._coding(path, names) or self._text(path) or self._inner(path, element)
         return special or self._without(number, _of_nothing(path.steps))
 
-    def _without(self, number: int, outcome: bool | int | None | str) -> Code:
+    @staticmethod
+    def _without(number: int, outcome: _Outcome) -> Code:
         """What is known where an element isn't there; where it is there, nothing."""
         if isinstance(outcome, bool):
             return [_OP["ABSENT_GIVES"], number, _YES if outcome else _NO]
-        return [_OP["ABSENT_GIVES"], number, _EMPTY] if outcome == "" else UNKNOWN
+        if isinstance(outcome, _Nothing):
+            return [_OP["ABSENT_GIVES"], number, _EMPTY]
+        return UNKNOWN
 
     def _coding(self, path: _Path, names: tuple[str, ...]) -> Code | None:
         """`concept.coding.where(system = '...' and code = '...').exists()`, or `.empty()`."""
-        if names not in (("coding", "where", "exists"), ("coding", "where", "empty")):
+        if names[:2] != ("coding", "where") or names[2:] not in (("exists",), ("empty",)):
             return None
         place = self._single(path.element, "CodeableConcept")
         where = path.steps[1]
@@ -206,7 +234,7 @@ class RuleCompiler:
         system, codes = wanted
         numbers = [self._string(code) for code in codes]
         code = [_OP["HAS_CODING"], *place, self._string(system), len(numbers), *numbers]
-        return [*code, _OP["NOT"]] if names[-1] == "empty" else code
+        return [*code, _OP["NOT"]] if names[2:] == ("empty",) else code
 
     def _text(self, path: _Path) -> Code | None:
         """Tests of a string by one function."""
@@ -228,10 +256,13 @@ class RuleCompiler:
     def _inner(self, path: _Path, element: Element) -> Code | None:
         """`element.member.exists()`, or `.empty()`: whether any of its values has a member."""
         match path.steps:
-            case (str() as member, Call(_, "exists" | "empty" as name, (), _)):
+            case (str() as member, Call() as call):
                 types = {ref.code for ref in element.types}
             case _:
                 return None
+        ending = {"exists": [], "empty": [_OP["NOT"]]}.get(call.name)
+        if ending is None:
+            return None
         slot = self._captures.slot(path.element)
         if element.is_choice or len(types) != 1 or slot is None:
             return None
@@ -241,7 +272,7 @@ class RuleCompiler:
         number = self._elements[path.element][0]
         names = [self._string(member), self._string(f"_{member}")]
         code = [_OP["HAS_INNER"], number, slot, *names]
-        return [*code, _OP["NOT"]] if name == "empty" else code
+        return [*code, *ending]
 
     def _equality(self, left: Expression, right: Expression) -> Code:
         wanted = _constant(right)
@@ -327,7 +358,9 @@ def _constant(node: Expression) -> str | None:
 def _wanted_coding(criterion: Expression) -> tuple[str, list[str]] | None:
     """System and codes of `system = '...' and (code = '...' or code = '...')`."""
     match criterion:
-        case Operation("and", (Operation("=", (Member(None, "system"), Literal(str() as system))), b)):
+        case Operation(
+            "and", (Operation("=", (Member(None, "system"), Literal(str() as system))), b)
+        ):
             options = b.operands if isinstance(b, Operation) and b.operator == "or" else (b,)
         case _:
             return None

@@ -4,14 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-int grow(Run *run, void **items, int32_t count, int32_t *room, size_t size) {
+int grow(Run *run, void **items, int32_t *room, size_t size) {
     int32_t larger = *room == 0 ? 16 : *room;
     void *grown = NULL;
     if (*room < INT32_MAX / 2) {
         if (*room > 0) larger *= 2;
         grown = realloc(*items, (size_t)larger * size);
     }
-    (void)count;
     if (grown == NULL) {
         run->is_out_of_memory = 1;
         return 0;
@@ -59,12 +58,4 @@ EXPORT int32_t hc_narratives(const Run *run, const Pair **items) {
 EXPORT int32_t hc_bare(const Run *run, const Pair **items) {
     *items = run->bare.items;
     return run->bare.count;
-}
-
-/* Decides on many texts in one buffer: outcomes[i] is hc_accept's of the bytes from offsets[i] to
- * offsets[i + 1]. */
-EXPORT void hc_accept_many(Run *run, const uint8_t *texts, const int64_t *offsets, int64_t count,
-                           int32_t *outcomes) {
-    for (int64_t i = 0; i < count; i++)
-        outcomes[i] = hc_accept(run, texts + offsets[i], (size_t)(offsets[i + 1] - offsets[i]));
 }

@@ -193,10 +193,10 @@ typedef struct {
 } Run;
 
 /* Makes room for one more item; gives 0 where there is no memory. */
-int grow(Run *run, void **items, int32_t count, int32_t *room, size_t size);
+int grow(Run *run, void **items, int32_t *room, size_t size);
 #define PUSH(run, list) \
-    ((list).count < (list).room || grow(run, (void **)&(list).items, (list).count, &(list).room, \
-                                        sizeof *(list).items) \
+    ((list).count < (list).room || \
+             grow(run, (void **)&(list).items, &(list).room, sizeof *(list).items) \
          ? &(list).items[(list).count++] : NULL)
 
 /* scan.c: JSON text. Each takes where it begins and gives where it ends, NULL where it can't tell. */
