@@ -38,7 +38,7 @@ _LOGIC = {"and": "AND", "or": "OR", "xor": "XOR", "implies": "IMPLIES"}
 _COMPUTABLE_NAME = "[A-Z]([A-Za-z0-9_]){0,254}"
 _UCUM = "http://unitsofmeasure.org"
 # obs-7, which compares whole lists of codings: the machine has an operation for it alone.
-_NO_SHARED_CODING = "value.empty() or component.code.where(coding.intersect(%resource.code.coding).exists()).empty()"
+_SHARED_CODING = "component.code.where(coding.intersect(%resource.code.coding).exists())"
 _MOMENTS = frozenset({"date", "dateTime", "instant"})
 # Functions that give nothing for nothing.
 _EMPTY_FOR_EMPTY = frozenset(
@@ -141,7 +141,7 @@ class RuleCompiler:
             invariant: a rule on the type, or on an element of the type.
         """
         expression = expression_of(invariant.key, invariant.expression)
-        if expression == _NO_SHARED_CODING:
+        if expression == f"value.empty() or {_SHARED_CODING}.empty()":
             return [*self._no_shared_coding(), _OP["END"]]
         return [*self._truth(parse(expression)), _OP["END"]]
 
