@@ -1,48 +1,93 @@
-"""A valid resource gets what the pipeline knows of it: meta, age, quality score.
+"""A valid resource gets what the pipeline knows of it: meta, age, significance, quality score.
 
 Belongs here: adding to a resource, and nothing but adding: every other byte of a value stays as it
-came, decimals and the order of members among them. Scores are computed in `quality.py`.
+came, decimals and the order of members among them. What is added is worked out in `demographics.py`,
+`significance.py`, `consistency.py` and `quality.py`.
 """
 
 import hashlib
-from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 
-from hc_assets.fhir.quality import QualityScore, score
-from hc_assets.fhir.times import day_of, moment_of
+from hc_assets.fhir.batch_index import PatientFacts, patient_facts
+from hc_assets.fhir.consistency import NO_FACTS, Facts, consistency
+from hc_assets.fhir.demographics import Ages, age_group, ages, risk_factors
+from hc_assets.fhir.elements import (
+    Event,
+    Measured,
+    Observation,
+    Patient,
+    decode_event,
+    decode_meta,
+    decode_observation,
+    decode_patient,
+)
+from hc_assets.fhir.expected_elements import EXPECTED_ELEMENTS
+from hc_assets.fhir.extensions import (
+    AGE,
+    AGE_GROUP,
+    RISK_FACTOR,
+    SCORE,
+    Extender,
+    Members,
+    extend,
+    extend_each,
+    extension,
+    url,
+)
+from hc_assets.fhir.quality import Completeness, score
+from hc_assets.fhir.r4.issues import Issue
+from hc_assets.fhir.references import uuid_of
+from hc_assets.fhir.significance import (
+    NOBODY,
+    NotConvertible,
+    Person,
+    significance,
+    significance_extension,
+)
+from hc_assets.fhir.times import moment_of
+from hc_assets.fhir.units import UCUM
 
-_UCUM = "http://unitsofmeasure.org"
-# Where a pediatric patient becomes an adult, and an adult an older one: 18 and 65 completed years,
-# as the age groups of the FDA (21 CFR 201.57(c)(9)(v), geriatric) and common practice have it.
-_ADULT_FROM = 18
-_OLDER_ADULT_FROM = 65
 _VOLATILE_META = frozenset({"lastUpdated", "versionId"})
+_VOLATILE_MARKS = (b'"lastUpdated"', b'"versionId"')
 _MADE_ID_LENGTH = 32
+# Observations that say nothing of the patient: not yet, or no longer (HL7 ObservationStatus).
+_WITHOUT_SIGNIFICANCE = frozenset({"registered", "entered-in-error", "cancelled", "unknown"})
+_CACHED = 16_384
 
-_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
-# Only names and texts are read from values: a number that no float holds must not stop that.
-_decode_value = msgspec.json.Decoder(float_hook=str).decode
+_decode_members = msgspec.json.Decoder(Members).decode
 _encode = msgspec.json.encode
+_moment_of = lru_cache(maxsize=_CACHED)(moment_of)
 
 
 @dataclass(frozen=True)
 class EnrichmentOptions:
-    """What a deployment chooses: meta.source where none is named, and the extensions' base."""
+    """What a deployment chooses.
+
+    Attributes:
+        source: meta.source of resources that name none.
+        extension_base: URL that our extensions share.
+        expected_elements: that completeness is judged by.
+    """
 
     source: str
     extension_base: str
+    expected_elements: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: EXPECTED_ELEMENTS
+    )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Enriched:
     """The enriched resource as one line of JSON, its id, the hash of what was sent, its scores.
 
     `content_sha256` leaves out `meta.lastUpdated` and `meta.versionId`, which change without the
-    content, and all that enrichment adds.
+    content, and all that enrichment adds. `issues` says which facts do not hold and which units
+    can't be converted.
     """
 
     resource: bytes
@@ -53,151 +98,242 @@ class Enriched:
     completeness: float | None
     validity: float
     consistency: float | None
+    issues: list[Issue]
 
 
-class _Meta(msgspec.Struct):
-    last_updated: str | None = msgspec.field(name="lastUpdated", default=None)
-    source: str | None = None
+class Enricher:
+    """Enriches the resources of one batch."""
+
+    def __init__(self, landed_at: datetime, options: EnrichmentOptions) -> None:
+        """Prepare what all resources share.
+
+        Args:
+            landed_at: when the batch landed, UTC; "now" for whatever depends on the day.
+            options: of the deployment.
+        """
+        self._landed_at, self._today = landed_at, landed_at.date().isoformat()
+        self._base, self._source = options.extension_base, options.source
+        self._extender = Extender(self._base)
+        self._completeness = Completeness(options.expected_elements)
+        self._last_updated = _encode(landed_at.isoformat(timespec="seconds"))
+        self._source_text = _encode(options.source)
+        self._score_start = b'{"url":%b,"valueDecimal":' % _encode(url(self._base, SCORE))
+        self._whole_meta = b'{"lastUpdated":%b,"source":%b,"extension":[%b' % (
+            self._last_updated,
+            self._source_text,
+            self._score_start,
+        )
+
+    def __call__(
+        self,
+        resource: bytes,
+        warnings: int = 0,
+        *,
+        full_url: str | None = None,
+        facts: Facts = NO_FACTS,
+    ) -> Enriched:
+        """Enrich one valid resource.
+
+        Args:
+            resource: valid R4 JSON.
+            warnings: how many warnings the validator gave, best practice aside.
+            full_url: of the bundle entry that it came in, if any.
+            facts: what the batch says of its patient, encounter and references.
+
+        Returns:
+            The resource with an id where it had none (the UUID of its fullUrl, else one made from
+            its content, so that the same resource gets the same id), with `meta.lastUpdated` and
+            `meta.source` where it had none, and with our extensions: the quality score on `meta`;
+            age, age group and risk factors on a Patient; the significance of values on an
+            Observation and its components. Those of an earlier run are replaced. White space
+            between tokens is dropped.
+        """
+        compact = msgspec.json.format(resource, indent=-1)
+        members = _decode_members(compact)
+        type_ = _text(members["resourceType"])
+        if self._extender.may_be_in(compact):
+            members = self._stripped(members)
+            compact = _encode(members)
+        content = _content_sha256(compact, members)
+        if "id" not in members:
+            members = _with_id(members, full_url, content)
+        issues: list[Issue] = []
+        seen: Event | Observation | Patient
+        if type_ == "Observation":
+            seen = decode_observation(compact)
+            issues += self._add_significance(members, seen, facts.patient)
+        elif type_ == "Patient":
+            seen = decode_patient(compact)
+            self._add_demographics(members, seen, compact)
+        else:
+            seen = decode_event(compact)
+        found = consistency(type_, seen, facts)
+        scores = score(self._completeness(type_, members), warnings, found.share)
+        last_updated = self._add_meta(members, scores.quality_score)
+        return Enriched(
+            _encode(members),
+            _text(members["id"]),
+            content,
+            last_updated,
+            scores.quality_score,
+            scores.completeness,
+            scores.validity,
+            scores.consistency,
+            found.issues + issues if issues else found.issues,
+        )
+
+    def _stripped(self, members: Members) -> Members:
+        members = dict(self._extender.strip(members))
+        if "component" in members:
+            members["component"] = self._extender.strip_each(members["component"])
+        if "meta" in members:
+            sent = _decode_members(members["meta"])
+            meta = self._extender.strip(sent)
+            if meta is not sent and meta.get("source") == msgspec.Raw(self._source_text):
+                # It has been here before: what stood there is what we put there.
+                meta = {name: raw for name, raw in meta.items() if name != "source"}
+            members["meta"] = msgspec.Raw(_encode(meta))
+            if not meta:
+                del members["meta"]
+        return members
+
+    def _add_meta(self, members: Members, quality: float) -> datetime:
+        value = repr(quality).encode()
+        raw = members.get("meta")
+        if raw is None:
+            members["meta"] = msgspec.Raw(b"%b%b}]}" % (self._whole_meta, value))
+            return self._landed_at
+        known = decode_meta(raw)
+        meta = _decode_members(raw)
+        if known.last_updated is None:
+            meta["lastUpdated"] = msgspec.Raw(self._last_updated)
+        if known.source is None:
+            meta["source"] = msgspec.Raw(self._source_text)
+        extend(meta, [b"%b%b}" % (self._score_start, value)])
+        members["meta"] = msgspec.Raw(_encode(meta))
+        return _moment_of(known.last_updated) or self._landed_at
+
+    def _add_demographics(self, members: Members, patient: Patient, compact: bytes) -> None:
+        if patient.is_dead:
+            return  # dead, and nobody says since when
+        facts = patient_facts(compact)
+        until = patient.deceased or self._today
+        found = ages(facts.birth, until) if facts.birth is not None else None
+        if found is None:
+            return
+        added = list(_age_extensions(self._base, found))
+        if patient.deceased is None:
+            is_multiple = patient.is_multiple_birth or patient.birth_order is not None
+            added += _risk_extensions(self._base, found, patient.gender, is_multiple)
+        extend(members, added)
+
+    def _add_significance(
+        self, members: Members, seen: Observation, patient: PatientFacts | None
+    ) -> Iterator[Issue]:
+        if seen.status in _WITHOUT_SIGNIFICANCE:
+            return
+        person = _person(seen, patient)
+        if seen.quantity is not None or seen.concept is not None:
+            yield from self._judge(members, seen, person)
+        if seen.component:
+            judged = [self._judgement(part, person) for part in seen.component]
+            extensions = [each if isinstance(each, bytes) else None for each in judged]
+            if any(extensions):
+                members["component"] = extend_each(members["component"], extensions)
+            for number, each in enumerate(judged):
+                if isinstance(each, NotConvertible):
+                    yield _not_convertible(each, f"Observation.component[{number}].valueQuantity")
+
+    def _judge(self, members: Members, seen: Observation, person: Person) -> Iterator[Issue]:
+        found = self._judgement(seen, person)
+        if isinstance(found, NotConvertible):
+            yield _not_convertible(found, "Observation.valueQuantity")
+        elif found is not None:
+            extend(members, [found])
+
+    def _judgement(self, measured: Measured, person: Person) -> bytes | NotConvertible | None:
+        found = significance(measured, person)
+        if found is None or isinstance(found, NotConvertible):
+            return found
+        return significance_extension(self._base, found)
 
 
-_decode_meta = msgspec.json.Decoder(_Meta).decode
-
-
-def enrich(
-    resource: bytes,
-    warnings: int,
-    landed_at: datetime,
-    options: EnrichmentOptions,
-    *,
-    known_id: str | None = None,
-) -> Enriched:
-    """Enrich one valid resource.
-
-    Args:
-        resource: valid R4 JSON.
-        warnings: how many warnings the validator gave.
-        landed_at: when its batch landed, UTC; "now" for whatever depends on the day.
-        options: of the deployment.
-        known_id: that it goes by where it states none itself, if any.
-
-    Returns:
-        The resource with an id where it had none (the known one, else one made from its content,
-        so that the same resource gets the same id), with `meta.lastUpdated` and `meta.source`
-        where it had none, the quality score as an extension of `meta`, and on a Patient with
-        a birth date age and age group as extensions. White space between tokens is dropped.
-    """
-    members = _decode_members(msgspec.json.format(resource, indent=-1))
-    plain = {name: _decode_value(raw) for name, raw in members.items()}
-    content = _content_sha256(members)
-    if "id" not in members:
-        members = _with_id(members, known_id, content)
-    scores = score(plain, warnings)
-    last_updated = _add_meta(members, scores, landed_at, options)
-    if plain["resourceType"] == "Patient":
-        _add_age(members, plain, landed_at.date(), options)
-    return Enriched(
-        resource=_encode(members),
-        resource_id=_decode_value(members["id"]),
-        content_sha256=content,
-        last_updated=last_updated,
-        quality_score=scores.quality_score,
-        completeness=scores.completeness,
-        validity=scores.validity,
-        consistency=scores.consistency,
+def _not_convertible(found: NotConvertible, expression: str) -> Issue:
+    return Issue(
+        severity="warning",
+        code="not-supported",
+        expression=expression,
+        rule="unit-convertible",
+        diagnostics=f"found {found.found}, expected a UCUM unit that becomes {found.expected}",
     )
 
 
-def _content_sha256(members: dict[str, msgspec.Raw]) -> str:
-    content = members
-    if "meta" in members:
+def _person(seen: Observation, patient: PatientFacts | None) -> Person:
+    if patient is None:
+        return NOBODY
+    when = seen.effective or seen.effective_instant
+    if when is None and seen.effective_period is not None:
+        when = seen.effective_period.start
+    known = when is not None and patient.birth is not None
+    return Person(ages(patient.birth, when) if known else None, patient.sex)
+
+
+@lru_cache(maxsize=_CACHED)
+def _age_extensions(base: str, found: Ages) -> tuple[bytes, ...]:
+    def years(value: int) -> dict[str, object]:
+        return {"value": value, "unit": "years", "system": UCUM, "code": "a"}
+
+    if found.least == found.most:
+        # No valueAge: that can't be 0 (age-1), as it is before the first birthday.
+        age = extension(base, AGE, valueQuantity=years(found.least))
+    else:
+        range_ = {"low": years(found.least), "high": years(found.most)}
+        age = extension(base, AGE, valueRange=range_)
+    group = age_group(found.least)
+    if group != age_group(found.most):
+        return (age,)
+    return age, extension(base, AGE_GROUP, valueCode=group)
+
+
+@lru_cache(maxsize=_CACHED)
+def _risk_extensions(
+    base: str, found: Ages, sex: str | None, is_multiple_birth: bool
+) -> tuple[bytes, ...]:
+    # The code system lies beside the definitions of the extensions.
+    system = f"{base.removesuffix('/StructureDefinition')}/CodeSystem/{RISK_FACTOR}"
+    return tuple(
+        extension(
+            base,
+            RISK_FACTOR,
+            valueCoding={"system": system, "code": factor.code, "display": factor.display},
+        )
+        for factor in risk_factors(found, sex, is_multiple_birth=is_multiple_birth)
+    )
+
+
+def _content_sha256(compact: bytes, members: Members) -> str:
+    if "meta" in members and any(mark in compact for mark in _VOLATILE_MARKS):
         meta = _decode_members(members["meta"])
         kept = {name: raw for name, raw in meta.items() if name not in _VOLATILE_META}
-        content = {**members, "meta": _json(kept)}
+        content = {**members, "meta": msgspec.Raw(_encode(kept))}
         if not kept:
             del content["meta"]
-    return hashlib.sha256(_encode(content)).hexdigest()
+        compact = _encode(content)
+    return hashlib.sha256(compact).hexdigest()
 
 
-def _with_id(
-    members: dict[str, msgspec.Raw], known_id: str | None, content: str
-) -> dict[str, msgspec.Raw]:
-    made = known_id or content[:_MADE_ID_LENGTH]
+def _with_id(members: Members, full_url: str | None, content: str) -> Members:
+    made = uuid_of(full_url) or content[:_MADE_ID_LENGTH]
     identified = {}
     for name, raw in members.items():
         identified[name] = raw
         if name == "resourceType":
-            identified["id"] = _json(made)
+            identified["id"] = msgspec.Raw(_encode(made))
     return identified
 
 
-def _add_meta(
-    members: dict[str, msgspec.Raw],
-    scores: QualityScore,
-    landed_at: datetime,
-    options: EnrichmentOptions,
-) -> datetime:
-    raw = members.get("meta", msgspec.Raw(b"{}"))
-    known = _decode_meta(raw)
-    meta = _decode_members(raw)
-    if known.last_updated is None:
-        meta["lastUpdated"] = _json(landed_at.isoformat(timespec="seconds"))
-    if known.source is None:
-        meta["source"] = _json(options.source)
-    _extend(
-        meta,
-        {
-            "url": f"{options.extension_base}/data-quality-score",
-            "valueDecimal": scores.quality_score,
-        },
-    )
-    members["meta"] = msgspec.Raw(_encode(meta))
-    return moment_of(known.last_updated) or landed_at
+_decode_text = msgspec.json.Decoder(str).decode
 
 
-def _add_age(
-    members: dict[str, msgspec.Raw],
-    patient: dict[str, Any],
-    today: date,
-    options: EnrichmentOptions,
-) -> None:
-    born, died = patient.get("birthDate"), patient.get("deceasedDateTime")
-    if patient.get("deceasedBoolean"):
-        return  # dead, and nobody says since when
-    birth_day, last_day = day_of(born), today if died is None else day_of(died)
-    if birth_day is None or last_day is None or last_day < birth_day:
-        return
-    years = age_in_years(birth_day, last_day)
-    base = options.extension_base
-    _extend(
-        members,
-        {
-            "url": f"{base}/age",
-            # No valueAge: that can't be 0 (age-1), as it is before the first birthday.
-            "valueQuantity": {"value": years, "unit": "years", "system": _UCUM, "code": "a"},
-        },
-        {"url": f"{base}/age-group", "valueCode": age_group(years)},
-    )
-
-
-def age_in_years(born: date, until: date) -> int:
-    """Completed years from birth to a day; someone born on 29 February ages on 1 March."""
-    return until.year - born.year - ((until.month, until.day) < (born.month, born.day))
-
-
-def age_group(years: int) -> str:
-    """`pediatric` below 18 completed years, `adult` below 65, `older-adult` from there."""
-    if years < _ADULT_FROM:
-        return "pediatric"
-    return "adult" if years < _OLDER_ADULT_FROM else "older-adult"
-
-
-def _extend(element: dict[str, msgspec.Raw], *extensions: dict[str, Any]) -> None:
-    """Append extensions to an element, in place of those of the same url from an earlier run."""
-    urls = {extension["url"] for extension in extensions}
-    there = _decode_list(element["extension"]) if "extension" in element else []
-    kept = [raw for raw in there if _decode_value(raw).get("url") not in urls]
-    element["extension"] = _json([*kept, *extensions])
-
-
-def _json(value: Any) -> msgspec.Raw:
-    return msgspec.Raw(_encode(value))
+def _text(raw: msgspec.Raw) -> str:
+    return _decode_text(raw)

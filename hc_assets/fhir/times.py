@@ -5,9 +5,16 @@ in `validation.py`.
 """
 
 import re
-from datetime import date, datetime
+from calendar import monthrange
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
 
 _DATE_LENGTH = len("2026-01-31")
+_DAY_MICROSECONDS = 86_400_000_000
+_EPOCH = date(1970, 1, 1).toordinal()
+# Dates and times come again and again: all of an encounter share a few.
+_CACHED_TEXTS = 65_536
 _LEAP_SECOND = re.compile(r"(.{17})60(?:\.\d+)?(.*)")
 
 
@@ -35,3 +42,75 @@ def moment_of(text: object) -> datetime | None:
         return None
     leap = _LEAP_SECOND.fullmatch(text)
     return datetime.fromisoformat(f"{leap[1]}59.999999{leap[2]}" if leap else text)
+
+
+class Span(NamedTuple):
+    """What a date or time can mean: microseconds since 1970-01-01 UTC, first and last.
+
+    A date has no time zone; it is taken as UTC, and whoever compares it with a time allows a day.
+    """
+
+    first: int
+    last: int
+    has_time: bool
+
+
+def first_and_last_day(text: str) -> tuple[date, date]:
+    """First and last day that a date or dateTime, which may state only its year or month, can be.
+
+    Raises:
+        ValueError: the text is none.
+    """
+    if len(text) >= _DATE_LENGTH:
+        day = date.fromisoformat(text[:_DATE_LENGTH])
+        return day, day
+    year, month = int(text[:4]), int(text[5:7]) if len(text) > len("2026") else 0
+    last_month = month or 12
+    last_day = monthrange(year, last_month)[1]
+    return date(year, month or 1, 1), date(year, last_month, last_day)
+
+
+@lru_cache(maxsize=_CACHED_TEXTS)
+def span_of(text: str) -> Span:
+    """Microseconds that a valid date, dateTime or instant can mean.
+
+    Raises:
+        ValueError: the text is none of them.
+    """
+    moment = moment_of(text)
+    if moment is not None:
+        at = _microseconds(moment)
+        return Span(at, at, has_time=True)
+    first, last = first_and_last_day(text)
+    return Span(_day_start(first), _day_start(last) + _DAY_MICROSECONDS - 1, has_time=False)
+
+
+def _microseconds(moment: datetime) -> int:
+    offset = moment.utcoffset() or timedelta(0)
+    day = _day_start(moment.date())
+    seconds = moment.hour * 3600 + moment.minute * 60 + moment.second - int(offset.total_seconds())
+    return day + seconds * 1_000_000 + moment.microsecond
+
+
+def _day_start(day: date) -> int:
+    return (day.toordinal() - _EPOCH) * _DAY_MICROSECONDS
+
+
+def day_from(microseconds: int) -> date:
+    """Day, UTC, of a number of microseconds since 1970-01-01."""
+    return date.fromordinal(_EPOCH + microseconds // _DAY_MICROSECONDS)
+
+
+def in_order(first: Span, second: Span) -> bool | None:
+    """Whether one time does not lie after another; None where neither can be told.
+
+    Where one has a time of the day and the other has not, a day is allowed: the latter may be of
+    any time zone. Dates that are less precise than a day, and overlap, tell nothing.
+    """
+    slack = _DAY_MICROSECONDS if first.has_time != second.has_time else 0
+    if first.first > second.last + slack:
+        return False
+    vague = max(first.last - first.first, second.last - second.first) >= _DAY_MICROSECONDS
+    if vague and first.last > second.first:
+        return None
+    return True

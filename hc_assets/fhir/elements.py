@@ -1,0 +1,129 @@
+"""What enrichment reads of a resource, as typed structs: the few elements that it needs.
+
+Belongs here: reading, nothing else. All that is not named here is skipped by the decoder, which is
+what makes enrichment fast. Resources are valid R4, so types are not checked any further; numbers
+stay text, since FHIR's decimals are longer than any float.
+"""
+
+from typing import Any
+
+import msgspec
+
+
+class Period(msgspec.Struct, gc=False):
+    """A Period: its ends as text."""
+
+    start: str | None = None
+    end: str | None = None
+
+
+class Coding(msgspec.Struct, gc=False):
+    """A Coding: what identifies the concept."""
+
+    system: str | None = None
+    code: str | None = None
+
+
+class Concept(msgspec.Struct):
+    """A CodeableConcept, without its text."""
+
+    coding: list[Coding] = []
+
+
+class Quantity(msgspec.Struct):
+    """A Quantity; `value` is its text."""
+
+    value: msgspec.Raw = msgspec.Raw(b"")
+    comparator: str | None = None
+    unit: str | None = None
+    system: str | None = None
+    code: str | None = None
+
+
+class Range(msgspec.Struct):
+    """A Range."""
+
+    low: Quantity | None = None
+    high: Quantity | None = None
+
+
+class ReferenceRange(msgspec.Struct):
+    """Observation.referenceRange, without its text."""
+
+    low: Quantity | None = None
+    high: Quantity | None = None
+    type: Concept | None = None
+    applies_to: list[Concept] = msgspec.field(name="appliesTo", default_factory=list)
+    age: Range | None = None
+
+
+class Measured(msgspec.Struct):
+    """What an Observation and its components have in common."""
+
+    code: Concept | None = None
+    quantity: Quantity | None = msgspec.field(name="valueQuantity", default=None)
+    concept: Concept | None = msgspec.field(name="valueCodeableConcept", default=None)
+    reference_range: list[ReferenceRange] = msgspec.field(
+        name="referenceRange", default_factory=list
+    )
+
+
+class Event(msgspec.Struct):
+    """A resource of any type: when what it tells of happened, and what it is, where it says so.
+
+    Everything may be of any type, for R4 uses some of these names for several.
+    """
+
+    status: Any = None
+    code: Any = None
+    period: Any = None
+    issued: Any = None
+    effective: Any = msgspec.field(name="effectiveDateTime", default=None)
+    effective_instant: Any = msgspec.field(name="effectiveInstant", default=None)
+    effective_period: Any = msgspec.field(name="effectivePeriod", default=None)
+    onset: Any = msgspec.field(name="onsetDateTime", default=None)
+    onset_period: Any = msgspec.field(name="onsetPeriod", default=None)
+    performed: Any = msgspec.field(name="performedDateTime", default=None)
+    performed_period: Any = msgspec.field(name="performedPeriod", default=None)
+    occurrence: Any = msgspec.field(name="occurrenceDateTime", default=None)
+    authored: Any = msgspec.field(name="authoredOn", default=None)
+    recorded: Any = msgspec.field(name="recordedDate", default=None)
+    started: Any = None
+    birth_date: Any = msgspec.field(name="birthDate", default=None)
+    deceased: Any = msgspec.field(name="deceasedDateTime", default=None)
+
+
+class Observation(Measured):
+    """An Observation."""
+
+    status: str | None = None
+    effective: str | None = msgspec.field(name="effectiveDateTime", default=None)
+    effective_instant: str | None = msgspec.field(name="effectiveInstant", default=None)
+    effective_period: Period | None = msgspec.field(name="effectivePeriod", default=None)
+    issued: str | None = None
+    component: list[Measured] = []
+
+
+class Patient(msgspec.Struct):
+    """A Patient."""
+
+    gender: str | None = None
+    birth_date: str | None = msgspec.field(name="birthDate", default=None)
+    is_dead: bool = msgspec.field(name="deceasedBoolean", default=False)
+    deceased: str | None = msgspec.field(name="deceasedDateTime", default=None)
+    is_multiple_birth: bool = msgspec.field(name="multipleBirthBoolean", default=False)
+    birth_order: int | None = msgspec.field(name="multipleBirthInteger", default=None)
+
+
+class Meta(msgspec.Struct):
+    """What enrichment asks of Resource.meta."""
+
+    last_updated: str | None = msgspec.field(name="lastUpdated", default=None)
+    source: str | None = None
+
+
+decode_patient = msgspec.json.Decoder(Patient).decode
+decode_observation = msgspec.json.Decoder(Observation).decode
+# Only texts are used of what is decoded untyped: a number that no float holds must not stop that.
+decode_event = msgspec.json.Decoder(Event, float_hook=str).decode
+decode_meta = msgspec.json.Decoder(Meta).decode

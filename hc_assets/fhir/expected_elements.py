@@ -1,0 +1,100 @@
+"""Which elements matter for a type: the table that completeness is judged by, unless set otherwise.
+
+Belongs here: the default of the setting HC_FHIR_EXPECTED_ELEMENTS. R4 requires few of these; US Core
+3.1.1 (R4) marks nearly all of them as must-support, and the rest is what a report or a feature would
+look for first. `value[x]` is any of that choice, `a|b` one of the two.
+"""
+
+from collections.abc import Mapping
+
+EXPECTED_ELEMENTS: Mapping[str, tuple[str, ...]] = {
+    "AllergyIntolerance": (
+        "clinicalStatus",
+        "verificationStatus",
+        "code",
+        "patient",
+        "reaction|criticality",
+        "recordedDate|onset[x]",
+    ),
+    "CarePlan": ("status", "intent", "category", "subject", "period", "activity|text"),
+    "CareTeam": ("status", "subject", "participant", "period"),
+    "Claim": ("status", "type", "use", "patient", "billablePeriod", "provider", "item", "total"),
+    "Condition": (
+        "clinicalStatus",
+        "verificationStatus",
+        "category",
+        "code",
+        "subject",
+        "onset[x]|recordedDate",
+    ),
+    "Coverage": ("status", "type", "subscriberId|identifier", "beneficiary", "period", "payor"),
+    "Device": ("udiCarrier|identifier", "status", "type", "patient"),
+    "DiagnosticReport": (
+        "status",
+        "category",
+        "code",
+        "subject",
+        "effective[x]",
+        "issued",
+        "result|presentedForm|media|conclusion",
+    ),
+    "DocumentReference": (
+        "identifier",
+        "status",
+        "type",
+        "category",
+        "subject",
+        "date",
+        "author",
+        "content",
+    ),
+    "Encounter": ("status", "class", "type", "subject", "period"),
+    "ExplanationOfBenefit": (
+        "status",
+        "type",
+        "patient",
+        "billablePeriod",
+        "insurer",
+        "provider",
+        "outcome",
+        "item",
+        "total",
+    ),
+    "Goal": ("lifecycleStatus", "description", "subject", "target|start[x]"),
+    "ImagingStudy": ("status", "subject", "started", "modality", "series"),
+    "Immunization": ("status", "vaccineCode", "patient", "occurrence[x]", "primarySource"),
+    "Location": ("status", "name", "address|position", "telecom", "managingOrganization"),
+    "Medication": ("code", "status", "form|ingredient"),
+    "MedicationAdministration": (
+        "status",
+        "medication[x]",
+        "subject",
+        "effective[x]",
+        "dosage",
+    ),
+    "MedicationRequest": (
+        "status",
+        "intent",
+        "medication[x]",
+        "subject",
+        "authoredOn",
+        "requester",
+        "dosageInstruction",
+    ),
+    "Observation": (
+        "status",
+        "category",
+        "code",
+        "subject",
+        "effective[x]",
+        "value[x]|component|hasMember|dataAbsentReason",
+    ),
+    "Organization": ("identifier", "active", "name", "telecom", "address"),
+    "Patient": ("identifier", "name", "gender", "birthDate", "address", "telecom"),
+    "Practitioner": ("identifier", "name", "telecom|address"),
+    "PractitionerRole": ("practitioner", "organization", "code", "specialty", "telecom"),
+    "Procedure": ("status", "code", "subject", "performed[x]"),
+    "Provenance": ("target", "recorded", "agent", "entity|activity"),
+    "ServiceRequest": ("status", "intent", "code", "subject", "authoredOn", "requester"),
+    "Specimen": ("type", "subject", "collection|receivedTime"),
+}

@@ -1,0 +1,105 @@
+"""The extensions that enrichment adds: their URLs, their JSON, and how they get into an element.
+
+Belongs here: text in, text out. What they say is decided in the modules that ask for them; what they
+mean is published by `extension_definitions.py`.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+SCORE = "data-quality-score"
+AGE = "age"
+AGE_GROUP = "age-group"
+RISK_FACTOR = "demographic-risk-factor"
+SIGNIFICANCE = "clinical-significance"
+ROW_COUNT = "row-count"
+NAMES = (SCORE, AGE, AGE_GROUP, RISK_FACTOR, SIGNIFICANCE, ROW_COUNT)
+
+Members = dict[str, msgspec.Raw]
+
+_decode_members = msgspec.json.Decoder(Members).decode
+_decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+class _Url(msgspec.Struct):
+    url: str = ""
+
+
+_decode_url = msgspec.json.Decoder(_Url).decode
+
+
+def url(base: str, name: str) -> str:
+    """URL of one of our extensions."""
+    return f"{base}/{name}"
+
+
+def extension(base: str, name: str, **value: Any) -> bytes:
+    """Write an extension.
+
+    Args:
+        base: that our extensions share.
+        name: of the extension.
+        value: its `value[x]`, or `extension` with the parts of a complex one.
+    """
+    return msgspec.json.encode({"url": url(base, name), **value})
+
+
+class Extender:
+    """Adds our extensions to elements, and takes away those of an earlier run."""
+
+    def __init__(self, base: str) -> None:
+        self._urls = frozenset(url(base, name) for name in NAMES)
+        self._mark = msgspec.json.encode(f"{base}/")[1:-1]
+
+    def may_be_in(self, text: bytes) -> bool:
+        """Whether some of our extensions may be in a JSON text; quick."""
+        # A slash may be written with a backslash before it: rare enough to look closer then.
+        return self._mark in text or rb"\/" in text
+
+    def strip(self, members: Members) -> Members:
+        """Give an element without our extensions; without any list of them that would be empty."""
+        if "extension" not in members:
+            return members
+        there = _decode_list(members["extension"])
+        kept = [raw for raw in there if _decode_url(raw).url not in self._urls]
+        if len(kept) == len(there):
+            return members
+        if kept:
+            return {**members, "extension": listed(kept)}
+        return {name: raw for name, raw in members.items() if name != "extension"}
+
+    def strip_each(self, elements: msgspec.Raw) -> msgspec.Raw:
+        """Give a list of elements without our extensions in them."""
+        return listed(
+            msgspec.json.encode(self.strip(_decode_members(raw))) for raw in _decode_list(elements)
+        )
+
+
+def extend(members: Members, extensions: list[bytes]) -> None:
+    """Append extensions to an element that has none of ours."""
+    added = b",".join(extensions)
+    there = members.get("extension")
+    if there is None:
+        members["extension"] = msgspec.Raw(b"[%b]" % added)
+    else:
+        members["extension"] = msgspec.Raw(b"%b,%b]" % (bytes(there)[:-1], added))
+
+
+def extend_each(elements: msgspec.Raw, extensions: Iterable[bytes | None]) -> msgspec.Raw:
+    """Append an extension to each element of a list for which there is one."""
+    made = []
+    for raw, added in zip(_decode_list(elements), extensions, strict=True):
+        if added is None:
+            made.append(bytes(raw))
+        else:
+            members = _decode_members(raw)
+            extend(members, [added])
+            made.append(msgspec.json.encode(members))
+    return listed(made)
+
+
+def listed(elements: Iterable[bytes | msgspec.Raw]) -> msgspec.Raw:
+    """Write a list of elements."""
+    return msgspec.Raw(b"[%b]" % b",".join(bytes(each) for each in elements))
