@@ -41,6 +41,21 @@ class Settings(BaseSettings):
         default="https://hc-assets.org/fhir/StructureDefinition",
         description="Base URL of the extensions that enrichment adds.",
     )
+    fhir_expected_elements: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="Elements that completeness is judged by, as a JSON object of lists by type:"
+        " each type named here replaces that of the built-in table. `value[x]` is any of a choice,"
+        " `a|b` one of two.",
+    )
+    quarantine_rate_threshold: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="Share of a batch's entries that one rule may send to quarantine.",
+    )
+    quality_score_threshold: float = Field(
+        default=0.8, ge=0, le=1, description="Mean quality score that a batch must reach."
+    )
     fhir_rules_as_errors: frozenset[str] = Field(
         default=frozenset(),
         description="Business rules whose breach quarantines a resource, as a JSON list; that of"

@@ -15,12 +15,13 @@ from hc_assets.assets import asset_arguments, fan_out, hand_over
 from hc_assets.fhir import ndjson, versions
 from hc_assets.fhir.business_rules import BusinessRules
 from hc_assets.fhir.enrichment import EnrichmentOptions
+from hc_assets.fhir.enrichment_steps import enrich_rows, gather_facts, kept_index
+from hc_assets.fhir.expected_elements import EXPECTED_ELEMENTS
 from hc_assets.fhir.profile_rules import digest
 from hc_assets.fhir.schemas import STATE_TABLES, TABLES
 from hc_assets.fhir.steps import (
     ResourceUnit,
     SplitUnit,
-    enrich_rows,
     split_files,
     validate_rows,
 )
@@ -178,7 +179,8 @@ def _resource_units(
         "fhir/enriched_resources",
         TABLES["fhir/enriched_resources"],
         description="One row per valid resource with what the pipeline knows of it added: id and"
-        " meta where it had none, age of patients, quality scores.",
+        " meta where it had none, age and risk factors of patients, significance of values,"
+        " quality scores.",
         layer="core",
         kinds={"fhir", "parquet"},
     ),
@@ -190,16 +192,22 @@ def enriched_resources(
     layout: dg.ResourceParam[Layout],
 ) -> dict[str, Content]:
     """Add to each valid resource; change nothing else in it."""
-    options = EnrichmentOptions(settings.fhir_source, settings.fhir_extension_base)
+    options = EnrichmentOptions(
+        settings.fhir_source,
+        settings.fhir_extension_base,
+        {**EXPECTED_ELEMENTS, **settings.fhir_expected_elements},
+    )
     contents = {}
     for batch in context.partition_keys:
         of_batch = validated.of(batch)
-        parts = fan_out(
-            partial(enrich_rows, options=options),
-            _resource_units(of_batch, batch, layout, settings),
-            workers=settings.workers,
-        )
-        contents[batch] = Content([p for of_unit in parts for p in of_unit], of_batch.digests())
+        units = _resource_units(of_batch, batch, layout, settings)
+        gathered = fan_out(gather_facts, units, workers=settings.workers)
+        with kept_index(layout, batch, gathered) as index:
+            parts = fan_out(
+                partial(enrich_rows, options=options, index=index), units, workers=settings.workers
+            )
+        inputs = of_batch.digests() | {"options": options.digest()}
+        contents[batch] = Content([p for of_unit in parts for p in of_unit], inputs)
     return contents
 
 

@@ -6,7 +6,7 @@ an observation, 42 a patient, 26 an encounter, so that ten million resources fit
 any two of them share a hash has a chance of one in 370,000 (birthday bound, n^2 / 2^65).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from io import BytesIO
 from typing import Any, NamedTuple
@@ -18,18 +18,11 @@ import xxhash
 from upath import UPath
 
 from hc_assets.fhir.elements import decode_event, decode_patient
-from hc_assets.fhir.references import uuid_of
+from hc_assets.fhir.requests import IDENTITY, known_id
 from hc_assets.fhir.statements import statements
 from hc_assets.fhir.times import Span, span_of
 
-COLUMNS = (
-    "source_sha256",
-    "full_url",
-    "resource_type",
-    "resource_id",
-    "patient_id",
-    "resource",
-)
+COLUMNS = (*IDENTITY, "patient_id", "resource")
 Keys = npt.NDArray[np.uint64]
 Records = npt.NDArray[np.void]
 
@@ -89,11 +82,6 @@ def key_of(text: str) -> int:
     return xxhash.xxh3_64_intdigest(text.encode())
 
 
-def entry_key(source_sha256: str, full_url: str) -> int:
-    """Hash of an entry's fullUrl, which means something in its own bundle only."""
-    return key_of(f"{source_sha256} {full_url}")
-
-
 def gather(batches: Iterable[pa.RecordBatch]) -> Gathered:
     """Gather the facts that some validated rows state.
 
@@ -105,22 +93,20 @@ def gather(batches: Iterable[pa.RecordBatch]) -> Gathered:
     encounters: list[tuple[Any, ...]] = []
     stated: list[tuple[int, int, int]] = []
     for batch in batches:
-        for source, full_url, type_, sent_id, patient_id, resource in zip(
-            *(batch[name].to_pylist() for name in COLUMNS), strict=True
-        ):
+        columns = (batch[name].to_pylist() for name in COLUMNS)
+        for *identity, patient_id, resource in zip(*columns, strict=True):
             if resource is None:
                 continue
-            id_ = sent_id or uuid_of(full_url)
-            if full_url:
-                known.append(entry_key(source, full_url))
-            own_key = key_of(f"{type_}/{id_}")
+            type_ = identity[0]
+            id_ = identity[1] or known_id(dict(zip(IDENTITY, identity, strict=True)))
             if id_:
+                own_key = key_of(f"{type_}/{id_}")
                 known.append(own_key)
+                stated += [(*each, own_key) for each in statements(type_, patient_id, resource)]
                 if type_ == "Patient":
                     patients.append(_patient_row(id_, resource))
                 elif type_ == "Encounter":
                     encounters.append(_encounter_row(id_, resource))
-            stated.extend((*each, own_key) for each in statements(type_, patient_id, resource))
     return Gathered(
         np.unique(np.array(known, np.uint64)),
         np.array(patients, _PATIENT),
@@ -166,7 +152,6 @@ class BatchIndex:
     def __init__(self, gathered: Gathered, contradicted: Keys) -> None:
         self._known, self._patients, self._encounters = gathered[:3]
         self._contradicted = contradicted
-        self.has_contradictions = bool(len(contradicted))
         self.patient = lru_cache(maxsize=_CACHED)(self._patient)
         self.encounter = lru_cache(maxsize=_CACHED)(self._encounter)
 
@@ -178,7 +163,8 @@ class BatchIndex:
         """
         stated = np.concatenate([np.zeros(0, _STATEMENT), *(g.statements for g in gathered)])
         # Versions of one resource may differ: it takes two to contradict.
-        contradicted = np.intersect1d(_with_several(stated, "value"), _with_several(stated, "by"))
+        several = np.intersect1d(_with_several(stated, "value"), _with_several(stated, "by"))
+        contradicted = np.unique(stated["by"][np.isin(stated["key"], several)])
         return cls(
             Gathered(
                 np.unique(np.concatenate([np.zeros(0, np.uint64), *(g.known for g in gathered)])),
@@ -189,8 +175,8 @@ class BatchIndex:
             contradicted,
         )
 
-    def save(self, path: UPath) -> None:
-        """Write the index to a file."""
+    def to_bytes(self) -> bytes:
+        """Give the index as a file's content."""
         sink = BytesIO()
         np.savez(
             sink,
@@ -199,11 +185,11 @@ class BatchIndex:
             encounters=self._encounters,
             contradicted=self._contradicted,
         )
-        path.write_bytes(sink.getbuffer())
+        return sink.getvalue()
 
     @classmethod
     def load(cls, path: UPath) -> "BatchIndex":
-        """Read an index back."""
+        """Read an index back from a file."""
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             gathered = Gathered(
                 arrays["known"],
@@ -214,18 +200,12 @@ class BatchIndex:
             return cls(gathered, arrays["contradicted"])
 
     def are_known(self, keys: Sequence[int]) -> list[bool]:
-        """Whether each key is that of a resource or of an entry in the batch."""
-        wanted = np.array(keys, np.uint64)
-        if not len(self._known):
-            return [False] * len(wanted)
-        at = np.searchsorted(self._known, wanted).clip(max=len(self._known) - 1)
-        found: list[bool] = (self._known[at] == wanted).tolist()
-        return found
+        """Whether each key is that of the type and id of a resource in the batch."""
+        return _are_in(self._known, keys)
 
-    def is_contradicted(self, key: int) -> bool:
-        """Whether the batch states several values of what a statement's key is about."""
-        at = int(np.searchsorted(self._contradicted, np.uint64(key)))
-        return at < len(self._contradicted) and int(self._contradicted[at]) == key
+    def are_contradicted(self, keys: Sequence[int]) -> list[bool]:
+        """Whether another resource says otherwise than each key's, by hash of type and id."""
+        return _are_in(self._contradicted, keys)
 
     def _patient(self, id_: str) -> PatientFacts | None:
         row = _row(self._patients, key_of(id_))
@@ -247,16 +227,24 @@ class BatchIndex:
         )
 
 
+def _are_in(known: Keys, keys: Sequence[int]) -> list[bool]:
+    wanted = np.array(keys, np.uint64)
+    if not len(known):
+        return [False] * len(wanted)
+    at = np.searchsorted(known, wanted).clip(max=len(known) - 1)
+    found: list[bool] = (known[at] == wanted).tolist()
+    return found
+
+
 def _span(first: Any, last: Any, has_time: Any) -> Span | None:
     return None if first == _UNKNOWN else Span(int(first), int(last), bool(has_time))
 
 
-def _row(rows: Records, key: int) -> Mapping[str, Any] | None:
+def _row(rows: Records, key: int) -> Any:
     at = int(np.searchsorted(rows["key"], np.uint64(key)))
     if at == len(rows) or int(rows["key"][at]) != key:
         return None
-    found: Any = rows[at]
-    return found
+    return rows[at]
 
 
 def _with_several(stated: Records, field: str) -> Keys:

@@ -6,15 +6,24 @@ doubled. A batch full of bad entries is not: they stay in quarantine and the goo
 
 import dagster as dg
 
+from hc_assets.assets import fan_out
 from hc_assets.checks import ERROR, WARN, batches_of, result
 from hc_assets.fhir import accounting
 from hc_assets.fhir.assets import fhir_batches
+from hc_assets.fhir.batch_verdicts import (
+    entries_by_rule,
+    mean_quality,
+    quality_at_least,
+    quarantine_rate_at_most,
+)
+from hc_assets.fhir.enrichment_steps import count_invalid
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import read_partitions
 from hc_assets.settings import Settings
-from hc_assets.verdicts import rate_at_least
+from hc_assets.verdicts import none_of, rate_at_least
 
 _VALIDATED = dg.AssetKey(["fhir", "validated_resources"])
+_ENRICHED = dg.AssetKey(["fhir", "enriched_resources"])
 _QUARANTINED = dg.AssetKey(["fhir", "quarantined_resources"])
 
 
@@ -72,4 +81,67 @@ def identifiers_unique(
     return result(accounting.identifiers_unique(accounting.identity_keys(validated)), WARN)
 
 
-CHECKS = [every_entry_accounted_for, validation_rate_at_least_threshold, identifiers_unique]
+@dg.asset_check(
+    asset=_ENRICHED,
+    partitions_def=fhir_batches,
+    blocking=True,
+    description="Each enriched resource is valid R4, judged anew.",
+)
+def enriched_resources_valid(
+    context: dg.AssetCheckExecutionContext,
+    layout: dg.ResourceParam[Layout],
+    settings: dg.ResourceParam[Settings],
+) -> dg.AssetCheckResult:
+    """Validate every enriched resource of the batch once more."""
+    enriched = read_partitions(layout, "fhir/enriched_resources", batches_of(context))
+    units = list(enriched.units(settings.chunk_bytes))
+    invalid = sum(fan_out(count_invalid, units, workers=settings.workers))
+    what = "enriched resources that are not valid R4"
+    return result(none_of(invalid, enriched.count_rows(), what=what))
+
+
+@dg.asset_check(
+    asset=_ENRICHED,
+    partitions_def=fhir_batches,
+    description="The mean quality score of the batch is at least HC_QUALITY_SCORE_THRESHOLD.",
+)
+def mean_quality_at_least_threshold(
+    context: dg.AssetCheckExecutionContext,
+    layout: dg.ResourceParam[Layout],
+    settings: dg.ResourceParam[Settings],
+) -> dg.AssetCheckResult:
+    """Hold the mean quality score against the threshold."""
+    enriched = read_partitions(layout, "fhir/enriched_resources", batches_of(context))
+    mean, count = mean_quality(enriched)
+    return result(quality_at_least(mean, count, settings.quality_score_threshold), WARN)
+
+
+@dg.asset_check(
+    asset=_QUARANTINED,
+    additional_deps=[_VALIDATED],
+    partitions_def=fhir_batches,
+    description="No rule sends more than HC_QUARANTINE_RATE_THRESHOLD of the batch's entries to"
+    " quarantine.",
+)
+def quarantine_rate_by_rule(
+    context: dg.AssetCheckExecutionContext,
+    layout: dg.ResourceParam[Layout],
+    settings: dg.ResourceParam[Settings],
+) -> dg.AssetCheckResult:
+    """Hold the share of the most frequent rule against the threshold."""
+    keys = batches_of(context)
+    quarantined = read_partitions(layout, "fhir/quarantined_resources", keys)
+    validated = read_partitions(layout, "fhir/validated_resources", keys).count_rows()
+    total = validated + quarantined.count_rows()
+    threshold = settings.quarantine_rate_threshold
+    return result(quarantine_rate_at_most(entries_by_rule(quarantined), total, threshold), WARN)
+
+
+CHECKS = [
+    every_entry_accounted_for,
+    validation_rate_at_least_threshold,
+    identifiers_unique,
+    quarantine_rate_by_rule,
+    enriched_resources_valid,
+    mean_quality_at_least_threshold,
+]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from hc_assets.fhir.batch_index import EncounterFacts, PatientFacts
 from hc_assets.fhir.elements import Event, Observation, Patient
-from hc_assets.fhir.r4.issues import Issue
+from hc_assets.fhir.r4.issues import Issue, IssueCode
 from hc_assets.fhir.sex_specific_codes import sex_of
 from hc_assets.fhir.times import Span, in_order, span_of
 
@@ -52,6 +52,8 @@ _IN_ENCOUNTER: Mapping[str, tuple[str, ...]] = {
 # Specimens are taken the day before, certificates are written the day after, clocks differ.
 _TOLERANCE_MICROSECONDS = 86_400_000_000
 _SEX_CODED = frozenset({"Condition", "Observation", "Procedure"})
+_DANGLING = "found a reference to nothing in the batch"
+_CONTRADICTED = "found another resource of the batch that says otherwise"
 _BINARY_SEXES = frozenset({"male", "female"})
 
 
@@ -96,38 +98,29 @@ def consistency(type_: str, seen: Event | Observation | Patient, facts: Facts) -
         seen: what was read of it.
         facts: what else is known.
     """
-    judged = len(facts.references)
+    judged: list[_Fact] = list(_own_dates(type_, seen))
+    if facts.patient is not None:
+        judged += _of_patient(type_, seen, facts.patient)
+    if facts.encounter is not None:
+        judged += _of_encounter(type_, seen, facts.encounter)
     issues = [
-        _issue("reference-resolves", "not-found", type_, "found a reference to nothing in the batch")
+        _issue("reference-resolves", "not-found", type_, _DANGLING)
         for _, leads_somewhere in facts.references
         if not leads_somewhere
     ]
-    for holds, rule, path, text in _own_dates(type_, seen):
-        judged += 1
-        if not holds:
-            issues.append(_issue(rule, "business-rule", path, text))
-    if facts.patient is not None:
-        for holds, rule, path, text in _of_patient(type_, seen, facts.patient):
-            judged += 1
-            if not holds:
-                issues.append(_issue(rule, "business-rule", path, text))
-    if facts.encounter is not None:
-        for holds, rule, path, text in _of_encounter(type_, seen, facts.encounter):
-            judged += 1
-            if not holds:
-                issues.append(_issue(rule, "business-rule", path, text))
+    issues += [
+        _issue(rule, "business-rule", path, text) for ok, rule, path, text in judged if not ok
+    ]
+    count = len(facts.references) + len(judged)
     if facts.is_contradicted is not None:
-        judged += 1
+        count += 1
         if facts.is_contradicted:
-            text = "found another resource of the batch that says otherwise"
-            issues.append(_issue("not-contradicted", "business-rule", type_, text))
-    return Consistency(judged, issues)
+            issues.append(_issue("not-contradicted", "business-rule", type_, _CONTRADICTED))
+    return Consistency(count, issues)
 
 
-def _issue(rule: str, code: str, expression: str, text: str) -> Issue:
-    return Issue(
-        severity="warning", code=code, expression=expression, rule=rule, diagnostics=text
-    )
+def _issue(rule: str, code: IssueCode, expression: str, text: str) -> Issue:
+    return Issue(severity="warning", code=code, expression=expression, rule=rule, diagnostics=text)
 
 
 _Fact = tuple[bool, str, str, str]

@@ -1,8 +1,8 @@
 """A valid resource gets what the pipeline knows of it: meta, age, significance, quality score.
 
 Belongs here: adding to a resource, and nothing but adding: every other byte of a value stays as it
-came, decimals and the order of members among them. What is added is worked out in `demographics.py`,
-`significance.py`, `consistency.py` and `quality.py`.
+came, decimals and the order of members among them. What is added is worked out in
+`demographics.py`, `significance.py`, `consistency.py` and `quality.py`.
 """
 
 import hashlib
@@ -41,7 +41,6 @@ from hc_assets.fhir.extensions import (
 )
 from hc_assets.fhir.quality import Completeness, score
 from hc_assets.fhir.r4.issues import Issue
-from hc_assets.fhir.references import uuid_of
 from hc_assets.fhir.significance import (
     NOBODY,
     NotConvertible,
@@ -80,6 +79,10 @@ class EnrichmentOptions:
         default_factory=lambda: EXPECTED_ELEMENTS
     )
 
+    def digest(self) -> str:
+        """SHA-256 over all of them."""
+        return hashlib.sha256(_encode(self, order="sorted")).hexdigest()
+
 
 @dataclass(frozen=True, slots=True)
 class Enriched:
@@ -99,6 +102,11 @@ class Enriched:
     validity: float
     consistency: float | None
     issues: list[Issue]
+
+
+def compact(resource: bytes) -> bytes:
+    """Take the white space from between the tokens of a JSON text, and change nothing else."""
+    return msgspec.json.format(resource, indent=-1)
 
 
 class Enricher:
@@ -126,37 +134,38 @@ class Enricher:
 
     def __call__(
         self,
-        resource: bytes,
+        compact: bytes,
         warnings: int = 0,
         *,
-        full_url: str | None = None,
+        known_id: str | None = None,
         facts: Facts = NO_FACTS,
     ) -> Enriched:
         """Enrich one valid resource.
 
         Args:
-            resource: valid R4 JSON.
+            compact: valid R4 JSON without white space between its tokens.
             warnings: how many warnings the validator gave, best practice aside.
-            full_url: of the bundle entry that it came in, if any.
+            known_id: that it goes by where it states none itself, if any.
             facts: what the batch says of its patient, encounter and references.
 
         Returns:
-            The resource with an id where it had none (the UUID of its fullUrl, else one made from
-            its content, so that the same resource gets the same id), with `meta.lastUpdated` and
+            The resource with an id where it had none (the known one, else one made from its
+            content, so that the same resource gets the same id), with `meta.lastUpdated` and
             `meta.source` where it had none, and with our extensions: the quality score on `meta`;
             age, age group and risk factors on a Patient; the significance of values on an
-            Observation and its components. Those of an earlier run are replaced. White space
-            between tokens is dropped.
+            Observation and its components. Those of an earlier run are replaced.
         """
-        compact = msgspec.json.format(resource, indent=-1)
         members = _decode_members(compact)
         type_ = _text(members["resourceType"])
+        place = None
         if self._extender.may_be_in(compact):
-            members = self._stripped(members)
-            compact = _encode(members)
+            bare = self._stripped(members)
+            if "extension" in members and "extension" not in bare:
+                place = list(members).index("extension")
+            members, compact = bare, _encode(bare)
         content = _content_sha256(compact, members)
         if "id" not in members:
-            members = _with_id(members, full_url, content)
+            members = _with_id(members, known_id, content)
         issues: list[Issue] = []
         seen: Event | Observation | Patient
         if type_ == "Observation":
@@ -170,6 +179,8 @@ class Enricher:
         found = consistency(type_, seen, facts)
         scores = score(self._completeness(type_, members), warnings, found.share)
         last_updated = self._add_meta(members, scores.quality_score)
+        if place is not None and "extension" in members:
+            members = _moved(members, "extension", place)
         return Enriched(
             _encode(members),
             _text(members["id"]),
@@ -322,8 +333,15 @@ def _content_sha256(compact: bytes, members: Members) -> str:
     return hashlib.sha256(compact).hexdigest()
 
 
-def _with_id(members: Members, full_url: str | None, content: str) -> Members:
-    made = uuid_of(full_url) or content[:_MADE_ID_LENGTH]
+def _moved(members: Members, name: str, place: int) -> Members:
+    """Put a member where it was, so that enriching once more changes not a byte."""
+    pairs = [(each, raw) for each, raw in members.items() if each != name]
+    pairs.insert(place, (name, members[name]))
+    return dict(pairs)
+
+
+def _with_id(members: Members, known_id: str | None, content: str) -> Members:
+    made = known_id or content[:_MADE_ID_LENGTH]
     identified = {}
     for name, raw in members.items():
         identified[name] = raw

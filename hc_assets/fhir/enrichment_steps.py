@@ -4,7 +4,10 @@ Belongs here: streaming the columns of record batches through the pure functions
 and `enrichment.py`. Imports neither Dagster nor anything slow, since every worker pays for it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -13,39 +16,35 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from upath import UPath
 
-from hc_assets.fhir.batch_facts import bundle_targets
 from hc_assets.fhir.batch_index import (
     COLUMNS,
     BatchIndex,
     Gathered,
-    entry_key,
+    PatientFacts,
     gather,
     key_of,
     patient_facts,
 )
 from hc_assets.fhir.consistency import NO_FACTS, Facts
-from hc_assets.fhir.enrichment import Enriched, Enricher, EnrichmentOptions
+from hc_assets.fhir.enrichment import Enriched, Enricher, EnrichmentOptions, compact
+from hc_assets.fhir.entry_targets import entry_targets
+from hc_assets.fhir.identifiers import identifier_tokens
 from hc_assets.fhir.quality import BEST_PRACTICE
 from hc_assets.fhir.r4.issues import Issue
-from hc_assets.fhir.references import local_reference, references
+from hc_assets.fhir.references import conditional_references, local_targets, resolve
+from hc_assets.fhir.requests import known_id
 from hc_assets.fhir.schemas import ENRICHED_RESOURCES, ISSUE
-from hc_assets.fhir.statements import statements
+from hc_assets.fhir.statements import STATING
 from hc_assets.fhir.steps import ResourceUnit
 from hc_assets.fhir.validation import is_valid
+from hc_assets.lake.atomic import TEMPORARY_PREFIX, write_bytes
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import Part, PartWriter
+from hc_assets.lake.tables import RowUnit
 
 # The column by which a resource of a type belongs to itself.
 _ITSELF = {"Patient": "patient_id", "Encounter": "encounter_id"}
-_READ = (
-    "source_sha256",
-    "full_url",
-    "resource_type",
-    "resource_id",
-    "patient_id",
-    "encounter_id",
-    "resource",
-)
+_SCORES = ("quality_score", "completeness", "validity", "consistency")
 # Rows whose results are held at once; row groups may hold far more small ones.
 _ROWS_PER_BATCH = 5_000
 
@@ -53,6 +52,27 @@ _ROWS_PER_BATCH = 5_000
 def gather_facts(unit: ResourceUnit) -> Gathered:
     """Gather what the rows of a unit say of patients, encounters and ids."""
     return gather(unit.rows.batches(COLUMNS))
+
+
+@contextmanager
+def kept_index(layout: Layout, batch: str, gathered: Sequence[Gathered]) -> Iterator[str]:
+    """Keep the index of a batch where its workers find it, for as long as they need it.
+
+    Args:
+        layout: where the lake is; what a killed run leaves there is removed a day later.
+        batch: key of the batch.
+        gathered: what its units say.
+
+    Yields:
+        Path of the file.
+    """
+    folder = layout.partition("fhir/enriched_resources", batch)
+    path = folder / f"{TEMPORARY_PREFIX}index-{secrets.token_hex(8)}.npz"
+    write_bytes(path, BatchIndex.of(gathered).to_bytes())
+    try:
+        yield str(path)
+    finally:
+        path.unlink(missing_ok=True)
 
 
 @lru_cache(maxsize=1)
@@ -69,38 +89,65 @@ def enrich_rows(unit: ResourceUnit, options: EnrichmentOptions, index: str) -> l
         index: path of the batch's `BatchIndex`.
     """
     folder = Layout.of(unit.data_dir).partition("fhir/enriched_resources", unit.batch)
-    enricher = Enricher(unit.landed_at, options)
-    found = _Facts(_index(index), bundle_targets(unit.rows.siblings))
+    enricher, facts = Enricher(unit.landed_at, options), _index(index)
     with PartWriter(folder, ENRICHED_RESOURCES, number=unit.rows.number) as writer:
         for whole in unit.rows.batches():
             for start in range(0, whole.num_rows, _ROWS_PER_BATCH):
                 rows = whole.slice(start, _ROWS_PER_BATCH)
-                writer.write(_enriched(rows, unit, enricher, found))
+                writer.write(_enriched(rows, unit, enricher, facts))
     return writer.parts
 
 
 class _Row(NamedTuple):
+    """What is read of a validated row: the columns _READ, in order."""
+
     source_sha256: str
-    full_url: str | None
     resource_type: str
     resource_id: str | None
+    full_url: str | None
+    request_method: str | None
+    request_url: str | None
+    request_if_none_exist: str | None
+    last_modified: datetime | None
     patient_id: str | None
     encounter_id: str | None
     resource: bytes | None
 
+    def known_id(self) -> str | None:
+        """The id that it goes by where it states none itself."""
+        return self.resource_id or known_id(self._asdict())
+
+
+class _Read(NamedTuple):
+    """A resource as it is enriched: compact, its references resolved, and their texts."""
+
+    compact: bytes
+    references: list[str]
+
+
+_READ = _Row._fields
+
 
 def _enriched(
-    rows: pa.RecordBatch, unit: ResourceUnit, enricher: Enricher, found: "_Facts"
+    rows: pa.RecordBatch, unit: ResourceUnit, enricher: Enricher, index: BatchIndex
 ) -> pa.RecordBatch:
-    read = [_Row(*row) for row in zip(*(rows[name].to_pylist() for name in _READ), strict=True)]
-    links, facts = found.of(read)
-    made: list[Enriched | None] = [
+    columns = (rows[name].to_pylist() for name in _READ)
+    listed = [_Row(*row) for row in zip(*columns, strict=True)]
+    targets = entry_targets(unit.raw_parts, {row.source_sha256 for row in listed})
+    read = [
         None
         if row.resource is None
-        else enricher(row.resource, warnings, full_url=row.full_url, facts=of_row)
-        for row, warnings, of_row in zip(read, _warnings(rows), facts, strict=True)
+        else _Read(*resolve(compact(row.resource), targets[row.source_sha256]))
+        for row in listed
     ]
-    return _batch(rows, read, made, links, unit)
+    facts = _facts(listed, read, index)
+    made = [
+        None
+        if each is None
+        else enricher(each.compact, warnings, known_id=row.known_id(), facts=of_row)
+        for row, each, warnings, of_row in zip(listed, read, _warnings(rows), facts, strict=True)
+    ]
+    return _batch(rows, listed, read, made, unit.landed_at)
 
 
 def _warnings(rows: pa.RecordBatch) -> list[int]:
@@ -113,109 +160,63 @@ def _warnings(rows: pa.RecordBatch) -> list[int]:
     return counted
 
 
-class _Facts:
-    """Finds what a batch says of its rows' patients, encounters and references."""
-
-    def __init__(self, index: BatchIndex, targets: Mapping[str, Mapping[str, str]]) -> None:
-        self._index, self._targets = index, targets
-
-    def of(self, rows: Sequence[_Row]) -> tuple[list[list[str]], list[Facts]]:
-        """Give each row's references and facts."""
-        links: list[list[str]] = []
-        keys: list[int] = []
-        for row in rows:
-            here: list[str] = []
-            if row.resource is not None:
-                targets = self._targets.get(row.source_sha256, {})
-                for text in references(row.resource):
-                    target = targets.get(text) or local_reference(text)
-                    if target is None:
-                        continue  # another server's, a query, or inside the resource itself
-                    here.append(target)
-                    is_entry = target.startswith("urn:")
-                    keys.append(
-                        entry_key(row.source_sha256, target) if is_entry else key_of(target)
-                    )
-            links.append(here)
-        known = iter(self._index.are_known(keys))
-        facts = [
-            NO_FACTS if row.resource is None else self._of(row, [(t, next(known)) for t in here])
-            for row, here in zip(rows, links, strict=True)
-        ]
-        return links, facts
-
-    def _of(self, row: _Row, references: list[tuple[str, bool]]) -> Facts:
-        resource = row.resource or b""
-        index = self._index
-        if row.resource_type == "Patient":
-            patient = patient_facts(resource)
-        else:
-            patient = index.patient(row.patient_id) if row.patient_id else None
-        return Facts(
-            patient,
+def _facts(rows: Sequence[_Row], read: Sequence[_Read | None], index: BatchIndex) -> list[Facts]:
+    """Find what the batch says of each row's patient, encounter and references."""
+    targets = [[] if each is None else local_targets(each.references) for each in read]
+    known = iter(index.are_known([key_of(target) for of_row in targets for target in of_row]))
+    own_keys = [key_of(f"{row.resource_type}/{row.known_id()}") for row in rows]
+    contradicted = index.are_contradicted(own_keys)
+    return [
+        NO_FACTS
+        if each is None
+        else Facts(
+            _patient(row, each, index),
             index.encounter(row.encounter_id) if row.encounter_id else None,
-            references,
-            self._is_contradicted(row, resource),
+            [(target, next(known)) for target in of_row],
+            is_contradicted if row.resource_type in STATING else None,
         )
+        for row, each, of_row, is_contradicted in zip(
+            rows, read, targets, contradicted, strict=True
+        )
+    ]
 
-    def _is_contradicted(self, row: _Row, resource: bytes) -> bool | None:
-        if not self._index.has_contradictions:
-            return None
-        stated = [key for key, _ in statements(row.resource_type, row.patient_id, resource)]
-        return any(map(self._index.is_contradicted, stated)) if stated else None
+
+def _patient(row: _Row, each: _Read, index: BatchIndex) -> PatientFacts | None:
+    if row.resource_type == "Patient":
+        return patient_facts(each.compact)
+    return index.patient(row.patient_id) if row.patient_id else None
 
 
 def _batch(
     rows: pa.RecordBatch,
-    read: Sequence[_Row],
+    listed: Sequence[_Row],
+    read: Sequence[_Read | None],
     made: Sequence[Enriched | None],
-    links: Sequence[list[str]],
-    unit: ResourceUnit,
+    landed_at: datetime,
 ) -> pa.RecordBatch:
-    none = (None,) * 8
-    columns: dict[str, Any] = dict(
-        zip(
-            (
-                "resource",
-                "last_updated",
-                "content_sha256",
-                "quality_score",
-                "completeness",
-                "validity",
-                "consistency",
-                "issues",
-            ),
-            zip(
-                *(
-                    none
-                    if each is None
-                    else (
-                        each.resource,
-                        each.last_updated,
-                        each.content_sha256,
-                        each.quality_score,
-                        each.completeness,
-                        each.validity,
-                        each.consistency,
-                        [issue_row(issue) for issue in each.issues],
-                    )
-                    for each in made
-                ),
-                strict=True,
-            ),
-            strict=True,
-        )
-    )
-    columns["last_updated"] = [moment or unit.landed_at for moment in columns["last_updated"]]
-    columns["references"] = links
-    for name, own in (("patient_id", "Patient"), ("encounter_id", "Encounter")):
+    columns: dict[str, list[Any]] = {
+        name: [None if each is None else getattr(each, name) for each in made]
+        for name in ("resource", "content_sha256", *_SCORES)
+    }
+    both = list(zip(listed, made, strict=True))
+    columns["resource_id"] = [r.resource_id if e is None else e.resource_id for r, e in both]
+    for type_, name in _ITSELF.items():
         columns[name] = [
-            each.resource_id if each is not None and row.resource_type == own else getattr(row, name)
-            for row, each in zip(read, made, strict=True)
+            # Which it may have got just now.
+            e.resource_id if e is not None and r.resource_type == type_ else getattr(r, name)
+            for r, e in both
         ]
-    columns["resource_id"] = [
-        row.resource_id if each is None else each.resource_id
-        for row, each in zip(read, made, strict=True)
+    columns["last_updated"] = [
+        (r.last_modified or landed_at) if e is None else e.last_updated for r, e in both
+    ]
+    columns["issues"] = [
+        None if each is None else [issue_row(issue) for issue in each.issues] for each in made
+    ]
+    references = [None if each is None else each.references for each in read]
+    columns["literal_references"] = [t and local_targets(t) for t in references]
+    columns["conditional_references"] = [t and conditional_references(t) for t in references]
+    columns["identifiers"] = [
+        None if each is None else identifier_tokens(each.compact) for each in read
     ]
     arrays = [
         pa.array(columns[field.name], field.type) if field.name in columns else rows[field.name]
@@ -229,11 +230,10 @@ def issue_row(issue: Issue) -> dict[str, str]:
     return {field.name: getattr(issue, field.name) for field in ISSUE}
 
 
-def count_invalid(unit: ResourceUnit) -> int:
+def count_invalid(rows: RowUnit) -> int:
     """Count the resources of a unit of rows that are not valid R4."""
-    return sum(not is_valid(resource) for resource in _resources(unit))
-
-
-def _resources(unit: ResourceUnit) -> Iterator[bytes]:
-    for batch in unit.rows.batches(["resource"]):
-        yield from batch["resource"].drop_null().to_pylist()
+    return sum(
+        not is_valid(resource)
+        for batch in rows.batches(["resource"])
+        for resource in batch["resource"].drop_null().to_pylist()
+    )

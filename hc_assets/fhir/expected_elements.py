@@ -1,8 +1,8 @@
 """Which elements matter for a type: the table that completeness is judged by, unless set otherwise.
 
-Belongs here: the default of the setting HC_FHIR_EXPECTED_ELEMENTS. R4 requires few of these; US Core
-3.1.1 (R4) marks nearly all of them as must-support, and the rest is what a report or a feature would
-look for first. `value[x]` is any of that choice, `a|b` one of the two.
+Belongs here: what the setting HC_FHIR_EXPECTED_ELEMENTS changes, type by type. R4 requires few of
+these; US Core 3.1.1 (R4) marks nearly all of them as must-support, and the rest is what a report or
+a feature would look for first. `value[x]` is any of that choice, `a|b` one of the two.
 """
 
 from collections.abc import Mapping

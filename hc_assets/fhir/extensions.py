@@ -1,7 +1,7 @@
 """The extensions that enrichment adds: their URLs, their JSON, and how they get into an element.
 
-Belongs here: text in, text out. What they say is decided in the modules that ask for them; what they
-mean is published by `extension_definitions.py`.
+Belongs here: text in, text out. What they say is decided in the modules that ask for them; what
+they mean is published by `extension_definitions.py`.
 """
 
 from collections.abc import Iterable

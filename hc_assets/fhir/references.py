@@ -7,6 +7,7 @@ lead anywhere is asked in `checks.py`; conditional ones are resolved over all ba
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -18,8 +19,9 @@ _ENCOUNTER_MEMBERS = ("encounter", "context")
 _TYPE_AND_ID = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[^/]+)?$")
 # What stands there need not be a UUID: only what R4 allows as an id is taken.
 _UUID_URN = re.compile(r"urn:uuid:([A-Za-z0-9\-.]{1,64})")
-# In JSON text a quote inside of a string is escaped, so that this matches members only.
-_REFERENCE_MEMBER = re.compile(rb'"reference"\s*:\s*("(?:[^"\\]|\\.)*")')
+_REFERENCE_START = b'"reference":"'
+_QUOTE = b'"'
+_LOCAL = re.compile(r"([A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64})(?:/_history/[^/]+)?")
 _CONDITIONAL = re.compile(r"[A-Z][A-Za-z]*\?.+", re.DOTALL)
 
 
@@ -67,38 +69,67 @@ def uuid_of(full_url: str | None) -> str | None:
     return uuid[1] if uuid else None
 
 
-def resolve(resource: bytes, targets: Mapping[str, str]) -> bytes:
+def resolve(compact: bytes, targets: Mapping[str, str]) -> tuple[bytes, list[str]]:
     """Replace references by what they stand for, as R4's transactions ask (http, 3.1.0.11.2).
 
     Args:
-        resource: as JSON.
+        compact: a resource as JSON, without white space between its tokens.
         targets: what a `Reference.reference` stands for, `<type>/<id>`, by its text.
 
     Returns:
-        The resource with those references replaced, and every other byte as it was.
+        The resource with those references replaced, and every other byte as it was; and the texts
+        of its references, after that.
     """
+    # In JSON text a quote inside of a string is escaped, so that this splits at members only.
+    first, *rest = compact.split(_REFERENCE_START)
+    if not rest:
+        return compact, []
+    texts, parts, is_changed = [], [first], False
+    for part in rest:
+        end = part.index(_QUOTE)
+        text = part[:end].decode()
+        if "\\" in text:
+            end = _end_of_text(part)
+            text = _decode_text(b'"%b"' % part[:end])
+        target = targets.get(text)
+        if target is not None:
+            is_changed = True
+        texts.append(target or text)
+        parts.append(part if target is None else _encode_text(target)[1:-1] + part[end:])
+    return (_REFERENCE_START.join(parts) if is_changed else compact), texts
 
-    def replaced(member: re.Match[bytes]) -> bytes:
-        target = targets.get(_text_of(member[1]))
-        if target is None:
-            return member[0]
-        return member[0][: member.start(1) - member.start()] + _encode_text(target)
 
-    if not targets or b'"reference"' not in resource:
-        return resource
-    return _REFERENCE_MEMBER.sub(replaced, resource)
+def local_targets(texts: Iterable[str]) -> list[str]:
+    """What references name that a batch can hold: `<type>/<id>`, or the URN that one is.
+
+    Left out are resources of other servers, queries, and what a resource contains.
+    """
+    return [target for target in map(_local_target, texts) if target is not None]
 
 
-def conditional_references(resource: bytes) -> list[str]:
-    """Texts of a resource's references by query, `<type>?<criteria>`, each once, in order."""
-    if b"?" not in resource:
-        return []
-    texts = (_text_of(member[1]) for member in _REFERENCE_MEMBER.finditer(resource))
-    return list(dict.fromkeys(text for text in texts if _CONDITIONAL.fullmatch(text)))
+@lru_cache(maxsize=16_384)
+def _local_target(text: str) -> str | None:
+    if text.startswith("urn:"):
+        return text
+    named = _LOCAL.fullmatch(text)
+    return named[1] if named else None
 
 
-def _text_of(quoted: bytes) -> str:
-    return _decode_text(quoted) if b"\\" in quoted else quoted[1:-1].decode()
+def conditional_references(texts: Iterable[str]) -> list[str]:
+    """Those of a resource's references that are queries, `<type>?<criteria>`, each once."""
+    return list(dict.fromkeys(t for t in texts if "?" in t and _CONDITIONAL.fullmatch(t)))
+
+
+def _end_of_text(part: bytes) -> int:
+    """Where a JSON text ends that began before this; valid JSON has the end."""
+    end = part.index(_QUOTE)
+    while _backslashes_before(part, end) % 2:
+        end = part.index(_QUOTE, end + 1)
+    return end
+
+
+def _backslashes_before(text: bytes, end: int) -> int:
+    return end - len(text[:end].rstrip(b"\\"))
 
 
 def _first_id(type_: str, values: Iterable[Any], targets: Mapping[str, str]) -> str | None:

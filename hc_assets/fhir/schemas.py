@@ -98,15 +98,28 @@ ENRICHED_RESOURCES = pa.schema(
         column(
             "completeness",
             pa.float64(),
-            "Share of the type's expected elements that are present; null where none are defined",
+            "Share of the elements that matter for the type that are present; null where the"
+            " setting names none",
             unit="1",
         ),
         column("validity", pa.float64(), "1 less a tenth for each warning, at least 0", unit="1"),
         column(
             "consistency",
             pa.float64(),
-            "Share of the resource's own date facts that hold; null where it states none",
+            "Share of the facts that hold: references, order of dates, life, encounter, sex,"
+            " other resources' statements; null where there is none to judge",
             unit="1",
+        ),
+        column(
+            "issues",
+            pa.list_(ISSUE),
+            "Facts that do not hold, and units that can't be converted; null for a deletion",
+        ),
+        column(
+            "literal_references",
+            pa.list_(pa.string()),
+            "Its literal references, type/id or URN, each as often as it comes; those of other"
+            " servers are left out",
         ),
         column(
             "identifiers",

@@ -7,7 +7,7 @@ brings any that apply to the patient; else those of `reference_intervals.py`. Un
 
 import math
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -134,8 +134,9 @@ def significance(measured: Measured, person: Person) -> Significance | NotConver
     if measured.code is None:
         return None
     for coding in measured.code.coding:
-        if coding.system == LOINC and coding.code in INTERVALS_BY_LOINC:
-            return _by_table(value, quantity, INTERVALS_BY_LOINC[coding.code], person)
+        rows = INTERVALS_BY_LOINC.get(coding.code or "") if coding.system == LOINC else None
+        if rows is not None:
+            return _by_table(value, quantity, rows, person)
     return None
 
 
@@ -173,7 +174,7 @@ def _within(ages: Ages | None, wanted: tuple[int, int]) -> bool:
     return ages is not None and wanted[0] <= ages.least and ages.most < wanted[1]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _limits_of(row: ReferenceInterval) -> Limits:
     return Limits(
         row.low,

@@ -1,7 +1,7 @@
 """What resources state as facts that two of them can't state differently.
 
-Belongs here: which facts those are. That two resources of a batch contradict one another is found by
-comparing the hashes, in `batch_index.py`.
+Belongs here: which facts those are. That two resources of a batch contradict one another is found
+by comparing the hashes, in `batch_index.py`.
 """
 
 from collections.abc import Iterator
@@ -10,11 +10,12 @@ from typing import Any
 import msgspec
 import xxhash
 
+# Types of which one resource can contradict another.
+STATING = frozenset({"Condition", "Observation", "Patient"})
 # Not yet a statement, or no longer one (HL7 ObservationStatus).
 _NOT_STATED = frozenset({"registered", "entered-in-error", "cancelled", "unknown"})
 _ASSERTED = frozenset({"confirmed", "refuted"})
 _NOTHING = msgspec.Raw(b"")
-_hash = xxhash.xxh3_64_intdigest
 
 
 class _Part(msgspec.Struct, gc=False):
@@ -115,6 +116,10 @@ def _of_identity(seen: _Identity) -> Iterator[tuple[int, int]]:
         system, value = identifier.get("system"), identifier.get("value")
         if system and value:
             yield _hash(f"{system}|{value}"), _hash(f"{seen.birth_date}|{seen.gender}")
+
+
+def _hash(text: str | bytes) -> int:
+    return xxhash.xxh3_64_intdigest(text if isinstance(text, bytes) else text.encode())
 
 
 def _joined(*parts: msgspec.Raw | str) -> bytes:

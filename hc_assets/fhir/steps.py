@@ -17,16 +17,11 @@ import pyarrow as pa
 from hc_assets.fhir.batch_facts import birth_dates, bundle_targets
 from hc_assets.fhir.bundles import Entry, read_entries
 from hc_assets.fhir.business_rules import BusinessRules, Facts
-from hc_assets.fhir.enrichment import EnrichmentOptions, enrich
-from hc_assets.fhir.entry_targets import entry_targets
 from hc_assets.fhir.file_validation import unreadable
-from hc_assets.fhir.identifiers import identifier_tokens
 from hc_assets.fhir.profile_rules import profile_issues
-from hc_assets.fhir.quality import BEST_PRACTICE
-from hc_assets.fhir.references import conditional_references, links, resolve
+from hc_assets.fhir.references import links
 from hc_assets.fhir.requests import known_id
 from hc_assets.fhir.schemas import (
-    ENRICHED_RESOURCES,
     QUARANTINED_RESOURCES,
     RAW_BUNDLES,
     VALIDATED_RESOURCES,
@@ -42,8 +37,6 @@ _decode = msgspec.json.Decoder(float_hook=str).decode
 _WORST_FIRST = ("fatal", "error", "warning", "information")
 _ROWS_PER_BATCH = 2_000
 _BYTES_PER_BATCH = 16 * 1024**2
-# The column by which a resource of a type belongs to itself.
-_ITSELF = {"Patient": "patient_id", "Encounter": "encounter_id"}
 _KEYS = (
     "batch",
     "source_file",
@@ -239,45 +232,3 @@ def _issue_rows(issues: Iterable[Issue]) -> list[dict[str, str]]:
         }
         for issue in issues
     ]
-
-
-def enrich_rows(unit: ResourceUnit, options: EnrichmentOptions) -> list[Part]:
-    """Enrich each validated row; a deletion passes through."""
-    folder = Layout.of(unit.data_dir).partition("fhir/enriched_resources", unit.batch)
-    with PartWriter(folder, ENRICHED_RESOURCES, number=unit.rows.number) as writer:
-        rows = _Rows(writer, ENRICHED_RESOURCES)
-        for batch in unit.rows.batches():
-            targets = entry_targets(unit.raw_parts, batch["source_sha256"].unique().to_pylist())
-            for row in batch.to_pylist():
-                out = {name: row[name] for name in (*_KEYS, "patient_id", "encounter_id")}
-                if row["resource"] is None:
-                    out["last_updated"] = row["last_modified"] or unit.landed_at
-                else:
-                    out |= _enriched(row, targets[row["source_sha256"]], unit.landed_at, options)
-                rows.add(out, len(row["resource"] or b""))
-        rows.flush()
-    return writer.parts
-
-
-def _enriched(
-    row: Mapping[str, Any],
-    targets: Mapping[str, str],
-    landed_at: datetime,
-    options: EnrichmentOptions,
-) -> dict[str, Any]:
-    resource = resolve(row["resource"], targets)
-    made = enrich(
-        resource,
-        sum(issue["rule"] not in BEST_PRACTICE for issue in row["warnings"]),
-        landed_at,
-        options,
-        known_id=known_id(row),
-    )
-    out = vars(made) | {
-        "identifiers": identifier_tokens(resource),
-        "conditional_references": conditional_references(resource),
-    }
-    itself = _ITSELF.get(row["resource_type"])
-    if itself:
-        out[itself] = made.resource_id  # which it may have got just now
-    return out

@@ -16,7 +16,8 @@ UCUM = "http://unitsofmeasure.org"
 # Arbitrary units (UCUM section 24) mean nothing but themselves, whatever a library makes of them.
 _ARBITRARY = re.compile(r"\[(?:[iI]U|[^\]]*'U)\]")
 _EQUIVALENT = re.compile(r"(?<![A-Za-z\[])[YZEPTGMkhdcmunpfazy]?eq(?![A-Za-z])")
-_ANNOTATION_ONLY = re.compile(r"\{[^{}]*\}")
+_ANNOTATION = re.compile(r"\{[^{}]*\}")
+_ANNOTATED_DIVISOR = re.compile(r"/\{[^{}]*\}(?![A-Za-z0-9\[])")
 _CACHED = 4_096
 # How far an affine map may be off at a third point and still count as one: rounding only.
 _ROUNDING = 1e-9
@@ -66,7 +67,15 @@ def conversion(source: str, target: str, analyte: Analyte = NO_ANALYTE) -> Conve
         None where there is none: a code that is not UCUM, another dimension, arbitrary units,
         logarithmic units, a mass for an amount of an unknown substance.
     """
-    return _SAME if source == target else _worked_out(source, target, analyte)
+    if source == target or _bare(source) == _bare(target):
+        return _SAME
+    return _worked_out(source, target, analyte)
+
+
+@lru_cache(maxsize=_CACHED)
+def _bare(unit: str) -> str:
+    """A unit without its annotations, which change nothing (UCUM section 6)."""
+    return _ANNOTATION.sub("", _ANNOTATED_DIVISOR.sub("", unit))
 
 
 @lru_cache(maxsize=_CACHED)
@@ -134,7 +143,7 @@ def _parsed(unit: str) -> Any:
     from pint.errors import PintError  # noqa: PLC0415
 
     registry = _registry()
-    if _ANNOTATION_ONLY.fullmatch(unit):
+    if _ANNOTATION.fullmatch(unit):
         unit = "1"
     try:
         parsed = registry.from_ucum(unit)

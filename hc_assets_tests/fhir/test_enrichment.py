@@ -9,25 +9,27 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hc_assets.fhir.enrichment import (
-    Enriched,
-    EnrichmentOptions,
-    age_group,
-    age_in_years,
-    enrich,
-)
+from hc_assets.fhir.demographics import age_group, age_in_years
+from hc_assets.fhir.enrichment import Enriched, Enricher, EnrichmentOptions, compact
 from hc_assets.fhir.validation import has_errors, validate
 
 LANDED = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 BASE = "https://example.org/fhir/StructureDefinition"
 OPTIONS = EnrichmentOptions("urn:test:source", BASE)
 SCORE, AGE, AGE_GROUP = (f"{BASE}/{name}" for name in ("data-quality-score", "age", "age-group"))
-OLDER = "older-adult"
+RISK, SIGNIFICANCE = f"{BASE}/demographic-risk-factor", f"{BASE}/clinical-significance"
+OWN = (SCORE, AGE, AGE_GROUP, RISK, SIGNIFICANCE)
 UUID = "0a1b2c3d-0000-4000-8000-00000000000f"
 
 
 def enriched(resource: bytes, **rest: Any) -> Enriched:
-    return enrich(resource, 0, LANDED, OPTIONS, **rest)
+    return enrich(resource, 0, **rest)
+
+
+def enrich(
+    resource: bytes, warnings: int, *, landed_at: datetime = LANDED, **rest: Any
+) -> Enriched:
+    return Enricher(landed_at, OPTIONS)(compact(resource), warnings, **rest)
 
 
 def decoded(resource: bytes) -> dict[str, Any]:
@@ -95,7 +97,7 @@ def test_every_instant_of_r4_is_understood_as_last_updated(text, moment):
 
 
 def test_warnings_lower_the_score_that_is_added():
-    made = enrich(b'{"resourceType":"Basic","id":"b"}', 3, LANDED, OPTIONS)
+    made = enrich(b'{"resourceType":"Basic","id":"b"}', 3)
     assert made.quality_score == pytest.approx(0.7)
     added = extension(decoded(made.resource)["meta"], SCORE)
     assert added == {"url": SCORE, "valueDecimal": made.quality_score}
@@ -148,7 +150,7 @@ def test_the_hash_of_the_content_sees_every_other_change():
 
 
 def test_the_hash_of_the_content_is_the_same_on_every_day():
-    later = enrich(patient(birthDate="2000-01-01"), 2, LANDED + timedelta(900), OPTIONS)
+    later = enrich(patient(birthDate="2000-01-01"), 2, landed_at=LANDED + timedelta(900))
     assert later.content_sha256 == content(patient(birthDate="2000-01-01"))
     assert later.resource != enriched(patient(birthDate="2000-01-01")).resource
 
@@ -199,20 +201,21 @@ def test_age_groups_begin_at_18_and_at_65(years, group):
     assert age_group(years) == group
 
 
-def age_of(resource: bytes) -> tuple[int | None, str | None]:
+def age_of(resource: bytes) -> tuple[Any, str | None]:
     made = decoded(enriched(resource).resource)
     age, group = extension(made, AGE), extension(made, AGE_GROUP)
     if age is None:
         assert group is None
         return None, None
-    value = age["valueQuantity"]
-    assert (value["unit"], value["system"], value["code"]) == (
-        "years",
-        "http://unitsofmeasure.org",
-        "a",
-    )
-    assert group is not None
-    return value["value"], group["valueCode"]
+    ends = age["valueRange"] if "valueRange" in age else {"age": age["valueQuantity"]}
+    for value in ends.values():
+        assert (value["unit"], value["system"], value["code"]) == (
+            "years",
+            "http://unitsofmeasure.org",
+            "a",
+        )
+    years = tuple(value["value"] for value in ends.values())
+    return years[0] if len(years) == 1 else years, group and group["valueCode"]
 
 
 @pytest.mark.parametrize(
@@ -227,14 +230,24 @@ def age_of(resource: bytes) -> tuple[int | None, str | None]:
             65,
             "older-adult",
         ),
+        # The day that the time names counts, whatever the day is elsewhere.
+        (
+            {"birthDate": "1950-01-01", "deceasedDateTime": "2015-01-01T05:00:00+14:00"},
+            65,
+            "older-adult",
+        ),
         ({"birthDate": "1950-01-01", "deceasedBoolean": False}, 76, "older-adult"),
         ({"birthDate": "1950-01-01", "deceasedBoolean": True}, None, None),
-        ({"birthDate": "1950-01-01", "deceasedDateTime": "2015"}, None, None),
-        ({"birthDate": "1950-01-01", "deceasedDateTime": "2015-06"}, None, None),
+        # Dates that state less than a day are ranges.
+        ({"birthDate": "1950-01-01", "deceasedDateTime": "2015"}, 65, "older-adult"),
+        ({"birthDate": "1950-06-15", "deceasedDateTime": "2015-06"}, (64, 65), None),
+        ({"birthDate": "1950-06"}, 75, "older-adult"),
+        ({"birthDate": "1950-03"}, (75, 76), "older-adult"),
+        ({"birthDate": "2008"}, (17, 18), None),
+        ({"birthDate": "2026"}, 0, "pediatric"),
         ({"birthDate": "1950-01-02", "deceasedDateTime": "1950-01-01"}, None, None),
         ({"birthDate": "2026-03-02"}, None, None),
-        ({"birthDate": "1950-06"}, None, None),
-        ({"birthDate": "1950"}, None, None),
+        ({"birthDate": "2027"}, None, None),
         ({}, None, None),
     ],
 )
@@ -242,6 +255,42 @@ def test_a_patient_gets_age_and_age_group_where_they_can_be_told(members, age, g
     resource = patient(**members)
     assert age_of(resource) == (age, group)
     assert not has_errors(validate(enriched(resource).resource))
+
+
+def risks(**members: Any) -> list[str]:
+    made = decoded(enriched(patient(**members)).resource)
+    found = [e for e in made.get("extension", []) if e["url"] == RISK]
+    assert all(e["valueCoding"]["system"].startswith("https://example.org/fhir/") for e in found)
+    return [e["valueCoding"]["code"] for e in found]
+
+
+@pytest.mark.parametrize(
+    ("members", "codes"),
+    [
+        ({"birthDate": "1981-03-01", "gender": "male"}, ["male-45-or-older"]),
+        ({"birthDate": "1981-03-02", "gender": "male"}, []),
+        ({"birthDate": "1981-03-01", "gender": "female"}, []),
+        ({"birthDate": "1971-03-01", "gender": "female"}, ["female-55-or-older"]),
+        ({"birthDate": "1971-03-01", "gender": "other"}, []),
+        ({"birthDate": "1961-03-01"}, ["adult-65-or-older"]),
+        ({"birthDate": "1961-03", "gender": "male"}, ["male-45-or-older"]),  # 64 or 65
+        ({"birthDate": "2025-06-01"}, ["infant", "child-under-5"]),
+        (
+            {"birthDate": "2025-06-01", "multipleBirthInteger": 2},
+            ["infant", "child-under-5", "multiple-birth-infant"],
+        ),
+        (
+            {"birthDate": "2025-06-01", "multipleBirthBoolean": True},
+            ["infant", "child-under-5", "multiple-birth-infant"],
+        ),
+        ({"birthDate": "2021-03-02"}, ["child-under-5"]),
+        ({"birthDate": "2021-03-01"}, []),
+        ({"birthDate": "1940-01-01", "deceasedDateTime": "2020-01-01"}, []),
+        ({"gender": "male"}, []),
+    ],
+)
+def test_risk_factors_are_those_that_age_and_sex_make_certain(members, codes):
+    assert risks(**members) == codes
 
 
 def test_nobody_but_patients_gets_an_age():
@@ -307,6 +356,7 @@ EXTENSIONS = st.lists(
         st.builds(lambda t: {"valueString": t, "url": "https://example.org/t"}, TEXTS),
         st.just({"url": SCORE, "valueDecimal": Number("0.250")}),
         st.just({"url": AGE_GROUP, "valueCode": "adult"}),
+        st.just({"url": SIGNIFICANCE, "extension": [{"url": "reason", "valueString": "old"}]}),
     ),
     min_size=1,
     max_size=3,
@@ -328,7 +378,32 @@ ANY_RESOURCE: dict[str, st.SearchStrategy[Any]] = {
     "text": st.just(NARRATIVE),
     "extension": EXTENSIONS,
 }
-QUANTITY = st.builds(lambda n: {"value": n, "unit": "mg"}, NUMBERS)
+QUANTITY = st.builds(
+    lambda n, unit: {"value": n, **unit},
+    NUMBERS,
+    st.sampled_from(
+        [
+            {"unit": "mg"},
+            {},
+            {"unit": "mmol/L", "system": "http://unitsofmeasure.org", "code": "mmol/L"},
+            {"unit": "mg/dL", "system": "http://unitsofmeasure.org", "code": "mg/dL"},
+        ]
+    ),
+)
+CODE = st.one_of(
+    st.builds(lambda t: {"text": t}, TEXTS),
+    st.just({"coding": [{"system": "http://loinc.org", "code": "2345-7"}]}),
+)
+RANGE = st.builds(lambda low: {"low": {"value": low}}, NUMBERS)
+COMPONENT = st.builds(
+    lambda code, quantity, ranges, extensions: (
+        {"code": code, "valueQuantity": quantity, "referenceRange": ranges} | extensions
+    ),
+    CODE,
+    QUANTITY,
+    st.lists(RANGE, min_size=1, max_size=2),
+    st.one_of(st.just({}), st.builds(lambda e: {"extension": e}, EXTENSIONS)),
+)
 
 
 def resources(type_: str, required: dict[str, Any], **optional: Any) -> st.SearchStrategy[Any]:
@@ -349,11 +424,13 @@ RESOURCES = st.one_of(
     ),
     resources(
         "Observation",
-        {"status": st.just("final"), "code": st.builds(lambda t: {"text": t}, TEXTS)},
+        {"status": st.just("final"), "code": CODE},
         subject=st.just({"reference": f"urn:uuid:{UUID}"}),
         effectiveDateTime=st.one_of(DATES, TIMES),
         issued=TIMES,
         valueQuantity=QUANTITY,
+        referenceRange=st.lists(RANGE, min_size=1, max_size=2),
+        component=st.lists(COMPONENT, min_size=1, max_size=2),
         note=st.builds(lambda t: [{"text": t}], TEXTS),
     ),
 )
@@ -376,7 +453,7 @@ def without_additions(made: Members, sent: Members) -> Members:
         if sent_meta.get(name) is None:
             assert meta.get(name) is not None
             meta = meta.without(name)
-    meta = _without_extensions(meta, SCORE)
+    meta = _without_extensions(meta, *OWN)
     rest = Members(tuple((n, meta if n == "meta" else v) for n, v in made.pairs))
     if sent.get("id") is None:
         assert rest.get("id")
@@ -387,8 +464,14 @@ def without_additions(made: Members, sent: Members) -> Members:
 
 
 def _without_own_extensions(resource: Members) -> Members:
-    is_patient = resource.get("resourceType") == "Patient"
-    return _without_extensions(resource, AGE, AGE_GROUP) if is_patient else resource
+    resource = _without_extensions(resource, *OWN)
+    pairs = []
+    for name, value in resource.pairs:
+        inner = (
+            [_without_extensions(each, *OWN) for each in value] if name == "component" else value
+        )
+        pairs.append((name, inner))
+    return Members(tuple(pairs))
 
 
 def _without_extensions(element: Members, *urls: str) -> Members:
@@ -403,7 +486,7 @@ def as_sent(sent: Members) -> Members:
     """What was sent, less the extensions under our own base: those are made anew."""
     meta = sent.get("meta")
     if meta is not None:
-        meta = _without_extensions(meta, SCORE)
+        meta = _without_extensions(meta, *OWN)
         sent = Members(tuple((n, meta if n == "meta" else v) for n, v in sent.pairs))
     return _without_own_extensions(sent)
 
@@ -427,7 +510,7 @@ def test_the_result_is_one_line_that_the_same_input_always_gives(text):
 def test_a_valid_resource_stays_valid(text, known_id, warnings):
     issues = validate(text)
     assert not has_errors(issues)
-    made = enrich(text, warnings, LANDED, OPTIONS, known_id=known_id)
+    made = enrich(text, warnings, known_id=known_id)
     after = validate(made.resource)
     assert not has_errors(after)
     assert [issue.rule for issue in after] == [issue.rule for issue in issues]

@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hc_assets.fhir.references import conditional_references, links, resolve, uuid_of
+from hc_assets.fhir.references import (
+    conditional_references,
+    links,
+    local_targets,
+    resolve,
+    uuid_of,
+)
 
 ENTRIES = {
     "urn:uuid:a": "Patient/p1",
@@ -120,7 +126,9 @@ def test_no_value_of_a_reference_makes_it_raise(subject, encounter):
     ("sent", "resolved"),
     [
         (b'{"subject":{"reference":"urn:uuid:a"}}', b'{"subject":{"reference":"Patient/p1"}}'),
-        (b'{"a":{ "reference" :\n"urn:uuid:a" }}', b'{"a":{ "reference" :\n"Patient/p1" }}'),
+        (b'{"a":{"reference":"","x":"urn:uuid:a"}}', None),
+        (b'{"a":{"reference":"urn:uuid:\\"a"}}', None),
+        (b'{"a":{"reference":"\\\\","x":1}}', None),
         (b'{"a":{"reference":"urn\\u003auuid:b"}}', b'{"a":{"reference":"Encounter/e1"}}'),
         (b'{"reference":"urn:uuid:nowhere"}', None),
         (b'{"reference":"Patient/p1"}', None),
@@ -130,14 +138,25 @@ def test_no_value_of_a_reference_makes_it_raise(subject, encounter):
     ],
 )
 def test_references_that_hold_in_the_bundle_only_are_replaced_and_nothing_else(sent, resolved):
-    assert resolve(sent, ENTRIES) == (sent if resolved is None else resolved)
+    assert resolve(sent, ENTRIES)[0] == (sent if resolved is None else resolved)
 
 
 def test_every_reference_of_a_resource_is_resolved():
     sent = b'{"a":[{"reference":"urn:uuid:a"},{"reference":"urn:uuid:b"}],"n":1.00}'
     expected = b'{"a":[{"reference":"Patient/p1"},{"reference":"Encounter/e1"}],"n":1.00}'
-    assert resolve(sent, ENTRIES) == expected
-    assert resolve(sent, {}) == sent
+    assert resolve(sent, ENTRIES) == (expected, ["Patient/p1", "Encounter/e1"])
+    assert resolve(sent, {}) == (sent, ["urn:uuid:a", "urn:uuid:b"])
+
+
+def test_the_texts_of_references_are_told_without_escapes():
+    sent = b'{"a":{"reference":"Patient\\/p1"},"b":{"reference":"x\\"\\\\"},"c":{"reference":"y"}}'
+    assert resolve(sent, {})[1] == ["Patient/p1", 'x"\\', "y"]
+
+
+def test_what_a_batch_can_hold_is_named_by_type_and_id_or_urn():
+    texts = ["Patient/p1", "Patient/p1/_history/3", "urn:uuid:a", "#x", "Group?a=b"]
+    texts += ["https://example.org/fhir/Patient/p1", "Patient", "", "Patient/p1/x"]
+    assert local_targets(texts) == ["Patient/p1", "Patient/p1", "urn:uuid:a"]
 
 
 def test_conditional_references_are_told_once_each_and_in_order():
@@ -146,13 +165,16 @@ def test_conditional_references_are_told_once_each_and_in_order():
         b'"c":[{"reference":"Practitioner?identifier=s|2"},{"reference":"Group?identifier=1"}],'
         b'"d":{"reference":"https://example.org/Patient?x=y"},"e":{"value":"Group?x=y"}}'
     )
-    assert conditional_references(sent) == ["Practitioner?identifier=s|2", "Group?identifier=1"]
+    assert conditional_references(resolve(sent, {})[1]) == [
+        "Practitioner?identifier=s|2",
+        "Group?identifier=1",
+    ]
 
 
 @given(ANYTHING, ANYTHING)
 def test_resolving_changes_no_member_but_references(one, other):
     sent = {"a": one, "b": [other]}
-    text = json.dumps(sent).encode()
+    text = json.dumps(sent, separators=(",", ":")).encode()
 
     def replaced(value: Any) -> Any:
         if isinstance(value, list):
@@ -166,4 +188,4 @@ def test_resolving_changes_no_member_but_references(one, other):
             for name, each in value.items()
         }
 
-    assert json.loads(resolve(text, ENTRIES)) == replaced(sent)
+    assert json.loads(resolve(text, ENTRIES)[0]) == replaced(sent)

@@ -17,16 +17,19 @@ from hypothesis import strategies as st
 from hc_assets.compute import executor, in_order
 from hc_assets.fhir import steps
 from hc_assets.fhir.accounting import entries_accounted_for, entry_keys
+from hc_assets.fhir.batch_index import PatientFacts
 from hc_assets.fhir.business_rules import BusinessRules
-from hc_assets.fhir.enrichment import EnrichmentOptions, enrich
+from hc_assets.fhir.consistency import Facts
+from hc_assets.fhir.enrichment import Enricher, EnrichmentOptions, compact
+from hc_assets.fhir.enrichment_steps import enrich_rows, gather_facts, kept_index
 from hc_assets.fhir.schemas import TABLES
 from hc_assets.fhir.steps import (
     ResourceUnit,
     SplitUnit,
-    enrich_rows,
     split_files,
     validate_rows,
 )
+from hc_assets.fhir.times import span_of
 from hc_assets.lake.landing import LandedFile, media_type
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import Part, PartWriter, commit, declare
@@ -87,7 +90,9 @@ class Run:
         return validated, quarantined, broken
 
     def enrich(self, validated: LakeTable) -> LakeTable:
-        parts = [part for unit in self.units(validated) for part in enrich_rows(unit, OPTIONS)]
+        units = self.units(validated)
+        with kept_index(self.layout, BATCH, [gather_facts(unit) for unit in units]) as index:
+            parts = [part for unit in units for part in enrich_rows(unit, OPTIONS, index)]
         return self.put(ENRICHED, parts)
 
     def all(self, **files: bytes) -> dict[str, list[Row]]:
@@ -351,7 +356,9 @@ def test_a_patient_without_any_id_is_about_the_one_that_is_made(run):
 def test_an_enriched_row_is_what_enrich_makes_of_the_resource(run):
     sent = json.dumps(patient(birthDate="1950-01-01")).encode()
     (row,) = run.all(a__json=sent)[ENRICHED]
-    made = enrich(sent, 0, LANDED, OPTIONS)
+    born = span_of("1950-01-01")
+    facts = Facts(PatientFacts(birth=born), is_contradicted=False)
+    made = Enricher(LANDED, OPTIONS)(compact(sent), 0, facts=facts)
     assert row["resource"] == made.resource
     for name in ("resource_id", "content_sha256", "last_updated", "quality_score", "completeness"):
         assert row[name] == getattr(made, name)
