@@ -345,7 +345,7 @@ def _changed(resource: bytes | None, targets: Mapping[str, str]) -> bytes | None
     """The resource with its references resolved; None where that changes nothing."""
     if resource is None:
         return None
-    made = resolve(resource, targets)
+    made, _ = resolve(resource, targets)
     return None if made == resource else made
 
 

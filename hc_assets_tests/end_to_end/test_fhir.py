@@ -30,13 +30,21 @@ def without_additions(resource: dict, sent: dict) -> dict:
         }
         if "extension" in sent_meta:
             rest["meta"]["extension"] = resource["meta"]["extension"][: len(sent_meta["extension"])]
-    if resource["resourceType"] == "Patient":
-        kept = len(sent.get("extension", []))
-        if kept:
-            rest["extension"] = resource["extension"][:kept]
-        else:
-            rest.pop("extension", None)
+    without_added_extensions(rest, sent)
+    if "component" in sent:
+        rest["component"] = [dict(part) for part in resource["component"]]
+        for part, sent_part in zip(rest["component"], sent["component"], strict=True):
+            without_added_extensions(part, sent_part)
     return rest
+
+
+def without_added_extensions(element: dict, sent: dict) -> None:
+    """Take away the extensions that come after those that were sent."""
+    kept = len(sent.get("extension", []))
+    if kept:
+        element["extension"] = element["extension"][:kept]
+    else:
+        element.pop("extension", None)
 
 
 def resolved(value: object, full_urls: dict[str, str]) -> object:
