@@ -35,7 +35,7 @@ class Sent(NamedTuple):
 
 def body(sent: Sent) -> bytes:
     references = [{"reference": text} for text in sent.references]
-    return json.dumps({"content": sent.content, "to": references}).encode()
+    return json.dumps({"content": sent.content, "to": references}, separators=(",", ":")).encode()
 
 
 def row(batch: str, position: int, sent: Sent) -> dict[str, Any]:
