@@ -1,29 +1,67 @@
 """What lies in a folder and waits to be landed.
 
-Belongs here: walking folders, and telling what can't be taken from them and why. Taking it is in
-`landing.py`.
+Belongs here: walking folders, on this machine or in an object store, and telling what can't be taken
+from them and why. Taking it is in `landing.py`, what of it is new in `watching.py`.
 """
 
 import gzip
 import os
 import stat
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TypeAlias
+
+from upath import UPath
+
+from hc_assets.lake.atomic import is_local
+
+# What fsspec file systems say of an object that changes when its content does. Times of access are
+# left out: they would make every file look new at every look.
+_VERSION_MEMBERS = (
+    "ETag",
+    "etag",
+    "generation",
+    "md5Hash",
+    "content_md5",
+    "LastModified",
+    "last_modified",
+    "updated",
+    "mtime",
+    "modified",
+    "created",
+)
+
+AnyPath: TypeAlias = Path | UPath
 
 
 @dataclass(frozen=True)
 class Found:
-    """A file that waits to be landed; `problem` says why it can't be, where it can't."""
+    """A file that waits to be landed.
 
-    path: Path
+    Attributes:
+        path: where it is.
+        source_file: its name in manifests and tables.
+        problem: why it can't be landed, where it can't.
+        version: changes when its content does; "" where it could not be looked at.
+        changed_at: POSIX time of its last change; None where its file system does not say.
+    """
+
+    path: AnyPath
     source_file: str
     problem: str = ""
+    version: str = ""
+    changed_at: float | None = None
 
 
-def discover(paths: Iterable[Path], landing_folder: Path) -> Iterator[Found]:
+def is_stored(path: AnyPath) -> bool:
+    """Whether a path lies in an object store, or another file system that fsspec speaks to."""
+    return isinstance(path, UPath) and not is_local(path)
+
+
+def discover(paths: Iterable[AnyPath], landing_folder: AnyPath) -> Iterator[Found]:
     """List the files under paths, in a stable order.
 
     Folders are walked; names that begin with a dot are left out. A folder with nothing in it, a
@@ -31,48 +69,98 @@ def discover(paths: Iterable[Path], landing_folder: Path) -> Iterator[Found]:
     are found with a problem.
 
     Args:
-        paths: files and folders.
+        paths: files and folders; those in object stores as fsspec URLs.
         landing_folder: files below it are named relative to it.
 
     Raises:
         FileNotFoundError: a path given does not exist.
     """
-    landing_folder = landing_folder.absolute()
     for given in paths:
+        if is_stored(given):
+            yield from _stored(UPath(given), landing_folder)
+            continue
         # `..` says where somebody stood, not where the file is
-        root = Path(os.path.normpath(given.absolute()))
+        root = Path(os.path.normpath(Path(given).absolute()))
         if not root.exists():
             raise FileNotFoundError(f"{given}: no such file or folder")
-        yield from _walk(root, root.resolve(), landing_folder)
+        yield from _walk(root, root.resolve(), Path(landing_folder).absolute())
 
 
 def _walk(path: Path, root: Path, landing_folder: Path) -> Iterator[Found]:
     name = _name(path, landing_folder)
+    is_link = path.is_symlink()
     try:
-        mode = path.stat().st_mode
-        inside = path.resolve().is_relative_to(root)
+        status = path.stat()
+        # Only a link can lead out of the folder that it is in: to resolve every path would take
+        # most of the time of a walk.
+        inside = not is_link or path.resolve().is_relative_to(root)
     except OSError as error:
         yield Found(path, name, f"can't be looked at: {error.strerror}")
         return
+
+    def found(problem: str = "") -> Found:
+        return Found(path, name, problem, _version(status), max(status.st_mtime, status.st_ctime))
+
     if not inside:
-        yield Found(path, name, "is a link that leads out of its folder")
-    elif stat.S_ISREG(mode):
-        yield Found(path, name)
-    elif not stat.S_ISDIR(mode):
-        yield Found(path, name, "is neither a file nor a folder")
-    elif path.is_symlink() and path.resolve() in path.absolute().parents:
-        yield Found(path, name, "is a link to a folder above it")
+        yield found("is a link that leads out of its folder")
+    elif stat.S_ISREG(status.st_mode):
+        yield found()
+    elif not stat.S_ISDIR(status.st_mode):
+        yield found("is neither a file nor a folder")
+    elif is_link and path.resolve() in path.absolute().parents:
+        yield found("is a link to a folder above it")
     else:
         try:
             children = sorted(path.iterdir())
         except OSError as error:
-            yield Found(path, name, f"is a folder that can't be listed: {error.strerror}")
+            yield found(f"is a folder that can't be listed: {error.strerror}")
             return
         visible = [child for child in children if not child.name.startswith(".")]
         if not children and path.resolve() not in (root, landing_folder.resolve()):
-            yield Found(path, name, "is a folder with nothing in it")
+            yield found("is a folder with nothing in it")
         for child in visible:
             yield from _walk(child, root, landing_folder)
+
+
+def _version(status: os.stat_result) -> str:
+    # ctime moves with every write and can't be set, so a copy that keeps its mtime shows as well.
+    return f"{status.st_ino}-{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}"
+
+
+def _stored(given: UPath, landing_folder: AnyPath) -> Iterator[Found]:
+    """List the objects under a URL, or the one that it names.
+
+    Raises:
+        FileNotFoundError: there is none, and no folder of that name.
+    """
+    files = given.fs
+    files.invalidate_cache()  # an earlier listing is no news
+    if not files.exists(given.path):
+        raise FileNotFoundError(f"{given}: no such file or folder")
+    listed: Mapping[str, Mapping[str, object]] = files.find(given.path, detail=True)
+    prefix = f"{UPath(landing_folder).path.rstrip('/')}/"
+    for name in sorted(listed):
+        path = given.with_segments(files.unstrip_protocol(name))
+        below = path.path.removeprefix(prefix)
+        if not any(part.startswith(".") for part in below.split("/")):
+            source_file = below if path.path.startswith(prefix) else str(path)
+            yield Found(path, source_file, version=_stored_version(listed[name]))
+
+
+def _stored_version(info: Mapping[str, object]) -> str:
+    said = [str(info[member]) for member in _VERSION_MEMBERS if info.get(member) is not None]
+    return "-".join([str(info.get("size")), *said])
+
+
+def version_of(path: AnyPath) -> str:
+    """Version of a file in an object store, as `discover` gives it, asked anew.
+
+    Raises:
+        FileNotFoundError: it is gone.
+    """
+    stored = UPath(path)
+    stored.fs.invalidate_cache()
+    return _stored_version(stored.fs.info(stored.path))
 
 
 def _name(path: Path, landing_folder: Path) -> str:
@@ -118,12 +206,12 @@ def guess_kind(found: Iterable[Found]) -> str:
     return guessed.pop()
 
 
-def _kind_by_content(path: Path) -> set[str]:
+def _kind_by_content(path: AnyPath) -> set[str]:
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
         if head.startswith(_GZIP_MAGIC):
-            with gzip.open(path) as file:
+            with path.open("rb") as packed, gzip.open(packed) as file:
                 head = file.read(_HEAD_BYTES)
     except (OSError, EOFError, zlib.error):
         return set()  # landing meets the same error and keeps it as the file's problem
@@ -134,7 +222,7 @@ def _kind_by_content(path: Path) -> set[str]:
     return {"fhir"} if b'"resourceType"' in head else set()
 
 
-def _kind_by_name(path: Path) -> set[str]:
+def _kind_by_name(path: AnyPath) -> set[str]:
     name = path.name.lower().removesuffix(".gz")
     by_suffix = {".json": "fhir", ".ndjson": "fhir", ".dcm": "dicom", ".vcf": "genomics"}
     return {kind for suffix, kind in by_suffix.items() if name.endswith(suffix)}

@@ -18,7 +18,7 @@ import msgspec
 from filelock import FileLock
 
 from hc_assets.lake.atomic import atomic_file, local_path, make_folder, write_bytes
-from hc_assets.lake.discovery import Found
+from hc_assets.lake.discovery import Found, is_stored, version_of
 from hc_assets.lake.layout import Layout
 
 _BLOCK = 1024 * 1024
@@ -259,13 +259,13 @@ class _OpenBatch:
         except OSError as error:
             return LandedFile(found.source_file, "", 0, "", type_, _cant_be_read(error))
         with source:
-            before = os.fstat(source.fileno())
+            before = _state(found, source)
+            size = found.path.stat().st_size
             try:
-                landed = self._read(source, found.source_file, type_, before.st_size, known)
+                landed = self._read(source, found.source_file, type_, size, known)
             except _UnreadableSourceError as error:
                 return LandedFile(found.source_file, "", 0, "", type_, str(error))
-            after = os.fstat(source.fileno())
-            if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            if before != _state(found, source):
                 raise StillBeingWrittenError
             return landed
 
@@ -320,14 +320,24 @@ class _UnreadableSourceError(Exception):
     """Reading a source failed halfway."""
 
 
+def _state(found: Found, source: BufferedReader) -> object:
+    """Say what changes when an open file does."""
+    if is_stored(found.path):
+        return version_of(found.path)
+    status = os.fstat(source.fileno())
+    return status.st_size, status.st_mtime_ns
+
+
 def _cant_be_read(error: OSError) -> str:
-    return f"can't be read: {error.strerror}"
+    return f"can't be read: {error.strerror or type(error).__name__}"
 
 
 def _blocks(source: BufferedReader) -> Iterator[bytes]:
     while True:
         try:
             block = source.read(_BLOCK)
+        except FileNotFoundError:
+            raise  # an object that is deleted while it is read is gone, not unreadable
         except OSError as error:
             # Kept apart from a failure to write the copy, which is not the file's fault.
             raise _UnreadableSourceError(_cant_be_read(error)) from error

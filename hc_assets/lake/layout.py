@@ -48,6 +48,10 @@ class Layout:
         """Manifest of one batch; the batch exists when it does."""
         return self.batch(kind, key) / "manifest.json"
 
+    def watched_files(self, kind: str) -> Path:
+        """What was seen of the landing folder; can be deleted, then every file is hashed anew."""
+        return local_path(self.batches(kind)) / ".watched.sqlite3"
+
     def landed_file(self, kind: str, key: str, stored: str) -> UPath:
         """Bytes of one landed file."""
         return self.batch(kind, key) / "files" / stored
