@@ -3,6 +3,7 @@
 Belongs here: the part of the wiring that would otherwise be written in each domain's `assets.py`.
 """
 
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypedDict, TypeVar
@@ -11,6 +12,7 @@ import dagster as dg
 import pyarrow as pa
 
 from hc_assets.compute import executor, in_order
+from hc_assets.faults import is_transient
 from hc_assets.lake.columns import note
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parquet import Content, commit_content, describe_commits
@@ -26,6 +28,7 @@ CODE_VERSION = "1"
 
 T = TypeVar("T")
 R = TypeVar("R")
+D = TypeVar("D", bound=dg.AssetsDefinition)
 
 
 class AssetArguments(TypedDict):
@@ -84,6 +87,82 @@ def _table_column(field: pa.Field) -> dg.TableColumn:
         constraints=dg.TableColumnConstraints(
             nullable=field.nullable, other=[f"unit: {told.unit}"] if told.unit else []
         ),
+    )
+
+
+class RetryTransient(dg.RetryPolicy):
+    """Tries a step again after a fault that passes by itself, and after no other.
+
+    Dagster asks a policy for `max_retries` while it handles the step's exception.
+    """
+
+    @property
+    def max_retries(self) -> int:
+        """How often to try again what just failed: never, where that would change nothing."""
+        error = sys.exception()
+        return super().max_retries if error is None or is_transient(error) else 0
+
+
+# 15, 45, 105 s: longer than a writer holds the warehouse, shorter than anybody would wait.
+RETRIES = RetryTransient(
+    max_retries=3, delay=15, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
+)
+
+
+def with_retries(definition: D) -> D:
+    """Give assets or checks the project's retry policy; where they have one, that stays."""
+    op = definition.op
+    if op.retry_policy is not None:
+        return definition
+    retried = dg.OpDefinition(
+        compute_fn=op.compute_fn,
+        name=op.name,
+        ins=op.ins,
+        outs=op.outs,
+        description=op.description,
+        config_schema=op.config_schema,
+        required_resource_keys=op.required_resource_keys,
+        tags=op.tags,
+        retry_policy=RETRIES,
+        code_version=op.version,
+        pool=op.pool,
+    )
+    return type(definition)(**{**definition.get_attributes_dict(), "node_def": retried})
+
+
+def once_per_quiet_period(quiet_cron: str, latest_cron: str) -> dg.AutomationCondition[dg.AssetKey]:
+    """When an asset over all batches is made anew: once what it is made of rests, not per batch.
+
+    It is wanted when a dependency was updated, or when it is missing. It is made when a tick of
+    `quiet_cron` has passed since the last update and no dependency is being made, or together with
+    a dependency that is. Where batches never cease to come, it is made at each tick of
+    `latest_cron`.
+    """
+    condition = dg.AutomationCondition
+    newly_updated = condition.any_deps_match(condition.newly_updated())
+    handled = condition.newly_requested() | condition.newly_updated()
+    wanted = (condition.any_deps_updated() | condition.missing().newly_true()).since(handled)
+    rests = condition.cron_tick_passed(quiet_cron).since(newly_updated)
+    is_quiet = rests & ~condition.any_deps_in_progress()
+    in_one_run = condition.any_deps_match(condition.will_be_requested())
+    is_late = condition.cron_tick_passed(latest_cron)
+    return (
+        wanted.with_label("wanted")
+        & (is_quiet.with_label("quiet") | in_one_run | is_late.with_label("late"))
+        & ~condition.in_progress()
+    ).with_label("once per quiet period")
+
+
+def automated(
+    definition: dg.AssetsDefinition, condition: dg.AutomationCondition[dg.AssetKey]
+) -> dg.AssetsDefinition:
+    """Let assets over all batches be made when a condition holds; others are made by sensors."""
+    if definition.partitions_def is not None:
+        return definition
+    return definition.map_asset_specs(
+        lambda spec: spec.replace_attributes(
+            automation_condition=spec.automation_condition or condition
+        )
     )
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from upath import UPath
 
 from hc_assets.lake.discovery import AmbiguousKindError, discover, guess_kind
 from hc_assets.lake.landing import BatchLimits, LandingResult, land
@@ -59,7 +60,17 @@ class ReportFormat(StrEnum):
     """Formats of `report`."""
 
     TEXT = "text"
+    MARKDOWN = "markdown"
     JSON = "json"
+    JUNIT = "junit"
+    HTML = "html"
+
+
+class FailOn(StrEnum):
+    """What makes `report` exit with 1."""
+
+    ERROR = "error"
+    WARN = "warn"
 
 
 Paths = Annotated[
@@ -167,8 +178,7 @@ def _land(paths: list[Path], kind: Kind | None, settings: Settings) -> tuple[Lan
 def _materialize(kind: str, batches: list[str], settings: Settings) -> None:
     from hc_assets.definitions import build_defs
     from hc_assets.jobs import BlockedError, jobs_to_finish, open_instance, run_job
-    from hc_assets.reports.check_report import failed_errors
-    from hc_assets.reports.checks import read_outcomes
+    from hc_assets.reports.checks import read_report
 
     layout = Layout.of(settings.data_dir)
     jobs = jobs_to_finish(layout, kind, batches)
@@ -185,8 +195,8 @@ def _materialize(kind: str, batches: list[str], settings: Settings) -> None:
             run_job(definitions, instance, job)
             progress.advance(task)
         # A batch may have been blocked by an earlier run after its last table was made.
-        outcomes, _ = read_outcomes(definitions, instance)
-    blocked = [o for o in failed_errors(outcomes) if o.is_blocking and o.batch in {None, *batches}]
+        findings = read_report(definitions, instance).findings()
+    blocked = [o for o in findings if o.is_blocking and o.batch in {None, *batches}]
     if blocked:
         raise BlockedError("; ".join(f"{o.asset}: {o.check}: {o.explanation}" for o in blocked))
 
@@ -294,27 +304,27 @@ def report(
     out: Annotated[
         Path | None, typer.Option(help="File to write instead of stdout.", show_default=False)
     ] = None,
+    fail_on: Annotated[
+        FailOn, typer.Option(help="Exit with 1 on failed checks of this severity or a worse one.")
+    ] = FailOn.ERROR,
 ) -> None:
-    """Report what every asset check last said of every batch."""
+    """Report what every asset check last said of every batch, and how its value went."""
     from hc_assets.definitions import build_defs
     from hc_assets.jobs import open_instance
-    from hc_assets.reports.check_report import as_json, as_text, failed_errors
-    from hc_assets.reports.checks import read_outcomes
+    from hc_assets.lake.atomic import write_bytes
+    from hc_assets.reports.checks import read_report
+    from hc_assets.reports.formats import FORMATS
 
     settings = Settings()
     with faults_become_exit_codes():
         with open_instance(Layout.of(settings.data_dir)) as instance:
-            outcomes, never_run = read_outcomes(build_defs(settings), instance)
-        text = (
-            as_json(outcomes, never_run).decode()
-            if format is ReportFormat.JSON
-            else as_text(outcomes, never_run)
-        )
+            made = read_report(build_defs(settings), instance, ui_url=settings.ui_url)
+        text = FORMATS[format.value].render(made)
         if out is None:
             typer.echo(text)
         else:
-            out.write_text(text + "\n", encoding="utf-8")
-    if failed_errors(outcomes):
+            write_bytes(UPath(out.absolute()), f"{text}\n".encode())
+    if made.findings(warnings=fail_on is FailOn.WARN):
         raise typer.Exit(FINDINGS)
 
 
@@ -349,18 +359,14 @@ def receive_command(
 @warehouse_app.command("rebuild")
 def rebuild_warehouse() -> None:
     """Delete the warehouse and make it anew from the Parquet."""
-    from hc_assets.fhir.versions import apply_batches
-    from hc_assets.lake.tables import read_partitions
+    from hc_assets.jobs import rebuild
     from hc_assets.lake.warehouse import Warehouse
     from hc_assets.tables import PARQUET_TABLES
 
     layout = Layout.of(Settings().data_dir)
     with faults_become_exit_codes():
-        warehouse = Warehouse(layout, PARQUET_TABLES)
-        warehouse.discard()
-        with warehouse.write() as connection:
-            applied = apply_batches(connection, read_partitions(layout, "fhir/enriched_resources"))
-    say(f"{len(PARQUET_TABLES)} views, {applied.rows} current resources")
+        rows = rebuild(layout, Warehouse(layout, PARQUET_TABLES))
+    say(f"{len(PARQUET_TABLES)} views, {rows} current resources")
 
 
 def main() -> None:

@@ -5,7 +5,8 @@ Belongs here: nothing but the merging.
 
 import dagster as dg
 
-from hc_assets import jobs
+from hc_assets import freshness, jobs
+from hc_assets.assets import automated, once_per_quiet_period, with_retries
 from hc_assets.fhir import assets as fhir_assets
 from hc_assets.fhir import checks as fhir_checks
 from hc_assets.imaging import assets as imaging_assets
@@ -13,6 +14,7 @@ from hc_assets.imaging import checks as imaging_checks
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parquet import ParquetIOManager
 from hc_assets.lake.warehouse import Warehouse
+from hc_assets.sensors import schedules, sensors
 from hc_assets.settings import Settings
 from hc_assets.tables import PARQUET_TABLES
 
@@ -26,10 +28,15 @@ def build_defs(settings: Settings | None = None, **resources: object) -> dg.Defi
     """
     settings = settings or Settings()
     layout = Layout.of(settings.data_dir)
+    quiet = once_per_quiet_period(settings.quiet_cron, settings.latest_cron)
+    assets = [*fhir_assets.ASSETS, *imaging_assets.ASSETS]
+    checks = [*fhir_checks.CHECKS, *imaging_checks.CHECKS, *freshness.CHECKS]
     return dg.Definitions(
-        assets=[*fhir_assets.ASSETS, *imaging_assets.ASSETS],
-        asset_checks=[*fhir_checks.CHECKS, *imaging_checks.CHECKS],
+        assets=[automated(with_retries(each), quiet) for each in assets],
+        asset_checks=[with_retries(each) for each in checks],
         jobs=jobs.JOBS,
+        sensors=sensors(settings),
+        schedules=schedules(settings),
         executor=dg.in_process_executor,
         resources={
             "settings": settings,

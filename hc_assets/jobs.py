@@ -7,15 +7,25 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
+from dagster_shared.error import SerializableErrorInfo
 from upath import UPath
 
+from hc_assets.assets import RETRIES
 from hc_assets.fhir.assets import fhir_batches
+from hc_assets.fhir.versions import apply_batches
 from hc_assets.imaging.assets import dicom_batches
 from hc_assets.lake.atomic import write_bytes
+from hc_assets.lake.backlog import unfinished
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import read_commit
+from hc_assets.lake.tables import read_partitions
+from hc_assets.lake.warehouse import Warehouse
+from hc_assets.reports.checks import report_of
+from hc_assets.reports.formats import FORMATS
+from hc_assets.settings import Settings
 from hc_assets.tables import PARQUET_TABLES
 
 _INSTANCE_SETTINGS = b"""\
@@ -27,6 +37,16 @@ nux:
 concurrency:
   pools:
     default_limit: 1
+  runs:
+    # A run uses all cores for its batch; a second one fills the gaps between its steps.
+    max_concurrent_runs: 2
+run_monitoring:
+  enabled: true
+run_retries:
+  enabled: true
+  max_retries: 2
+  # A run whose process died is tried again; a step that failed was tried again by its own policy.
+  retry_on_asset_or_op_failure: false
 """
 
 
@@ -39,6 +59,7 @@ class Pipeline:
         partitions: of its batches.
         batch_tables: assets with a partition per batch.
         ingest_job: job over those.
+        sensor: name of what looks at the landing folder and runs the job for each new batch.
         publish_tables: assets over all batches.
         publish_job: job over those; "" where there are none.
     """
@@ -47,6 +68,7 @@ class Pipeline:
     partitions: dg.DynamicPartitionsDefinition
     batch_tables: tuple[str, ...]
     ingest_job: str
+    sensor: str
     publish_tables: tuple[str, ...] = ()
     publish_job: str = ""
 
@@ -62,6 +84,7 @@ PIPELINES = {
             "fhir/enriched_resources",
         ),
         ingest_job="ingest_fhir",
+        sensor="new_fhir_files",
         publish_tables=(
             "fhir/current_resources",
             "fhir/resource_history",
@@ -80,29 +103,104 @@ PIPELINES = {
             "imaging/preprocessed_arrays",
         ),
         ingest_job="ingest_dicom",
+        sensor="new_dicom_files",
     ),
 }
 
 
+FINISHED_IN_TIME = "batches_finished_in_time"
+TAKEN_IN_IN_TIME = "batches_taken_in_in_time"
+
+
+def asset_key(table: str) -> dg.AssetKey:
+    """Key of the asset that keeps a table."""
+    return dg.AssetKey(table.split("/"))
+
+
+# What these say depends on the hour, not on the batch of a run: they have a job of their own.
+FRESHNESS_CHECKS = dg.AssetSelection.checks(
+    *(
+        dg.AssetCheckKey(asset_key(pipeline.batch_tables[-1]), FINISHED_IN_TIME)
+        for pipeline in PIPELINES.values()
+    ),
+    *(
+        dg.AssetCheckKey(asset_key(table), TAKEN_IN_IN_TIME)
+        for pipeline in PIPELINES.values()
+        for table in pipeline.publish_tables
+    ),
+)
+
+
 def _selection(tables: Iterable[str]) -> dg.AssetSelection:
-    return dg.AssetSelection.assets(*(dg.AssetKey(table.split("/")) for table in tables))
+    return dg.AssetSelection.assets(*map(asset_key, tables)) - FRESHNESS_CHECKS
 
 
-JOBS = [
+@dg.op(pool="warehouse", retry_policy=RETRIES)
+def make_warehouse_anew(
+    context: dg.OpExecutionContext,
+    layout: dg.ResourceParam[Layout],
+    warehouse: dg.ResourceParam[Warehouse],
+) -> None:
+    """Delete the warehouse and make it from the Parquet."""
+    context.add_output_metadata({"dagster/row_count": rebuild(layout, warehouse)})
+
+
+@dg.job(description="DuckDB anew from the Parquet, as `hc-assets warehouse rebuild`.")
+def rebuild_warehouse() -> None:
+    """Make the warehouse anew."""
+    make_warehouse_anew()
+
+
+@dg.op(retry_policy=RETRIES)
+def write_the_report(
+    context: dg.OpExecutionContext,
+    layout: dg.ResourceParam[Layout],
+    settings: dg.ResourceParam[Settings],
+) -> None:
+    """Write the check report in every format into the folder of reports."""
+    keys = context.repository_def.asset_graph.asset_check_keys
+    report = report_of(keys, context.instance, ui_url=settings.ui_url)
+    for suffix, render in FORMATS.values():
+        write_bytes(layout.reports() / f"checks.{suffix}", render(report).encode())
+    context.add_output_metadata(report.summary())
+
+
+@dg.job(description="The check report in every format, into <data>/reports.")
+def write_report() -> None:
+    """Write the check report."""
+    write_the_report()
+
+
+JOBS: Sequence[Any] = [
+    *(
+        dg.define_asset_job(
+            pipeline.ingest_job,
+            selection=_selection(pipeline.batch_tables),
+            description=f"From the landed files of one {pipeline.kind} batch to its last table.",
+        )
+        for pipeline in PIPELINES.values()
+    ),
+    *(
+        dg.define_asset_job(
+            pipeline.publish_job,
+            selection=_selection(pipeline.publish_tables),
+            description=f"What is made of all {pipeline.kind} batches.",
+        )
+        for pipeline in PIPELINES.values()
+        if pipeline.publish_job
+    ),
     dg.define_asset_job(
-        pipeline.ingest_job,
-        selection=_selection(pipeline.batch_tables),
-        description=f"From the landed files of one {pipeline.kind} batch to its last table.",
-    )
-    for pipeline in PIPELINES.values()
-] + [
+        "check_quality",
+        selection=dg.AssetSelection.all_asset_checks(),
+        description="Every check over all that is there; makes nothing anew.",
+    ),
     dg.define_asset_job(
-        pipeline.publish_job,
-        selection=_selection(pipeline.publish_tables),
-        description=f"What is made of all {pipeline.kind} batches.",
-    )
-    for pipeline in PIPELINES.values()
-    if pipeline.publish_job
+        "check_freshness",
+        selection=FRESHNESS_CHECKS,
+        description="Whether a batch, or what is made of all of them, is left behind.",
+    ),
+    rebuild_warehouse,
+    write_report,
 ]
 
 
@@ -121,7 +219,8 @@ def jobs_to_finish(layout: Layout, kind: str, batches: Iterable[str]) -> list[Jo
     is run, or what is made of all of them is not there.
     """
     pipeline = PIPELINES[kind]
-    jobs = [Job(pipeline.ingest_job, batch) for batch in unfinished(layout, kind, batches)]
+    left = unfinished(layout, pipeline.batch_tables, batches)
+    jobs = [Job(pipeline.ingest_job, batch) for batch in left]
     published = all(
         read_commit(layout.partition(table, None)) is not None
         for table in pipeline.publish_tables
@@ -161,14 +260,16 @@ def register_batches(instance: dg.DagsterInstance, kind: str, keys: Sequence[str
         instance.add_dynamic_partitions(name, list(keys))
 
 
-def unfinished(layout: Layout, kind: str, keys: Iterable[str]) -> list[str]:
-    """Those batches of which a table is not committed."""
-    tables = PIPELINES[kind].batch_tables
-    return [
-        key
-        for key in keys
-        if any(read_commit(layout.partition(table, key)) is None for table in tables)
-    ]
+def rebuild(layout: Layout, warehouse: Warehouse) -> int:
+    """Make the warehouse anew from the Parquet.
+
+    Returns:
+        How many current resources it holds.
+    """
+    warehouse.discard()
+    with warehouse.write() as connection:
+        applied = apply_batches(connection, read_partitions(layout, "fhir/enriched_resources"))
+    return applied.rows
 
 
 def run_job(definitions: dg.Definitions, instance: dg.DagsterInstance, job: Job) -> None:
@@ -209,8 +310,11 @@ def run_job(definitions: dg.Definitions, instance: dg.DagsterInstance, job: Job)
 def _failures(outcome: dg.ExecuteInProcessResult) -> Iterable[str]:
     for event in outcome.all_events:
         if event.is_step_failure:
-            error = event.step_failure_data.error
-            while error is not None and error.cause is not None:
-                error = error.cause
-            name = error.cls_name if error is not None else "unknown error"
-            yield f"step {event.step_key} failed with {name}"
+            yield f"step {event.step_key} failed with {error_class(event.step_failure_data.error)}"
+
+
+def error_class(error: SerializableErrorInfo | None) -> str:
+    """Class of the error that began it all; never its text, which may hold patient data."""
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return (error.cls_name if error is not None else None) or "an unknown error"

@@ -25,6 +25,55 @@ class Settings(BaseSettings):
     batch_files: int = Field(default=10_000, ge=1, description="Files in one batch, at most.")
     batch_bytes: int = Field(default=2 * 1024**3, ge=1, description="Bytes in one batch, at most.")
 
+    landing_folders: dict[str, str] = Field(
+        default={},
+        description="Landing folder by kind, as a JSON object: a path or an fsspec URL; in place of"
+        " <data>/landing/<kind>.",
+    )
+    landing_settle_seconds: float = Field(
+        default=10, ge=0, description="How long a file must not have changed to be landed."
+    )
+    landing_seconds: float = Field(
+        default=5, gt=0, description="Time that one look at a landing folder may land files for."
+    )
+
+    # Automation
+    automation: bool = Field(
+        default=True,
+        description="Whether sensors and schedules run from the start; the UI switches each.",
+    )
+    sensor_seconds: int = Field(
+        default=30, ge=1, description="Least time between two looks at a landing folder."
+    )
+    sensor_batches: int = Field(
+        default=20, ge=1, description="Runs that one look may start; the next starts the others."
+    )
+    quiet_cron: str = Field(
+        default="*/2 * * * *",
+        description="What is made of all batches is made when a tick of this passes without a new"
+        " batch.",
+    )
+    latest_cron: str = Field(
+        default="0 * * * *",
+        description="When it is made at the latest, should batches never cease to come.",
+    )
+    report_cron: str = Field(default="0 6 * * *", description="When the check report is written.")
+    freshness_cron: str = Field(
+        default="30 * * * *", description="When batches are looked for that are left behind."
+    )
+    freshness_hours: float = Field(
+        default=6, gt=0, description="Within which a batch must be finished and taken in."
+    )
+    alert_urls: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        repr=False,
+        description="Whom to tell of a failed run: Apprise URLs (mailtos://, slack:// and others),"
+        " separated by spaces.",
+    )
+    ui_url: str = Field(
+        default="http://127.0.0.1:3000", description="Dagster's UI, for links in reports."
+    )
+
     # Compute
     workers: int = Field(
         default=0, ge=0, description="Worker processes; 0 means one per available core."
@@ -121,3 +170,8 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part for part in value.split(os.pathsep) if part)
         return value
+
+    @field_validator("alert_urls", mode="before")
+    @classmethod
+    def _split_urls(cls, value: object) -> object:
+        return tuple(value.split()) if isinstance(value, str) else value

@@ -88,3 +88,22 @@ def none_of(offending: int, total: int, *, what: str) -> Verdict:
         explanation=f"{offending} {what} among {total}",
         counts={"offending": offending, "total": total},
     )
+
+
+def at_most(value: float, threshold: float, *, what: str) -> Verdict:
+    """Judge a measure against an upper bound.
+
+    Args:
+        value: what was measured.
+        threshold: the most that passes, in the value's unit.
+        what: unit and what is measured, for the explanation.
+
+    Returns:
+        A verdict with the measure as value.
+    """
+    return Verdict(
+        passed=value <= threshold,
+        value=value,
+        threshold=threshold,
+        explanation=f"{value:.1f} {what}",
+    )

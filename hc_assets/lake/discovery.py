@@ -1,7 +1,7 @@
 """What lies in a folder and waits to be landed.
 
-Belongs here: walking folders, on this machine or in an object store, and telling what can't be taken
-from them and why. Taking it is in `landing.py`, what of it is new in `watching.py`.
+Belongs here: walking folders, here or in an object store, and telling what can't be taken from them
+and why. Taking it is in `landing.py`, what of it is new in `watching.py`.
 """
 
 import gzip
@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from upath import UPath
 
-from hc_assets.lake.atomic import is_local
+from hc_assets.lake.atomic import is_local, local_path
 
 # What fsspec file systems say of an object that changes when its content does. Times of access are
 # left out: they would make every file look new at every look.
@@ -61,6 +61,15 @@ def is_stored(path: AnyPath) -> bool:
     return isinstance(path, UPath) and not is_local(path)
 
 
+def as_local(path: AnyPath) -> Path:
+    """Give a path on this machine as the standard library's own.
+
+    Raises:
+        ValueError: it is not on this machine.
+    """
+    return path if isinstance(path, Path) else local_path(path)
+
+
 def discover(paths: Iterable[AnyPath], landing_folder: AnyPath) -> Iterator[Found]:
     """List the files under paths, in a stable order.
 
@@ -80,10 +89,10 @@ def discover(paths: Iterable[AnyPath], landing_folder: AnyPath) -> Iterator[Foun
             yield from _stored(UPath(given), landing_folder)
             continue
         # `..` says where somebody stood, not where the file is
-        root = Path(os.path.normpath(Path(given).absolute()))
+        root = Path(os.path.normpath(as_local(given).absolute()))
         if not root.exists():
             raise FileNotFoundError(f"{given}: no such file or folder")
-        yield from _walk(root, root.resolve(), Path(landing_folder).absolute())
+        yield from _walk(root, root.resolve(), as_local(landing_folder).absolute())
 
 
 def _walk(path: Path, root: Path, landing_folder: Path) -> Iterator[Found]:

@@ -11,8 +11,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from io import BufferedReader
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import msgspec
 from filelock import FileLock
@@ -270,7 +269,7 @@ class _OpenBatch:
             return landed
 
     def _read(
-        self, source: BufferedReader, name: str, type_: str, size: int, known: _Known
+        self, source: BinaryIO, name: str, type_: str, size: int, known: _Known
     ) -> LandedFile:
         if size and known.has_size(size):
             # Most likely a file that was landed before: hash it before a copy is made of it.
@@ -320,7 +319,7 @@ class _UnreadableSourceError(Exception):
     """Reading a source failed halfway."""
 
 
-def _state(found: Found, source: BufferedReader) -> object:
+def _state(found: Found, source: BinaryIO) -> object:
     """Say what changes when an open file does."""
     if is_stored(found.path):
         return version_of(found.path)
@@ -332,7 +331,7 @@ def _cant_be_read(error: OSError) -> str:
     return f"can't be read: {error.strerror or type(error).__name__}"
 
 
-def _blocks(source: BufferedReader) -> Iterator[bytes]:
+def _blocks(source: BinaryIO) -> Iterator[bytes]:
     while True:
         try:
             block = source.read(_BLOCK)

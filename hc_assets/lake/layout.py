@@ -69,6 +69,10 @@ class Layout:
         """Folder of an export."""
         return self.data_dir / "exports" / name
 
+    def reports(self) -> UPath:
+        """Folder of reports that are written by themselves."""
+        return self.data_dir / "reports"
+
     @property
     def warehouse(self) -> Path:
         """The DuckDB file; local always, since DuckDB locks it."""

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from hc_assets.lake.atomic import make_folder
-from hc_assets.lake.discovery import AnyPath, Found, discover, is_stored
+from hc_assets.lake.discovery import AnyPath, Found, discover
 from hc_assets.lake.landing import BatchLimits, LandingResult, land
 from hc_assets.lake.layout import Layout
 
@@ -51,8 +51,7 @@ class Watch:
         """
         for each in found:
             version = f"{each.version} {each.problem}"
-            name = os.fspath(each.path) if not is_stored(each.path) else str(each.path)
-            name = os.fsencode(name).decode("utf-8", "backslashreplace")
+            name = os.fsencode(str(each.path)).decode("utf-8", "backslashreplace")
             since, is_landed = self._note(name, version)
             if is_landed:
                 continue
