@@ -124,7 +124,6 @@ def with_retries(definition: D) -> D:
         required_resource_keys=op.required_resource_keys,
         tags=op.tags,
         retry_policy=RETRIES,
-        code_version=op.version,
         pool=op.pool,
     )
     return type(definition)(**{**definition.get_attributes_dict(), "node_def": retried})

@@ -17,6 +17,7 @@ from hc_assets.lake.atomic import write_bytes
 from hc_assets.lake.backlog import unfinished
 from hc_assets.lake.landing import BatchLimits, batch_keys, read_manifest
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.warehouse import Warehouse
 from hc_assets.lake.watching import look
 from hc_assets.settings import Settings
 
@@ -45,7 +46,8 @@ def _landing_sensor(pipeline: Pipeline, settings: Settings) -> dg.SensorDefiniti
         context: dg.SensorEvaluationContext,
         settings: dg.ResourceParam[Settings],
         layout: dg.ResourceParam[Layout],
-    ) -> dg.SensorResult | dg.SkipReason:
+        warehouse: dg.ResourceParam[Warehouse],
+    ) -> dg.SensorResult:
         landed = look(
             landing_folder(settings, layout, pipeline.kind),
             layout,
@@ -60,6 +62,8 @@ def _landing_sensor(pipeline: Pipeline, settings: Settings) -> dg.SensorDefiniti
             f" {landed.already_landed} known by their content, {landed.waiting} still changing"
         )
         due, unknown, cursor = _due(context, pipeline, layout, settings.sensor_batches)
+        if not warehouse.is_made():
+            warehouse.ensure()  # runs read the schemas that it declares
         requests = [pipeline.partitions.build_add_request(unknown)] if unknown else []
         if not due:
             return dg.SensorResult(

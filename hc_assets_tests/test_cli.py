@@ -125,7 +125,7 @@ def test_report_can_go_to_a_file(hc_assets, good, tmp_path):
     hc_assets("ingest", good)
     result = hc_assets("report", "--out", tmp_path / "report.txt")
     assert result.stdout == ""
-    assert "PASS  fhir/validated_resources" in (tmp_path / "report.txt").read_text()
+    assert "PASS  ERROR  fhir/validated_resources" in (tmp_path / "report.txt").read_text()
 
 
 def test_help_lists_the_exit_codes(hc_assets):

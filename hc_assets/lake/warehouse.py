@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 
 from hc_assets.lake.atomic import make_folder
 from hc_assets.lake.columns import note
-from hc_assets.lake.layout import COMMIT_NAME, Layout
+from hc_assets.lake.layout import COMMIT_NAME, SCHEMA_FOLDER, Layout
 from hc_assets.lake.parts import declare
 
 _RETRY_SECONDS = 0.1
@@ -98,6 +98,11 @@ class Warehouse:
                         f"{self.layout.warehouse.name} is kept open by another program"
                     ) from error
                 time.sleep(_RETRY_SECONDS)
+
+    def is_made(self) -> bool:
+        """Whether the file is there and every table's schema is declared, without opening it."""
+        declared = (self.layout.table(t) / SCHEMA_FOLDER / COMMIT_NAME for t in self.tables)
+        return self.layout.warehouse.exists() and all(path.exists() for path in declared)
 
     def ensure(self) -> None:
         """Make the file and those views that it lacks."""
