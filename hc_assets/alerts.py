@@ -8,8 +8,6 @@ kinds of errors, and never an error's text, which may hold what it failed on.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import apprise
-
 
 class AlertNotSentError(Exception):
     """Some of those who were to be told could not be."""
@@ -77,6 +75,8 @@ def send(text: str, *, subject: str, urls: Sequence[str]) -> None:
         AlertNotSentError: a URL is not understood, or its service did not take the message. URLs
             hold passwords, so it says only which one, counted from 1.
     """
+    import apprise  # noqa: PLC0415 - a quarter of a second that every run would take to start
+
     failed = []
     for number, url in enumerate(urls, start=1):
         receiver = apprise.Apprise()

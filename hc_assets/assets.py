@@ -132,15 +132,17 @@ def with_retries(definition: D) -> D:
 def once_per_quiet_period(quiet_cron: str, latest_cron: str) -> dg.AutomationCondition[dg.AssetKey]:
     """When an asset over all batches is made anew: once what it is made of rests, not per batch.
 
-    It is wanted when a dependency was updated, or when it is missing. It is made when a tick of
-    `quiet_cron` has passed since the last update and no dependency is being made, or together with
-    a dependency that is. Where batches never cease to come, it is made at each tick of
-    `latest_cron`.
+    It is wanted when a dependency was updated, or when it is missing and a dependency is not. It is
+    made when a tick of `quiet_cron` has passed since the last update and no dependency is being
+    made, or together with a dependency that is. Where batches never cease to come, it is made at
+    each tick of `latest_cron`.
     """
     condition = dg.AutomationCondition
     newly_updated = condition.any_deps_match(condition.newly_updated())
     handled = condition.newly_requested() | condition.newly_updated()
-    wanted = (condition.any_deps_updated() | condition.missing().newly_true()).since(handled)
+    can_be_made = condition.any_deps_match(~condition.missing() | condition.will_be_requested())
+    is_lacking = (condition.missing() & can_be_made).newly_true()
+    wanted = (condition.any_deps_updated() | is_lacking).since(handled)
     rests = condition.cron_tick_passed(quiet_cron).since(newly_updated)
     is_quiet = rests & ~condition.any_deps_in_progress()
     in_one_run = condition.any_deps_match(condition.will_be_requested())

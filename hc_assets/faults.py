@@ -53,7 +53,8 @@ def _passes(error: BaseException) -> bool:
     if isinstance(error, WarehouseBusyError | Timeout | ConnectionError | TerminatedWorkerError):
         return True
     if isinstance(error, sqlite3.OperationalError):
-        return error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+        code = getattr(error, "sqlite_errorcode", None)  # not of an error that sqlite3 itself made
+        return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
     if isinstance(error, TimeoutError):
         return True
     return isinstance(error, OSError) and error.errno in _PASSING_ERRNOS

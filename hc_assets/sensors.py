@@ -163,7 +163,7 @@ def _failed_run(context: dg.RunFailureSensorContext) -> FailedRun:
     tags = run.tags
     first, last = (tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end"))
     return FailedRun(
-        job=run.job_name,
+        job=_named(run),
         run_id=run.run_id,
         batch=f"{first}...{last}" if first else tags.get(_PARTITION_TAG, ""),
         steps=[
@@ -176,6 +176,12 @@ def _failed_run(context: dg.RunFailureSensorContext) -> FailedRun:
             if check.blocking and not check.passed
         ],
     )
+
+
+def _named(run: dg.DagsterRun) -> str:
+    if run.asset_selection and run.job_name.startswith("__"):
+        return ", ".join(sorted(key.to_user_string() for key in run.asset_selection))
+    return run.job_name
 
 
 def schedules(settings: Settings) -> Sequence[dg.ScheduleDefinition]:

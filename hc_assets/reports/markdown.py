@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from hc_assets.reports.check_report import CheckOutcome, Report, number
 
-_SPECIAL = "\\`*_[]<>|#"
+_SPECIAL = "\\`*[]<>|#"
 
 
 def as_markdown(report: Report) -> str:
