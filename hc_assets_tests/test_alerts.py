@@ -3,6 +3,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import ClassVar
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -41,7 +42,7 @@ def test_the_title_names_job_and_batches():
 
 
 class Webhook(BaseHTTPRequestHandler):
-    received: list[dict[str, str]] = []
+    received: ClassVar[list[dict[str, str]]] = []
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -68,7 +69,7 @@ class Mailbox:
     def __init__(self) -> None:
         self.letters: list[str] = []
 
-    async def handle_DATA(self, server: object, session: object, envelope: object) -> str:
+    async def handle_DATA(self, server: object, session: object, envelope: object) -> str:  # noqa: N802
         self.letters.append(envelope.content.decode())
         return "250 taken"
 

@@ -20,7 +20,7 @@ from hc_assets.fhir.bundles import Entry, is_gzip, read_entries
 from hc_assets.fhir.profile_rules import profile_issues
 from hc_assets.fhir.quality import BEST_PRACTICE
 from hc_assets.fhir.validation import Issue, has_errors, validate
-from hc_assets.lake.discovery import Found
+from hc_assets.lake.discovery import Found, as_local
 from hc_assets.lake.landing import media_type
 
 _UNIT_BYTES = 4 * 1024**2
@@ -144,7 +144,7 @@ def _units(files: Iterable[Found]) -> Iterator[_Unit]:
             yield _Unit(name, (), problem=found.problem)
             continue
         try:
-            yield from _units_of(found.path)
+            yield from _units_of(as_local(found.path))
         except OSError as error:
             yield _Unit(name, (), problem=f"can't be read: {error.strerror}")
 

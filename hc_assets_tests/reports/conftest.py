@@ -1,4 +1,4 @@
-"""A Dagster instance full of check results, in SQLite and in a PostgreSQL server of the tests' own."""
+"""Dagster instances in SQLite, and in a PostgreSQL server of the tests' own."""
 
 import os
 import pwd
@@ -40,11 +40,12 @@ def postgres() -> Iterator[str]:
         shutil.chown(folder, "postgres")
     run = [*_as_a_user()]
     data = folder / "data"
-    quiet = {"check": True, "capture_output": True, "cwd": folder}
     try:
         subprocess.run(
             [*run, str(programs / "initdb"), "-D", str(data), "-U", "tests", "--auth=trust", "-N"],
-            **quiet,
+            check=True,
+            capture_output=True,
+            cwd=folder,
         )
         # A server set to another time zone must not move the times of the report.
         options = f"-k {folder} -c listen_addresses='' -c timezone=Asia/Kolkata -c fsync=off"
@@ -60,22 +61,32 @@ def postgres() -> Iterator[str]:
         finally:
             subprocess.run(
                 [*run, str(programs / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop"],
-                **quiet,
+                check=True,
+                capture_output=True,
+                cwd=folder,
             )
     finally:
         shutil.rmtree(folder)
 
 
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """A Dagster instance in SQLite."""
+    with dg.instance_for_test(temp_dir=str(tmp_path)) as made:
+        yield made
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
-def instance(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+def any_instance(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
     """A Dagster instance, in each kind of storage."""
-    overrides = {}
-    if request.param == "postgres":
-        folder = request.getfixturevalue("postgres")
-        database = f"d{abs(hash(tmp_path))}"
-        subprocess.run(["createdb", "-h", folder, "-U", "tests", database], check=True)
-        # Without +psycopg2, SQLAlchemy 2.1 looks for another driver than Dagster brings.
-        url = f"postgresql+psycopg2://tests@/{database}?host={folder}"
-        overrides = {"storage": {"postgres": {"postgres_url": url}}}
+    if request.param == "sqlite":
+        yield request.getfixturevalue("instance")
+        return
+    folder = request.getfixturevalue("postgres")
+    database = f"d{abs(hash(tmp_path))}"
+    subprocess.run(["createdb", "-h", folder, "-U", "tests", database], check=True)
+    # Without +psycopg2, SQLAlchemy 2.1 looks for another driver than Dagster brings.
+    url = f"postgresql+psycopg2://tests@/{database}?host={folder}"
+    overrides = {"storage": {"postgres": {"postgres_url": url}}}
     with dg.instance_for_test(temp_dir=str(tmp_path), overrides=overrides) as made:
         yield made

@@ -42,13 +42,13 @@ def say(
     )
 
 
-def test_outcomes_are_read_as_they_were_said(instance):
+def test_outcomes_are_read_as_they_were_said(any_instance):
     before = datetime.now(UTC).replace(microsecond=0)
-    say(instance, "a", "b1", 0.25, passed=False)
-    say(instance, "a", "b2", 1.0)
-    say(instance, "b", None, 2.0)
+    say(any_instance, "a", "b1", 0.25, passed=False)
+    say(any_instance, "a", "b2", 1.0)
+    say(any_instance, "b", None, 2.0)
 
-    report = read_report(definitions("a", "b", "c"), instance, ui_url="http://ui")
+    report = read_report(definitions("a", "b", "c"), any_instance, ui_url="http://ui")
 
     by_place = {(o.check, o.batch): o for o in report.outcomes}
     assert set(by_place) == {("a", "b1"), ("a", "b2"), ("b", None)}
@@ -65,8 +65,8 @@ def test_outcomes_are_read_as_they_were_said(instance):
     assert report.ui_url == "http://ui"
 
 
-def test_the_last_word_on_a_batch_counts_however_fast_it_came(instance):
-    instance.add_dynamic_partitions("some_batches", ["b1"])
+def test_the_last_word_on_a_batch_counts_however_fast_it_came(any_instance):
+    any_instance.add_dynamic_partitions("some_batches", ["b1"])
     values = iter([1.0, 2.0, 3.0])
 
     @dg.asset_check(asset=table, name="a", partitions_def=batches)
@@ -76,8 +76,8 @@ def test_the_last_word_on_a_batch_counts_however_fast_it_came(instance):
     job = dg.define_asset_job("j", selection=[table])
     made = dg.Definitions(assets=[table], asset_checks=[evaluated], jobs=[job])
     for _ in range(3):
-        made.resolve_job_def("j").execute_in_process(instance=instance, partition_key="b1")
-    report = read_report(made, instance)
+        made.resolve_job_def("j").execute_in_process(instance=any_instance, partition_key="b1")
+    report = read_report(made, any_instance)
     assert [outcome.value for outcome in report.outcomes] == [3.0]
 
 
