@@ -135,12 +135,22 @@ def land_command(paths: Paths, kind: KindOption = None) -> None:
 @app.command()
 def ingest(paths: Paths, kind: KindOption = None) -> None:
     """Land files, materialize everything that depends on them, and print what they became."""
+    from hc_assets.imaging.imaging_studies import FOLDER
+
     settings = Settings()
     with faults_become_exit_codes():
-        result, kind_name = _land(paths, kind, settings)
-        batches = sorted({*result.batches, *result.known_batches})
-        _materialize(kind_name, batches, settings)
-        _print_rows(kind_name, batches, settings)
+        if _ingest(paths, kind, settings) == Kind.DICOM:
+            studies = Path(Layout.of(settings.data_dir).landing(Kind.FHIR).path) / FOLDER
+            if settings.imaging_studies_to_fhir and studies.exists():
+                _ingest([studies], Kind.FHIR, settings)
+
+
+def _ingest(paths: list[Path], kind: Kind | None, settings: Settings) -> str:
+    result, kind_name = _land(paths, kind, settings)
+    batches = sorted({*result.batches, *result.known_batches})
+    _materialize(kind_name, batches, settings)
+    _print_rows(kind_name, batches, settings)
+    return kind_name
 
 
 def _land(paths: list[Path], kind: Kind | None, settings: Settings) -> tuple[LandingResult, str]:

@@ -104,6 +104,8 @@ PIPELINES = {
         ),
         ingest_job="ingest_dicom",
         sensor="new_dicom_files",
+        publish_tables=("imaging/series", "imaging/imaging_studies"),
+        publish_job="publish_dicom",
     ),
 }
 

@@ -120,6 +120,10 @@ class Settings(BaseSettings):
     )
 
     # Imaging
+    imaging_studies_to_fhir: bool = Field(
+        default=True,
+        description="Whether ImagingStudy resources made from DICOM go to the FHIR assets.",
+    )
     quality_gate: float = Field(
         default=0.5, ge=0, le=1, description="overall_quality from which a frame passes."
     )

@@ -6,6 +6,7 @@ Belongs here: counting and comparing. Which check uses what, and how bad a failu
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -68,6 +69,31 @@ def identifiers_unique(uids: pa.Array, hashes: pa.Array) -> Verdict:
     return none_of(
         conflicting, len(contents), what="SOPInstanceUIDs that stand for files with different bytes"
     )
+
+
+def series_complete(is_complete: pa.Array, missing: pa.Array) -> Verdict:
+    """Judge that no series lacks an instance that something says it should have.
+
+    Args:
+        is_complete: of each series; null where nothing says how many there should be.
+        missing: missing_instances of each.
+    """
+    judged = len(is_complete) - is_complete.null_count
+    incomplete = judged - (pc.sum(is_complete).as_py() or 0)
+    verdict = none_of(incomplete, judged, what="series that lack instances")
+    return replace(
+        verdict, counts=verdict.counts | {"missing_instances": pc.sum(missing).as_py() or 0}
+    )
+
+
+def studies_valid(is_valid: pa.Array) -> Verdict:
+    """Judge that every ImagingStudy that was made is valid R4.
+
+    Args:
+        is_valid: of each study.
+    """
+    invalid = len(is_valid) - (pc.sum(is_valid).as_py() or 0)
+    return none_of(invalid, len(is_valid), what="ImagingStudies that are not valid R4")
 
 
 def arrays_in_range(batches: Iterable[pa.RecordBatch]) -> Verdict:

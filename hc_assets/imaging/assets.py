@@ -8,7 +8,14 @@ from functools import partial
 
 import dagster as dg
 
-from hc_assets.assets import asset_arguments, fan_out, hand_over
+from hc_assets.assets import CODE_VERSION, asset_arguments, fan_out, hand_over
+from hc_assets.imaging.imaging_studies import (
+    HANDED_OVER,
+    hand_to_fhir,
+    handed_over,
+    study_rows,
+)
+from hc_assets.imaging.refreshing import refreshed
 from hc_assets.imaging.schemas import (
     DICOM_INDEX,
     QUALITY_METRICS,
@@ -16,6 +23,8 @@ from hc_assets.imaging.schemas import (
     UNDECODABLE_FRAMES,
     UNREADABLE_FILES,
 )
+from hc_assets.imaging.series import series_row
+from hc_assets.imaging.series_schemas import IMAGING_STUDIES, SERIES
 from hc_assets.imaging.units import (
     FileUnit,
     index_unit,
@@ -204,8 +213,79 @@ def _passing_frames(metrics: LakeTable) -> dict[str, set[int]]:
     return frames
 
 
+@dg.asset(
+    key=_key("series"),
+    ins={"index": dg.AssetIn(_key("dicom_index"))},
+    **asset_arguments(
+        "imaging/series",
+        TABLES["imaging/series"],
+        description="One row per series, over all batches: slices, spacing, gaps, duplicates, tilt,"
+        " and how many instances were expected and found.",
+        layer="core",
+        kinds={"dicom", "parquet"},
+    ),
+)
+def series(
+    context: dg.AssetExecutionContext, index: LakeTable, layout: dg.ResourceParam[Layout]
+) -> Content:
+    """Describe every series; those of studies without new files are taken over."""
+    parts, made = refreshed(
+        layout,
+        "imaging/series",
+        SERIES,
+        index,
+        lambda groups: map(series_row, groups),
+        sorted_by=("study_instance_uid", "series_instance_uid"),
+        code_version=CODE_VERSION,
+    )
+    context.add_output_metadata({"made_anew": made})
+    return Content(parts, index.digests())
+
+
+@dg.asset(
+    key=_key("imaging_studies"),
+    ins={"index": dg.AssetIn(_key("dicom_index"))},
+    **asset_arguments(
+        "imaging/imaging_studies",
+        TABLES["imaging/imaging_studies"],
+        description="One row per study, over all batches: its FHIR R4 ImagingStudy. What is new or"
+        " changed is put into the FHIR landing folder.",
+        layer="out",
+        kinds={"dicom", "fhir", "parquet"},
+    ),
+)
+def imaging_studies(
+    context: dg.AssetExecutionContext,
+    index: LakeTable,
+    settings: dg.ResourceParam[Settings],
+    layout: dg.ResourceParam[Layout],
+) -> Content:
+    """Make an ImagingStudy of every study; hand over to FHIR those that are new or changed."""
+    table = "imaging/imaging_studies"
+    known = handed_over(layout)
+    parts, made = refreshed(
+        layout,
+        table,
+        IMAGING_STUDIES,
+        index,
+        study_rows,
+        sorted_by=("study_instance_uid",),
+        code_version=CODE_VERSION,
+    )
+    # Before the commit: after a kill in between, the next run puts the same file there again
+    count, inputs = 0, index.digests()
+    if settings.imaging_studies_to_fhir:
+        paths = [layout.partition(table, None) / part.name for part in parts]
+        _, count = hand_to_fhir(layout, paths, known)
+        inputs[HANDED_OVER] = str(True)
+    context.add_output_metadata({"made_anew": made, "handed_to_fhir": count})
+    return Content(parts, inputs)
+
+
 ASSETS = [
     dicom_index_and_unreadable_files,
     quality_metrics_and_undecodable_frames,
     preprocessed_arrays,
+    series,
+    imaging_studies,
 ]

@@ -11,12 +11,14 @@ from hc_assets.imaging import accounting
 from hc_assets.imaging.assets import dicom_batches
 from hc_assets.lake.landing import read_manifest
 from hc_assets.lake.layout import Layout
-from hc_assets.lake.tables import read_partitions
+from hc_assets.lake.tables import read_partition, read_partitions
 from hc_assets.settings import Settings
 
 _INDEX = dg.AssetKey(["imaging", "dicom_index"])
 _UNREADABLE = dg.AssetKey(["imaging", "unreadable_files"])
 _METRICS = dg.AssetKey(["imaging", "quality_metrics"])
+_SERIES = dg.AssetKey(["imaging", "series"])
+_STUDIES = dg.AssetKey(["imaging", "imaging_studies"])
 _ARRAYS = dg.AssetKey(["imaging", "preprocessed_arrays"])
 
 
@@ -104,10 +106,34 @@ def every_gated_frame_has_an_array(
     return result(accounting.gated_frames_have_arrays(passes, arrays))
 
 
+@dg.asset_check(
+    asset=_SERIES,
+    description="No series lacks instances that its header, or the gaps between its slices, say it"
+    " should have.",
+)
+def series_complete(layout: dg.ResourceParam[Layout]) -> dg.AssetCheckResult:
+    """Count series with missing instances; the rest may still come, so this only warns."""
+    rows = read_partition(layout, "imaging/series", None).to_table(
+        ["is_complete", "missing_instances"]
+    )
+    return result(accounting.series_complete(rows["is_complete"], rows["missing_instances"]), WARN)
+
+
+@dg.asset_check(
+    asset=_STUDIES, description="Every ImagingStudy is valid R4, by the project's own validator."
+)
+def imaging_studies_valid(layout: dg.ResourceParam[Layout]) -> dg.AssetCheckResult:
+    """Count invalid resources: headers with UIDs that are none. FHIR quarantines them."""
+    rows = read_partition(layout, "imaging/imaging_studies", None).to_table(["is_valid"])
+    return result(accounting.studies_valid(rows["is_valid"]), WARN)
+
+
 CHECKS = [
     every_entry_accounted_for,
     identifiers_unique,
     quality_gate_pass_rate_at_least_threshold,
     arrays_in_range,
     every_gated_frame_has_an_array,
+    series_complete,
+    imaging_studies_valid,
 ]

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
+from hc_assets.imaging.series_schemas import IMAGING_STUDIES, SERIES
 from hc_assets.lake.columns import column
 
 _BATCH = column("batch", pa.string(), "Key of the batch that the file came with", nullable=False)
@@ -278,4 +279,6 @@ TABLES: Mapping[str, pa.Schema] = {
     "imaging/quality_metrics": QUALITY_METRICS,
     "imaging/undecodable_frames": UNDECODABLE_FRAMES,
     "imaging/preprocessed_arrays": PREPROCESSED_ARRAYS,
+    "imaging/series": SERIES,
+    "imaging/imaging_studies": IMAGING_STUDIES,
 }
