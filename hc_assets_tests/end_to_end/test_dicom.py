@@ -21,6 +21,12 @@ SHAPES = {
 }
 
 
+@pytest.fixture(autouse=True)
+def without_fhir(monkeypatch):
+    """What FHIR makes of the studies is tested elsewhere, and takes time."""
+    monkeypatch.setenv("HC_IMAGING_STUDIES_TO_FHIR", "false")
+
+
 def arrays(data_dir: Path) -> list[tuple[str, np.ndarray]]:
     table = read_partitions(Layout.of(data_dir), "imaging/preprocessed_arrays")
     found = []

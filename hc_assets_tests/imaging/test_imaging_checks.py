@@ -16,6 +16,12 @@ from hc_assets.lake.parts import Part, PartWriter
 from hc_assets.lake.tables import read_partition
 
 
+@pytest.fixture(autouse=True)
+def without_fhir(monkeypatch):
+    """What FHIR makes of the studies is tested elsewhere, and takes time."""
+    monkeypatch.setenv("HC_IMAGING_STUDIES_TO_FHIR", "false")
+
+
 @pytest.fixture
 def image() -> Path:
     return Path(get_testdata_file("CT_small.dcm", download=False))
@@ -31,7 +37,7 @@ def outcomes(hc_assets) -> dict[str, dict]:
 def test_a_clean_image_passes_every_check(hc_assets, image):
     assert hc_assets("ingest", image).exit_code == 0
     found = outcomes(hc_assets)
-    assert len(found) == 5
+    assert len(found) == 7
     assert all(check["passed"] for check in found.values())
 
 

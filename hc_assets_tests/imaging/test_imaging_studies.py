@@ -9,6 +9,7 @@ from fhir.resources.R4B.imagingstudy import ImagingStudy
 
 from hc_assets.fhir.validation import has_errors, validate
 from hc_assets.imaging.imaging_studies import (
+    HANDED_OVER,
     hand_to_fhir,
     handed_over,
     resource_id,
@@ -215,7 +216,9 @@ class _Lake:
                     writer.write(found.index)
         commit(self.layout, "imaging/dicom_index", batch, writer.parts)
 
-    def refresh(self, version: str = "1") -> tuple[int, list[bytes], list[str]]:
+    def refresh(
+        self, version: str = "1", *, hands_over: bool = True
+    ) -> tuple[int, list[bytes], list[str]]:
         """Give how many studies were made, their rows' bytes, and the lines handed over."""
         index = read_partitions(self.layout, "imaging/dicom_index")
         known = handed_over(self.layout)
@@ -229,10 +232,14 @@ class _Lake:
             code_version=version,
         )
         folder = self.layout.partition(self.table, None)
-        path, count = hand_to_fhir(self.layout, [folder / part.name for part in parts], known)
+        path, count = None, 0
+        inputs = index.digests()
+        if hands_over:
+            path, count = hand_to_fhir(self.layout, [folder / part.name for part in parts], known)
+            inputs[HANDED_OVER] = "True"
         lines = path.read_text().splitlines() if path else []
         assert len(lines) == count
-        commit(self.layout, self.table, None, parts, inputs=index.digests(), code_version=version)
+        commit(self.layout, self.table, None, parts, inputs=inputs, code_version=version)
         rows = read_partition(self.layout, self.table, None).to_table().to_pylist()
         return made, [row["resource"] for row in rows], [json.loads(line)["id"] for line in lines]
 
@@ -259,6 +266,13 @@ def test_another_version_of_the_code_or_a_batch_that_changed_means_from_scratch(
     lake.add("b1", "1.2.3", "1.2.4")
     made, rows, handed = lake.refresh("2")
     assert (made, len(rows), handed) == (2, 2, ["1.2.3", "1.2.4"])
+
+
+def test_what_was_kept_from_fhir_is_handed_over_once_that_is_wanted(lake):
+    lake.add("b1", "1.2.3")
+    assert lake.refresh(hands_over=False)[::2] == (1, [])
+    lake.add("b2", "1.2.4")
+    assert lake.refresh()[::2] == (1, ["1.2.3", "1.2.4"])
 
 
 def test_what_was_handed_over_before_a_kill_is_handed_over_again_under_the_same_name(lake):
