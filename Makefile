@@ -5,16 +5,19 @@ HC_DATA_DIR ?= $(CURDIR)/data
 DAGSTER_HOME ?= $(HC_DATA_DIR)/dagster
 PORT ?= 3000
 BUILT_FROM = pyproject.toml constraints.txt $(wildcard build_support/*.py hc_assets/*/*/native/*)
+FILES ?= 100000
+SEED ?= $(shell date +%Y%m%d)
 BIN = $(VENV)/bin
 
 export HC_DATA_DIR DAGSTER_HOME
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test ui lint format docs clean
+.PHONY: help demo test fuzz ui lint format docs clean
 
 help:
 	@echo "make demo    sample data, every asset, the check report"
 	@echo "make test    linters, types and every test"
+	@echo "make fuzz    damaged DICOM files, FILES=100000 of them from SEED (today's date)"
 	@echo "make ui      the Dagster UI on the demo's data, at http://127.0.0.1:$(PORT)"
 	@echo "make format  format the code"
 	@echo "make docs    generate the data dictionary anew"
@@ -47,6 +50,11 @@ test: $(VENV)/.installed-dev
 	@$(BIN)/mypy
 	@echo "==> pytest"
 	@$(BIN)/pytest -n auto
+
+fuzz: $(VENV)/.installed-dev
+	@echo "==> $(FILES) damaged files from seed $(SEED)"
+	@HC_FUZZ_FILES=$(FILES) HC_FUZZ_SEED=$(SEED) $(BIN)/pytest -n 2 \
+		hc_assets_tests/imaging/test_mutated_files.py
 
 ui: $(VENV)/.installed
 	@test -f $(DAGSTER_HOME)/dagster.yaml || $(MAKE) demo

@@ -20,7 +20,6 @@ from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
-    JPEGBaseline8Bit,
     JPEGExtended12Bit,
     RLELossless,
 )
@@ -40,7 +39,7 @@ FRAME_LIMIT = 1024**3
 # The order of pydicom itself, so that lossy images come out as its pixel_array gives them; last
 # one of our own for what none of its plugins can do
 _ORDER = ("gdcm", "pylibjpeg", "pyjpegls", "pydicom", "pillow", "imagecodecs")
-_BY_IMAGECODECS = JPEG_XL | {JPEGBaseline8Bit, JPEGExtended12Bit}
+_BY_IMAGECODECS = JPEG_XL | {JPEGExtended12Bit}
 _WORDS_LIMIT = 500
 _NATIVE = {
     DeflatedExplicitVRLittleEndian,
