@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 
 import dagster as dg
+from upath import UPath
 
 from hc_assets.assets import CODE_VERSION, asset_arguments, fan_out, hand_over
 from hc_assets.imaging.imaging_studies import (
@@ -276,7 +277,9 @@ def imaging_studies(
     count, inputs = 0, index.digests()
     if settings.imaging_studies_to_fhir:
         paths = [layout.partition(table, None) / part.name for part in parts]
-        _, count = hand_to_fhir(layout, paths, known)
+        named = settings.landing_folders.get("fhir")
+        landing = UPath(named) if named else layout.landing("fhir")
+        _, count = hand_to_fhir(landing, paths, known)
         inputs[HANDED_OVER] = str(True)
     context.add_output_metadata({"made_anew": made, "handed_to_fhir": count})
     return Content(parts, inputs)

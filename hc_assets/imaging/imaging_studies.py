@@ -236,14 +236,14 @@ def _without_nothing(value: Any) -> Any:
 
 
 def hand_to_fhir(
-    layout: Layout, parts: Iterable[UPath], known: Mapping[str, str]
+    landing: UPath, parts: Iterable[UPath], known: Mapping[str, str]
 ) -> tuple[UPath | None, int]:
     """Put the resources that are new or changed where FHIR resources are landed from.
 
     From there they go the way of all others: validated, versioned, searched, exported.
 
     Args:
-        layout: of the data folder.
+        landing: the FHIR landing folder.
         parts: Parquet files with the rows of all studies.
         known: content_sha256 of each study that was handed over before, by its UID.
 
@@ -251,7 +251,7 @@ def hand_to_fhir(
         The NDJSON file, named by its content, and how many resources it holds; no file where
         nothing is new.
     """
-    folder = layout.landing("fhir") / FOLDER
+    folder = landing / FOLDER
     paths = list(parts)
     keys = ["study_instance_uid", "content_sha256"]
     if not any(_is_new(row, known) for path in paths for row in _rows(path, keys)):

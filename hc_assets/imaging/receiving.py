@@ -234,10 +234,11 @@ class _Receiver:
         if event.data[0] != _P_DATA_TF:
             return
         with self._lock:
-            size = self._coming[event.assoc] = self._coming.get(event.assoc, 0) + len(event.data)
-            is_too_large = size > self._options.object_bytes
-            self._counts.refused += is_too_large
-        if is_too_large:
+            before = self._coming.get(event.assoc, 0)
+            size = self._coming[event.assoc] = before + len(event.data)
+            becomes_too_large = before <= self._options.object_bytes < size
+            self._counts.refused += becomes_too_large
+        if becomes_too_large:
             # This runs in the thread that aborting waits for
             threading.Thread(target=event.assoc.abort, daemon=True).start()
 
@@ -245,9 +246,8 @@ class _Receiver:
         """Keep one object: hashed, synced, under its final name; only then is it a success."""
         path = event.dataset_path
         with self._lock:
-            is_too_large = self._coming.get(event.assoc, 0) > self._options.object_bytes
             self._coming[event.assoc] = 0
-        if is_too_large:
+        if path.stat().st_size > self._options.object_bytes:
             return _OUT_OF_RESOURCES  # one that came whole before its association was aborted
         try:
             if shutil.disk_usage(self._folder).free < self._options.free_bytes:

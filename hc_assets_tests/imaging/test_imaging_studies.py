@@ -235,7 +235,8 @@ class _Lake:
         path, count = None, 0
         inputs = index.digests()
         if hands_over:
-            path, count = hand_to_fhir(self.layout, [folder / part.name for part in parts], known)
+            landing = self.layout.landing("fhir")
+            path, count = hand_to_fhir(landing, [folder / part.name for part in parts], known)
             inputs[HANDED_OVER] = "True"
         lines = path.read_text().splitlines() if path else []
         assert len(lines) == count
