@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from upath import UPath
 
+from hc_assets.lake.archives import ArchiveLimits
 from hc_assets.lake.discovery import AmbiguousKindError, discover, guess_kind
 from hc_assets.lake.landing import BatchLimits, LandingResult, land
 from hc_assets.lake.layout import Layout
@@ -171,7 +172,11 @@ def _land(paths: list[Path], kind: Kind | None, settings: Settings) -> tuple[Lan
         discover(paths, Path(layout.landing(kind).path)),
         layout,
         kind,
-        limits=BatchLimits(settings.batch_files, settings.batch_bytes),
+        limits=BatchLimits(
+            settings.batch_files,
+            settings.batch_bytes,
+            ArchiveLimits(*settings.archive_limits),
+        ),
         now=datetime.now(UTC),
     )
     Warehouse(layout, PARQUET_TABLES).ensure()

@@ -13,6 +13,7 @@ from upath import UPath
 
 from hc_assets.alerts import FailedRun, send, summary, title
 from hc_assets.jobs import PIPELINES, Pipeline, error_class
+from hc_assets.lake.archives import ArchiveLimits
 from hc_assets.lake.atomic import write_bytes
 from hc_assets.lake.backlog import unfinished
 from hc_assets.lake.landing import BatchLimits, batch_keys, read_manifest
@@ -52,7 +53,11 @@ def _landing_sensor(pipeline: Pipeline, settings: Settings) -> dg.SensorDefiniti
             landing_folder(settings, layout, pipeline.kind),
             layout,
             pipeline.kind,
-            limits=BatchLimits(settings.batch_files, settings.batch_bytes),
+            limits=BatchLimits(
+                settings.batch_files,
+                settings.batch_bytes,
+                ArchiveLimits(*settings.archive_limits),
+            ),
             settle_seconds=settings.landing_settle_seconds,
             landing_seconds=settings.landing_seconds,
             now=datetime.now(UTC),

@@ -24,7 +24,17 @@ class Settings(BaseSettings):
     # Landing
     batch_files: int = Field(default=10_000, ge=1, description="Files in one batch, at most.")
     batch_bytes: int = Field(default=2 * 1024**3, ge=1, description="Bytes in one batch, at most.")
-
+    archive_files: int = Field(
+        default=1_000_000, ge=1, description="Members that an archive may hold."
+    )
+    archive_bytes: int = Field(
+        default=64 * 1024**3, ge=1, description="Bytes that an archive may unpack to."
+    )
+    archive_ratio: int = Field(
+        default=200,
+        ge=1,
+        description="How many times its own size an archive may unpack to; up to 1 GiB it may.",
+    )
     landing_folders: dict[str, str] = Field(
         default={},
         description="Landing folder by kind, as a JSON object: a path or an fsspec URL; in place of"
@@ -160,6 +170,11 @@ class Settings(BaseSettings):
     receive_timeout_seconds: float = Field(
         default=30.0, gt=0, description="Seconds that a peer may be silent for."
     )
+
+    @property
+    def archive_limits(self) -> tuple[int, int, int]:
+        """Limits of archives: members, bytes, ratio; in the order of `ArchiveLimits`."""
+        return self.archive_files, self.archive_bytes, self.archive_ratio
 
     @field_validator("receive_allowed", mode="before")
     @classmethod

@@ -77,16 +77,43 @@ def _element(
     size = len(element.value) if isinstance(element.value, bytes) else 0
     if depth:
         writing.budget -= size
-    limit = TEXT_LIMIT if vr in TEXT_VRS else BINARY_LIMIT
-    if size > limit or tag & 0xFF00FFFF == _OVERLAY_DATA:
-        writing.notes.append(f"{tag_name(tag)}: {size} bytes left out of the JSON")
+    if is_bulk(tag, vr, size):
+        writing.notes.append(bulk_note(tag, size))
         if has_places and depth == 0 and isinstance(element, RawDataElement):
-            return {"vr": vr, "BulkDataURI": f"#offset={element.value_tell}&length={size}"}
+            return bulk_model(vr, element.value_tell, size)
         return {"vr": vr}
+    return element_model(elements, tag, vr, writing.notes)
+
+
+def is_bulk(tag: int, vr: str, size: int) -> bool:
+    """Whether a value of so many bytes is left out of the JSON."""
+    limit = TEXT_LIMIT if vr in TEXT_VRS else BINARY_LIMIT
+    return size > limit or tag & 0xFF00FFFF == _OVERLAY_DATA
+
+
+def bulk_note(tag: int, size: int) -> str:
+    """What is noted of a value that is left out."""
+    return f"{tag_name(tag)}: {size} bytes left out of the JSON"
+
+
+def bulk_model(vr: str, offset: int, size: int) -> dict[str, Any]:
+    """Model of a value that is left out, with its place in the file."""
+    return {"vr": vr, "BulkDataURI": f"#offset={offset}&length={size}"}
+
+
+def element_model(elements: Elements, tag: int, vr: str, notes: list[str]) -> dict[str, Any]:
+    """Model of an element that is neither a sequence nor bulk.
+
+    Args:
+        elements: those that it is among.
+        tag: its tag.
+        vr: its VR as `elements` has it.
+        notes: takes what is malformed.
+    """
     try:
         values = elements.values(tag)
     except MalformedValueError as error:
-        writing.notes.append(str(error))
+        notes.append(str(error))
         if vr in TEXT_VRS:
             return {"vr": vr, "Value": error.text.split("\\")}
         return {"vr": vr, "InlineBinary": base64.b64encode(error.data).decode()}

@@ -7,6 +7,7 @@ elements make an index row is in `headers.py`; how a file is parsed is in `readi
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.datadict import (
@@ -44,7 +45,7 @@ _FORMATS = {
     "FD": "d",
     "AT": "HH",
 }
-_AMBIGUOUS_BYTES = {"OB or OW": "OW", "US or OW": "OW", "US or SS or OW": "OW", "OB/OW": "OW"}
+AMBIGUOUS_BYTES = dict.fromkeys(("OB or OW", "US or OW", "US or SS or OW", "OB/OW", "OB_OW"), "OW")
 # After each of these a text goes back to its first character set (PS3.5 6.1.2.5.3)
 _RESETS = {0x09, 0x0A, 0x0C, 0x0D, ord("^"), ord("="), ord("\\")}
 _CHARACTER_SET = 0x00080005
@@ -73,6 +74,19 @@ def tag_name(tag: int) -> str:
     return f"{number} {keyword}".strip()
 
 
+def is_creator(tag: int) -> bool:
+    """Whether a tag is of an element that names the owner of private ones (PS3.5 7.8.1)."""
+    return bool(tag >> 16 & 1) and 0x10 <= tag & 0xFFFF <= 0xFF
+
+
+@lru_cache(maxsize=4096)
+def _public_vr(tag: int) -> str | None:
+    try:
+        return str(dictionary_VR(tag))  # that of repeating groups, such as overlays, as well
+    except KeyError:
+        return None
+
+
 @dataclass(frozen=True)
 class Elements:
     """Elements of a dataset or of an item, with what is needed to decode them.
@@ -98,26 +112,29 @@ class Elements:
         """
         element = self.raw[tag]
         vr = str(element.VR) if element.VR else None
-        if vr is None or (vr == "UN" and dictionary_has_tag(tag)):
+        if vr is None or (vr == "UN" and (is_creator(tag) or _public_vr(tag))):
             vr = self._looked_up_vr(tag)
         if vr == "US or SS":
             return "SS" if self.is_signed else "US"
-        return _AMBIGUOUS_BYTES.get(vr, vr)
+        return AMBIGUOUS_BYTES.get(vr, vr)
 
     def _looked_up_vr(self, tag: int) -> str:
-        if dictionary_has_tag(tag):
-            return str(dictionary_VR(tag))
+        public = _public_vr(tag)
+        if public:
+            return public
         if tag & 0xFFFF == 0:
             return "UL"
         if not tag >> 16 & 1:
             return "UN"
-        if 0x10 <= tag & 0xFFFF <= 0xFF:
+        if is_creator(tag):
             return "LO"
         owner = (tag & 0xFFFF0000) | (tag >> 8 & 0xFF)
         if owner not in self.raw:
             return "UN"
         try:
-            return str(private_dictionary_VR(tag, str(self.first(owner))))
+            return str(
+                private_dictionary_VR(tag, str(next(iter(_values_or_none(self, owner)), "")))
+            )
         except KeyError:
             return "UN"
 
@@ -216,6 +233,22 @@ class Elements:
 def dataset_elements(header: Header) -> Elements:
     """Elements of a dataset with its character sets and signedness."""
     return Elements(header.elements, _encodings(header.elements), _is_signed(header.elements))
+
+
+def private_creators(elements: Elements) -> list[str] | None:
+    """Owners of private elements of a dataset, sorted; None where there are none."""
+    owners: set[str] = set()
+    for tag in elements.raw:
+        if is_creator(tag):
+            owners.update(v for v in _values_or_none(elements, tag) if isinstance(v, str) and v)
+    return sorted(owners) or None
+
+
+def _values_or_none(elements: Elements, tag: int) -> Sequence[Value]:
+    try:
+        return elements.values(tag)
+    except MalformedValueError:
+        return ()  # its JSON notes it
 
 
 def meta_elements(header: Header) -> Elements:

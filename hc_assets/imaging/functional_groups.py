@@ -12,7 +12,7 @@ from hc_assets.imaging.elements import Elements, MalformedValueError
 SHARED_GROUPS = 0x52009229
 PER_FRAME_GROUPS = 0x52009230
 
-_MACROS = {
+MACROS = {
     0x00280030: 0x00289110,  # PixelSpacing in PixelMeasuresSequence
     0x00180050: 0x00289110,  # SliceThickness
     0x00180088: 0x00289110,  # SpacingBetweenSlices
@@ -57,7 +57,7 @@ class FrameAttributes:
             The item of the frame's functional group, else of the shared one, else the dataset,
             whether or not the attribute is there.
         """
-        macro = _MACROS.get(tag)
+        macro = MACROS.get(tag)
         if macro is None:
             return self.dataset
         for groups in (self._per_frame[frame : frame + 1], self._shared[:1]):

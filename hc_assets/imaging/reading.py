@@ -47,6 +47,9 @@ _FIRST_GROUPS = {0x0002, 0x0004, 0x0008}
 _UNDEFINED = 0xFFFFFFFF
 _VRS = {vr.value.encode() for vr in VR if len(vr.value) == 2}
 
+NO_PREFIX = "no preamble and no DICM prefix"
+NO_SYNTAX = "no TransferSyntaxUID: guessed from the encoding"
+
 PARSE_ERRORS = (
     ValueError,
     TypeError,
@@ -178,7 +181,7 @@ def parse(file: BinaryIO) -> tuple[Header, BinaryIO]:
     has_prefix = start > 0
     notes: list[str] = []
     if not has_prefix:
-        notes.append("no preamble and no DICM prefix")
+        notes.append(NO_PREFIX)
     with quiet_pydicom():
         meta = _file_meta(file, start, notes)
         syntax = _transfer_syntax(meta)
@@ -191,7 +194,7 @@ def parse(file: BinaryIO) -> tuple[Header, BinaryIO]:
         elements, pixels = _elements(stream, is_implicit, is_little, notes)
     _require_plausible(meta, elements, pixels, has_prefix=has_prefix)
     if syntax is None:
-        notes.append("no TransferSyntaxUID: guessed from the encoding")
+        notes.append(NO_SYNTAX)
     header = Header(
         meta=meta,
         elements=elements,

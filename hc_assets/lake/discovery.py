@@ -12,11 +12,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TypeAlias
+from typing import IO, TypeAlias
 
 from upath import UPath
 
+from hc_assets.lake.archives import (
+    DEFAULT_LIMITS,
+    ArchiveError,
+    MemberError,
+    archive_in,
+    members,
+)
 from hc_assets.lake.atomic import is_local, local_path
+from hc_assets.lake.sources import UnreadableSourceError, opened, read
 
 # What fsspec file systems say of an object that changes when its content does. Times of access are
 # left out: they would make every file look new at every look.
@@ -182,6 +190,7 @@ class AmbiguousKindError(Exception):
 
 
 _GUESS_FROM = 1_000
+_GUESS_FROM_MEMBERS = 20
 _HEAD_BYTES = 64 * 1024
 _DICOM_PREAMBLE = 128
 _DICOM_MAGIC = b"DICM"
@@ -217,13 +226,32 @@ def guess_kind(found: Iterable[Found]) -> str:
 
 def _kind_by_content(path: AnyPath) -> set[str]:
     try:
-        with path.open("rb") as file:
-            head = file.read(_HEAD_BYTES)
-        if head.startswith(_GZIP_MAGIC):
-            with path.open("rb") as packed, gzip.open(packed) as file:
-                head = file.read(_HEAD_BYTES)
-    except (OSError, EOFError, zlib.error):
+        with opened(path) as file:
+            if archive_in(file):
+                return _kinds_of_members(file)
+            head = read(file, _HEAD_BYTES)
+            file.seek(0)
+            if head.startswith(_GZIP_MAGIC):
+                with gzip.open(file) as unpacked:
+                    head = unpacked.read(_HEAD_BYTES)
+    except (UnreadableSourceError, OSError, EOFError, zlib.error):
         return set()  # landing meets the same error and keeps it as the file's problem
+    return _kind_of(head)
+
+
+def _kinds_of_members(file: IO[bytes]) -> set[str]:
+    kinds: set[str] = set()
+    try:
+        for member in islice(members(file, DEFAULT_LIMITS), _GUESS_FROM_MEMBERS):
+            if not member.problem:
+                with member.open() as opened_member:
+                    kinds |= _kind_of(read(opened_member, _HEAD_BYTES))
+    except (ArchiveError, MemberError):
+        return kinds  # landing meets the same error and keeps it as the file's problem
+    return kinds
+
+
+def _kind_of(head: bytes) -> set[str]:
     if head[_DICOM_PREAMBLE : _DICOM_PREAMBLE + len(_DICOM_MAGIC)] == _DICOM_MAGIC:
         return {"dicom"}
     if head.startswith(b"##fileformat=VCF"):

@@ -8,19 +8,30 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import BinaryIO, NamedTuple
+from functools import partial
+from typing import IO, NamedTuple
 
 import msgspec
 from filelock import FileLock
 
+from hc_assets.lake.archives import (
+    DEFAULT_LIMITS,
+    ArchiveError,
+    ArchiveLimits,
+    Member,
+    MemberError,
+    archive_in,
+    members,
+)
 from hc_assets.lake.atomic import atomic_file, local_path, make_folder, write_bytes
-from hc_assets.lake.discovery import Found, is_stored, version_of
+from hc_assets.lake.discovery import AnyPath, Found, is_stored, version_of
+from hc_assets.lake.known_files import KnownFiles
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.sources import UnreadableSourceError, blocks, opened
 
-_BLOCK = 1024 * 1024
 _MANIFEST_FORMAT = 1
 _STAGING_PREFIX = ".landing-"
 
@@ -69,10 +80,14 @@ class Manifest(msgspec.Struct, frozen=True):
 
 
 class BatchLimits(NamedTuple):
-    """How large a batch may grow: files, and bytes; a larger file is a batch of its own."""
+    """How large a batch may grow: files, and bytes; a larger file is a batch of its own.
+
+    And how much an archive may hold.
+    """
 
     files: int
     size: int
+    archives: ArchiveLimits = DEFAULT_LIMITS
 
 
 @dataclass
@@ -142,8 +157,9 @@ def land(
 ) -> LandingResult:
     """Take files into batches: copy, hash, list.
 
-    A file whose content a batch of this kind already has is not landed twice. A file that can't be
-    read is listed with the reason, once. One landing of a kind runs at a time. A batch exists when
+    An archive is landed as the files in it, named as if it were a folder. A file whose content a
+    batch of this kind already has is not landed twice. A file that can't be read is listed with the
+    reason, once. One landing of a kind runs at a time. A batch exists when
     its manifest does, so a kill in between leaves only what the next landing clears away.
 
     Args:
@@ -164,76 +180,87 @@ def land(
     with FileLock(folder / ".lock", mode=0o600):
         for leftover in folder.glob(f"{_STAGING_PREFIX}*"):
             shutil.rmtree(leftover)
-        return _land(found, layout, kind, limits, now)
+        landing = _Landing(layout, kind, limits, now)
+        for each in found:
+            landing.take(each)
+        return landing.close()
 
 
-def _land(
-    found: Iterable[Found], layout: Layout, kind: str, limits: BatchLimits, now: datetime
-) -> LandingResult:
-    known = _Known(layout, kind)
-    result = LandingResult()
-    batch = _OpenBatch(layout, kind, now)
-    for each in found:
+class _Landing:
+    """One landing: the batch that is open, what is known, and what was done."""
+
+    def __init__(self, layout: Layout, kind: str, limits: BatchLimits, now: datetime) -> None:
+        self._limits = limits
+        self._known = KnownFiles(
+            read_manifest(layout, kind, key) for key in batch_keys(layout, kind)
+        )
+        self._result = LandingResult()
+        self._new_batch = partial(_OpenBatch, layout, kind, now)
+        self._batch = self._new_batch()
+
+    def take(self, found: Found) -> None:
+        """Take a file, or the files of an archive."""
         try:
-            size = 0 if each.problem else each.path.stat().st_size
-            full = len(batch.files) >= limits.files or batch.size + size > limits.size
-            if batch.files and full:
-                batch.close(result)
-                batch = _OpenBatch(layout, kind, now)
-            landed = batch.take(each, known)
+            if found.problem:
+                self._add(_untaken(found.source_file, found.problem))
+            else:
+                self._take_open(found)
+        except UnreadableSourceError as error:
+            self._add(_untaken(found.source_file, str(error)))
         except FileNotFoundError:
             # Deleted between listing and landing: whoever put it there took it back.
-            continue
+            return
         except StillBeingWrittenError:
-            result.waiting += 1
-            continue
-        if landed in known:
-            batch.duplicates.append((landed.source_file, landed.sha256))
-            result.already_landed += 1
-            result.known_batches |= known.batch_of(landed)
+            self._result.waiting += 1
+
+    def close(self) -> LandingResult:
+        """Finish the open batch."""
+        self._batch.close(self._result)
+        return self._result
+
+    def _take_open(self, found: Found) -> None:
+        with opened(found.path) as source:
+            before = _state(found.path, source)
+            if archive_in(source):
+                landed = self._take_members(found.source_file, source)
+            else:
+                size = found.path.stat().st_size
+                self._make_room(size)
+                landed = self._batch.read(source, found.source_file, size, self._known)
+            if before != _state(found.path, source):
+                raise StillBeingWrittenError
+        if landed is not None:
+            self._add(landed)
+
+    def _take_members(self, source_file: str, source: IO[bytes]) -> LandedFile | None:
+        """Take the files of an archive; gives the archive itself where not all could be read."""
+        count = 0
+        try:
+            for member in members(source, self._limits.archives):
+                count += 1
+                self._make_room(member.size)
+                name = f"{source_file}/{member.name}"
+                self._add(self._batch.take_member(name, member, self._known))
+        except ArchiveError as error:
+            return _untaken(source_file, str(error))
+        return None if count else _untaken(source_file, "is an archive with nothing in it")
+
+    def _make_room(self, size: int) -> None:
+        batch, limits = self._batch, self._limits
+        full = len(batch.files) >= limits.files or batch.size + size > limits.size
+        if batch.files and full:
+            batch.close(self._result)
+            self._batch = self._new_batch()
+
+    def _add(self, landed: LandedFile) -> None:
+        if landed in self._known:
+            self._batch.duplicates.append((landed.source_file, landed.sha256))
+            self._result.already_landed += 1
+            self._result.known_batches |= self._known.batch_of(landed)
         else:
-            known.add(landed, "")
-            batch.files.append(landed)
-            batch.size += landed.size
-            result.unreadable += bool(landed.problem)
-    batch.close(result)
-    return result
-
-
-class _Known:
-    """The files that batches of a kind hold already.
-
-    A file is the same by its content. One without any is the same by its name and what is wrong
-    with it, so that each empty or unreadable file is reported, and once.
-    """
-
-    def __init__(self, layout: Layout, kind: str) -> None:
-        self._batches: dict[tuple[str, ...], str] = {}
-        self._sizes: set[int] = set()
-        for key in batch_keys(layout, kind):
-            for file in read_manifest(layout, kind, key).files:
-                self.add(file, key)
-
-    def add(self, file: LandedFile, batch: str) -> None:
-        """Remember a file; `batch` is "" where its key is not known yet."""
-        self._batches[self._identity(file)] = batch
-        self._sizes.add(file.size)
-
-    def batch_of(self, file: LandedFile) -> set[str]:
-        """Key of the earlier batch that holds a file; none where this landing does."""
-        return {self._batches[self._identity(file)]} - {""}
-
-    def __contains__(self, file: LandedFile) -> bool:
-        return self._identity(file) in self._batches
-
-    def has_size(self, size: int) -> bool:
-        return size in self._sizes
-
-    @staticmethod
-    def _identity(file: LandedFile) -> tuple[str, ...]:
-        if file.problem or not file.size:
-            return (file.source_file, file.problem)
-        return (file.sha256,)
+            self._known.add(landed, "")
+            self._batch.add(landed)
+            self._result.unreadable += bool(landed.problem)
 
 
 class _OpenBatch:
@@ -246,46 +273,53 @@ class _OpenBatch:
         self.size = 0
         self._staging = layout.batches(kind) / f"{_STAGING_PREFIX}{secrets.token_hex(4)}"
 
-    def take(self, found: Found, known: _Known) -> LandedFile:
-        """Copy a file's bytes, unless they are known, or say why they can't be read."""
-        type_ = media_type(found.source_file)
-        if found.problem:
-            return LandedFile(found.source_file, "", 0, "", type_, found.problem)
-        try:
-            source = found.path.open("rb")
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            return LandedFile(found.source_file, "", 0, "", type_, _cant_be_read(error))
-        with source:
-            before = _state(found, source)
-            size = found.path.stat().st_size
-            try:
-                landed = self._read(source, found.source_file, type_, size, known)
-            except _UnreadableSourceError as error:
-                return LandedFile(found.source_file, "", 0, "", type_, str(error))
-            if before != _state(found, source):
-                raise StillBeingWrittenError
-            return landed
+    def add(self, file: LandedFile) -> None:
+        """List a file that was taken."""
+        self.files.append(file)
+        self.size += file.size
 
-    def _read(
-        self, source: BinaryIO, name: str, type_: str, size: int, known: _Known
-    ) -> LandedFile:
+    def take_member(self, name: str, member: Member, known: KnownFiles) -> LandedFile:
+        """Copy the bytes of a file of an archive, or say why they can't be read.
+
+        Raises:
+            ArchiveError: what follows in the archive can't be read either.
+        """
+        if member.problem:
+            return _untaken(name, member.problem)
+        try:
+            with member.open() as source:
+                landed = self._copy(source, name)
+        except MemberError as error:
+            return _untaken(name, str(error))
+        # An archive can't be read twice at will, so what is known is found out when it is copied
+        if landed in known and landed.sha256 not in {file.sha256 for file in self.files}:
+            (self._staging / "files" / landed.stored).unlink()
+        return landed
+
+    def read(self, source: IO[bytes], name: str, size: int, known: KnownFiles) -> LandedFile:
+        """Copy a file's bytes, unless they are known.
+
+        Raises:
+            UnreadableSourceError: they can't be read.
+        """
         if size and known.has_size(size):
             # Most likely a file that was landed before: hash it before a copy is made of it.
             hasher = hashlib.sha256()
-            for block in _blocks(source):
+            for block in blocks(source):
                 hasher.update(block)
             sha256 = hasher.hexdigest()
-            candidate = LandedFile(name, sha256, size, sha256, type_)
+            candidate = LandedFile(name, sha256, size, sha256, media_type(name))
             if candidate in known:
                 return candidate
             source.seek(0)
+        return self._copy(source, name)
+
+    def _copy(self, source: IO[bytes], name: str) -> LandedFile:
         files = self._staging / "files"
         with atomic_file(files, lambda sink: files / sink.hexdigest()) as sink:
-            for block in _blocks(source):
+            for block in blocks(source):
                 sink.write(block)
-        return LandedFile(name, sink.hexdigest(), sink.size, sink.hexdigest(), type_)
+        return LandedFile(name, sink.hexdigest(), sink.size, sink.hexdigest(), media_type(name))
 
     def close(self, result: LandingResult) -> None:
         """Give the batch its key and its manifest; nothing where it holds no file."""
@@ -315,34 +349,16 @@ class _OpenBatch:
         result.landed += len(files)
 
 
-class _UnreadableSourceError(Exception):
-    """Reading a source failed halfway."""
-
-
-def _state(found: Found, source: BinaryIO) -> object:
+def _state(path: AnyPath, source: IO[bytes]) -> object:
     """Say what changes when an open file does."""
-    if is_stored(found.path):
-        return version_of(found.path)
+    if is_stored(path):
+        return version_of(path)
     status = os.fstat(source.fileno())
     return status.st_size, status.st_mtime_ns
 
 
-def _cant_be_read(error: OSError) -> str:
-    return f"can't be read: {error.strerror or type(error).__name__}"
-
-
-def _blocks(source: BinaryIO) -> Iterator[bytes]:
-    while True:
-        try:
-            block = source.read(_BLOCK)
-        except FileNotFoundError:
-            raise  # an object that is deleted while it is read is gone, not unreadable
-        except OSError as error:
-            # Kept apart from a failure to write the copy, which is not the file's fault.
-            raise _UnreadableSourceError(_cant_be_read(error)) from error
-        if not block:
-            return
-        yield block
+def _untaken(source_file: str, problem: str) -> LandedFile:
+    return LandedFile(source_file, "", 0, "", media_type(source_file), problem)
 
 
 def content_sha256(files: Sequence[LandedFile]) -> str:

@@ -51,6 +51,15 @@ def pydicom_files() -> list[Path]:
 
 
 @pytest.fixture(scope="session")
+def real_files() -> list[Path]:
+    """Every file of pydicom, of pydicom-data and, where they are, of the shared ones."""
+    package = Path(pydicom.__file__).parents[1]
+    folders = [package / "pydicom" / "data", package / "data_store", _SHARED]
+    found = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    return sorted(path for path in found if path.suffix not in (".py", ".pyc", ".json", ".csv"))
+
+
+@pytest.fixture(scope="session")
 def testdata() -> Callable[[str], Path]:
     """Path of one of pydicom's files by its name."""
 

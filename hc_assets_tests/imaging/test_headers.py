@@ -1,5 +1,6 @@
 import json
 import struct
+from collections import Counter
 from datetime import date
 
 import numpy as np
@@ -7,12 +8,15 @@ import pyarrow as pa
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 
+from hc_assets.imaging.dicom_json import BINARY_LIMIT
 from hc_assets.imaging.headers import read_header
-from hc_assets.imaging.reading import UnreadableFile
+from hc_assets.imaging.reading import UnreadableFile, quiet_pydicom
 from hc_assets.imaging.schemas import DICOM_INDEX
 
+BULK_VALUES = BINARY_LIMIT // 2 - 1  # of two bytes each
 PIXELS = np.arange(12, dtype=np.uint16).reshape(3, 4)
 
 
@@ -218,3 +222,57 @@ def test_every_shared_file_with_a_header_is_indexed(shared_files):
             row = read_header(file.path)
             assert row["sop_class_uid"], file.path
             assert file.modality in ("", row["modality"]), file.path
+
+
+def numbers_or_texts(values: list) -> list:
+    """Values without padding; an empty one is None, and NaN equal to itself."""
+    stripped = [value.strip("\0 ") if isinstance(value, str) else value for value in values]
+    return [
+        None if value in ("", None) else "NaN" if value != value else value for value in stripped
+    ]
+
+
+def compared(dataset: Dataset, ours: dict) -> Counter[str]:
+    """Hold each element of a dataset against our JSON: how many are the same, bulk, or differ."""
+    counts: Counter[str] = Counter()
+    for element in dataset:
+        if element.tag.element == 0:
+            continue  # group lengths are not part of the model
+        mine = ours[f"{int(element.tag):08X}"]
+        if element.VR == "SQ":
+            items = mine.get("Value", [])
+            assert len(items) == len(element.value)
+            for item, of_mine in zip(element.value, items, strict=True):
+                counts += compared(item, of_mine)
+            continue
+        try:
+            theirs = element.to_json_dict(None, 1024)
+        except ValueError:
+            counts["malformed" if isinstance(mine["Value"][0], str) else "differs"] += 1
+            continue
+        if "InlineBinary" in theirs or not {"Value"} & mine.keys() & theirs.keys():
+            is_large = (
+                isinstance(element.value, bytes | list | MultiValue)
+                and len(element.value) > BULK_VALUES
+            )
+            left_out = {"InlineBinary", "BulkDataURI"} & mine.keys() or element.is_empty or is_large
+            counts["bulk" if left_out else "differs"] += 1
+            continue
+        same = numbers_or_texts(mine["Value"]) == numbers_or_texts(theirs["Value"])
+        counts["same" if same else "differs"] += 1
+    return counts
+
+
+def test_the_json_of_every_real_file_says_what_pydicom_says(real_files):
+    counts: Counter[str] = Counter()
+    for path in real_files:
+        try:
+            row = read_header(path)
+        except UnreadableFile:
+            continue
+        if any("truncated" in warning for warning in row["warnings"]):
+            continue  # of a piece of a value pydicom makes a value
+        with quiet_pydicom():
+            counts += compared(dcmread(path, force=True, stop_before_pixels=True), model(row))
+    assert counts["differs"] == 0
+    assert counts["same"] > 10_000

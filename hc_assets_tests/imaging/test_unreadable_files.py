@@ -1,3 +1,4 @@
+import os
 import struct
 from pathlib import Path
 
@@ -59,6 +60,7 @@ def test_a_file_without_read_permission_says_so(write_dicom, monkeypatch):
 
     # Root, which tests often run as, may read anything
     monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     assert reason(path) == "no permission to read the file"
 
 

@@ -261,11 +261,11 @@ def test_a_known_size_does_not_hide_a_read_error(layout, drop, monkeypatch):
 
     def failing(source):
         if source.name.endswith("b.json"):
-            raise landing._UnreadableSourceError("can't be read: Input/output error")
+            raise landing.UnreadableSourceError("can't be read: Input/output error")
         yield from blocks(source)
 
-    blocks = landing._blocks
-    monkeypatch.setattr(landing, "_blocks", failing)
+    blocks = landing.blocks
+    monkeypatch.setattr(landing, "blocks", failing)
     (key,) = land_all(layout, drop).batches
     problems = {
         Path(f.source_file).name: f.problem for f in read_manifest(layout, "fhir", key).files

@@ -240,14 +240,14 @@ def test_an_object_replaced_while_it_is_copied_waits(stored, layout, monkeypatch
     (stored / "a.json").write_bytes(b"{}")
     from hc_assets.lake import landing
 
-    blocks = landing._blocks
+    blocks = landing.blocks
 
     def meddling(source):
         yield from blocks(source)
         (stored / "a.json").write_bytes(b"[]")
 
     with monkeypatch.context() as patched:
-        patched.setattr(landing, "_blocks", meddling)
+        patched.setattr(landing, "blocks", meddling)
         assert look_at(stored, layout, settle=0).waiting == 1
     assert landed_names(layout) == []
     assert look_at(stored, layout, settle=0).landed == 1
