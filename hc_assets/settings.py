@@ -6,7 +6,7 @@ beside the function that applies it.
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -124,6 +124,15 @@ class Settings(BaseSettings):
         default=(),
         description="Files and folders of StructureDefinitions that resources are held against"
         " where they name them, separated as in PATH.",
+    )
+    export_split_bytes: int = Field(
+        default=1024**3, ge=1, description="NDJSON bytes from which a file of an export is full."
+    )
+    export_compression: Literal["none", "gzip", "zstd"] = Field(
+        default="none", description="How the files of an export are packed: none, gzip or zstd."
+    )
+    export_base_url: str = Field(
+        default="", description="URL of the export folder, put before the names in its manifest."
     )
     validation_rate_threshold: float = Field(
         default=0.95, ge=0, le=1, description="Share of a batch's entries that must be valid."

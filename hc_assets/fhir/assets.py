@@ -12,7 +12,7 @@ import dagster as dg
 import pyarrow as pa
 
 from hc_assets.assets import asset_arguments, fan_out, hand_over
-from hc_assets.fhir import ndjson, versions
+from hc_assets.fhir import exports, versions
 from hc_assets.fhir.business_rules import BusinessRules
 from hc_assets.fhir.enrichment import EnrichmentOptions
 from hc_assets.fhir.enrichment_steps import enrich_rows, gather_facts, kept_index
@@ -25,7 +25,7 @@ from hc_assets.fhir.steps import (
     split_files,
     validate_rows,
 )
-from hc_assets.lake.landing import LandedFile, batch_keys, read_manifest
+from hc_assets.lake.landing import LandedFile, read_manifest
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parquet import Content
 from hc_assets.lake.tables import LakeTable, read_partition
@@ -263,24 +263,25 @@ def resource_versions(
 
 @dg.asset(
     key=_key("ndjson_exports"),
-    deps=[_key("current_resources")],
+    deps=[_key("current_resources"), _key("quarantined_resources")],
     **asset_arguments(
         "fhir/ndjson_exports",
         TABLES["fhir/ndjson_exports"],
-        description="One row per NDJSON file in exports/fhir: the current resources of one type.",
+        description="One row per NDJSON file in exports/fhir, a Bulk Data export of the current"
+        " resources.",
         layer="out",
         kinds={"fhir", "parquet"},
     ),
 )
 def ndjson_exports(
-    layout: dg.ResourceParam[Layout], warehouse: dg.ResourceParam[Warehouse]
+    layout: dg.ResourceParam[Layout],
+    warehouse: dg.ResourceParam[Warehouse],
+    settings: dg.ResourceParam[Settings],
 ) -> pa.Table:
-    """Write the current resources as NDJSON, one file per type, with a manifest."""
-    batches = batch_keys(layout, "fhir")
-    landed_at = read_manifest(layout, "fhir", batches[-1]).landed_at if batches else ""
+    """Write the current resources as NDJSON by type, what is in quarantine, and a manifest."""
     with warehouse.read() as connection:
-        files = ndjson.export(
-            ndjson.current_lines(connection), layout.exports("fhir"), transaction_time=landed_at
+        files = exports.export(
+            connection, layout, layout.exports("fhir"), exports.options_of(settings)
         )
     return pa.Table.from_pylist([vars(file) for file in files], TABLES["fhir/ndjson_exports"])
 

@@ -5,18 +5,23 @@ it is a valid resource is judged in `validation.py`.
 """
 
 import gzip
+import io
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import msgspec
+import pyarrow as pa
 
 from hc_assets.fhir.requests import asked_id, deleted, refusal
 from hc_assets.fhir.times import moment_of
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_MAGICS = (_GZIP_MAGIC, _ZSTD_MAGIC)
+_DAMAGED = (EOFError, zlib.error, OSError)
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _WHITE_SPACE = b" \t\r\n"
 
@@ -77,7 +82,6 @@ class _BundleEntry(msgspec.Struct):
     resource: msgspec.Raw = _ABSENT
     request: _Request | None = None
     response: Any = None
-    search: Any = None
 
 
 class _Head(msgspec.Struct):
@@ -104,7 +108,7 @@ def read_entries(file: BinaryIO, media_type: str, *, keep_bundles: bool = False)
     """Split a file into its entries. Never raises for what the file holds.
 
     Args:
-        file: open at its beginning, seekable; gzip is recognised by content.
+        file: open at its beginning, seekable; gzip and zstd are recognised by content.
         media_type: `application/fhir+ndjson` for lines. Any other file is taken as one JSON
             document; where it is not one but its first line is, as lines after all.
         keep_bundles: give a document or line that is a Bundle as one entry, the Bundle itself.
@@ -116,29 +120,52 @@ def read_entries(file: BinaryIO, media_type: str, *, keep_bundles: bool = False)
         which are counted on, so that positions stay unique; a document or message among lines is
         one entry.
     """
-    # The media type is told by the file's name, without .gz.
-    stream = gzip.GzipFile(fileobj=file) if is_gzip(file) else file
+    # The media type is told by the file's name, without .gz or .zst.
+    stream = _unpacked(file)
     if media_type == "application/fhir+ndjson":
         yield from _lines(stream, keep_bundles=keep_bundles)
         return
     try:
         data = stream.read()
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        yield Entry(0, None, f"gzip is damaged: {error}")
+    except _DAMAGED as error:
+        yield Entry(0, None, _damage(error))
         return
     yield from _document(data, keep_bundles=keep_bundles)
 
 
-def is_gzip(file: BinaryIO) -> bool:
-    """Whether a file is gzipped, by its content.
+def is_packed(file: BinaryIO) -> bool:
+    """Whether a file is packed with gzip or zstd, by its content.
 
     Args:
         file: open, seekable; left at its beginning.
     """
+    return _magic(file) != b""
+
+
+def _magic(file: BinaryIO) -> bytes:
     file.seek(0)
-    magic = file.read(len(_GZIP_MAGIC))
+    head = file.read(max(map(len, _MAGICS)))
     file.seek(0)
-    return magic == _GZIP_MAGIC
+    return next((magic for magic in _MAGICS if head.startswith(magic)), b"")
+
+
+def _unpacked(file: BinaryIO) -> BinaryIO:
+    magic = _magic(file)
+    if magic == _GZIP_MAGIC:
+        return cast(BinaryIO, gzip.GzipFile(fileobj=file))
+    if magic == _ZSTD_MAGIC:
+        packed = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd")
+        return io.BufferedReader(packed)
+    return file
+
+
+def _damage(error: Exception) -> str:
+    # Arrow reads zstd and raises a bare OSError; a failing disk has a number.
+    if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile):
+        if error.errno is not None:
+            raise error
+        return "zstd is damaged"
+    return f"gzip is damaged: {error}"
 
 
 def _document(data: bytes, *, keep_bundles: bool) -> Iterator[Entry]:
@@ -147,12 +174,38 @@ def _document(data: bytes, *, keep_bundles: bool) -> Iterator[Entry]:
         yield Entry(0, data, "the file is empty" if not data else "the file is blank")
         return
     whole = _resource(0, data.strip(_WHITE_SPACE))
-    if whole.resource_type == "Bundle" and not keep_bundles:
+    if keep_bundles and not whole.problem:
+        yield whole
+    elif whole.resource_type == "Bundle":
         yield from _bundle(data)
     elif whole.problem and _first_line_is_json(data):
         yield from _lines(data.split(b"\n"), keep_bundles=keep_bundles)
+    elif whole.resource_type is None and _is_bulk_manifest(whole.resource):
+        yield Entry(0, whole.resource, "a Bulk Data manifest: it lists files and holds no resource")
     else:
-        yield whole
+        yield _data_only(whole)
+
+
+class _Manifest(msgspec.Struct):
+    transaction_time: str = msgspec.field(name="transactionTime")
+    output: list[Any]
+
+
+def _is_bulk_manifest(data: bytes | None) -> bool:
+    try:
+        msgspec.json.decode(data or b"", type=_Manifest)
+    except _Unreadable:
+        return False
+    return True
+
+
+def _data_only(entry: Entry) -> Entry:
+    """Set aside what tells of a request, a search or an export: it is not to be stored."""
+    if entry.resource_type != "OperationOutcome" or entry.problem:
+        return entry
+    return msgspec.structs.replace(
+        entry, problem="an OperationOutcome: it tells of a request and is no data"
+    )
 
 
 def _first_line_is_json(data: bytes) -> bool:
@@ -179,8 +232,8 @@ def _lines(stream: Iterable[bytes], *, keep_bundles: bool) -> Iterator[Entry]:
             for found in _of_line(position, stripped, keep_bundles=keep_bundles):
                 yield found
                 position += 1
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        yield Entry(position, None, f"gzip is damaged: {error}")
+    except _DAMAGED as error:
+        yield Entry(position, None, _damage(error))
         return
     if empty:
         yield Entry(0, b"", "the file is blank" if position else "the file is empty")
@@ -188,8 +241,10 @@ def _lines(stream: Iterable[bytes], *, keep_bundles: bool) -> Iterator[Entry]:
 
 def _of_line(position: int, line: bytes, *, keep_bundles: bool) -> Iterable[Entry]:
     whole = _resource(position, line)
-    if whole.resource_type != "Bundle" or keep_bundles:
+    if keep_bundles:
         return (whole,)
+    if whole.resource_type != "Bundle":
+        return (_data_only(whole),)
     return _bundle(line, position, kept_whole=_KEPT_WHOLE_IN_LINES)
 
 
@@ -255,9 +310,8 @@ def _from_bundle(position: int, raw: bytes, made_at: datetime | None) -> Entry:
     taken = _resource(position, resource)
     if taken.problem is not None:
         return made(taken.resource, taken.problem, taken.resource_type, taken.resource_id)
-    refused = refusal(method, url, taken.resource_type, taken.resource_id)
-    if _member(entry.search, "mode") == "outcome":
-        refused = "Bundle.entry.search.mode is outcome: it tells of the search and is no data"
+    taken = _data_only(taken)
+    refused = taken.problem or refusal(method, url, taken.resource_type, taken.resource_id)
     if refused is not None:
         return made(raw, refused, taken.resource_type, taken.resource_id)
     id_ = taken.resource_id or asked_id(method, url)

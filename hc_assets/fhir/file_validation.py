@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from hc_assets.compute import executor, in_order
-from hc_assets.fhir.bundles import Entry, is_gzip, read_entries
+from hc_assets.fhir.bundles import Entry, is_packed, read_entries
 from hc_assets.fhir.profile_rules import profile_issues
 from hc_assets.fhir.quality import BEST_PRACTICE
 from hc_assets.fhir.validation import Issue, has_errors, validate
@@ -155,7 +155,7 @@ def _units_of(path: Path) -> Iterator[_Unit]:
     with path.open("rb") as stream:
         if media_type(path.name) != _LINES:
             yield _Unit(name)
-        elif is_gzip(stream):
+        elif is_packed(stream):
             kept_whole = read_entries(stream, _LINES, keep_bundles=True)
             yield from (_Unit(name, entries) for entries in _grouped(kept_whole))
         else:

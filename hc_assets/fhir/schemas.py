@@ -142,7 +142,18 @@ ENRICHED_RESOURCES = pa.schema(
 
 NDJSON_EXPORTS = pa.schema(
     [
-        column("resource_type", pa.string(), "Type of every resource in the file", nullable=False),
+        column(
+            "list",
+            pa.string(),
+            "List of the manifest that names it: output, deleted or error",
+            nullable=False,
+        ),
+        column(
+            "resource_type",
+            pa.string(),
+            "Type of every resource in the file, or of every one that it deletes",
+            nullable=False,
+        ),
         column("file", pa.string(), "Name of the file in exports/fhir", nullable=False),
         column("resources", pa.int64(), "How many resources it holds", nullable=False),
         column("bytes", pa.int64(), "Size of the file", unit="By", nullable=False),

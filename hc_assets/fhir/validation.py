@@ -49,11 +49,12 @@ def has_errors(issues: Iterable[Issue]) -> bool:
     return any(issue.severity in ("fatal", "error") for issue in issues)
 
 
-def operation_outcome(issues: Iterable[Issue]) -> bytes:
+def operation_outcome(issues: Iterable[Issue], *, source: str | None = None) -> bytes:
     """Write issues as an R4 OperationOutcome.
 
     Args:
         issues: what `validate` found.
+        source: URI of what they were found in, for `meta.source`.
 
     Returns:
         The resource as JSON. `details.text` carries the rule, `diagnostics` the text, `expression`
@@ -71,4 +72,5 @@ def operation_outcome(issues: Iterable[Issue]) -> bytes:
     ]
     if not listed:
         listed = [{"severity": "information", "code": "informational", "diagnostics": "no issues"}]
-    return msgspec.json.encode({"resourceType": "OperationOutcome", "issue": listed})
+    meta = {"meta": {"source": source}} if source else {}
+    return msgspec.json.encode({"resourceType": "OperationOutcome", **meta, "issue": listed})

@@ -260,6 +260,6 @@ def _kind_of(head: bytes) -> set[str]:
 
 
 def _kind_by_name(path: AnyPath) -> set[str]:
-    name = path.name.lower().removesuffix(".gz")
+    name = path.name.lower().removesuffix(".gz").removesuffix(".zst")
     by_suffix = {".json": "fhir", ".ndjson": "fhir", ".dcm": "dicom", ".vcf": "genomics"}
     return {kind for suffix, kind in by_suffix.items() if name.endswith(suffix)}

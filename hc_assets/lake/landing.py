@@ -117,7 +117,7 @@ class StillBeingWrittenError(Exception):
 
 def media_type(name: str) -> str:
     """Media type by a file's name; `application/octet-stream` where it says nothing."""
-    lowered = name.lower().removesuffix(".gz")
+    lowered = name.lower().removesuffix(".gz").removesuffix(".zst")
     for suffix, type_ in (
         (".ndjson", "application/fhir+ndjson"),
         (".json", "application/fhir+json"),

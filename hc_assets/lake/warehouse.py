@@ -21,6 +21,8 @@ from hc_assets.lake.layout import COMMIT_NAME, SCHEMA_FOLDER, Layout
 from hc_assets.lake.parts import declare
 
 _RETRY_SECONDS = 0.1
+# DuckDB would take most of the machine; beyond this it works on disk, beside the file.
+_MEMORY_LIMIT = "400MiB"
 
 
 class WarehouseBusyError(Exception):
@@ -89,7 +91,11 @@ class Warehouse:
         deadline = time.monotonic() + self.wait_seconds
         while True:
             try:
-                return duckdb.connect(self.layout.warehouse, read_only=read_only)
+                connection = duckdb.connect(self.layout.warehouse, read_only=read_only)
+                connection.execute(f"SET memory_limit = '{_MEMORY_LIMIT}'")
+                # Where the order of rows counts, it is asked for.
+                connection.execute("SET preserve_insertion_order = false")
+                return connection
             except duckdb.IOException as error:
                 if "lock" not in str(error):
                     raise

@@ -6,6 +6,7 @@ import re
 from decimal import Decimal
 
 import msgspec
+import pyarrow as pa
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -282,17 +283,23 @@ def test_a_put_gives_its_id_to_a_resource_that_states_none():
     assert asked("POST", "Basic/b1", b'{"resourceType":"Basic"}').resource_id is None
 
 
-def test_what_a_search_says_of_itself_is_no_data():
-    outcome = b'{"resourceType":"OperationOutcome"}'
-    found = split(
-        bundle(
-            b'{"resource":%b,"search":{"mode":"match"}}' % PATIENT,
-            b'{"resource":%b,"search":{"mode":"include"}}' % PATIENT,
-            b'{"resource":%b,"search":{"mode":"outcome"}}' % outcome,
-        )
-    )
-    assert [e.resource for e in found[:2]] == [PATIENT, PATIENT]
-    assert "search.mode is outcome" in str(found[2].problem)
+OUTCOME = b'{"resourceType":"OperationOutcome","issue":[]}'
+
+
+def test_what_tells_of_a_search_an_export_or_a_request_is_no_data():
+    in_search = b'{"resource":%b,"search":{"mode":"outcome"}}' % OUTCOME
+    found = split(bundle(b'{"resource":%b,"search":{"mode":"include"}}' % PATIENT, in_search))
+    assert found[0].resource == PATIENT
+    for entry in (found[1], only(OUTCOME), only(OUTCOME, LINES)):
+        assert "OperationOutcome: it tells of a request" in str(entry.problem)
+    (kept,) = read_entries(io.BytesIO(OUTCOME), DOCUMENT, keep_bundles=True)
+    assert kept.problem is None
+
+
+def test_the_manifest_of_a_bulk_data_export_is_told():
+    manifest = {"transactionTime": "2026-01-01T00:00:00Z", "output": [{"type": "Patient"}]}
+    assert "Bulk Data manifest" in str(only(json.dumps(manifest).encode()).problem)
+    assert only(b'{"output":[]}').problem is None  # for validation to judge
 
 
 # --- One resource, or none ---
@@ -443,6 +450,15 @@ def test_gzip_that_does_not_match_its_checksum_is_damaged():
 
 def _unlike(count: int) -> list[bytes]:
     return [hashlib.sha256(b"%d" % number).hexdigest().encode() for number in range(count)]
+
+
+def test_zstd_is_told_by_content_and_damage_is_said():
+    lines = b"\n".join([PATIENT] * 5_000)
+    packed = pa.compress(lines, "zstd", asbytes=True)
+    assert {e.resource for e in split(packed, LINES)} == {PATIENT}
+    assert len(split(packed, UNKNOWN)) == 5_000
+    assert split(packed[:-9], LINES)[-1].problem == "zstd is damaged"
+    assert only(packed[:-9]).problem == "zstd is damaged"
 
 
 # --- Properties ---
