@@ -10,7 +10,10 @@ the same names, and a run over other input never touches a part that the present
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from types import TracebackType
 
 import msgspec
 import pyarrow as pa
@@ -66,7 +69,7 @@ class DamagedPartError(Exception):
 
 
 class PartWriter:
-    """Writes record batches into parts of one partition, in bounded memory.
+    """Writes record batches into parts of one partition; holds no more than a row group of them.
 
     Use as a context manager; `parts` is whole after the block. `number` tells apart the writers
     that fill one partition at the same time, and gives the order of their rows.
@@ -80,13 +83,22 @@ class PartWriter:
         self._part_bytes = part_bytes
         self._pending: list[pa.RecordBatch] = []
         self._pending_bytes = 0
+        self._open: _OpenPart | None = None
+        self._file = ExitStack()
 
     def __enter__(self) -> "PartWriter":
         return self
 
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if kind is None:
             self.close()
+        else:
+            self._file.__exit__(kind, error, trace)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Take a batch of the writer's schema.
@@ -94,51 +106,90 @@ class PartWriter:
         Raises:
             pa.ArrowInvalid: its columns or types differ from the schema.
         """
+        if not batch.num_rows:
+            return
         if batch.schema != self._schema:
             batch = batch.cast(self._schema)
         self._pending.append(batch)
         self._pending_bytes += batch.nbytes
-        if self._pending_bytes >= self._part_bytes:
-            self._flush()
+        if self._pending_bytes >= min(_ROW_GROUP_BYTES, self._part_bytes):
+            self._write_group()
 
     def close(self) -> None:
         """Write what is pending."""
-        self._flush()
+        self._write_group()
+        self._finish_part()
 
-    def _flush(self) -> None:
+    def _write_group(self) -> None:
         if not self._pending:
             return
         table = pa.Table.from_batches(self._pending, self._schema)
-        self._pending, self._pending_bytes = [], 0
-        if table.num_rows:
+        if self._open is None:
             stem = f"part-{self._number:05d}-{len(self.parts):03d}"
-            self.parts.append(write_part(self._folder, stem, table))
+            self._open = self._file.enter_context(_open_part(self._folder, stem, self._schema))
+        self._open.write(table, table.num_rows)
+        size, self._pending, self._pending_bytes = self._pending_bytes, [], 0
+        self._open.table_bytes += size
+        if self._open.table_bytes >= self._part_bytes:
+            self._finish_part()
+
+    def _finish_part(self) -> None:
+        if self._open is not None:
+            made, self._open = self._open, None
+            self._file.close()
+            self.parts.append(made.part())
 
 
 def write_part(folder: UPath, stem: str, table: pa.Table) -> Part:
-    """Write a table as one Parquet file named `<stem>-<first 12 of its hash>.parquet`.
+    """Write a table as one Parquet file named `<stem>-<first 12 of its hash>.parquet`."""
+    group = max(1, min(table.num_rows, table.num_rows * _ROW_GROUP_BYTES // max(table.nbytes, 1)))
+    with _open_part(folder, stem, table.schema) as made:
+        made.write(table, group)
+    return made.part()
+
+
+@dataclass
+class _OpenPart:
+    """A part that is being written."""
+
+    stem: str
+    sink: HashingSink
+    writer: pq.ParquetWriter
+    rows: int = 0
+    table_bytes: int = 0
+
+    def write(self, table: pa.Table, row_group_size: int) -> None:
+        self.writer.write_table(table, row_group_size=row_group_size)
+        self.rows += table.num_rows
+
+    def part(self) -> Part:
+        digest = self.sink.hexdigest()
+        return Part(_part_name(self.stem, self.sink), self.rows, self.sink.size, digest)
+
+
+def _part_name(stem: str, sink: HashingSink) -> str:
+    return f"{stem}-{sink.hexdigest()[:12]}.parquet"
+
+
+@contextmanager
+def _open_part(folder: UPath, stem: str, schema: pa.Schema) -> Iterator[_OpenPart]:
+    """Open a part, which appears under its name when the block ends without an error.
 
     Statistics and dictionaries are left out of binary and tensor columns, where they only cost.
     """
-
-    def name(sink: HashingSink) -> UPath:
-        return folder / f"{stem}-{sink.hexdigest()[:12]}.parquet"
-
-    plain = [f.name for f in table.schema if not _is_bulky(f.type)]
-    group = max(1, min(table.num_rows, table.num_rows * _ROW_GROUP_BYTES // max(table.nbytes, 1)))
+    plain = [f.name for f in schema if not _is_bulky(f.type)]
     with (
-        atomic_file(folder, name) as sink,
+        atomic_file(folder, lambda sink: folder / _part_name(stem, sink)) as sink,
         pq.ParquetWriter(
             pa.PythonFile(sink, mode="w"),
-            table.schema,
+            schema,
             compression="zstd",
             compression_level=1,
             use_dictionary=plain,
             write_statistics=plain,
         ) as writer,
     ):
-        writer.write_table(table, row_group_size=group)
-    return Part(name(sink).name, table.num_rows, sink.size, sink.hexdigest())
+        yield _OpenPart(stem, sink, writer)
 
 
 def _is_bulky(type_: pa.DataType) -> bool:
