@@ -25,7 +25,8 @@ from pathlib import Path
 from hc_assets.fhir import exports
 from hc_assets.fhir.business_rules import BusinessRules
 from hc_assets.fhir.enrichment import EnrichmentOptions
-from hc_assets.fhir.steps import ResourceUnit, SplitUnit, enrich_rows, split_files, validate_rows
+from hc_assets.fhir.enrichment_steps import enrich_rows, gather_facts, kept_index
+from hc_assets.fhir.steps import ResourceUnit, SplitUnit, split_files, validate_rows
 from hc_assets.fhir.versions import apply_batches
 from hc_assets.lake.discovery import discover
 from hc_assets.lake.landing import BatchLimits, land, read_manifest
@@ -80,9 +81,10 @@ def ours(folder: Path, data_dir: Path) -> int:
         validated = put(layout, "fhir/validated_resources", batch, good)
         put(layout, "fhir/quarantined_resources", batch, bad)
         start = timed("validate", start)
-        enriched = [
-            part for unit in units(validated, *batch_facts) for part in enrich_rows(unit, OPTIONS)
-        ]
+        valid = list(units(validated, *batch_facts))
+        with kept_index(layout, batch, [gather_facts(unit) for unit in valid]) as index:
+            enriched = [part for unit in valid for part in enrich_rows(unit, OPTIONS, index)]
+
         put(layout, "fhir/enriched_resources", batch, enriched)
         start = timed("enrich", start)
     warehouse = Warehouse(layout, PARQUET_TABLES)

@@ -38,8 +38,8 @@ def create_bundle(
         type_: `collection`; `searchset`, whose entries say whether they match or are included; or
             `batch`, whose entries ask for an update, or for a creation where there is no id.
         resources: as JSON.
-        base_url: of the server that fullUrls begin with; without it they are `<type>/<id>`-less,
-            that is, left out, as there is no absolute URL to give.
+        base_url: of the server that fullUrls begin with; without it there are none, as a fullUrl
+            must be absolute.
         timestamp: when the Bundle was made.
         total: of a searchset, how many resources match in all; as many as there are where None.
         links: of a searchset, URL by relation (self, next ...).
