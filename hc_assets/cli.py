@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from upath import UPath
 
+from hc_assets.fhir_commands import fhir_app
 from hc_assets.lake.archives import ArchiveLimits
 from hc_assets.lake.discovery import AmbiguousKindError, discover, guess_kind
 from hc_assets.lake.landing import BatchLimits, LandingResult, land
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 warehouse_app = typer.Typer(help="The DuckDB warehouse.", no_args_is_help=True)
 app.add_typer(warehouse_app, name="warehouse")
+app.add_typer(fhir_app)
 _stderr = Console(stderr=True)
 
 

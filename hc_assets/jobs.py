@@ -173,6 +173,7 @@ def write_report() -> None:
     write_the_report()
 
 
+REPLAY_JOB = "replay_fhir"
 JOBS: Sequence[Any] = [
     *(
         dg.define_asset_job(
@@ -200,6 +201,12 @@ JOBS: Sequence[Any] = [
         "check_freshness",
         selection=FRESHNESS_CHECKS,
         description="Whether a batch, or what is made of all of them, is left behind.",
+    ),
+    dg.define_asset_job(
+        REPLAY_JOB,
+        selection=_selection(PIPELINES["fhir"].batch_tables[1:]),  # the raw rows stay
+        config={"ops": {"validated_and_quarantined_resources": {"config": {"replay": True}}}},
+        description="Judges a batch's quarantine again, and enriches what is now valid.",
     ),
     rebuild_warehouse,
     write_report,

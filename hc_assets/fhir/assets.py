@@ -10,6 +10,7 @@ from functools import partial
 
 import dagster as dg
 import pyarrow as pa
+from pydantic import Field
 
 from hc_assets.assets import asset_arguments, fan_out, hand_over
 from hc_assets.fhir import exports, versions
@@ -18,6 +19,7 @@ from hc_assets.fhir.enrichment import EnrichmentOptions
 from hc_assets.fhir.enrichment_steps import enrich_rows, gather_facts, kept_index
 from hc_assets.fhir.expected_elements import EXPECTED_ELEMENTS
 from hc_assets.fhir.profile_rules import digest
+from hc_assets.fhir.replay import Replay
 from hc_assets.fhir.schemas import STATE_TABLES, TABLES
 from hc_assets.fhir.steps import (
     ResourceUnit,
@@ -86,6 +88,15 @@ def _by_size(files: list[LandedFile], limit: int) -> list[tuple[LandedFile, ...]
     return [tuple(group) for group in groups]
 
 
+class JudgeConfig(dg.Config):
+    """How a run judges."""
+
+    replay: bool = Field(
+        default=False,
+        description="Judge only what is in quarantine; what is now valid is added to the rest.",
+    )
+
+
 @dg.multi_asset(
     name="validated_and_quarantined_resources",
     can_subset=True,
@@ -121,6 +132,7 @@ def _by_size(files: list[LandedFile], limit: int) -> list[tuple[LandedFile, ...]
 )
 def validated_and_quarantined_resources(
     context: dg.AssetExecutionContext,
+    config: JudgeConfig,
     raw: LakeTable,
     settings: dg.ResourceParam[Settings],
     layout: dg.ResourceParam[Layout],
@@ -132,8 +144,12 @@ def validated_and_quarantined_resources(
     broken: Counter[str] = Counter()
     for batch in context.partition_keys:
         of_batch = raw.of(batch)
+        before = Replay.of(layout, batch) if config.replay else None
+        judging = partial(validate_rows, rules=rules, profiles=profiles)
+        if before is not None:
+            judging = partial(judging, only=before.waiting, first_number=before.first_number())
         judged = fan_out(
-            partial(validate_rows, rules=rules, profiles=profiles),
+            judging,
             _resource_units(of_batch, batch, layout, settings),
             workers=settings.workers,
         )
@@ -141,7 +157,12 @@ def validated_and_quarantined_resources(
             "rules_as_errors": ",".join(sorted(rules.as_errors)),
             "profiles": digest(profiles),
         }
-        validated[batch] = Content([p for j in judged for p in j.validated], inputs)
+        kept = [p for j in judged for p in j.validated]
+        if before is None:
+            validated[batch] = Content(kept, inputs)
+        else:
+            after = before.with_moved(kept, inputs)
+            validated[batch] = Content(after.validated, after.inputs)
         quarantined[batch] = Content([p for j in judged for p in j.quarantined], inputs)
         broken.update(rule for j in judged for rule in j.broken_rules.elements())
     if _key("quarantined_resources") in context.selected_asset_keys:

@@ -8,7 +8,7 @@ import dagster as dg
 
 from hc_assets.assets import fan_out
 from hc_assets.checks import ERROR, WARN, batches_of, result
-from hc_assets.fhir import accounting
+from hc_assets.fhir import accounting, export_accounting
 from hc_assets.fhir.assets import fhir_batches
 from hc_assets.fhir.batch_verdicts import (
     entries_by_rule,
@@ -17,11 +17,15 @@ from hc_assets.fhir.batch_verdicts import (
     quarantine_rate_at_most,
 )
 from hc_assets.fhir.enrichment_steps import count_invalid
+from hc_assets.fhir.exported_rows import current_lines
 from hc_assets.lake.layout import Layout
-from hc_assets.lake.tables import read_partitions
+from hc_assets.lake.tables import read_partition, read_partitions
+from hc_assets.lake.warehouse import Warehouse
 from hc_assets.settings import Settings
 from hc_assets.verdicts import none_of, rate_at_least
 
+_CURRENT = dg.AssetKey(["fhir", "current_resources"])
+_EXPORTS = dg.AssetKey(["fhir", "ndjson_exports"])
 _VALIDATED = dg.AssetKey(["fhir", "validated_resources"])
 _ENRICHED = dg.AssetKey(["fhir", "enriched_resources"])
 _QUARANTINED = dg.AssetKey(["fhir", "quarantined_resources"])
@@ -137,7 +141,36 @@ def quarantine_rate_by_rule(
     return result(quarantine_rate_at_most(entries_by_rule(quarantined), total, threshold), WARN)
 
 
+@dg.asset_check(
+    asset=_CURRENT,
+    blocking=True,
+    description="Each resource that was ever delivered has exactly one current row.",
+)
+def current_rows_unique(warehouse: dg.ResourceParam[Warehouse]) -> dg.AssetCheckResult:
+    """Count resources without, or with several, current rows."""
+    with warehouse.read() as connection:
+        return result(export_accounting.current_rows_unique(connection))
+
+
+@dg.asset_check(
+    asset=_EXPORTS,
+    additional_deps=[_CURRENT],
+    description="The export, read back as its manifest says, is the current resources, byte for"
+    " byte.",
+)
+def exports_equal_current_rows(
+    layout: dg.ResourceParam[Layout], warehouse: dg.ResourceParam[Warehouse]
+) -> dg.AssetCheckResult:
+    """Read the export back and compare it with the current rows, line by line."""
+    files = read_partition(layout, "fhir/ndjson_exports", None).to_table().to_pylist()
+    with warehouse.read() as connection:
+        current = current_lines(connection)
+        return result(export_accounting.export_equals(layout.exports("fhir"), files, current))
+
+
 CHECKS = [
+    current_rows_unique,
+    exports_equal_current_rows,
     every_entry_accounted_for,
     validation_rate_at_least_threshold,
     identifiers_unique,

@@ -23,9 +23,11 @@ from hc_assets.fhir.ndjson import (
     Stated,
     write_export,
 )
+from hc_assets.fhir.schemas import TABLES
 from hc_assets.lake.landing import read_manifest
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import read_partitions
+from hc_assets.lake.warehouse import Warehouse
 from hc_assets.settings import Settings
 
 # R4 has no word for "nothing was ever taken in", and transactionTime is required.
@@ -89,3 +91,14 @@ def _request(layout: Layout, since: str | None) -> str:
     if since is not None:
         asked["_since"] = _landed_at(layout, [since])
     return f"urn:hc-assets:$export?{urlencode(asked)}"
+
+
+def export_to(settings: Settings, folder: UPath, since: str | None) -> list[ExportedFile]:
+    """Export the current resources of a deployment to a folder.
+
+    Raises:
+        UnknownBatchError: `since` names a batch that was not taken in.
+    """
+    layout = Layout.of(settings.data_dir)
+    with Warehouse(layout, TABLES).read() as connection:
+        return export(connection, layout, folder, options_of(settings), since=since)

@@ -20,6 +20,7 @@ from hc_assets.fhir.business_rules import BusinessRules, Facts
 from hc_assets.fhir.file_validation import unreadable
 from hc_assets.fhir.profile_rules import profile_issues
 from hc_assets.fhir.references import links
+from hc_assets.fhir.replay import Entries
 from hc_assets.fhir.requests import known_id
 from hc_assets.fhir.schemas import (
     QUARANTINED_RESOURCES,
@@ -146,9 +147,22 @@ def _raw_row(batch: str, file: LandedFile, entry: Entry) -> dict[str, Any]:
 
 
 def validate_rows(
-    unit: ResourceUnit, rules: BusinessRules, profiles: tuple[str, ...] = ()
+    unit: ResourceUnit,
+    rules: BusinessRules,
+    profiles: tuple[str, ...] = (),
+    *,
+    only: Entries | None = None,
+    first_number: int = 0,
 ) -> Judged:
-    """Send each raw row to `fhir/validated_resources` or, with every reason, to quarantine."""
+    """Send each raw row to `fhir/validated_resources` or, with every reason, to quarantine.
+
+    Args:
+        unit: of raw rows.
+        rules: of the deployment.
+        profiles: files and folders of StructureDefinitions.
+        only: source file and position of the entries to be judged; all where None.
+        first_number: added to the unit's number in the names of the parts of valid rows.
+    """
     layout = Layout.of(unit.data_dir)
     number = unit.rows.number
     good = layout.partition("fhir/validated_resources", unit.batch)
@@ -156,12 +170,12 @@ def validate_rows(
     judge = _Judge(unit, rules, profiles)
     broken: Counter[str] = Counter()
     with (
-        PartWriter(good, VALIDATED_RESOURCES, number=number) as validated,
+        PartWriter(good, VALIDATED_RESOURCES, number=first_number + number) as validated,
         PartWriter(bad, QUARANTINED_RESOURCES, number=number) as quarantined,
     ):
         kept = _Rows(validated, VALIDATED_RESOURCES)
         set_aside = _Rows(quarantined, QUARANTINED_RESOURCES)
-        for row in _rows_of(unit.rows):
+        for row in _rows_of(unit.rows, only):
             issues, patient_id, encounter_id = judge(row)
             broken.update(issue.rule for issue in issues)
             out = {name: row[name] for name in (*_KEYS, "resource")}
@@ -216,9 +230,15 @@ _ID_MADE = Issue(
 )
 
 
-def _rows_of(unit: RowUnit) -> Iterator[dict[str, Any]]:
+def _rows_of(unit: RowUnit, only: Entries | None) -> Iterator[dict[str, Any]]:
     for batch in unit.batches():
-        yield from batch.to_pylist()
+        yield from (batch if only is None else _among(only, batch)).to_pylist()
+
+
+def _among(only: Entries, rows: pa.RecordBatch) -> pa.RecordBatch:
+    files, positions = rows["source_file"].to_pylist(), rows["position"].to_pylist()
+    wanted = [entry in only for entry in zip(files, positions, strict=True)]
+    return rows.filter(pa.array(wanted, pa.bool_()))
 
 
 def _issue_rows(issues: Iterable[Issue]) -> list[dict[str, str]]:
