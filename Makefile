@@ -20,7 +20,7 @@ help:
 	@echo "make fuzz    damaged DICOM files, FILES=100000 of them from SEED (today's date)"
 	@echo "make ui      the Dagster UI on the demo's data, at http://127.0.0.1:$(PORT)"
 	@echo "make format  format the code"
-	@echo "make docs    generate the data dictionary anew"
+	@echo "make docs    generate the data dictionary and the extensions' definitions anew"
 	@echo "make clean   remove the virtual environment and the demo's data"
 
 $(BIN)/python:
@@ -66,6 +66,7 @@ format: $(VENV)/.installed-dev
 
 docs: $(VENV)/.installed
 	@$(BIN)/python -m hc_assets.reports.data_dictionary docs/data-dictionary.md
+	@$(BIN)/python -m hc_assets.fhir.extension_definitions docs/fhir
 
 clean:
 	rm -rf $(VENV) data/landing data/batches data/lake data/exports data/dagster data/warehouse.*

@@ -34,6 +34,7 @@ from hc_assets.fhir.extensions import (
     SCORE,
     Extender,
     Members,
+    canonical,
     extend,
     extend_each,
     extension,
@@ -310,8 +311,7 @@ def _age_extensions(base: str, found: Ages) -> tuple[bytes, ...]:
 def _risk_extensions(
     base: str, found: Ages, sex: str | None, is_multiple_birth: bool
 ) -> tuple[bytes, ...]:
-    # The code system lies beside the definitions of the extensions.
-    system = f"{base.removesuffix('/StructureDefinition')}/CodeSystem/{RISK_FACTOR}"
+    system = canonical(base, "CodeSystem", RISK_FACTOR)
     return tuple(
         extension(
             base,

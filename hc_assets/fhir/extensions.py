@@ -35,6 +35,17 @@ def url(base: str, name: str) -> str:
     return f"{base}/{name}"
 
 
+def canonical(base: str, kind: str, name: str) -> str:
+    """URL of a definition that our extensions rest on, beside that of theirs.
+
+    Args:
+        base: that our extensions share.
+        kind: CodeSystem, ValueSet or StructureDefinition.
+        name: of the definition.
+    """
+    return f"{base.removesuffix('/StructureDefinition')}/{kind}/{name}"
+
+
 def extension(base: str, name: str, **value: Any) -> bytes:
     """Write an extension.
 
