@@ -1,0 +1,39 @@
+"""The checks over all batches: references and drift.
+
+Belongs here: wiring only. None of them blocks: what they find is in the data that came, or did not.
+"""
+
+import dagster as dg
+
+from hc_assets.checks import WARN, result
+from hc_assets.fhir.operations.references import references_resolve as resolved
+from hc_assets.fhir.operations.schema_drift import shape_is_steady
+from hc_assets.lake.layout import Layout
+from hc_assets.lake.tables import read_partition
+from hc_assets.lake.warehouse import Warehouse
+
+_CURRENT = dg.AssetKey(["fhir", "current_resources"])
+_METRICS = dg.AssetKey(["fhir", "pipeline_metrics"])
+
+
+@dg.asset_check(
+    asset=_CURRENT,
+    description="Each literal reference of a current resource leads to a current resource.",
+)
+def references_resolve(warehouse: dg.ResourceParam[Warehouse]) -> dg.AssetCheckResult:
+    """Count references to nothing and to what was deleted; sources leave out much, so it warns."""
+    with warehouse.read() as connection:
+        return result(resolved(connection), WARN)
+
+
+@dg.asset_check(
+    asset=_METRICS,
+    description="Resources of a type have the elements that they had in the batch before.",
+)
+def schema_is_steady(layout: dg.ResourceParam[Layout]) -> dg.AssetCheckResult:
+    """Compare the shape of the last two batches."""
+    rows = read_partition(layout, "fhir/pipeline_metrics", None).to_table(["batch", "elements"])
+    return result(shape_is_steady(rows.to_pylist()[-2:]), WARN)
+
+
+CHECKS = [references_resolve, schema_is_steady]

@@ -1,0 +1,52 @@
+"""Whether references lead somewhere, over all batches.
+
+Belongs here: asking the warehouse. References by query are resolved in `conditional_references.py`.
+"""
+
+import duckdb
+
+from hc_assets.verdicts import Verdict
+
+# Of the row that a current resource came from, columns only: no JSON is read.
+_DANGLING = """
+    WITH stated AS (
+        SELECT DISTINCT
+            here.resource_type, here.resource_id, unnest(row.literal_references) AS target
+        FROM fhir.current_resources AS here
+        JOIN fhir.enriched_resources AS row
+            ON row.batch = here.batch
+            AND row.resource_type = here.resource_type
+            AND row.resource_id = here.resource_id
+            AND row.content_sha256 = here.content_sha256
+        WHERE NOT here.is_deleted
+    )
+    SELECT
+        count(*),
+        count(*) FILTER (there.resource_id IS NULL),
+        count(*) FILTER (there.is_deleted)
+    FROM stated
+    LEFT JOIN fhir.current_resources AS there
+        ON there.resource_type = split_part(stated.target, '/', 1)
+        AND there.resource_id = split_part(stated.target, '/', 2)
+"""
+
+
+def references_resolve(connection: duckdb.DuckDBPyConnection) -> Verdict:
+    """Judge that each literal reference of a current resource leads to a current resource.
+
+    Args:
+        connection: to the warehouse.
+
+    Returns:
+        A verdict whose value counts references to nothing and to what was deleted; those to other
+        servers do not count.
+    """
+    total, missing, deleted = connection.execute(_DANGLING).fetchall()[0]
+    return Verdict(
+        passed=missing + deleted == 0,
+        value=float(missing + deleted),
+        threshold=0.0,
+        explanation=f"of {total} references {missing} lead to nothing,"
+        f" {deleted} to what was deleted",
+        counts={"references": total, "missing": missing, "deleted": deleted},
+    )

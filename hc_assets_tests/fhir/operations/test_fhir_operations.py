@@ -1,0 +1,181 @@
+import json
+from typing import Any
+
+import dagster as dg
+import msgspec
+import pytest
+from fhir.resources.R4B.provenance import Provenance
+
+from hc_assets.fhir.operations.pipeline_metrics import totals
+from hc_assets.fhir.operations.schema_drift import Drift, drifts, shape_is_steady
+from hc_assets.fhir.operations.trend_plots import trend_markdown, trend_png
+from hc_assets.fhir.validation import has_errors, validate
+
+
+def lines(*resources: dict[str, Any]) -> str:
+    return "".join(json.dumps(each) + "\n" for each in resources)
+
+
+def patient(number: int, **members: Any) -> dict[str, Any]:
+    return {"resourceType": "Patient", "id": f"p{number}", "gender": "female", **members}
+
+
+def of_patient(type_: str, number: int, subject: str, **members: Any) -> dict[str, Any]:
+    made = {"resourceType": type_, "id": f"{type_.lower()}{number}"}
+    return {**made, "subject": {"reference": subject}, **members}
+
+
+@pytest.fixture
+def ingested(hc_assets, tmp_path):
+    """Two batches: of 20 patients, and of 20 that have lost their gender and know their birth."""
+
+    def ingest(name: str, *resources: dict[str, Any]) -> None:
+        path = tmp_path / f"{name}.ndjson"
+        path.write_text(lines(*resources) + '{"resourceType": "Jane Doe"}\n')
+        assert hc_assets("ingest", path).exit_code == 0
+
+    ingest(
+        "first",
+        *(patient(n) for n in range(20)),
+        of_patient("Condition", 1, "Patient/p1"),
+        of_patient("Condition", 2, "Patient/nobody"),
+        of_patient("Condition", 3, "https://example.org/fhir/Patient/p1"),
+    )
+    second = [{k: v for k, v in patient(n).items() if k != "gender"} for n in range(20, 40)]
+    ingest("second", *({**each, "birthDate": "1980-01-01"} for each in second))
+
+
+def outcomes(hc_assets) -> dict[str, dict[str, Any]]:
+    report = msgspec.json.decode(hc_assets("report", "--format", "json").stdout)
+    return {check["check"]: check for check in report["checks"]}
+
+
+def test_operations_tell_how_the_pipeline_does(hc_assets, ingested, query):
+    columns = "files, entries, valid, quarantined, seconds > 0, entries_per_second > 0"
+    rows = query(f"SELECT {columns} FROM fhir.pipeline_metrics ORDER BY batch")
+    assert rows == [(1, 24, 23, 1, True, True), (1, 21, 20, 1, True, True)]
+    by_type = query(
+        "SELECT t.resource_type, t.entries, t.valid, t.quarantined, t.scored "
+        "FROM (SELECT unnest(by_type) AS t FROM fhir.pipeline_metrics ORDER BY batch LIMIT 1)"
+    )
+    # Whatever stands where a type should stand is not shown.
+    assert by_type == [
+        ("Condition", 3, 3, 0, 3),
+        ("Patient", 20, 20, 0, 20),
+        ("unknown", 1, 0, 1, 0),
+    ]
+    assert query("SELECT avg(mean_quality) BETWEEN 0.1 AND 0.9 FROM fhir.pipeline_metrics") == [
+        (True,)
+    ]
+    found = outcomes(hc_assets)
+    assert found["references_resolve"]["value"] == 1.0
+    assert found["references_resolve"]["severity"] == "WARN"
+    assert found["schema_is_steady"]["value"] == 2.0
+    assert found["enriched_resources_valid"]["passed"] is True
+    assert found["enriched_resources_valid"]["is_blocking"] is True
+    assert found["mean_quality_at_least_threshold"]["passed"] is False
+    assert found["quarantine_rate_by_rule"]["passed"] is True
+
+
+def test_each_step_of_a_batch_has_a_provenance(hc_assets, ingested, query):
+    rows = query("SELECT batch, step, resource_id, resource FROM fhir.provenance_resources")
+    assert len(rows) == 6
+    for batch, step, id_, resource in rows:
+        assert not has_errors(validate(resource))
+        Provenance.model_validate_json(resource)
+        made = json.loads(resource)
+        assert made["id"] == id_ == f"{batch}-{step}"
+        assert made["agent"][0]["who"]["identifier"]["value"].startswith(f"{step}/")
+        for named in (*made["target"], *(each["what"] for each in made["entity"])):
+            assert len(named["identifier"]["value"]) == 64
+    validated = json.loads(next(row[3] for row in rows if row[1] == "validate"))
+    counts = [target["extension"][0]["valueUnsignedInt"] for target in validated["target"]]
+    assert sorted(counts) in ([1, 20], [1, 23])
+
+
+def test_metrics_of_batches_that_have_not_changed_are_kept(hc_assets, ingested, query):
+    before = query("SELECT * FROM fhir.pipeline_metrics ORDER BY batch")
+    assert hc_assets("ingest", "--help").exit_code == 0
+    with dg.DagsterInstance.get() as instance:
+        key = dg.AssetKey(["fhir", "pipeline_metrics"])
+        records = instance.fetch_materializations(key, limit=2).records
+    counted = [record.asset_materialization.metadata["batches_counted"].value for record in records]
+    assert counted == [1, 1]
+    trends = records[0].asset_materialization.metadata["trends"].value
+    assert trends.startswith("![") and len(trends) < 64 * 1024
+    assert query("SELECT * FROM fhir.pipeline_metrics ORDER BY batch") == before
+
+
+# --- Drift ---
+
+
+def shape(**present: int) -> list[dict[str, Any]]:
+    return [
+        {"resource_type": "Patient", "element": name, "present": count, "resources": 100}
+        for name, count in present.items()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "found"),
+    [
+        (shape(id=100), shape(id=100), []),
+        (shape(id=100), shape(id=100, name=10), [Drift("Patient", "name", appeared=True)]),
+        (shape(id=100), shape(id=100, name=9), []),
+        (shape(id=100, name=90), shape(id=100), [Drift("Patient", "name", appeared=False)]),
+        (shape(id=100, name=89), shape(id=100), []),
+        (shape(id=100, name=90), shape(id=100, name=1), []),
+        ([], shape(id=100), []),
+    ],
+)
+def test_an_element_that_comes_or_goes_is_a_drift(before, after, found):
+    assert drifts(before, after) == found
+
+
+def test_few_resources_of_a_type_are_no_drift():
+    few = [{**each, "present": 19, "resources": 19} for each in shape(id=19)]
+    assert drifts(few, shape(id=100, name=100)) == []
+
+
+def test_the_latest_batch_is_compared_with_the_one_before():
+    rows = [{"batch": f"b{n}", "elements": shape(id=100, **{f"x{n}": 99})} for n in range(3)]
+    verdict = shape_is_steady(rows)
+    assert (verdict.passed, verdict.value) == (False, 2.0)
+    assert "Patient.x1 vanished" in verdict.explanation
+    assert "Patient.x2 appeared" in verdict.explanation
+    assert shape_is_steady(rows[:1]).passed
+
+
+# --- Totals and trends ---
+
+
+def row(batch: str, **members: Any) -> dict[str, Any]:
+    made = {"batch": batch, "entries": 10, "valid": 9, "quarantined": 1, "error_rate": 0.1}
+    made |= {"mean_quality": 0.9, "seconds": 2.0, "entries_per_second": 5.0}
+    by_type = [{"resource_type": "Patient", "entries": 10}]
+    made |= {"by_type": by_type, "quarantined_by_rule": [{"rule": "dom-2", "entries": 1}]}
+    return made | members
+
+
+def test_totals_add_up_over_batches():
+    rows = [row("a"), row("b"), row("c", seconds=None, entries_per_second=None)]
+    assert totals(rows) == {
+        "batches": 3,
+        "entries": 30,
+        "valid": 27,
+        "quarantined": 3,
+        "error_rate": 0.1,
+        "entries_per_second": 5.0,  # of those that were measured
+        "entries_by_type": {"Patient": 30},
+        "quarantined_by_rule": {"dom-2": 3},
+    }
+    assert totals([])["error_rate"] == 0.0
+
+
+@pytest.mark.parametrize("count", [0, 1, 80])
+def test_trends_are_a_small_picture_that_the_same_rows_always_give(count):
+    rows = [row(f"2026010{n}T000000Z-x", mean_quality=None) for n in range(count)]
+    picture = trend_png(rows)
+    assert picture.startswith(b"\x89PNG")
+    assert len(trend_markdown(rows)) < 64 * 1024
+    assert trend_png(rows) == picture
