@@ -32,8 +32,9 @@ def references_resolve(warehouse: dg.ResourceParam[Warehouse]) -> dg.AssetCheckR
 )
 def schema_is_steady(layout: dg.ResourceParam[Layout]) -> dg.AssetCheckResult:
     """Compare the shape of the last two batches."""
-    rows = read_partition(layout, "fhir/pipeline_metrics", None).to_table(["batch", "elements"])
-    return result(shape_is_steady(rows.to_pylist()[-2:]), WARN)
+    metrics = read_partition(layout, "fhir/pipeline_metrics", None)
+    rows = [row for part in metrics.batches(["batch", "elements"]) for row in part.to_pylist()]
+    return result(shape_is_steady(rows), WARN)
 
 
 CHECKS = [references_resolve, schema_is_steady]

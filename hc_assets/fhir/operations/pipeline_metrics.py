@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from hc_assets.fhir.batch_verdicts import entries_by_rule
@@ -83,8 +84,8 @@ def _by_type(tables: Mapping[str, LakeTable]) -> list[dict[str, Any]]:
     counts = {name: _types(tables[name]) for name in (RAW, VALIDATED, QUARANTINED)}
     scores: defaultdict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
     for batch in tables[ENRICHED].batches(["resource_type", "quality_score"]):
-        grouped = batch.filter(pc.is_valid(batch["quality_score"]))
-        sums = grouped.group_by("resource_type").aggregate(
+        scored = pa.Table.from_batches([batch.filter(pc.is_valid(batch["quality_score"]))])
+        sums = scored.group_by("resource_type").aggregate(
             [("quality_score", "sum"), ("quality_score", "count")]
         )
         for type_, total, count in zip(*(sums[name].to_pylist() for name in _SUMS), strict=True):

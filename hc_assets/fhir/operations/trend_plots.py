@@ -10,6 +10,7 @@ from typing import Any
 
 # Older ones make the line no more telling and the picture larger than the UI shows gladly.
 _LATEST = 50
+_LABELS = 8
 _PANELS = (
     ("error_rate", "share in quarantine", (0.0, 1.0)),
     ("mean_quality", "mean quality score", (0.0, 1.0)),
@@ -28,7 +29,7 @@ def trend_png(rows: Sequence[Mapping[str, Any]]) -> bytes:
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     latest = rows[-_LATEST:]
-    figure = Figure(figsize=(7, 5), dpi=80, layout="constrained")
+    figure = Figure(figsize=(6, 4.5), dpi=80, layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(len(_PANELS), sharex=True)
     places = range(len(latest))
@@ -42,7 +43,8 @@ def trend_png(rows: Sequence[Mapping[str, Any]]) -> bytes:
             panel.set_ylim(bottom=0)
         else:
             panel.set_ylim(limits[0] - 0.02, limits[1] + 0.02)
-    panels[-1].set_xticks(list(places), [row["batch"][:15] for row in latest], rotation=60)
+    labelled = places[:: max(1, len(latest) // _LABELS)]
+    panels[-1].set_xticks(labelled, [latest[n]["batch"][:15] for n in labelled], rotation=45)
     panels[-1].tick_params(axis="x", labelsize=6)
     sink = BytesIO()
     figure.savefig(sink, format="png", metadata={"Software": None})
