@@ -76,7 +76,7 @@ def batch_metrics(layout: Layout, batch: str, seconds: Mapping[str, float]) -> d
             }
             for table, took in sorted(seconds.items())
         ],
-        "elements": _elements(tables[ENRICHED]),
+        "elements": _elements(tables[VALIDATED]),
     }
 
 
@@ -118,10 +118,10 @@ def _types(table: LakeTable) -> Counter[str]:
     return counts
 
 
-def _elements(enriched: LakeTable) -> list[dict[str, Any]]:
-    """How many resources of each type have each top-level member."""
+def _elements(validated: LakeTable) -> list[dict[str, Any]]:
+    """How many resources of each type have each top-level member, as they were sent."""
     shapes: Counter[tuple[str, ...]] = Counter()
-    for batch in enriched.batches(["resource_type", "resource"]):
+    for batch in validated.batches(["resource_type", "resource"]):
         columns = (batch[name].to_pylist() for name in ("resource_type", "resource"))
         for type_, resource in zip(*columns, strict=True):
             if resource is not None:
