@@ -149,6 +149,12 @@ class Settings(BaseSettings):
     quality_pass_rate_threshold: float = Field(
         default=0.8, ge=0, le=1, description="Share of scored frames that must pass the gate."
     )
+    decodable_rate_threshold: float = Field(
+        default=0.95, ge=0, le=1, description="Share of a batch's frames that must be decodable."
+    )
+    patient_match_threshold: float = Field(
+        default=1.0, ge=0, le=1, description="Share of PatientIDs that FHIR Patients must have."
+    )
 
     # Receiving
     receive_host: str = Field(

@@ -54,23 +54,6 @@ def gate_pass_rate(passes: pa.Array, threshold: float) -> Verdict:
     return rate_at_least(passing, scored, threshold, what="scored frames pass the gate")
 
 
-def identifiers_unique(uids: pa.Array, hashes: pa.Array) -> Verdict:
-    """Judge that no SOPInstanceUID stands for files with different bytes.
-
-    Args:
-        uids: sop_instance_uid of each indexed file; null does not count.
-        hashes: file_sha256 of each, in the same order.
-    """
-    contents: dict[str, set[str]] = {}
-    for uid, sha256 in zip(uids.to_pylist(), hashes.to_pylist(), strict=True):
-        if uid is not None:
-            contents.setdefault(uid, set()).add(sha256)
-    conflicting = sum(len(each) > 1 for each in contents.values())
-    return none_of(
-        conflicting, len(contents), what="SOPInstanceUIDs that stand for files with different bytes"
-    )
-
-
 def series_complete(is_complete: pa.Array, missing: pa.Array) -> Verdict:
     """Judge that no series lacks an instance that something says it should have.
 

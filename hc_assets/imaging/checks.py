@@ -7,11 +7,13 @@ doubled, an array that a model would choke on.
 import dagster as dg
 
 from hc_assets.checks import WARN, batches_of, result
-from hc_assets.imaging import accounting
+from hc_assets.imaging import accounting, index_verdicts
 from hc_assets.imaging.assets import dicom_batches
-from hc_assets.lake.landing import read_manifest
+from hc_assets.imaging.fhir_patients import patient_identifiers
+from hc_assets.lake.landing import batch_keys, read_manifest
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import read_partition, read_partitions
+from hc_assets.lake.warehouse import Warehouse
 from hc_assets.settings import Settings
 
 _INDEX = dg.AssetKey(["imaging", "dicom_index"])
@@ -45,16 +47,69 @@ def every_entry_accounted_for(
 @dg.asset_check(
     asset=_INDEX,
     partitions_def=dicom_batches,
-    description="No SOPInstanceUID of the batch stands for files with different bytes.",
+    description="No SOPInstanceUID of the batch stands for files with different bytes, here or in"
+    " another batch.",
 )
 def identifiers_unique(
     context: dg.AssetCheckExecutionContext, layout: dg.ResourceParam[Layout]
 ) -> dg.AssetCheckResult:
-    """Count conflicting identifiers; both files stay, so this only warns."""
+    """Count conflicting identifiers; all files stay, so this only warns."""
+    keys = batches_of(context)
     columns = ["sop_instance_uid", "file_sha256"]
-    rows = read_partitions(layout, "imaging/dicom_index", batches_of(context)).to_table(columns)
-    verdict = accounting.identifiers_unique(rows["sop_instance_uid"], rows["file_sha256"])
-    return result(verdict, WARN)
+    rows = read_partitions(layout, "imaging/dicom_index", keys).to_table(columns)
+    others = [key for key in batch_keys(layout, "dicom") if key not in keys]
+    elsewhere = read_partitions(layout, "imaging/dicom_index", others).batches(columns)
+    doubles = sum(len(read_manifest(layout, "dicom", key).duplicates) for key in keys)
+    return result(index_verdicts.identifiers_unique(rows, elsewhere, doubles), WARN)
+
+
+@dg.asset_check(
+    asset=_INDEX,
+    partitions_def=dicom_batches,
+    description="Each file has the attributes of type 1 that its SOP class requires.",
+)
+def required_attributes_present(
+    context: dg.AssetCheckExecutionContext, layout: dg.ResourceParam[Layout]
+) -> dg.AssetCheckResult:
+    """Count files that lack one; they are indexed all the same, so this only warns."""
+    rows = read_partitions(layout, "imaging/dicom_index", batches_of(context))
+    columns = index_verdicts.REQUIRED_COLUMNS
+    return result(index_verdicts.required_attributes_present(rows.batches(columns)), WARN)
+
+
+@dg.asset_check(
+    asset=_INDEX,
+    partitions_def=dicom_batches,
+    description="Each file's Modality is a defined term.",
+)
+def modality_known(
+    context: dg.AssetCheckExecutionContext, layout: dg.ResourceParam[Layout]
+) -> dg.AssetCheckResult:
+    """Count files without; they go the way of those that no pipeline is made for."""
+    rows = read_partitions(layout, "imaging/dicom_index", batches_of(context)).to_table(
+        ["modality", "sop_class_uid"]
+    )
+    return result(index_verdicts.modality_known(rows["modality"], rows["sop_class_uid"]), WARN)
+
+
+@dg.asset_check(
+    asset=_METRICS,
+    additional_deps=[dg.AssetKey(["imaging", "undecodable_frames"])],
+    partitions_def=dicom_batches,
+    description="At least HC_DECODABLE_RATE_THRESHOLD of the frames can be decoded.",
+)
+def decodable_rate_at_least_threshold(
+    context: dg.AssetCheckExecutionContext,
+    layout: dg.ResourceParam[Layout],
+    settings: dg.ResourceParam[Settings],
+) -> dg.AssetCheckResult:
+    """Hold the rate against the threshold; what can't be decoded is set aside, so this warns."""
+    decoded, undecodable = (
+        read_partitions(layout, table, batches_of(context)).count_rows()
+        for table in ("imaging/quality_metrics", "imaging/undecodable_frames")
+    )
+    threshold = settings.decodable_rate_threshold
+    return result(index_verdicts.decodable_rate(decoded, undecodable, threshold), WARN)
 
 
 @dg.asset_check(
@@ -120,6 +175,26 @@ def series_complete(layout: dg.ResourceParam[Layout]) -> dg.AssetCheckResult:
 
 
 @dg.asset_check(
+    asset=_SERIES,
+    description="At least HC_PATIENT_MATCH_THRESHOLD of the PatientIDs are the id or an identifier"
+    " of a FHIR Patient; holds where there are no Patients.",
+)
+def patient_ids_match_fhir(
+    layout: dg.ResourceParam[Layout],
+    settings: dg.ResourceParam[Settings],
+    warehouse: dg.ResourceParam[Warehouse],
+) -> dg.AssetCheckResult:
+    """Hold the rate against the threshold; a Patient may still come, so this only warns."""
+    rows = read_partition(layout, "imaging/series", None).to_table(["patient_id"])
+    verdict = index_verdicts.patients_match(
+        rows["patient_id"].combine_chunks(),
+        patient_identifiers(warehouse),
+        settings.patient_match_threshold,
+    )
+    return result(verdict, WARN)
+
+
+@dg.asset_check(
     asset=_STUDIES, description="Every ImagingStudy is valid R4, by the project's own validator."
 )
 def imaging_studies_valid(layout: dg.ResourceParam[Layout]) -> dg.AssetCheckResult:
@@ -131,9 +206,13 @@ def imaging_studies_valid(layout: dg.ResourceParam[Layout]) -> dg.AssetCheckResu
 CHECKS = [
     every_entry_accounted_for,
     identifiers_unique,
+    required_attributes_present,
+    modality_known,
+    decodable_rate_at_least_threshold,
     quality_gate_pass_rate_at_least_threshold,
     arrays_in_range,
     every_gated_frame_has_an_array,
     series_complete,
+    patient_ids_match_fhir,
     imaging_studies_valid,
 ]

@@ -7,7 +7,6 @@ from hc_assets.imaging.accounting import (
     files_accounted_for,
     gate_pass_rate,
     gated_frames_have_arrays,
-    identifiers_unique,
 )
 
 
@@ -35,12 +34,6 @@ def test_frames_without_a_score_do_not_count_towards_the_pass_rate():
     assert gate_pass_rate(passes, 0.6).passed
     assert gate_pass_rate(passes, 0.7).value == pytest.approx(2 / 3)
     assert not gate_pass_rate(passes, 0.7).passed
-
-
-def test_equal_bytes_under_one_identifier_are_no_conflict():
-    assert identifiers_unique(names("1", "1"), names("x", "x")).passed
-    conflict = identifiers_unique(names("1", "1", "2"), names("x", "y", "z"))
-    assert (conflict.passed, conflict.value) == (False, 1)
 
 
 def batch(pixels: np.ndarray, shape: list[int]) -> pa.RecordBatch:

@@ -1,3 +1,4 @@
+import zipfile
 from pathlib import Path
 
 import msgspec
@@ -37,7 +38,7 @@ def outcomes(hc_assets) -> dict[str, dict]:
 def test_a_clean_image_passes_every_check(hc_assets, image):
     assert hc_assets("ingest", image).exit_code == 0
     found = outcomes(hc_assets)
-    assert len(found) == 7
+    assert len(found) == 11
     assert all(check["passed"] for check in found.values())
 
 
@@ -60,6 +61,41 @@ def test_one_identifier_with_two_contents_is_a_warning(hc_assets, image, tmp_pat
     assert hc_assets("ingest", image, tmp_path / "changed.dcm").exit_code == 0
     check = outcomes(hc_assets)["identifiers_unique"]
     assert (check["passed"], check["severity"], check["value"]) == (False, "WARN", 1.0)
+
+
+def test_what_a_header_lacks_and_who_is_unknown_is_a_warning(hc_assets, query, image, tmp_path):
+    patient = tmp_path / "patient.json"
+    patient.write_text('{"resourceType": "Patient", "id": "p1", "identifier": [{"value": "7"}]}')
+    assert hc_assets("ingest", patient).exit_code == 0
+    assert hc_assets("ingest", image).exit_code == 0
+    other = pydicom.dcmread(image)
+    del other.FrameOfReferenceUID
+    other.Modality = "QQ"
+    other.PatientID = "7"
+    other.SeriesInstanceUID = "1.2.3.4"
+    other.PixelData = other.PixelData[:100]
+    other.save_as(tmp_path / "changed")
+    with zipfile.ZipFile(tmp_path / "study.zip", "w") as archive:
+        archive.write(tmp_path / "changed", "series/changed")
+
+    assert hc_assets("ingest", tmp_path / "study.zip").exit_code == 0
+
+    assert query("SELECT source_file FROM imaging.dicom_index WHERE modality = 'QQ'") == [
+        (f"{tmp_path}/study.zip/series/changed",)
+    ]
+    report = msgspec.json.decode(hc_assets("report", "--format", "json").stdout)
+    failed = {
+        check["check"]: (check["severity"], check["value"])
+        for check in report["checks"]
+        if check["asset"].startswith("imaging/") and not check["passed"]
+    }
+    assert failed == {
+        "identifiers_unique": ("WARN", 1.0),
+        "required_attributes_present": ("WARN", 1.0),
+        "modality_known": ("WARN", 1.0),
+        "decodable_rate_at_least_threshold": ("WARN", 0.0),
+        "patient_ids_match_fhir": ("WARN", 0.5),
+    }
 
 
 def test_a_gate_that_nothing_passes_is_a_warning(hc_assets, query, image, monkeypatch):
