@@ -15,7 +15,10 @@ import msgspec
 
 from hc_assets.imaging.stacks import Plane
 
-_ROWS = 2_000
+_ROWS = 500
+# Beyond it the sort spills to disk
+_MEMORY = "1GB"
+_THREADS = 2
 _COLUMNS = (
     *("batch", "source_file", "file_sha256", "sop_instance_uid", "sop_class_uid"),
     *("series_instance_uid", "study_instance_uid", "frame_of_reference_uid", "patient_id"),
@@ -44,14 +47,22 @@ _JSON_ELEMENTS = {
     "number_of_slices": "00540081",
     "number_of_time_slices": "00540101",
 }
+# Elements of functional groups: macro and tag. They alone are read: whole groups of a segmentation
+# take up a megabyte
+_GROUP_ELEMENTS = {
+    "position": ("00209113", "00200032"),
+    "orientation": ("00209116", "00200037"),
+    "thickness": ("00289110", "00180050"),
+    "dimensions": ("00209111", "00209157"),
+}
 _DIMENSIONS = (
     *("acquisition_number", "acquisition_time", "echo_numbers", "trigger_time", "b_value"),
     "temporal_position",
 )
 
 Instance = Mapping[str, Any]
-"""An index row: its typed columns; elements of its JSON as text, None where absent; `shared` and
-`per_frame`, the functional groups as JSON text, of multi-frame files."""
+"""An index row: its typed columns; elements of its JSON as text, None where absent; of multi-frame
+files the elements of functional groups, as `shared_` and `per_frame_` lists of JSON arrays."""
 
 
 def read_series(
@@ -71,7 +82,9 @@ def read_series(
         return
     with (
         tempfile.TemporaryDirectory() as spill,
-        duckdb.connect(config={"temp_directory": spill}) as connection,
+        duckdb.connect(
+            config={"temp_directory": spill, "memory_limit": _MEMORY, "threads": _THREADS}
+        ) as connection,
     ):
         wanted = ""
         parameters: list[object] = [list(parts)]
@@ -84,11 +97,17 @@ def read_series(
             f"""dicom_json ->> '$."{tag}".Value[0]' AS {name}"""
             for name, tag in _JSON_ELEMENTS.items()
         )
+        groups = ", ".join(
+            f"""CASE WHEN frames > 1 THEN
+                dicom_json -> '$."{sequence}".Value[*]."{macro}".Value[0]."{tag}".Value'
+            END AS {place}_{name}"""
+            for place, sequence in (("shared", "52009229"), ("per_frame", "52009230"))
+            for name, (macro, tag) in _GROUP_ELEMENTS.items()
+        )
         found = connection.execute(
             f"""
             SELECT {", ".join(_COLUMNS)}, {elements},
-                CASE WHEN frames > 1 THEN dicom_json -> '$."52009229"' END AS shared,
-                CASE WHEN frames > 1 THEN dicom_json -> '$."52009230"' END AS per_frame
+                {groups}
             FROM read_parquet(?, hive_partitioning = false)
             WHERE study_instance_uid IS NOT NULL AND series_instance_uid IS NOT NULL {wanted}
             ORDER BY study_instance_uid, series_instance_uid, instance_number NULLS LAST,
@@ -126,13 +145,6 @@ def distinct(files: Sequence[Instance]) -> list[Instance]:
     return [file for file in files if id(file) in kept]
 
 
-class _Geometry(msgspec.Struct):
-    position: tuple[float, float, float] | None = None
-    orientation: tuple[float, float, float, float, float, float] | None = None
-    thickness: float | None = None
-    dimensions: tuple[Any, ...] = ()
-
-
 def planes_of(instance: Instance) -> Iterator[Plane]:
     """Where the frames of an instance lie.
 
@@ -147,57 +159,47 @@ def planes_of(instance: Instance) -> Iterator[Plane]:
     kind = tuple(instance["image_type"] or ())
     dimensions = (*(instance[name] for name in _DIMENSIONS), kind)
     if (instance["frames"] or 0) > 1:
-        shared = next(iter(_groups(instance["shared"])), {})
-        general = _read_group(shared, _Geometry())
-        for group in _groups(instance["per_frame"]):
-            yield from _plane(_read_group(group, general), dimensions)
+        yield from _planes_of_frames(instance, dimensions)
         return
-    own = _Geometry(
-        _numbers(instance["image_position"], 3),
-        _numbers(instance["image_orientation"], 6),
-        instance["slice_thickness"],
+    position = _numbers(instance["image_position"], 3)
+    orientation = _numbers(instance["image_orientation"], 6)
+    if position is not None and orientation is not None:
+        yield Plane(position, orientation, instance["slice_thickness"], dimensions)
+
+
+def _planes_of_frames(instance: Instance, common: tuple[Any, ...]) -> Iterator[Plane]:
+    positions, orientations, thicknesses, dimensions = (
+        _of_frames(instance, name) for name in _GROUP_ELEMENTS
     )
-    yield from _plane(own, dimensions)
+    for at in range(min(instance["frames"], len(positions))):
+        position = _numbers(positions[at], 3)
+        orientation = _numbers(orientations[at], 6)
+        thickness = _numbers(thicknesses[at], 1)
+        if position is not None and orientation is not None:
+            yield Plane(
+                position,
+                orientation,
+                thickness[0] if thickness else None,
+                (*common, *map(str, dimensions[at] or ())),
+            )
 
 
-def _plane(geometry: _Geometry, dimensions: tuple[Any, ...]) -> Iterator[Plane]:
-    if geometry.position is not None and geometry.orientation is not None:
-        yield Plane(
-            geometry.position,
-            geometry.orientation,
-            geometry.thickness,
-            (*dimensions, *geometry.dimensions),
-        )
+def _of_frames(instance: Instance, name: str) -> Sequence[list[Any] | None]:
+    """An element for each frame: its own, else the shared one.
 
-
-def _groups(text: str | None) -> list[dict[str, Any]]:
-    if text is None:
-        return []
-    items = msgspec.json.decode(text).get("Value", [])
-    return [item for item in items if isinstance(item, dict)]
-
-
-def _read_group(group: dict[str, Any], general: _Geometry) -> _Geometry:
-    """What a functional group says, over what is said of all frames."""
-    thickness = _values(group, "00289110", "00180050")
-    return _Geometry(
-        _numbers(_values(group, "00209113", "00200032"), 3) or general.position,
-        _numbers(_values(group, "00209116", "00200037"), 6) or general.orientation,
-        float(thickness[0]) if thickness and _is_number(thickness[0]) else general.thickness,
-        tuple(map(str, _values(group, "00209111", "00209157"))),
-    )
-
-
-def _values(group: dict[str, Any], macro: str, tag: str) -> list[Any]:
-    for item in group.get(macro, {}).get("Value", []):
-        if isinstance(item, dict) and tag in item:
-            values = item[tag].get("Value", [])
-            return values if isinstance(values, list) else []
-    return []
+    Where only some frames have it nobody can tell which, and it counts as absent.
+    """
+    own = instance[f"per_frame_{name}"] or []
+    count = instance["frames"]
+    if len(own) == count:
+        return [msgspec.json.decode(text) for text in own]
+    shared = instance[f"shared_{name}"] or []
+    value = msgspec.json.decode(shared[0]) if shared and not own else None
+    return [value] * count
 
 
 def _numbers(values: Sequence[Any] | None, count: int) -> Any:
-    if values is None or len(values) != count or not all(map(_is_number, values)):
+    if not isinstance(values, list) or len(values) != count or not all(map(_is_number, values)):
         return None
     return tuple(float(value) for value in values)
 
