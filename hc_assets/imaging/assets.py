@@ -63,6 +63,7 @@ def _key(name: str) -> dg.AssetKey:
                 " display attributes, and the header as DICOM JSON.",
                 layer="raw",
                 kinds={"dicom", "parquet"},
+                code_version="2",
             ),
         ),
         "unreadable_files": dg.AssetOut(

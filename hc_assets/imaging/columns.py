@@ -8,7 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import Enum
+from functools import lru_cache
 from typing import NamedTuple
+
+from pydicom.config import IGNORE
+from pydicom.uid import UID
 
 from hc_assets.imaging.elements import Elements, MalformedValueError, Value, tag_name
 from hc_assets.imaging.functional_groups import FrameAttributes
@@ -92,6 +96,15 @@ COLUMNS = (
     Column("study_date", Kind.DATE, 0x00080020),
     Column("frames", Kind.FRAMES, NUMBER_OF_FRAMES, _INT32),
 )
+
+
+@lru_cache(maxsize=1024)
+def sop_class_name(uid: object) -> str | None:
+    """Name of a SOP class (PS3.6 Annex A): what a file is; None where it is not in the standard."""
+    if not uid or not isinstance(uid, str):
+        return None
+    name = UID(uid, validation_mode=IGNORE).name
+    return None if name == uid else name
 
 
 @dataclass

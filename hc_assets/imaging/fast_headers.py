@@ -21,7 +21,7 @@ from pydicom._dicom_dict import DicomDictionary
 from pydicom.charset import convert_encodings, python_encoding
 
 from hc_assets.compiled import load_library
-from hc_assets.imaging.columns import COLUMNS
+from hc_assets.imaging.columns import COLUMNS, sop_class_name
 from hc_assets.imaging.dicom_json import (
     TEXT_LIMIT,
     bulk_model,
@@ -149,6 +149,7 @@ class _Reader:
         row = self._columns.row(found, slots, notes, has_pixels=bool(has_pixels))
         if not row["sop_class_uid"]:
             row["sop_class_uid"] = _meta_text(data[class_at : class_at + class_size])
+        row["sop_class"] = sop_class_name(row["sop_class_uid"])
         if not row["sop_instance_uid"]:
             row["sop_instance_uid"] = _meta_text(data[instance_at : instance_at + instance_size])
         row["has_pixels"] = bool(has_pixels)

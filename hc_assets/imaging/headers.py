@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from hc_assets.imaging.columns import COLUMNS, Kind, TypedColumns
+from hc_assets.imaging.columns import COLUMNS, Kind, TypedColumns, sop_class_name
 from hc_assets.imaging.dicom_json import dicom_json
 from hc_assets.imaging.elements import (
     dataset_elements,
@@ -84,6 +84,7 @@ def index_columns(header: Header) -> dict[str, object]:
     }
     meta = TypedColumns(meta_elements(header))
     row["sop_class_uid"] = row["sop_class_uid"] or meta.text(_META_SOP_CLASS)
+    row["sop_class"] = sop_class_name(row["sop_class_uid"])
     row["sop_instance_uid"] = row["sop_instance_uid"] or meta.text(_META_SOP_INSTANCE)
     row["has_pixels"] = has_pixels
     row["transfer_syntax_uid"] = str(header.transfer_syntax) if header.has_transfer_syntax else None

@@ -35,6 +35,11 @@ DICOM_INDEX = pa.schema(
         _FILE_SIZE,
         _SOP_INSTANCE_UID,
         column("sop_class_uid", pa.string(), "SOPClassUID, else the file meta's"),
+        column(
+            "sop_class",
+            pa.string(),
+            "Name of the SOP class: what the file is; null where it is not in the standard",
+        ),
         column("series_instance_uid", pa.string(), "SeriesInstanceUID"),
         column("study_instance_uid", pa.string(), "StudyInstanceUID"),
         column("frame_of_reference_uid", pa.string(), "FrameOfReferenceUID"),

@@ -276,3 +276,39 @@ def test_the_json_of_every_real_file_says_what_pydicom_says(real_files):
             counts += compared(dcmread(path, force=True, stop_before_pixels=True), model(row))
     assert counts["differs"] == 0
     assert counts["same"] > 10_000
+
+
+@pytest.mark.parametrize(
+    ("name", "sop_class", "modality", "has_pixels"),
+    [
+        ("DICOMDIR", "Media Storage Directory Storage", None, False),
+        ("rtplan.dcm", "RT Plan Storage", "RTPLAN", False),
+        ("rtstruct.dcm", "RT Structure Set Storage", "RTSTRUCT", False),
+        ("rtdose.dcm", "RT Dose Storage", "RTDOSE", True),
+        ("reportsi.dcm", "Basic Text SR Storage", "SR", False),
+        ("waveform_ecg.dcm", "12-lead ECG Waveform Storage", "ECG", False),
+        ("liver_1frame.dcm", "Segmentation Storage", "SEG", True),
+    ],
+)
+def test_every_object_is_indexed_by_what_it_is(testdata, name, sop_class, modality, has_pixels):
+    row = read_header(testdata(name))
+    assert (row["sop_class"], row["modality"]) == (sop_class, modality)
+    assert row["has_pixels"] is has_pixels
+    assert row["sop_instance_uid"]
+    assert (row["frames"] is None) is not has_pixels
+
+
+def test_an_overlay_of_implicit_vr_and_an_unknown_creator_are_read(tmp_path):
+    dataset = Dataset()
+    dataset.PatientID, dataset.Modality, dataset.StudyID = "1", "CT", "2"
+    dataset.add_new(0x60000010, "US", 512)
+    dataset.add_new(0x00090010, "LO", "MAKER")
+    path = tmp_path / "overlay.dcm"
+    dataset.save_as(path, implicit_vr=True, little_endian=True)
+    row = read_header(path)
+    assert model(row)["60000010"] == {"vr": "US", "Value": [512]}
+    explicit = tmp_path / "explicit.dcm"
+    dataset["00090010"].VR = "UN"
+    dataset["00090010"].value = b"MAKER "
+    dataset.save_as(explicit, implicit_vr=False, little_endian=True)
+    assert read_header(explicit)["private_creators"] == ["MAKER"]
