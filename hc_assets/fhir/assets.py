@@ -18,6 +18,7 @@ from hc_assets.fhir.business_rules import BusinessRules
 from hc_assets.fhir.enrichment import EnrichmentOptions
 from hc_assets.fhir.enrichment_steps import enrich_rows, gather_facts, kept_index
 from hc_assets.fhir.expected_elements import EXPECTED_ELEMENTS
+from hc_assets.fhir.operations.companions import write_companions
 from hc_assets.fhir.profile_rules import digest
 from hc_assets.fhir.replay import Replay
 from hc_assets.fhir.schemas import STATE_TABLES, TABLES
@@ -284,7 +285,11 @@ def resource_versions(
 
 @dg.asset(
     key=_key("ndjson_exports"),
-    deps=[_key("current_resources"), _key("quarantined_resources")],
+    deps=[
+        _key("current_resources"),
+        _key("quarantined_resources"),
+        _key("provenance_resources"),
+    ],
     **asset_arguments(
         "fhir/ndjson_exports",
         TABLES["fhir/ndjson_exports"],
@@ -299,11 +304,15 @@ def ndjson_exports(
     warehouse: dg.ResourceParam[Warehouse],
     settings: dg.ResourceParam[Settings],
 ) -> pa.Table:
-    """Write the current resources as NDJSON by type, what is in quarantine, and a manifest."""
+    """Write the current resources as NDJSON by type, what is in quarantine, and a manifest.
+
+    Beside it leave the Provenance of the batches and the definitions of our extensions.
+    """
     with warehouse.read() as connection:
         files = exports.export(
             connection, layout, layout.exports("fhir"), exports.options_of(settings)
         )
+    write_companions(layout, settings.fhir_extension_base)
     return pa.Table.from_pylist([vars(file) for file in files], TABLES["fhir/ndjson_exports"])
 
 

@@ -6,10 +6,14 @@ import msgspec
 import pytest
 from fhir.resources.R4B.provenance import Provenance
 
+from hc_assets.fhir.extension_definitions import published
 from hc_assets.fhir.operations.pipeline_metrics import totals
 from hc_assets.fhir.operations.schema_drift import Drift, drifts, shape_is_steady
 from hc_assets.fhir.operations.trend_plots import trend_markdown, trend_png
 from hc_assets.fhir.validation import has_errors, validate
+from hc_assets.settings import Settings
+
+BASE = Settings.model_fields["fhir_extension_base"].default
 
 
 def lines(*resources: dict[str, Any]) -> str:
@@ -80,9 +84,16 @@ def test_operations_tell_how_the_pipeline_does(hc_assets, ingested, query):
     assert found["quarantine_rate_by_rule"]["passed"] is True
 
 
-def test_each_step_of_a_batch_has_a_provenance(hc_assets, ingested, query):
-    rows = query("SELECT batch, step, resource_id, resource FROM fhir.provenance_resources")
+def test_each_step_of_a_batch_has_a_provenance_that_leaves_with_the_data(ingested, query, data_dir):
+    rows = query(
+        "SELECT batch, step, resource_id, resource FROM fhir.provenance_resources ORDER BY batch"
+    )
     assert len(rows) == 6
+    exports = data_dir / "exports"
+    lines = (exports / "fhir_provenance" / "Provenance.ndjson").read_bytes().splitlines()
+    assert sorted(lines) == sorted(row[3] for row in rows)
+    definitions = {path.name for path in (exports / "fhir_definitions").iterdir()}
+    assert definitions == set(published(BASE))
     for batch, step, id_, resource in rows:
         assert not has_errors(validate(resource))
         Provenance.model_validate_json(resource)
