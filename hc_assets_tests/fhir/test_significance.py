@@ -1,0 +1,327 @@
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ucumvert import PintUcumRegistry
+
+from hc_assets.fhir.batch_index import PatientFacts
+from hc_assets.fhir.consistency import Facts
+from hc_assets.fhir.enrichment import Enriched, Enricher, EnrichmentOptions, compact
+from hc_assets.fhir.reference_intervals import INTERVALS_BY_LOINC, REFERENCE_INTERVALS
+from hc_assets.fhir.times import span_of
+from hc_assets.fhir.validation import has_errors, validate
+
+BASE = "https://example.org/fhir/StructureDefinition"
+URL = f"{BASE}/clinical-significance"
+ENRICHER = Enricher(datetime(2026, 3, 1, tzinfo=UTC), EnrichmentOptions("urn:x", BASE))
+ADULT = PatientFacts(birth=span_of("1980-01-01"), sex="female")
+LOINC, UCUM = "http://loinc.org", "http://unitsofmeasure.org"
+
+
+def coded(code: str, system: str = LOINC) -> dict[str, Any]:
+    return {"coding": [{"system": system, "code": code}]}
+
+
+def quantity(value: float, unit: str | None = None, **rest: Any) -> dict[str, Any]:
+    made = {"value": value} | ({"unit": unit, "system": UCUM, "code": unit} if unit else {})
+    return made | rest
+
+
+def enriched(patient: PatientFacts | None = ADULT, **members: Any) -> Enriched:
+    observation = {"resourceType": "Observation", "id": "o", "status": "final"}
+    observation |= {"effectiveDateTime": "2020-06-01T10:00:00Z", **members}
+    made = ENRICHER(compact(json.dumps(observation).encode()), facts=Facts(patient))
+    assert not has_errors(validate(made.resource))
+    return made
+
+
+def parts(element: dict[str, Any]) -> dict[str, Any] | None:
+    for extension in element.get("extension", []):
+        if extension["url"] == URL:
+            found = {part.pop("url"): part for part in extension["extension"]}
+            return {name: next(iter(part.values())) for name, part in found.items()}
+    return None
+
+
+def told(patient: PatientFacts | None = ADULT, **members: Any) -> dict[str, Any] | None:
+    return parts(json.loads(enriched(patient, **members).resource))
+
+
+def code_of(patient: PatientFacts | None = ADULT, **members: Any) -> str | None:
+    found = told(patient, **members)
+    return found and found["interpretation"]["code"]
+
+
+# --- The table ---
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [(2.7, "LL"), (2.8, "L"), (3.4, "L"), (3.5, "N"), (5.0, "N"), (5.1, "H"), (6.3, "HH")],
+)
+def test_a_value_is_held_against_the_table(value, code):
+    assert code_of(code=coded("2823-3"), valueQuantity=quantity(value, "mmol/L")) == code
+
+
+def test_the_reason_names_limit_and_source():
+    found = told(code=coded("2823-3"), valueQuantity=quantity(6.5, "mmol/L"))
+    assert found["interpretation"] == {
+        "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation",
+        "code": "HH",
+        "display": "Critical high",
+    }
+    assert found["evidence"] == "reference-table"
+    assert (found["interval"]["low"]["value"], found["interval"]["high"]["value"]) == (3.5, 5)
+    assert found["interval"]["low"]["code"] == "mmol/L"
+    assert found["reason"].startswith("above the critical limit of 6.2 mmol/L")
+    assert "American Board of Internal Medicine" in found["reason"]
+
+
+@pytest.mark.parametrize(
+    ("loinc", "value", "unit", "code"),
+    [
+        ("2345-7", 5.0, "mmol/L", "N"),  # 90 mg/dL
+        ("2345-7", 2.9, "mmol/L", "LL"),  # 52 mg/dL
+        ("2345-7", 8.0, "mmol/L", "H"),
+        ("2093-3", 5.2, "mmol/L", "H"),  # 201 mg/dL
+        ("2160-0", 90.0, "umol/L", "N"),  # 1.02 mg/dL
+        ("17861-6", 5.0, "meq/L", "N"),  # 10.02 mg/dL
+        ("8310-5", 98.6, "[degF]", "N"),
+        ("8310-5", 102.0, "[degF]", "H"),
+        ("8480-6", 18.0, "kPa", "H"),  # 135 mm[Hg]
+        ("6690-2", 12.0, "10*9/L", "H"),
+        ("718-7", 130.0, "g/L", "N"),
+        ("8867-4", 72.0, "{beats}/min", "N"),
+    ],
+)
+def test_units_are_converted(loinc, value, unit, code):
+    assert code_of(code=coded(loinc), valueQuantity=quantity(value, unit)) == code
+
+
+@pytest.mark.parametrize(
+    ("loinc", "value"),
+    [
+        ("2345-7", quantity(5.0, "mm[Hg]")),
+        ("2345-7", quantity(5.0, "bogus")),
+        ("2345-7", quantity(5.0)),
+        ("2345-7", {"value": 5.0, "unit": "mmol/l"}),  # text that only looks like a unit
+        ("4548-4", quantity(48.0, "mmol/mol")),  # IFCC is another measure than NGSP
+        ("3016-3", quantity(1.0, "mg/L")),
+    ],
+)
+def test_a_unit_that_can_not_be_converted_is_an_issue_and_no_guess(loinc, value):
+    made = enriched(code=coded(loinc), valueQuantity=value)
+    (issue,) = made.issues
+    assert (issue.rule, issue.expression) == ("unit-convertible", "Observation.valueQuantity")
+    assert parts(json.loads(made.resource)) is None
+
+
+def test_a_unit_that_is_only_text_counts_where_it_is_spelled_as_the_limits():
+    assert code_of(code=coded("2345-7"), valueQuantity={"value": 90, "unit": "mg/dL"}) == "N"
+
+
+@pytest.mark.parametrize(
+    ("born", "sex", "loinc", "value", "unit", "code"),
+    [
+        ("1980", "female", "718-7", 13, "g/dL", "N"),
+        ("1980", "male", "718-7", 13, "g/dL", "L"),
+        ("1980", "other", "718-7", 13, "g/dL", None),
+        ("1980", None, "718-7", 13, "g/dL", None),
+        (None, "male", "718-7", 13, "g/dL", None),
+        ("2020-01-01", None, "8867-4", 150, "/min", "N"),  # five months
+        ("2018-01-01", None, "8867-4", 150, "/min", "H"),  # two years
+        ("1980", None, "8867-4", 150, "/min", "HH"),
+        ("2010-01-01", None, "2823-3", 4.0, "mmol/L", None),  # the table is for adults
+        ("2002-06-01", None, "2823-3", 4.0, "mmol/L", "N"),  # 18 that day
+        ("2002-06-02", None, "2823-3", 4.0, "mmol/L", None),
+        ("2002-06", None, "2823-3", 4.0, "mmol/L", None),  # 17 or 18
+    ],
+)
+def test_rows_are_chosen_by_age_at_that_time_and_by_sex(born, sex, loinc, value, unit, code):
+    patient = PatientFacts(birth=span_of(born) if born else None, sex=sex)
+    assert code_of(patient, code=coded(loinc), valueQuantity=quantity(value, unit)) == code
+
+
+def test_of_an_unknown_patient_nothing_is_said_by_the_table():
+    assert code_of(None, code=coded("2823-3"), valueQuantity=quantity(9.0, "mmol/L")) is None
+
+
+@pytest.mark.parametrize("status", ["entered-in-error", "cancelled", "registered", "unknown"])
+def test_what_is_not_a_result_has_no_significance(status):
+    value = quantity(9.0, "mmol/L")
+    assert code_of(status=status, code=coded("2823-3"), valueQuantity=value) is None
+
+
+# --- Components ---
+
+
+def test_components_are_judged_each_by_itself():
+    made = enriched(
+        code=coded("85354-9"),
+        component=[
+            {"code": coded("8480-6"), "valueQuantity": quantity(185, "mm[Hg]")},
+            {"code": coded("8462-4"), "valueQuantity": quantity(75, "mm[Hg]")},
+            {"code": coded("8478-0"), "valueQuantity": quantity(90, "mm[Hg]")},
+            {"code": coded("8867-4"), "valueQuantity": quantity(90, "kg")},
+        ],
+    )
+    resource = json.loads(made.resource)
+    found = [parts(each) for each in resource["component"]]
+    assert [each and each["interpretation"]["code"] for each in found] == ["HH", "N", None, None]
+    assert parts(resource) is None
+    assert [issue.expression for issue in made.issues] == ["Observation.component[3].valueQuantity"]
+
+
+# --- The observation's own ranges ---
+
+
+def own(low: float | None = None, high: float | None = None, **rest: Any) -> dict[str, Any]:
+    ends = {"low": low, "high": high}
+    return {n: quantity(v, "mmol/L") for n, v in ends.items() if v is not None} | rest
+
+
+def years(low: int | None = None, high: int | None = None) -> dict[str, Any]:
+    ends = {"low": low, "high": high}
+    return {"age": {n: quantity(v, "a") for n, v in ends.items() if v is not None}}
+
+
+def sex(code: str) -> dict[str, Any]:
+    return {"appliesTo": [coded(code, "http://snomed.info/sct")]}
+
+
+MALE, FEMALE = sex("248153007"), sex("248152002")
+
+
+def by_ranges(value: float, *ranges: dict[str, Any], loinc: str = "2823-3") -> str | None:
+    return code_of(
+        code=coded(loinc), valueQuantity=quantity(value, "mmol/L"), referenceRange=list(ranges)
+    )
+
+
+@pytest.mark.parametrize(("value", "code"), [(1, "L"), (2, "N"), (9, "N"), (10, "H"), (99, "H")])
+def test_the_own_range_comes_before_the_table(value, code):
+    assert by_ranges(value, own(2, 9)) == code
+
+
+def test_an_own_range_needs_no_known_patient_and_says_that_it_is_the_evidence():
+    found = told(
+        None,
+        code={"text": "x"},
+        valueQuantity=quantity(5, "mmol/L"),
+        referenceRange=[own(high=4)],
+    )
+    assert (found["interpretation"]["code"], found["evidence"]) == ("H", "reference-range")
+    assert found["interval"] == {"high": quantity(4, "mmol/L")}
+
+
+@pytest.mark.parametrize(
+    ("ranges", "code"),
+    [
+        ([own(1, 2, **MALE), own(4, 6, **FEMALE)], "N"),
+        ([own(4, 6), own(1, 2, **FEMALE)], "H"),  # the more specific one
+        ([own(1, 2, **years(high=17)), own(4, 6, **years(low=18))], "N"),
+        ([own(1, 2, **years(18, 64)), own(4, 6, **years(65, 99))], "H"),
+        ([own(1, 2, **years(low=41))], "N"),  # of others: the table says
+        ([own(1, 2, **MALE)], "N"),
+        ([own(1, 2, **sex("77386006"))], "N"),  # of the pregnant: nobody can tell from here
+        ([own(1, 2, type=coded("therapeutic", "x"))], "N"),
+        ([own(1, 2, type=coded("normal", "x"))], "H"),
+        ([{"text": "up to 2"}], "N"),
+    ],
+)
+def test_an_own_range_counts_where_it_is_for_this_patient(ranges, code):
+    assert by_ranges(5.0, *ranges) == code
+
+
+def test_an_own_range_in_another_unit_is_converted_or_an_issue():
+    value = quantity(1500, "mg")
+    grams = [{"high": quantity(1, "g")}]
+    made = told(code={"text": "x"}, valueQuantity=value, referenceRange=grams)
+    assert made["interpretation"]["code"] == "H"
+    assert made["interval"]["high"] == quantity(1000, "mg")
+    issues = enriched(
+        code={"text": "x"}, valueQuantity=value, referenceRange=[{"high": quantity(1, "m")}]
+    ).issues
+    assert [issue.rule for issue in issues] == ["unit-convertible"]
+
+
+def test_an_own_range_without_a_unit_is_in_that_of_the_value():
+    ranges = [{"low": {"value": 2}, "high": {"value": 3}}]
+    found = told(code={"text": "x"}, valueQuantity=quantity(5, "mg"), referenceRange=ranges)
+    assert found["interpretation"]["code"] == "H"
+
+
+@pytest.mark.parametrize(
+    ("comparator", "value", "code"),
+    [
+        ("<", 2, "L"),
+        ("<=", 1, "L"),
+        ("<", 5, None),
+        ("<", 50, None),
+        (">", 9, None),
+        (">", 10, "H"),
+        (">=", 99, "H"),
+        (">", 5, None),
+    ],
+)
+def test_a_value_with_a_comparator_is_judged_where_it_is_certain(comparator, value, code):
+    found = quantity(value, "mmol/L", comparator=comparator)
+    ranges = [own(3, 9)]
+    assert code_of(code={"text": "x"}, valueQuantity=found, referenceRange=ranges) == code
+
+
+def test_a_value_below_something_normal_is_normal_where_nothing_is_too_low():
+    found = quantity(5, "mmol/L", comparator="<")
+    assert code_of(code={"text": "x"}, valueQuantity=found, referenceRange=[own(high=9)]) == "N"
+
+
+# --- Coded results ---
+
+
+@pytest.mark.parametrize(
+    ("snomed", "code"), [("10828004", "POS"), ("260385009", "NEG"), ("1", None)]
+)
+def test_a_result_that_is_a_code_says_what_it_means(snomed, code):
+    value = coded(snomed, "http://snomed.info/sct")
+    assert code_of(code={"text": "x"}, valueCodeableConcept=value) == code
+
+
+# --- The table itself ---
+
+
+@pytest.mark.parametrize("row", REFERENCE_INTERVALS, ids=lambda row: f"{row.name} {row.ages}")
+def test_each_row_is_sound(row):
+    limits = [row.critical_low, row.low, row.high, row.critical_high]
+    stated = [limit for limit in limits if limit is not None]
+    assert row.low is not None or row.high is not None
+    assert stated == sorted(stated)
+    assert row.source
+    assert row.ages[0] < row.ages[1]
+    assert row.codes
+
+
+def test_each_unit_of_the_table_is_ucum():
+    registry = PintUcumRegistry()
+    for unit in {row.unit for row in REFERENCE_INTERVALS}:
+        assert registry.from_ucum(unit) is not None
+
+
+def test_rows_of_a_code_exclude_one_another():
+    for rows in INTERVALS_BY_LOINC.values():
+        for number, one in enumerate(rows):
+            for other in rows[number + 1 :]:
+                apart = one.ages[1] <= other.ages[0] or other.ages[1] <= one.ages[0]
+                assert apart or (one.sex and other.sex and one.sex != other.sex), one.name
+
+
+@given(st.floats(0, 20), st.floats(0, 20))
+def test_a_higher_value_is_never_judged_lower(one, other):
+    order = ["LL", "L", "N", "H", "HH"]
+    low, high = (
+        code_of(code=coded("2823-3"), valueQuantity=quantity(value, "mmol/L"))
+        for value in sorted((one, other))
+    )
+    assert order.index(low) <= order.index(high)
