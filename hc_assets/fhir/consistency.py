@@ -13,13 +13,8 @@ from hc_assets.fhir.r4.issues import Issue, IssueCode
 from hc_assets.fhir.sex_specific_codes import sex_of
 from hc_assets.fhir.times import Span, in_order, span_of
 
-# Attributes of `Event` of which the first can't lie after the second.
-_ORDERED = (("birth_date", "deceased"), ("effective", "issued"))
-_PERIODS = ("period", "effective_period", "onset_period", "performed_period")
-# FHIR names of those attributes.
+# FHIR names of the attributes of `Event`.
 _NAMES = {
-    "birth_date": "birthDate",
-    "deceased": "deceasedDateTime",
     "effective": "effectiveDateTime",
     "effective_instant": "effectiveInstant",
     "effective_period": "effectivePeriod",
@@ -98,7 +93,7 @@ def consistency(type_: str, seen: Event | Observation | Patient, facts: Facts) -
         seen: what was read of it.
         facts: what else is known.
     """
-    judged: list[_Fact] = list(_own_dates(type_, seen))
+    judged = _own_dates(type_, seen)
     if facts.patient is not None:
         judged += _of_patient(type_, seen, facts.patient)
     if facts.encounter is not None:
@@ -126,24 +121,36 @@ def _issue(rule: str, code: IssueCode, expression: str, text: str) -> Issue:
 _Fact = tuple[bool, str, str, str]
 
 
-def _own_dates(type_: str, seen: Event | Observation | Patient) -> Iterator[_Fact]:
-    for first, second in _ORDERED:
-        one, other = getattr(seen, first, None), getattr(seen, second, None)
-        if one is not None and other is not None:
-            yield from _ordered(type_, _NAMES[first], one, other)
-    for attribute in _PERIODS:
-        period = getattr(seen, attribute, None)
+def _own_dates(type_: str, seen: Event | Observation | Patient) -> list[_Fact]:
+    # By class and name, not in a loop over names: this is asked of every resource.
+    facts: list[_Fact] = []
+    if isinstance(seen, Observation):
+        _ordered(facts, type_, "effectiveDateTime", seen.effective, seen.issued)
+        period = seen.effective_period
         if period is not None:
-            start, end = _ends(period)
-            if start is not None and end is not None:
-                yield from _ordered(type_, _NAMES.get(attribute, attribute), start, end)
+            _ordered(facts, type_, "effectivePeriod", period.start, period.end)
+    elif isinstance(seen, Patient):
+        _ordered(facts, type_, "birthDate", seen.birth_date, seen.deceased)
+    else:
+        _ordered(facts, type_, "birthDate", seen.birth_date, seen.deceased)
+        _ordered(facts, type_, "effectiveDateTime", seen.effective, seen.issued)
+        for name, value in (
+            ("period", seen.period),
+            ("effectivePeriod", seen.effective_period),
+            ("onsetPeriod", seen.onset_period),
+            ("performedPeriod", seen.performed_period),
+        ):
+            if value is not None:
+                _ordered(facts, type_, name, *_ends(value))
+    return facts
 
 
-def _ordered(type_: str, name: str, first: Any, second: Any) -> Iterator[_Fact]:
+def _ordered(facts: list[_Fact], type_: str, name: str, first: Any, second: Any) -> None:
     if isinstance(first, str) and isinstance(second, str):
         holds = in_order(span_of(first), span_of(second))
         if holds is not None:
-            yield holds, "dates-in-order", f"{type_}.{name}", "found it after what comes after it"
+            text = "found it after what comes after it"
+            facts.append((holds, "dates-in-order", f"{type_}.{name}", text))
 
 
 def _of_patient(

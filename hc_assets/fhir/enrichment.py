@@ -53,7 +53,6 @@ from hc_assets.fhir.times import moment_of
 from hc_assets.fhir.units import UCUM
 
 _VOLATILE_META = frozenset({"lastUpdated", "versionId"})
-_VOLATILE_MARKS = (b'"lastUpdated"', b'"versionId"')
 _MADE_ID_LENGTH = 32
 # Observations that say nothing of the patient: not yet, or no longer (HL7 ObservationStatus).
 _WITHOUT_SIGNIFICANCE = frozenset({"registered", "entered-in-error", "cancelled", "unknown"})
@@ -323,7 +322,7 @@ def _risk_extensions(
 
 
 def _content_sha256(compact: bytes, members: Members) -> str:
-    if "meta" in members and any(mark in compact for mark in _VOLATILE_MARKS):
+    if "meta" in members and (b'"lastUpdated"' in compact or b'"versionId"' in compact):
         meta = _decode_members(members["meta"])
         kept = {name: raw for name, raw in meta.items() if name not in _VOLATILE_META}
         content = {**members, "meta": msgspec.Raw(_encode(kept))}

@@ -114,8 +114,8 @@ class _Row(NamedTuple):
     resource: bytes | None
 
     def known_id(self) -> str | None:
-        """The id that it goes by where it states none itself."""
-        return self.resource_id or known_id(self._asdict())
+        """The id that it goes by, its own or one that is known without looking into it."""
+        return known_id(self._asdict()) if self.resource_id is None else self.resource_id
 
 
 class _Read(NamedTuple):

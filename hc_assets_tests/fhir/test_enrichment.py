@@ -399,7 +399,7 @@ COMPONENT = st.builds(
     lambda code, quantity, ranges, extensions: (
         {"code": code, "valueQuantity": quantity, "referenceRange": ranges} | extensions
     ),
-    CODE,
+    st.just({"coding": [{"system": "http://loinc.org", "code": "2339-0"}]}),  # obs-7: another
     QUANTITY,
     st.lists(RANGE, min_size=1, max_size=2),
     st.one_of(st.just({}), st.builds(lambda e: {"extension": e}, EXTENSIONS)),
