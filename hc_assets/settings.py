@@ -139,6 +139,11 @@ class Settings(BaseSettings):
     )
 
     # Imaging
+    dicom_patient_system: str = Field(
+        default="",
+        description="Identifier system of PatientIDs whose DICOM header names no issuer: makes the"
+        " subject of ImagingStudy resources a business identifier of FHIR Patients.",
+    )
     imaging_studies_to_fhir: bool = Field(
         default=True,
         description="Whether ImagingStudy resources made from DICOM go to the FHIR assets.",

@@ -239,6 +239,7 @@ def series(
         lambda groups: map(series_row, groups),
         sorted_by=("study_instance_uid", "series_instance_uid"),
         code_version=CODE_VERSION,
+        options={},
     )
     context.add_output_metadata({"made_anew": made})
     return Content(parts, index.digests())
@@ -265,17 +266,19 @@ def imaging_studies(
     """Make an ImagingStudy of every study; hand over to FHIR those that are new or changed."""
     table = "imaging/imaging_studies"
     known = handed_over(layout)
+    options = {"patient_system": settings.dicom_patient_system}
     parts, made = refreshed(
         layout,
         table,
         IMAGING_STUDIES,
         index,
-        study_rows,
+        lambda groups: study_rows(groups, settings.dicom_patient_system),
         sorted_by=("study_instance_uid",),
         code_version=CODE_VERSION,
+        options=options,
     )
     # Before the commit: after a kill in between, the next run puts the same file there again
-    count, inputs = 0, index.digests()
+    count, inputs = 0, index.digests() | options
     if settings.imaging_studies_to_fhir:
         paths = [layout.partition(table, None) / part.name for part in parts]
         named = settings.landing_folders.get("fhir")

@@ -47,22 +47,26 @@ _ROWS = 500
 Resource = dict[str, Any]
 
 
-def study_rows(series: Iterable[Sequence[Instance]]) -> Iterator[dict[str, Any]]:
+def study_rows(
+    series: Iterable[Sequence[Instance]], patient_system: str = ""
+) -> Iterator[dict[str, Any]]:
     """Make a row, with its resource, of each study.
 
     Args:
         series: files of each series, sorted by study, as `instances.read_series` gives them.
+        patient_system: identifier system of PatientIDs whose header names no issuer; "" where
+            there is no such thing.
 
     Yields:
         The columns of `schemas.IMAGING_STUDIES`.
     """
     for uid, members in groupby(series, key=lambda files: str(files[0]["study_instance_uid"])):
-        yield _study_row(uid, [distinct(files) for files in members])
+        yield _study_row(uid, [distinct(files) for files in members], patient_system)
 
 
-def _study_row(uid: str, series: list[list[Instance]]) -> dict[str, Any]:
+def _study_row(uid: str, series: list[list[Instance]], patient_system: str) -> dict[str, Any]:
     files = [file for of_series in series for file in of_series]
-    resource = msgspec.json.encode(imaging_study(uid, series))
+    resource = msgspec.json.encode(imaging_study(uid, series, patient_system))
     patients = _values(files, "patient_id")
     return {
         "study_instance_uid": uid,
@@ -85,12 +89,15 @@ def resource_id(study_uid: str) -> str:
     return hashlib.sha256(study_uid.encode()).hexdigest()[:40]
 
 
-def imaging_study(uid: str, series: Sequence[Sequence[Instance]]) -> Resource:
+def imaging_study(
+    uid: str, series: Sequence[Sequence[Instance]], patient_system: str = ""
+) -> Resource:
     """Make an ImagingStudy.
 
     Args:
         uid: StudyInstanceUID.
         series: the instances of each series, at least one of each.
+        patient_system: as for `study_rows`.
 
     Returns:
         The resource; the same for the same instances. The subject is named by its PatientID as an
@@ -109,7 +116,7 @@ def imaging_study(uid: str, series: Sequence[Sequence[Instance]]) -> Resource:
             ],
             "status": "available",
             "modality": [_modality(code) for code in _texts(files, "modality")],
-            "subject": _subject(files),
+            "subject": _subject(files, patient_system),
             "started": _started(files, "study_date", "study_time"),
             "numberOfSeries": len(series),
             "numberOfInstances": len(files),
@@ -157,13 +164,15 @@ def _accession(number: str) -> Resource:
     }
 
 
-def _subject(files: Sequence[Instance]) -> Resource:
+def _subject(files: Sequence[Instance], patient_system: str) -> Resource:
     ids = _texts(files, "patient_id")
     if len(ids) != 1:
         return _unknown()
     issuers = _texts(files, "issuer_of_patient_id")
     issuer = {"display": issuers[0]} if len(issuers) == 1 else None
-    return {"type": "Patient", "identifier": {"value": ids[0], "assigner": issuer}}
+    system = patient_system if patient_system and not issuers else None
+    identifier = {"system": system, "value": ids[0], "assigner": issuer}
+    return {"type": "Patient", "identifier": identifier}
 
 
 def _unknown() -> Resource:

@@ -4,7 +4,7 @@ Belongs here: which studies those are, and how their rows take the place of earl
 says is in `series.py` and `imaging_studies.py`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from heapq import merge
 from itertools import islice
 from typing import Any
@@ -32,6 +32,7 @@ def refreshed(
     *,
     sorted_by: Sequence[str],
     code_version: str,
+    options: Mapping[str, str],
 ) -> tuple[list[Part], int]:
     """Write the rows of all studies; those without new files are taken over as they were.
 
@@ -43,12 +44,14 @@ def refreshed(
         make_rows: makes rows of series, in the order of `sorted_by`.
         sorted_by: columns that the rows are sorted by; the first is study_instance_uid.
         code_version: of the table; rows of another version are made anew.
+        options: what the rows depend on besides, by name, kept among the commit's inputs by the
+            caller; where one is another than in the last commit, all rows are made anew.
 
     Returns:
         The parts, not committed yet, and how many rows were made anew. The rows are the same as
         those made from scratch.
     """
-    changed = _changed_parts(layout, table, index, code_version)
+    changed = _changed_parts(layout, table, index, code_version, options)
     parts = [str(path) for path in index.parts()]
     made: Iterator[Row] = make_rows(read_series(parts, changed=changed))
     count = 0
@@ -73,12 +76,14 @@ def refreshed(
 
 
 def _changed_parts(
-    layout: Layout, table: str, index: LakeTable, code_version: str
+    layout: Layout, table: str, index: LakeTable, code_version: str, options: Mapping[str, str]
 ) -> list[str] | None:
     """Parts of the batches that the table does not know; None where it is to be made anew."""
     before = read_commit(layout.partition(table, None))
     digests = index.digests()
     if before is None or before.code_version != code_version:
+        return None
+    if any(before.inputs.get(name) != value for name, value in options.items()):
         return None
     known = {name: d for name, d in before.inputs.items() if name.startswith(index.table)}
     if any(digests.get(name) != digest for name, digest in known.items()):

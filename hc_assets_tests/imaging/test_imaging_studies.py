@@ -217,7 +217,7 @@ class _Lake:
         commit(self.layout, "imaging/dicom_index", batch, writer.parts)
 
     def refresh(
-        self, version: str = "1", *, hands_over: bool = True
+        self, version: str = "1", *, hands_over: bool = True, system: str = ""
     ) -> tuple[int, list[bytes], list[str]]:
         """Give how many studies were made, their rows' bytes, and the lines handed over."""
         index = read_partitions(self.layout, "imaging/dicom_index")
@@ -227,13 +227,14 @@ class _Lake:
             self.table,
             IMAGING_STUDIES,
             index,
-            study_rows,
+            lambda groups: study_rows(groups, system),
             sorted_by=("study_instance_uid",),
             code_version=version,
+            options={"system": system},
         )
         folder = self.layout.partition(self.table, None)
         path, count = None, 0
-        inputs = index.digests()
+        inputs = index.digests() | {"system": system}
         if hands_over:
             landing = self.layout.landing("fhir")
             path, count = hand_to_fhir(landing, [folder / part.name for part in parts], known)
@@ -267,6 +268,16 @@ def test_another_version_of_the_code_or_a_batch_that_changed_means_from_scratch(
     lake.add("b1", "1.2.3", "1.2.4")
     made, rows, handed = lake.refresh("2")
     assert (made, len(rows), handed) == (2, 2, ["1.2.3", "1.2.4"])
+
+
+def test_the_system_of_patient_ids_is_named_and_a_change_of_it_reaches_every_study(lake):
+    lake.add("b1", "1.2.3", "1.2.4")
+    lake.refresh()
+    made, rows, handed = lake.refresh(system="urn:mrn")
+    assert (made, handed) == (2, ["1.2.3", "1.2.4"])
+    subjects = [json.loads(row)["subject"]["identifier"] for row in rows]
+    assert subjects == [{"system": "urn:mrn", "value": "P1"}] * 2
+    assert lake.refresh(system="urn:mrn")[0] == 0
 
 
 def test_what_was_kept_from_fhir_is_handed_over_once_that_is_wanted(lake):
