@@ -102,6 +102,7 @@ PIPELINES = {
             "imaging/unreadable_files",
             "imaging/quality_metrics",
             "imaging/undecodable_frames",
+            "imaging/series_quality",
             "imaging/preprocessed_arrays",
         ),
         ingest_job="ingest_dicom",

@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from hc_assets.imaging.quality_scale import SCALES, QualityScale, merged
+
 
 class Settings(BaseSettings):
     """Settings of one deployment, from the environment (prefix `HC_`)."""
@@ -151,6 +153,27 @@ class Settings(BaseSettings):
     quality_gate: float = Field(
         default=0.5, ge=0, le=1, description="overall_quality from which a frame passes."
     )
+    quality_training_gate: float = Field(
+        default=0.7, ge=0, le=1, description="overall_quality that a training set asks for."
+    )
+    quality_scales: dict[str, QualityScale] = Field(
+        default_factory=lambda: dict(SCALES),
+        description="What counts as good by modality and metric, as JSON; what it names replaces"
+        " what the table in imaging/quality_scale.py has, `other` stands for modalities without"
+        " scales of their own.",
+    )
+    quality_drift_threshold: float = Field(
+        default=0.1,
+        gt=0,
+        le=1,
+        description="Most that a scanner's median overall_quality may fall below what it was.",
+    )
+    quality_outlier_threshold: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="Most of a series' slices that may stand out from their neighbours.",
+    )
     quality_pass_rate_threshold: float = Field(
         default=0.8, ge=0, le=1, description="Share of scored frames that must pass the gate."
     )
@@ -195,6 +218,11 @@ class Settings(BaseSettings):
     def archive_limits(self) -> tuple[int, int, int]:
         """Limits of archives: members, bytes, ratio; in the order of `ArchiveLimits`."""
         return self.archive_files, self.archive_bytes, self.archive_ratio
+
+    @field_validator("quality_scales", mode="before")
+    @classmethod
+    def _merge_scales(cls, value: object) -> object:
+        return merged(value) if isinstance(value, dict) else value
 
     @field_validator("receive_allowed", mode="before")
     @classmethod

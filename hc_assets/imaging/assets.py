@@ -10,21 +10,25 @@ import dagster as dg
 from upath import UPath
 
 from hc_assets.assets import CODE_VERSION, asset_arguments, fan_out, hand_over
+from hc_assets.imaging.gates import Rules
 from hc_assets.imaging.imaging_studies import (
     HANDED_OVER,
     hand_to_fhir,
     handed_over,
     study_rows,
 )
+from hc_assets.imaging.ranks import add_percentiles
 from hc_assets.imaging.refreshing import refreshed
 from hc_assets.imaging.schemas import (
     DICOM_INDEX,
     QUALITY_METRICS,
+    SERIES_QUALITY,
     TABLES,
     UNDECODABLE_FRAMES,
     UNREADABLE_FILES,
 )
 from hc_assets.imaging.series import series_row
+from hc_assets.imaging.series_quality import INDEX_COLUMNS, METRIC_COLUMNS, series_rows
 from hc_assets.imaging.series_schemas import IMAGING_STUDIES, SERIES
 from hc_assets.imaging.units import (
     FileUnit,
@@ -36,6 +40,7 @@ from hc_assets.imaging.units import (
 from hc_assets.lake.landing import LandedFile, read_manifest
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parquet import Content
+from hc_assets.lake.parts import PartWriter
 from hc_assets.lake.tables import LakeTable
 from hc_assets.settings import Settings
 
@@ -138,6 +143,7 @@ def quality_metrics_and_undecodable_frames(
     layout: dg.ResourceParam[Layout],
 ) -> Iterator[dg.Output[Mapping[str, Content]]]:
     """Decode and measure every frame of the files that have pixels."""
+    rules = Rules(settings.quality_gate, settings.quality_training_gate, settings.quality_scales)
     metrics, undecodable = {}, {}
     for batch in context.partition_keys:
         of_batch = index.of(batch)
@@ -149,10 +155,12 @@ def quality_metrics_and_undecodable_frames(
         }
         files = [f for f in _landed(layout, batch) if f.source_file in with_pixels]
         units = units_of(str(layout.data_dir), batch, files, settings.chunk_bytes)
-        score = partial(score_unit, gate=settings.quality_gate)
+        score = partial(score_unit, rules=rules)
         done = fan_out(score, units, workers=settings.workers)
-        inputs = {**of_batch.digests(), "gate": str(settings.quality_gate)}
-        metrics[batch] = Content([part for parts, _ in done for part in parts], inputs)
+        inputs = {**of_batch.digests(), "rules": rules.digest()}
+        folder = layout.partition("imaging/quality_metrics", batch)
+        ranked = add_percentiles(folder, [part for parts, _ in done for part in parts])
+        metrics[batch] = Content(ranked, inputs)
         undecodable[batch] = Content([part for _, parts in done for part in parts], inputs)
     yield from hand_over(
         context,
@@ -163,6 +171,40 @@ def quality_metrics_and_undecodable_frames(
 
 def _landed(layout: Layout, batch: str) -> list[LandedFile]:
     return read_manifest(layout, "dicom", batch).files
+
+
+@dg.asset(
+    key=_key("series_quality"),
+    partitions_def=dicom_batches,
+    backfill_policy=_SINGLE_RUN,
+    ins={"metrics": dg.AssetIn(_key("quality_metrics")), "index": dg.AssetIn(_key("dicom_index"))},
+    **asset_arguments(
+        "imaging/series_quality",
+        SERIES_QUALITY,
+        description="One row per series: how steady the quality is from slice to slice, and which"
+        " slices stand out.",
+        layer="core",
+        kinds={"parquet"},
+    ),
+)
+def series_quality(
+    context: dg.AssetExecutionContext,
+    metrics: LakeTable,
+    index: LakeTable,
+    layout: dg.ResourceParam[Layout],
+) -> dict[str, Content]:
+    """Compare the slices of every series with their neighbours."""
+    contents = {}
+    for batch in context.partition_keys:
+        of_batch, files = metrics.of(batch), index.of(batch)
+        folder = layout.partition("imaging/series_quality", batch)
+        with PartWriter(folder, SERIES_QUALITY) as writer:
+            for rows in series_rows(
+                batch, of_batch.to_table(METRIC_COLUMNS), files.to_table(INDEX_COLUMNS)
+            ):
+                writer.write(rows)
+        contents[batch] = Content(writer.parts, {**of_batch.digests(), **files.digests()})
+    return contents
 
 
 @dg.asset(
@@ -292,6 +334,7 @@ def imaging_studies(
 ASSETS = [
     dicom_index_and_unreadable_files,
     quality_metrics_and_undecodable_frames,
+    series_quality,
     preprocessed_arrays,
     series,
     imaging_studies,

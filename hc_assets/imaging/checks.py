@@ -7,7 +7,7 @@ doubled, an array that a model would choke on.
 import dagster as dg
 
 from hc_assets.checks import WARN, batches_of, result
-from hc_assets.imaging import accounting, index_verdicts
+from hc_assets.imaging import accounting, drift, index_verdicts
 from hc_assets.imaging.assets import dicom_batches
 from hc_assets.imaging.fhir_patients import patient_identifiers
 from hc_assets.lake.landing import batch_keys, read_manifest
@@ -21,6 +21,7 @@ _UNREADABLE = dg.AssetKey(["imaging", "unreadable_files"])
 _METRICS = dg.AssetKey(["imaging", "quality_metrics"])
 _SERIES = dg.AssetKey(["imaging", "series"])
 _STUDIES = dg.AssetKey(["imaging", "imaging_studies"])
+_SERIES_QUALITY = dg.AssetKey(["imaging", "series_quality"])
 _ARRAYS = dg.AssetKey(["imaging", "preprocessed_arrays"])
 
 
@@ -130,6 +131,45 @@ def quality_gate_pass_rate_at_least_threshold(
 
 
 @dg.asset_check(
+    asset=_METRICS,
+    partitions_def=dicom_batches,
+    description="No scanner's median score is lower than in earlier batches by more than"
+    " HC_QUALITY_DRIFT_THRESHOLD.",
+)
+def scanner_quality_steady(
+    context: dg.AssetCheckExecutionContext,
+    layout: dg.ResourceParam[Layout],
+    settings: dg.ResourceParam[Settings],
+) -> dg.AssetCheckResult:
+    """Compare with all batches landed before; a worse scanner loses no data, so this warns."""
+    keys = batches_of(context)
+    table = read_partitions(layout, "imaging/quality_metrics")
+    committed = [made.batch for _, made in table.partitions if made.batch]
+    earlier = [batch for batch in committed if batch < min(keys)]
+    now, before = (table.only(each).to_table(drift.COLUMNS) for each in (keys, earlier))
+    return result(drift.scanners_steady(now, before, settings.quality_drift_threshold), WARN)
+
+
+@dg.asset_check(
+    asset=_SERIES_QUALITY,
+    partitions_def=dicom_batches,
+    description="At most HC_QUALITY_OUTLIER_THRESHOLD of the slices stand out from their"
+    " neighbours.",
+)
+def series_slices_consistent(
+    context: dg.AssetCheckExecutionContext,
+    layout: dg.ResourceParam[Layout],
+    settings: dg.ResourceParam[Settings],
+) -> dg.AssetCheckResult:
+    """Count the slices that stand out; they are listed in the table, so this warns."""
+    rows = read_partitions(layout, "imaging/series_quality", batches_of(context))
+    table = rows.to_table(["outlier_frames", "scored_frames"])
+    threshold = settings.quality_outlier_threshold
+    verdict = drift.slices_consistent(table["outlier_frames"], table["scored_frames"], threshold)
+    return result(verdict, WARN)
+
+
+@dg.asset_check(
     asset=_ARRAYS,
     partitions_def=dicom_batches,
     blocking=True,
@@ -210,6 +250,8 @@ CHECKS = [
     modality_known,
     decodable_rate_at_least_threshold,
     quality_gate_pass_rate_at_least_threshold,
+    scanner_quality_steady,
+    series_slices_consistent,
     arrays_in_range,
     every_gated_frame_has_an_array,
     series_complete,

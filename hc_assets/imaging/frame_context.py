@@ -49,7 +49,9 @@ class FrameContext:
 
     Attributes:
         sop_instance_uid: of the file; None where the header has none.
+        series_instance_uid: of the file; None where the header has none.
         modality: (0008,0060), upper case; "" where absent.
+        scanner: Manufacturer and ManufacturerModelName; "" where both are absent.
         body_part: (0018,0015), upper case; "" where absent.
         units: of the pixels: HU for CT; RescaleType or Units where sent; "" where unknown.
         spacing: mm between rows and between columns; only their ratio means something where the
@@ -61,10 +63,13 @@ class FrameContext:
         is_labels: whether pixels are labels, not intensities: a segmentation or single bits.
         laterality: L or R; "" where absent.
         bits_stored: of a sample.
+        is_mosaic: whether the frame shows many slices side by side, as ImageType says.
     """
 
     sop_instance_uid: str | None = None
+    series_instance_uid: str | None = None
     modality: str = ""
+    scanner: str = ""
     body_part: str = ""
     units: str = ""
     spacing: tuple[float, float] | None = None
@@ -75,6 +80,7 @@ class FrameContext:
     is_labels: bool = False
     laterality: str = ""
     bits_stored: int = 16
+    is_mosaic: bool = False
 
 
 def read_context(
@@ -97,7 +103,9 @@ def read_context(
     sop_class = _text(dataset, 0x00080016) or _text(meta, 0x00020002)
     return FrameContext(
         sop_instance_uid=_text(dataset, 0x00080018) or _text(meta, 0x00020003) or None,
+        series_instance_uid=_text(dataset, 0x0020000E) or None,
         modality=modality,
+        scanner=" ".join(filter(None, (_text(dataset, 0x00080070), _text(dataset, 0x00081090)))),
         body_part=_text(dataset, 0x00180015).upper(),
         units=_units(attributes, frame, modality),
         spacing=spacing,
@@ -108,6 +116,7 @@ def read_context(
         is_labels=sop_class in _LABELS or description.bits_allocated == 1,
         laterality=_text(dataset, 0x00200062) or _text(dataset, 0x00200060),
         bits_stored=description.bits_stored,
+        is_mosaic="MOSAIC" in _values(dataset, 0x00080008),
     )
 
 

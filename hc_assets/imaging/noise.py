@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hc_assets.imaging.regions import NotMeasurableError, Regions, quiet_deviation
+from hc_assets.imaging.quiet_places import Quiet, quiet_places
+from hc_assets.imaging.regions import NotMeasurableError, Regions
+from hc_assets.imaging.samples import Mask, sampled
 
 _WINDOW = 5
 # A tenth of the windows of pure noise have less than this share of its deviation: the quantile of
@@ -21,6 +23,9 @@ _AIR_HOUNSFIELD = -1000.0
 _RAYLEIGH_MEDIAN, _RAYLEIGH_MAD = 1.17741, 0.44845
 # (q95 + q05 - 2 q50) / (q95 - q05) of a Rayleigh distribution; of a normal one it is 0
 _RAYLEIGH_SKEW = 0.1942
+# The same for windows of 3 by 3 without their slope: chi with 6 degrees of freedom
+_FINE_WINDOW = 3
+_DECILE_OF_FINE_NOISE = 0.60608
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,8 @@ class SignalAndNoise:
 
     Attributes:
         noise_sd: standard deviation of the noise, in modality units.
+        fine_sd: the same in 3 by 3 pixels, where anatomy counts least even in small images, and
+            with constant places as places without noise, where only rounding is left.
         snr: signal of the object above air, over noise_sd.
         cnr: difference of two tissues, over noise_sd.
         cnr_is_of_object: whether there was but one tissue, so that cnr is the object's against
@@ -36,6 +43,7 @@ class SignalAndNoise:
     """
 
     noise_sd: float
+    fine_sd: float
     snr: float | None
     cnr: float | None
     cnr_is_of_object: bool
@@ -62,9 +70,12 @@ def signal_and_noise(regions: Regions, modality: str) -> SignalAndNoise:
     images air is traced back to the zero of its Rayleigh distribution and the Rician bias is taken
     off the object (Gudbjartsson and Patz, MRM 34:910, 1995).
     """
-    noise_sd = noise_deviation(regions)
+    mask, quiet = _quiet(regions)
+    noise_sd = quiet.deviation / _DECILE_OF_NOISE
+    fine = quiet_places(regions.image, mask, _FINE_WINDOW, is_level=True) or quiet
     image = regions.image
-    signal = float(np.median(image[regions.main])) - zero_level(regions, modality)
+    main = regions.main if regions.main.any() else regions.objects
+    signal = float(np.median(sampled(image, main))) - zero_level(regions, modality)
     if modality == "MR" and signal > noise_sd:
         signal = float(np.sqrt(signal**2 - noise_sd**2))
     pair = regions.tissues
@@ -72,25 +83,37 @@ def signal_and_noise(regions: Regions, modality: str) -> SignalAndNoise:
     if pair is not None:
         contrast = float(np.median(image[pair[1]]) - np.median(image[pair[0]]))
     elif regions.outside.any():
-        contrast = float(np.median(image[regions.main]) - np.median(image[regions.outside]))
+        contrast = float(
+            np.median(sampled(image, main)) - np.median(sampled(image, regions.outside))
+        )
     return SignalAndNoise(
         noise_sd=noise_sd,
+        fine_sd=max(fine.with_constant / _DECILE_OF_FINE_NOISE, _rounding(regions)),
         snr=signal / noise_sd if signal > 0 else None,
         cnr=contrast / noise_sd if contrast is not None and contrast > 0 else None,
         cnr_is_of_object=pair is None,
     )
 
 
-def noise_deviation(regions: Regions) -> float:
-    """Standard deviation of the noise inside the object, in modality units, above 0.
+def _quiet(regions: Regions) -> tuple[Mask, Quiet]:
+    image, valid = regions.image, regions.valid
+    # Next to a plateau there may be noise; on it, and on a background of zeros, there is none
+    between = valid & ~regions.saturated & (image > image[valid].min())
+    for mask in (regions.main, between):
+        quiet = quiet_places(regions.image, mask, _WINDOW)
+        if quiet is not None:
+            return mask, quiet
+    raise NotMeasurableError("noise_not_estimable")
 
-    Raises:
-        NotMeasurableError: too little of the object is homogeneous and not constant.
+
+def _rounding(regions: Regions) -> float:
+    """Deviation that the steps between the image's values leave; at least a 4096th of its spread.
+
+    The least step is that of 12 bits, the depth of what scanners digitise.
     """
-    deviation = quiet_deviation(regions.image, regions.main, _WINDOW)
-    if deviation is None:
-        raise NotMeasurableError("noise_not_estimable")
-    return deviation / _DECILE_OF_NOISE
+    values = np.unique(sampled(regions.image, regions.valid))
+    step = float(np.diff(values).min()) if values.size > 1 else 0.0
+    return max(step, regions.spread / 4096) / float(np.sqrt(12))
 
 
 def zero_level(regions: Regions, modality: str) -> float:
@@ -102,7 +125,7 @@ def zero_level(regions: Regions, modality: str) -> float:
     """
     image = regions.image
     if regions.has_air and np.count_nonzero(regions.outside) > _LEAST_AIR:
-        air = image[regions.outside]
+        air = sampled(image, regions.outside)
         if modality != "MR":
             return float(np.median(air))
         return _magnitude_zero(air)

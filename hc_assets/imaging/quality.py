@@ -6,23 +6,36 @@ counts as good is in `quality_scale.py`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-
-import numpy as np
+from dataclasses import dataclass, field
 
 from hc_assets.imaging.artifacts import Artifacts, find_artifacts
+from hc_assets.imaging.detectability import structure_over_disturbance
+from hc_assets.imaging.magnetic_resonance import (
+    MrMetrics,
+    is_background_zeroed,
+    mr_metrics,
+    not_mr,
+)
 from hc_assets.imaging.noise import SignalAndNoise, signal_and_noise, zero_level
 from hc_assets.imaging.pixels import Frame
 from hc_assets.imaging.quality_scale import (
-    GENERIC,
+    OTHER,
     SCALES,
     WEIGHTS,
     QualityScale,
-    Scale,
 )
 from hc_assets.imaging.regions import NotMeasurableError, Regions, divide
 from hc_assets.imaging.sharpness import edge_width, half_contrast_frequency
 from hc_assets.imaging.uniformity import integral_uniformity
+
+METHODS: Mapping[str, str] = {
+    "snr": "object_median_over_quiet_windows",
+    "cnr": "tissue_medians_over_quiet_windows",
+    "sharpness": "half_contrast_frequency_of_edges",
+    "uniformity": "integral_uniformity_of_fitted_surface",
+    "artifacts_score": "product_over_detectors",
+}
+"""How each metric is measured; the modules that measure it say more."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +46,19 @@ class Metric:
         value: in its unit; None where it has no meaning for the frame.
         part: what it gives to the score before weighting, 0 to 1; None where value is.
         reason: why value is None, as one word with underscores; None where it is not.
+        caveat: what the value rests on in place of what it should, as one word; None where all is
+            as it should be.
     """
 
     value: float | None = None
     part: float | None = None
     reason: str | None = None
+    caveat: str | None = None
+
+    @property
+    def validity(self) -> str:
+        """`valid`, the caveat, or the reason."""
+        return self.reason or self.caveat or "valid"
 
 
 @dataclass(frozen=True)
@@ -50,8 +71,10 @@ class Quality:
         edge_width: blur of the edges as a Gaussian's standard deviation, in pixels.
         artifacts: severities of single artifacts.
         measurable_share: share of the object that is not saturated, 0 to 1.
+        magnetic_resonance: metrics of MR frames.
+        weights: of the parts that there are, rescaled so that they add up to 1.
         overall: weighted mean of the parts, 0 to 1; None where there is none.
-        explanation: why there is no score, or which part holds it down most.
+        structure_ratio: how far structure stands out of noise, stripes and ghosts.
     """
 
     metrics: Mapping[str, Metric]
@@ -59,8 +82,10 @@ class Quality:
     edge_width: float | None = None
     artifacts: Artifacts | None = None
     measurable_share: float | None = None
+    magnetic_resonance: MrMetrics = field(default_factory=not_mr)
+    weights: Mapping[str, float] = field(default_factory=dict)
     overall: float | None = None
-    explanation: str | None = None
+    structure_ratio: float | None = None
 
     @property
     def weights_rescaled(self) -> bool:
@@ -78,63 +103,90 @@ def measure(
 
     Args:
         frame: in modality units.
-        scales: by modality; others have `quality_scale.GENERIC`.
+        scales: by modality, and of `other`.
         weights: of the parts, by metric.
 
     Returns:
-        The metrics, each with a value or a reason, and the score: the weighted mean of
+        The metrics, each with a value or a reason, and the score: the weighted mean of the parts.
 
-        - snr and cnr on their scales, times the part of sharpness, because noise that was smoothed
-          away with the detail is no gain;
-        - sharpness on its scale, times the part of snr at which details are seen at all;
-        - uniformity on its scale;
-        - artifacts_score as it is;
+    A part is what its scale gives, times what no metric can make up for:
 
-        all but the last times the share of the object that is not saturated, since they are
-        measured on that share only.
+    - snr: on its scale stands the structure over all that disturbs it (`detectability.py`): noise
+      together with stripes, rings and ghosts, as all of them hide what is to be seen;
+    - cnr: the same of the contrast inside the object;
+    - sharpness and uniformity: on their scales; artifacts_score as it is.
+
+    Each is multiplied by the part of sharpness, because noise that was smoothed away with the
+    detail is no gain; by the share of the object that is not saturated, as it was measured there
+    only; and, where it does not hold it already, by the part of snr, at which it is seen at all.
+    So the score falls where an image gets worse, in whichever way.
     """
     modality = frame.context.modality
-    scale = scales.get(modality, GENERIC)
+    scale = scales[modality] if modality in scales else scales[OTHER]
     try:
         regions = divide(frame)
         found = signal_and_noise(regions, modality)
     except NotMeasurableError as error:
-        nothing = {name: Metric(reason=error.reason) for name in weights}
-        return Quality(nothing, explanation=f"no score: {error.reason}")
+        return Quality({name: Metric(reason=error.reason) for name in weights})
     zero = zero_level(regions, modality)
     width, sharpness = _sharpness(regions, found.noise_sd)
     uniformity = _uniformity(regions, zero, scale)
-    artifacts = find_artifacts(regions, signal=_reference(regions, found), zero=zero)
-    seen = 1 - artifacts.saturated_share
-    resolved = 1.0
-    if sharpness.value is not None:
-        resolved = scale.sharpness.part(sharpness.value)
-        visible = 1.0 if found.snr is None else scale.visibility.part(found.snr)
-        sharpness = Metric(sharpness.value, resolved * visible * seen)
-    if uniformity.value is not None and scale.uniformity is not None:
-        uniformity = Metric(uniformity.value, scale.uniformity.part(uniformity.value) * seen)
+    disturbance = find_artifacts(regions, zero=zero, context=frame.context)
+    seen = 1 - disturbance.saturated_share
+    stands_out = structure_over_disturbance(
+        regions,
+        noise_sd=found.fine_sd,
+        amplitude=disturbance.amplitude,
+    )
+    visible = scale.snr.part(stands_out.structure)
+    # Edges that noise hides are no proof of sharpness
+    resolved = visible if sharpness.value is None else scale.sharpness.part(sharpness.value)
+    shown = visible * resolved * seen
+    is_mr = modality == "MR"
+    caveats = _caveats(regions, found, is_mr=is_mr)
+    contrast = scale.cnr.part(stands_out.contrast) * resolved * seen
     metrics = {
-        "snr": _ratio(found.snr, "no_signal_above_air", scale.snr, resolved * seen),
-        "cnr": _ratio(found.cnr, "one_tissue_and_no_surroundings", scale.cnr, resolved * seen),
-        "sharpness": sharpness,
-        "uniformity": uniformity,
-        "artifacts_score": Metric(artifacts.score, artifacts.score),
+        "snr": _put(found.snr, shown, "no_signal_above_air", caveats.get("snr")),
+        "cnr": _put(found.cnr, contrast, "one_tissue_and_no_surroundings", caveats.get("cnr")),
+        "sharpness": sharpness if sharpness.value is None else Metric(sharpness.value, shown),
+        "uniformity": uniformity
+        if uniformity.value is None or scale.uniformity is None
+        else Metric(uniformity.value, scale.uniformity.part(uniformity.value) * shown),
+        "artifacts_score": Metric(disturbance.artifacts.score, disturbance.artifacts.score * shown),
     }
+    shares = _rescaled(metrics, weights)
     return Quality(
         metrics=metrics,
         noise_sd=found.noise_sd,
         edge_width=width,
-        artifacts=artifacts,
+        artifacts=disturbance.artifacts,
         measurable_share=seen,
-        overall=_overall(metrics, weights),
-        explanation=_explanation(metrics, weights),
+        magnetic_resonance=mr_metrics(regions) if is_mr else not_mr(),
+        weights=shares,
+        overall=sum(share * (metrics[name].part or 0.0) for name, share in shares.items()),
+        structure_ratio=stands_out.structure,
     )
 
 
-def _ratio(value: float | None, reason: str, scale: Scale, share: float) -> Metric:
-    if value is None:
-        return Metric(reason=reason)
-    return Metric(value, scale.part(value) * share)
+def _put(value: float | None, part: float, reason: str, caveat: str | None) -> Metric:
+    return Metric(reason=reason) if value is None else Metric(value, part, caveat=caveat)
+
+
+def _caveats(regions: Regions, found: SignalAndNoise, *, is_mr: bool) -> dict[str, str]:
+    caveats = {}
+    if not regions.has_air:
+        caveats["snr"] = "no_air_around"
+    elif is_mr and is_background_zeroed(regions):
+        caveats["snr"] = "background_zeroed"
+    if found.cnr_is_of_object:
+        caveats["cnr"] = "object_against_surroundings"
+    return caveats
+
+
+def _rescaled(metrics: Mapping[str, Metric], weights: Mapping[str, float]) -> dict[str, float]:
+    there = {name: weights[name] for name, m in metrics.items() if m.part is not None}
+    total = sum(there.values())
+    return {name: weight / total for name, weight in there.items()} if total > 0 else {}
 
 
 def _sharpness(regions: Regions, noise_sd: float) -> tuple[float | None, Metric]:
@@ -152,27 +204,3 @@ def _uniformity(regions: Regions, zero: float, scale: QualityScale) -> Metric:
         return Metric(integral_uniformity(regions, zero))
     except NotMeasurableError as error:
         return Metric(reason=error.reason)
-
-
-def _reference(regions: Regions, found: SignalAndNoise) -> float:
-    """What artifacts are held against: the signal, else the spread of the object."""
-    if found.snr is not None:
-        return found.snr * found.noise_sd
-    low, high = np.quantile(regions.image[regions.objects], [0.05, 0.95])
-    return max(float(high - low), found.noise_sd)
-
-
-def _overall(metrics: Mapping[str, Metric], weights: Mapping[str, float]) -> float | None:
-    parts = [(weights[name], m.part) for name, m in metrics.items() if m.part is not None]
-    total = sum(weight for weight, _ in parts)
-    return sum(weight * part for weight, part in parts) / total if total > 0 else None
-
-
-def _explanation(metrics: Mapping[str, Metric], weights: Mapping[str, float]) -> str:
-    lost = {
-        name: weights[name] * (1 - metric.part)
-        for name, metric in metrics.items()
-        if metric.part is not None
-    }
-    worst = max(lost, key=lambda name: lost[name])
-    return f"{worst} holds the score down most: its part is {metrics[worst].part:.2f}"

@@ -4,7 +4,7 @@ Belongs here: what counts as good. The metrics are in the modules that `quality.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 WEIGHTS: Mapping[str, float] = {
     "snr": 0.25,
@@ -28,6 +28,12 @@ class Scale:
     half: float
     steepness: float
 
+    def __post_init__(self) -> None:
+        if not (self.half > 0 and self.steepness > 0):
+            raise ValueError(
+                f"half and steepness must be above 0, found {self.half} and {self.steepness}"
+            )
+
     def part(self, value: float) -> float:
         """Give the part of a value, 0 to 1: a Hill curve, which never stands still.
 
@@ -39,46 +45,61 @@ class Scale:
         return 1 / (1 + float((self.half / value) ** self.steepness))
 
 
-VISIBILITY = Scale(5.0, 2.0)
-"""Signal over noise at which a detail is seen half the time (Rose, JOSA 38:196, 1948)."""
-
-
 @dataclass(frozen=True)
 class QualityScale:
     """Scales of one modality.
 
     Attributes:
-        snr: by the signal over noise at which structures are told apart.
-        cnr: by the contrast over noise at which they are seen: 3 to 5 (Rose, JOSA 38:196, 1948).
+        snr: by structure over disturbance, at which structures are told apart.
+        cnr: by contrast over disturbance, at which they are seen: 3 to 5 (Rose, JOSA 38:196, 1948).
         sharpness: by the share of the Nyquist frequency.
         uniformity: in percent; None where shading can't be told from anatomy, as in projections.
-        visibility: by the signal over noise at which a detail is seen: what sharpness is worth.
     """
 
     snr: Scale
     cnr: Scale
     sharpness: Scale
     uniformity: Scale | None
-    visibility: Scale = VISIBILITY
 
 
-_SHARPNESS = Scale(0.17, 3.0)
 # Detectors of radiography sample finer than the tube's focus and the screen resolve
-_PROJECTION = QualityScale(Scale(12.0, 2.0), Scale(4.0, 2.0), Scale(0.11, 3.0), None)
+_PROJECTION = QualityScale(Scale(4.0, 3.0), Scale(2.0, 2.0), Scale(0.10, 3.0), None)
 
-GENERIC = QualityScale(Scale(8.0, 2.0), Scale(4.0, 2.0), _SHARPNESS, None)
+OTHER = "other"
+"""Key of the scales of modalities that have none of their own."""
+
+_GENERIC = QualityScale(Scale(3.5, 3.0), Scale(2.0, 2.0), Scale(0.13, 3.0), None)
 SCALES: Mapping[str, QualityScale] = {
-    "CT": QualityScale(Scale(12.0, 2.0), Scale(4.0, 2.0), _SHARPNESS, Scale(40.0, 3.0)),
-    "MR": QualityScale(Scale(8.0, 2.0), Scale(3.0, 2.0), _SHARPNESS, Scale(40.0, 2.0)),
+    "CT": QualityScale(Scale(4.0, 3.0), Scale(2.0, 2.0), Scale(0.12, 3.0), Scale(40.0, 3.0)),
+    "MR": QualityScale(Scale(3.5, 3.0), Scale(2.0, 2.0), Scale(0.15, 3.0), Scale(40.0, 2.0)),
+    OTHER: _GENERIC,
     "CR": _PROJECTION,
     "DX": _PROJECTION,
     "RF": _PROJECTION,
     "XA": _PROJECTION,
     "MG": _PROJECTION,
     # Speckle is the signal's own: fully developed, it leaves a signal over noise of 1.9
-    "US": QualityScale(Scale(2.0, 2.0), Scale(2.0, 2.0), _SHARPNESS, None, Scale(1.5, 2.0)),
+    "US": QualityScale(Scale(2.5, 3.0), Scale(1.5, 2.0), Scale(0.13, 3.0), None),
     # Few counts and wide pixels are in the nature of these
-    "NM": QualityScale(Scale(3.0, 2.0), Scale(3.0, 2.0), Scale(0.10, 3.0), None),
-    "PT": QualityScale(Scale(3.0, 2.0), Scale(3.0, 2.0), Scale(0.10, 3.0), None),
+    "NM": QualityScale(Scale(2.5, 3.0), Scale(1.5, 2.0), Scale(0.08, 3.0), None),
+    "PT": QualityScale(Scale(2.5, 3.0), Scale(1.5, 2.0), Scale(0.10, 3.0), None),
 }
-"""Scales by modality; others have `GENERIC`."""
+"""Scales by modality: the table that settings start from."""
+
+
+def merged(
+    changes: Mapping[str, QualityScale | Mapping[str, object]],
+) -> dict[str, dict[str, object]]:
+    """Lay changes over the table.
+
+    Args:
+        changes: by modality, then by metric; plain values, or scales as they are.
+
+    Returns:
+        The whole table as plain values, for a settings class to check.
+    """
+    table: dict[str, dict[str, object]] = {name: asdict(scale) for name, scale in SCALES.items()}
+    for modality, scales in changes.items():
+        plain = asdict(scales) if isinstance(scales, QualityScale) else scales
+        table[modality] = {**table.get(modality, table[OTHER]), **plain}
+    return table

@@ -172,8 +172,28 @@ def _metric(name: str, description: str, *, unit: str) -> list[pa.Field]:
             f"What {name} gives to overall_quality before weighting, 0 to 1",
             unit="1",
         ),
+        column(f"{name}_method", pa.string(), f"How {name} was measured; null where it was not"),
+        column(
+            f"{name}_validity",
+            pa.string(),
+            f"`valid`, or what {name} rests on in place of what it should; the reason where null",
+            nullable=False,
+        ),
         column(f"{name}_reason", pa.string(), f"Why {name} is null"),
     ]
+
+
+def _mr_metric(name: str, description: str) -> list[pa.Field]:
+    return [
+        column(name, pa.float64(), f"{description}; null but for MR", unit="1"),
+        column(f"{name}_reason", pa.string(), f"Why {name} is null"),
+    ]
+
+
+def _severity(name: str, description: str) -> pa.Field:
+    return column(
+        name, pa.float64(), f"{description}, 0 to 1; null where it does not apply", unit="1"
+    )
 
 
 # quality.py
@@ -183,18 +203,35 @@ QUALITY_METRICS = pa.schema(
         _SOURCE_FILE,
         _FILE_SHA256,
         _SOP_INSTANCE_UID,
+        column("series_instance_uid", pa.string(), "SeriesInstanceUID"),
         _FRAME,
         _MODALITY,
+        column("scanner", pa.string(), "Manufacturer and ManufacturerModelName"),
         *_metric("snr", "Signal of the object above air over noise", unit="1"),
         *_metric("cnr", "Difference of the two main tissues over noise", unit="1"),
         *_metric("sharpness", "Frequency at which edges keep half their contrast", unit="1"),
         *_metric("uniformity", "Integral uniformity of the smooth shading", unit="%"),
         *_metric("artifacts_score", "1 where no detector finds an artifact, 0 at worst", unit="1"),
+        *_mr_metric("efc", "Entropy focus criterion, 0 to 1; less is better"),
+        *_mr_metric("fber", "Mean energy of the object over that of the air"),
+        *_mr_metric("cjv", "Joint variation of the two main tissues; less is better"),
+        *_mr_metric("snr_air", "Signal over the deviation of air, times 0.655 (NEMA MS 1)"),
         column("noise_sd", pa.float64(), "Standard deviation of the noise, in modality units"),
         column("edge_width", pa.float64(), "Gaussian blur of the edges", unit="{pixels}"),
-        column("banding", pa.float64(), "Severity of stripes, 0 to 1", unit="1"),
-        column("clipping", pa.float64(), "Severity of saturation, 0 to 1", unit="1"),
-        column("ghosting", pa.float64(), "Severity of ghosts in the background, 0 to 1", unit="1"),
+        column(
+            "structure_ratio",
+            pa.float64(),
+            "Structure over noise, stripes and ghosts together: what the part of snr rests on",
+            unit="1",
+        ),
+        _severity("ghosting", "Severity of copies displaced by motion or the readout"),
+        _severity("banding", "Severity of stripes along rows or columns"),
+        _severity("rings", "Severity of rings, of CT"),
+        _severity("clipping", "Severity of saturation"),
+        _severity("aliasing", "Severity of structure as fine as the pixels"),
+        _severity("missing_lines", "Severity of rows or columns that are missing"),
+        _severity("metal", "Severity of metal, of CT in Hounsfield units"),
+        _severity("truncation", "Severity of a body cut off by the field of view, of CT"),
         column(
             "measurable_share",
             pa.float64(),
@@ -214,18 +251,93 @@ QUALITY_METRICS = pa.schema(
             nullable=False,
         ),
         column(
+            "weights",
+            pa.struct(
+                [column(name, pa.float64(), f"Of {name}", unit="1") for name in METRIC_NAMES]
+            ),
+            "Weight of each part in overall_quality, after rescaling; null where the part is",
+            unit="1",
+        ),
+        column(
             "passes_gate",
             pa.bool_(),
             "Whether overall_quality reaches the gate; null where it is null",
         ),
         column(
+            "passes_training_gate",
+            pa.bool_(),
+            "Whether overall_quality reaches the gate of training sets; null where it is null",
+        ),
+        column(
+            "gate_shortfall",
+            pa.float64(),
+            "What overall_quality lacks to reach the gate; null where it does, or is null",
+            unit="1",
+        ),
+        column(
+            "limiting_metric",
+            pa.string(),
+            "The metric that costs overall_quality most; null where there is no score",
+        ),
+        column(
+            "quality_percentile",
+            pa.float64(),
+            "Percentile of overall_quality among the batch's frames of the same modality and"
+            " scanner: of equals, half count as worse",
+            unit="%",
+        ),
+        column(
             "explanation",
             pa.string(),
-            "Why there is no score, or which part holds it down most",
+            "Why there is no score, or how the gate was passed or failed, and what costs most",
         ),
     ]
 )
 
+
+# series_quality.py
+SERIES_QUALITY = pa.schema(
+    [
+        _BATCH,
+        column("series_instance_uid", pa.string(), "SeriesInstanceUID", nullable=False),
+        _MODALITY,
+        column("scanner", pa.string(), "Manufacturer and ManufacturerModelName"),
+        column("frames", pa.int64(), "Decoded frames of the batch in the series", nullable=False),
+        column("scored_frames", pa.int64(), "Those with an overall_quality", nullable=False),
+        column("passing_frames", pa.int64(), "Those that pass the gate", nullable=False),
+        column("quality_median", pa.float64(), "Median overall_quality", unit="1"),
+        column("quality_minimum", pa.float64(), "Least overall_quality", unit="1"),
+        column("quality_maximum", pa.float64(), "Greatest overall_quality", unit="1"),
+        column(
+            "slice_consistency",
+            pa.float64(),
+            "1 less the median difference of a slice's overall_quality from that of its neighbours,"
+            " 0 to 1; null for fewer than five slices",
+            unit="1",
+        ),
+        column(
+            "outlier_frames",
+            pa.int64(),
+            "Slices that stand out from their neighbours",
+            nullable=False,
+        ),
+        column(
+            "outliers",
+            pa.list_(
+                pa.struct(
+                    [
+                        column("source_file", pa.string(), "File that it is from"),
+                        column("frame", pa.int64(), "Number of the frame in its file, from 0"),
+                        column("overall_quality", pa.float64(), "Its score"),
+                        column("expected_quality", pa.float64(), "Median score of its neighbours"),
+                    ]
+                )
+            ),
+            "Each of them, with the median score of the two slices on either side",
+            nullable=False,
+        ),
+    ]
+)
 
 _PIXELS_NOTE = "The array, row by row, 0 to 1, without NaN"
 
@@ -283,6 +395,7 @@ TABLES: Mapping[str, pa.Schema] = {
     "imaging/unreadable_files": UNREADABLE_FILES,
     "imaging/quality_metrics": QUALITY_METRICS,
     "imaging/undecodable_frames": UNDECODABLE_FRAMES,
+    "imaging/series_quality": SERIES_QUALITY,
     "imaging/preprocessed_arrays": PREPROCESSED_ARRAYS,
     "imaging/series": SERIES,
     "imaging/imaging_studies": IMAGING_STUDIES,

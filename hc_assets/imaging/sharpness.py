@@ -7,12 +7,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hc_assets.imaging.regions import Mask, NotMeasurableError, Regions, eroded
+from hc_assets.imaging.regions import NotMeasurableError, Regions, eroded
+from hc_assets.imaging.samples import Mask, sampled
 
 Gradient = tuple[NDArray[np.float32], NDArray[np.float32]]
 
-_FINE, _COARSE, _FINDING = 0.7, 1.5, 2.0
+_FINE, _COARSE, _FINDING = 0.7, 1.5, 3.0
 _LEAST_EDGE_PIXELS = 20
+_RIM = 9
 _STRONG = 0.4
 _ABOVE_NOISE = 8.0
 # Spread of the box that a pixel integrates over
@@ -42,10 +44,10 @@ def edge_width(regions: Regions, noise_sd: float) -> float:
     image = regions.image
     finding = _gradient(image, _FINDING)
     strength = finding[0] ** 2 + finding[1] ** 2
-    inner = eroded(regions.valid, 9)
+    inner = eroded(regions.valid, _RIM)
     if not inner.any():
         raise NotMeasurableError("image_too_small")
-    top = float(np.quantile(strength[inner][:: max(1, inner.size // 2**17)], 0.995))
+    top = float(np.quantile(sampled(strength, inner), 0.995))
     noise = noise_sd**2 * _noise_gain(_FINDING, _FINDING)
     strong = inner & (strength > max(_STRONG**2 * top, _ABOVE_NOISE**2 * noise))
     edges = _ridges(strength, finding, strong)

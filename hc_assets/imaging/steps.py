@@ -14,12 +14,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from hc_assets.imaging.artifacts import ARTIFACTS
 from hc_assets.imaging.decoding import UndecodableFrame
+from hc_assets.imaging.gates import Rules, explain
 from hc_assets.imaging.headers import read_header
+from hc_assets.imaging.magnetic_resonance import NAMES as MR_NAMES
 from hc_assets.imaging.pixels import Frame, iter_frames
 from hc_assets.imaging.preprocessing.pipeline import Pipeline, library_versions
 from hc_assets.imaging.preprocessing.registry import pipeline_for
-from hc_assets.imaging.quality import Quality, measure
+from hc_assets.imaging.quality import METHODS, Quality, measure
 from hc_assets.imaging.reading import UnreadableFile
 from hc_assets.imaging.schemas import (
     DICOM_INDEX,
@@ -107,13 +110,13 @@ def _file_columns(file: FileToRead, batch: str) -> dict[str, Any]:
     return {"batch": batch, "source_file": file.source_file, "file_sha256": file.sha256}
 
 
-def score_files(files: Iterable[FileToRead], batch: str, *, gate: float) -> Iterator[ScoreBatch]:
+def score_files(files: Iterable[FileToRead], batch: str, *, rules: Rules) -> Iterator[ScoreBatch]:
     """Decode and measure every frame of each file.
 
     Args:
         files: whose header can be read, in the order of the rows.
         batch: key of their batch.
-        gate: overall_quality from which a frame passes, 0 to 1.
+        rules: what frames are held to.
 
     Yields:
         Rows of at most 500 frames. A file that can't be read any more counts as one frame that
@@ -127,7 +130,8 @@ def score_files(files: Iterable[FileToRead], batch: str, *, gate: float) -> Iter
         for frame in _frames_of(file):
             if isinstance(frame, Frame):
                 uid = frame.context.sop_instance_uid
-                metrics.append(columns | _metric_columns(frame, measure(frame), gate))
+                quality = measure(frame, scales=rules.scales)
+                metrics.append(columns | _metric_columns(frame, quality, rules))
             else:
                 undecodable.append(columns | _undecodable_columns(file, frame, uid))
             if len(metrics) + len(undecodable) >= _ROWS:
@@ -171,28 +175,44 @@ def _sop_instance_uid(file: FileToRead) -> object:
         return None
 
 
-def _metric_columns(frame: Frame, quality: Quality, gate: float) -> dict[str, Any]:
+def _metric_columns(frame: Frame, quality: Quality, rules: Rules) -> dict[str, Any]:
+    explanation = explain(quality, rules.gate)
+    overall = quality.overall
     row: dict[str, Any] = {
         "sop_instance_uid": frame.context.sop_instance_uid,
+        "series_instance_uid": frame.context.series_instance_uid,
         "frame": frame.index,
         "modality": frame.context.modality or None,
+        "scanner": frame.context.scanner or None,
         "noise_sd": quality.noise_sd,
         "edge_width": quality.edge_width,
         "measurable_share": quality.measurable_share,
-        "overall_quality": quality.overall,
+        "structure_ratio": quality.structure_ratio,
+        "overall_quality": overall,
         "weights_rescaled": quality.weights_rescaled,
-        "passes_gate": None if quality.overall is None else quality.overall >= gate,
-        "explanation": quality.explanation,
+        "weights": {name: quality.weights.get(name) for name in METRIC_NAMES},
+        "passes_gate": None if overall is None else overall >= rules.gate,
+        "passes_training_gate": None if overall is None else overall >= rules.training_gate,
+        "gate_shortfall": explanation.shortfall,
+        "limiting_metric": explanation.limiting_metric,
+        "explanation": explanation.text,
     }
     for name in METRIC_NAMES:
         metric = quality.metrics[name]
-        row |= {name: metric.value, f"{name}_part": metric.part, f"{name}_reason": metric.reason}
-    if quality.artifacts is not None:
         row |= {
-            "banding": quality.artifacts.banding,
-            "clipping": quality.artifacts.clipping,
-            "ghosting": quality.artifacts.ghosting,
+            name: metric.value,
+            f"{name}_part": metric.part,
+            f"{name}_method": None if metric.value is None else METHODS[name],
+            f"{name}_validity": metric.validity,
+            f"{name}_reason": metric.reason,
         }
+    for name in MR_NAMES:
+        row |= {
+            name: getattr(quality.magnetic_resonance, name),
+            f"{name}_reason": quality.magnetic_resonance.reasons.get(name),
+        }
+    for name in ARTIFACTS:
+        row[name] = getattr(quality.artifacts, name) if quality.artifacts else None
     return row
 
 

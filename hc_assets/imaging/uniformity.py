@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hc_assets.imaging.regions import Mask, NotMeasurableError, Regions
+from hc_assets.imaging.regions import NotMeasurableError, Regions
+from hc_assets.imaging.samples import Mask
 
 _BLOCKS = 32
 _LEAST_BLOCKS = 24
@@ -46,7 +47,10 @@ def integral_uniformity(regions: Regions, zero: float) -> float:
     design = np.hstack([levels, _surface((points[:, :2] - center) / reach)])
     found = _fitted(design, points[:, 2], points[:, 3], free=len(rows))
     places = (at[:: max(1, len(at) // 4096)] - center) / reach
-    field = found[np.argmax(levels.sum(axis=0))] + _surface(places) @ found[len(rows) :]
+    level_here = found[np.argmax(levels.sum(axis=0))]
+    field = level_here + _evident(design, points, found, len(rows)) * (
+        _surface(places) @ found[len(rows) :]
+    )
     low, high = float(field.min()), float(field.max())
     if high + low <= 0:
         raise NotMeasurableError("no_signal_above_air")
@@ -74,6 +78,24 @@ def _fitted(
         rcond=None,
     )
     return np.asarray(found)
+
+
+def _evident(
+    design: NDArray[np.float64],
+    points: NDArray[np.float64],
+    found: NDArray[np.float64],
+    free: int,
+) -> float:
+    """Share of what varies within the tissues that the surface explains, 0 to 1.
+
+    Anatomy that no level stands for bends the surface too, but leaves much that it can't explain.
+    """
+    weights = points[:, 3]
+    surface = design[:, free:] @ found[free:]
+    left = points[:, 2] - design @ found
+    explained = float(np.cov(surface, aweights=weights))
+    unexplained = float(np.average(left**2, weights=weights))
+    return explained / (explained + unexplained) if explained > 0 else 0.0
 
 
 def _surface(places: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from hc_assets.imaging.gates import Rules
 from hc_assets.imaging.schemas import (
     DICOM_INDEX,
     QUALITY_METRICS,
@@ -107,7 +108,7 @@ def _untaken(batch: str, file: LandedFile) -> dict[str, object]:
     }
 
 
-def score_unit(unit: FileUnit, gate: float) -> tuple[list[Part], list[Part]]:
+def score_unit(unit: FileUnit, rules: Rules) -> tuple[list[Part], list[Part]]:
     """Write `imaging/quality_metrics` and `imaging/undecodable_frames`; give the parts of each."""
     layout = unit.layout()
     with (
@@ -122,7 +123,7 @@ def score_unit(unit: FileUnit, gate: float) -> tuple[list[Part], list[Part]]:
             number=unit.number,
         ) as undecodable,
     ):
-        for found in score_files(unit.to_read(), unit.batch, gate=gate):
+        for found in score_files(unit.to_read(), unit.batch, rules=rules):
             metrics.write(found.metrics)
             undecodable.write(found.undecodable)
     return metrics.parts, undecodable.parts

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 
 from hc_assets.imaging import steps
+from hc_assets.imaging.gates import Rules
 from hc_assets.imaging.schemas import (
     DICOM_INDEX,
     QUALITY_METRICS,
@@ -59,7 +60,7 @@ def test_every_file_is_indexed_or_unreadable_in_the_order_given(mixed):
 
 
 def test_every_frame_is_scored_or_undecodable(mixed):
-    (found,) = score_files([mixed[0], *mixed[3:]], "b1", gate=0.5)
+    (found,) = score_files([mixed[0], *mixed[3:]], "b1", rules=Rules())
     assert found.metrics.schema == QUALITY_METRICS
     assert found.undecodable.schema == UNDECODABLE_FRAMES
     scored = found.metrics["source_file"].to_pylist()
@@ -78,12 +79,14 @@ def test_every_frame_is_scored_or_undecodable(mixed):
 def test_the_gate_decides_who_passes(testdata):
     files = [landed(testdata("CT_small.dcm"))]
     for gate, passes in ((0.1, True), (0.99, False)):
-        (found,) = score_files(files, "b1", gate=gate)
+        (found,) = score_files(files, "b1", rules=Rules(gate))
         assert found.metrics["passes_gate"].to_pylist() == [passes]
 
 
 def test_a_frame_without_a_score_neither_passes_nor_fails(write_dicom):
-    (found,) = score_files([landed(write_dicom(np.zeros((64, 64), np.uint16)))], "b1", gate=0.5)
+    (found,) = score_files(
+        [landed(write_dicom(np.zeros((64, 64), np.uint16)))], "b1", rules=Rules()
+    )
     (row,) = found.metrics.to_pylist()
     assert (row["overall_quality"], row["passes_gate"]) == (None, None)
     assert row["snr_reason"] == "constant_image"
@@ -91,7 +94,7 @@ def test_a_frame_without_a_score_neither_passes_nor_fails(write_dicom):
 
 
 def test_no_number_is_infinite_or_nan(mixed):
-    for found in score_files(mixed, "b1", gate=0.5):
+    for found in score_files(mixed, "b1", rules=Rules()):
         for field in QUALITY_METRICS:
             if field.type == pa.float64():
                 values = found.metrics[field.name].drop_null().to_numpy()
@@ -102,7 +105,7 @@ def test_batches_stay_small(testdata, monkeypatch):
     monkeypatch.setattr(steps, "_ROWS", 2)
     files = [landed(testdata("MR_small.dcm"))] * 5
     assert [len(found.index) for found in index_files(files, "b1")] == [2, 2, 1]
-    assert [len(found.metrics) for found in score_files(files, "b1", gate=0)] == [2, 2, 1]
+    assert [len(found.metrics) for found in score_files(files, "b1", rules=Rules(0))] == [2, 2, 1]
 
 
 def test_large_headers_are_handed_on_sooner(testdata, monkeypatch):
@@ -141,7 +144,9 @@ def test_the_same_files_give_the_same_rows(mixed, testdata):
     def once():
         indexed = [b for found in index_files(mixed, "b1") for b in (found.index, found.unreadable)]
         scored = [
-            b for f in score_files(mixed[4:], "b1", gate=0.5) for b in (f.metrics, f.undecodable)
+            b
+            for f in score_files(mixed[4:], "b1", rules=Rules())
+            for b in (f.metrics, f.undecodable)
         ]
         arrays = [b for _, b in preprocess_files([(mixed[0], frozenset([0]))], "b1")]
         return [batch.serialize().to_pybytes() for batch in (*indexed, *scored, *arrays)]

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from hc_assets.imaging.gates import explain
 from hc_assets.imaging.pixels import Frame, iter_frames
 from hc_assets.imaging.quality import measure
 
@@ -104,7 +105,7 @@ def test_real_images_get_numbers_or_reasons_never_nan(pydicom_files):
             if quality.overall is not None:
                 assert 0 <= quality.overall <= 1
                 scored += 1
-            assert quality.explanation
+            assert explain(quality, GATE).text
     assert scored > 20
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from hc_assets.imaging.frame_context import FrameContext
+from hc_assets.imaging.gates import explain
 from hc_assets.imaging.pixels import Frame
 from hc_assets.imaging.quality import measure
 
@@ -121,7 +122,7 @@ def test_a_second_tissue_is_not_taken_for_shading(frame_of):
 def test_what_has_no_meaning_is_null_with_a_reason(frame_of, pixels, context, reason):
     quality = measure(frame_of(pixels, **context))
     assert quality.overall is None
-    assert quality.explanation == f"no score: {reason}"
+    assert explain(quality, 0.5).text == f"no score: {reason}"
     for metric in quality.metrics.values():
         assert (metric.value, metric.part, metric.reason) == (None, None, reason)
 

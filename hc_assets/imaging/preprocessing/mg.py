@@ -11,7 +11,7 @@ from hc_assets.imaging.pixels import Frame
 from hc_assets.imaging.preprocessing.contrast import between_percentiles
 from hc_assets.imaging.preprocessing.pipeline import Parameters, Pipeline
 from hc_assets.imaging.preprocessing.radiograph import sharpened_contrast, shown
-from hc_assets.imaging.regions import otsu
+from hc_assets.imaging.samples import otsu
 
 
 def _breast_alone(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from hc_assets.imaging.pixels import Frame
 from hc_assets.imaging.preprocessing.contrast import between_percentiles
 from hc_assets.imaging.preprocessing.pipeline import Parameters, Pipeline
-from hc_assets.imaging.regions import otsu
+from hc_assets.imaging.samples import otsu
 
 
 def _normalised(

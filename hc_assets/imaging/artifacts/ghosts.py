@@ -1,0 +1,124 @@
+"""Copies of the object, displaced along an axis: ghosts of motion and of the readout.
+
+Belongs here: finding copies in the background, and echoes anywhere.
+"""
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hc_assets.imaging.regions import Regions
+
+_SHIFTS = (2, 3, 4)
+_LEAST_BACKGROUND = 100
+_SIDE = 128
+_LEAST_SHIFT = 8
+_FADED = 0.15
+_FLOOR = 1e-6
+_CLEAR = 1.3
+
+
+def ghost_ratio(regions: Regions, zero: float, *, is_mosaic: bool, has_dark_air: bool) -> float:
+    """Strength of the strongest ghost, in shares of the object's signal, 0 or more.
+
+    Where air has no signal of its own, as in MR images, ghosts a half, a third or a quarter of the
+    image away are seen best in the background; others, and those of an object that fills the image,
+    by their echo in the spectrum.
+
+    Args:
+        regions: of the frame.
+        zero: the value that stands for no signal.
+        is_mosaic: whether the frame shows slices side by side.
+        has_dark_air: whether what surrounds the object would be empty without ghosts.
+    """
+    # A small image has no frequencies to spare; of a large one the smoothed image has enough
+    step = max(1, min(2, min(regions.image.shape) // _SIDE))
+    source = regions.image if step == 1 else regions.smooth[::step, ::step]
+    # The tiles of a mosaic are copies of one another
+    echo = 0.0 if is_mosaic else _echo(np.ascontiguousarray(source), 0.4 if step == 1 else 0.25)
+    step = max(1, min(regions.image.shape) // _SIDE)
+    background = _in_background(regions, zero, step) if has_dark_air else 0.0
+    return max(echo, background)
+
+
+def _echo(image: NDArray[np.float32], finest: float) -> float:
+    """Strength of the strongest echo along an axis, from the frequencies up to the finest.
+
+    A copy with a strength of a multiplies the spectrum by a wave, so that its logarithm has one of
+    twice that amplitude, whatever the image: the power cepstrum of Bogert, Healy and Tukey (1963).
+    """
+    rows, columns = (2 * (side // 2) for side in image.shape)
+    if min(rows, columns) < 4 * _LEAST_SHIFT:
+        return 0.0
+    level = (image[:rows, :columns] - image.mean()) * _taper(rows, columns)
+    spectrum = cv2.dft(level, flags=cv2.DFT_COMPLEX_OUTPUT)
+    power = spectrum[..., 0] ** 2 + spectrum[..., 1] ** 2
+    used = _band(rows, columns, finest)
+    floor = float(np.median(power[used])) * _FLOOR
+    if floor <= 0:
+        return 0.0
+    log = np.log(power + np.float32(floor))
+    # What the spectrum has by and large is the image's own
+    log = np.where(used, log - cv2.blur(log, (9, 9)), np.float32(0))
+    cepstrum = cv2.dft(log, flags=cv2.DFT_COMPLEX_OUTPUT | cv2.DFT_SCALE)[..., 0]
+    cepstrum = cepstrum * (used.size / np.count_nonzero(used))
+    # Echoes off the axes are the image's own: what is no stronger on an axis is as well
+    oblique = cepstrum[_LEAST_SHIFT : rows // 2, _LEAST_SHIFT : columns - _LEAST_SHIFT]
+    chance = _CLEAR * float(oblique.max())
+    strongest = 0.0
+    for line in (cepstrum[: rows // 2 + 1, 0], cepstrum[0, : columns // 2 + 1]):
+        far = np.maximum(line[_LEAST_SHIFT:], 0)
+        echoes = np.sqrt(np.maximum(far**2 - chance**2, 0))
+        echoes[-1] /= 2  # half an image away, both directions are one
+        strongest = max(strongest, float(echoes.max()))
+    return min(1.0, strongest)
+
+
+@lru_cache(maxsize=8)
+def _taper(rows: int, columns: int) -> NDArray[np.float32]:
+    """Fades the borders of an image out, which would be edges along the axes."""
+    lines = []
+    for side in (rows, columns):
+        at = np.arange(side) + 0.5
+        lines.append(np.minimum(1, np.minimum(at, side - at) / (_FADED * side)))
+    faded: NDArray[np.float32] = np.outer(*lines).astype(np.float32)
+    return faded
+
+
+@lru_cache(maxsize=8)
+def _band(rows: int, columns: int, finest: float) -> NDArray[np.bool_]:
+    """Frequencies that the smoothed image still has, away from the axes: its borders are there."""
+    y, x = np.fft.fftfreq(rows)[:, None], np.fft.fftfreq(columns)[None, :]
+    inside = np.hypot(y, x) < finest
+    return np.asarray(inside & (np.abs(y) > 2.5 / rows) & (np.abs(x) > 2.5 / columns))
+
+
+def _in_background(regions: Regions, zero: float, step: int) -> float:
+    """Slope of the background over the shifted image, times their squared correlation.
+
+    What merely lies in the background does not count.
+    """
+    thinned = np.s_[::step, ::step]
+    image = regions.smooth[thinned] - np.float32(zero)
+    outside, valid = regions.outside[thinned], regions.valid[thinned]
+    worst = 0.0
+    for axis in (0, 1):
+        for part in _SHIFTS:
+            for sign in (1, -1):
+                shift = sign * (image.shape[axis] // part)
+                where = outside & np.roll(valid, shift, axis)
+                worst = max(worst, _slope(np.roll(image, shift, axis)[where], image[where]))
+    return worst
+
+
+def _slope(source: NDArray[np.float32], target: NDArray[np.float32]) -> float:
+    if source.size < _LEAST_BACKGROUND:
+        return 0.0
+    x = source.astype(np.float64) - source.mean()
+    y = target.astype(np.float64) - target.mean()
+    xx, yy, xy = float(x @ x), float(y @ y), float(x @ y)
+    if xx <= 0 or yy <= 0 or xy <= 0:
+        return 0.0
+    return xy / xx * (xy * xy / (xx * yy))

@@ -1,0 +1,79 @@
+"""Whether a frame passes a quality gate, and what holds it down where it does not.
+
+Belongs here: comparing and explaining. What is measured is in `quality.py`.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+from hc_assets.imaging.quality import Quality
+from hc_assets.imaging.quality_scale import SCALES, QualityScale
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What frames are held to.
+
+    Attributes:
+        gate: score from which a frame is preprocessed, 0 to 1.
+        training_gate: score from which it is fit for a training set, 0 to 1.
+        scales: what counts as good, by modality.
+    """
+
+    gate: float = 0.5
+    training_gate: float = 0.7
+    scales: Mapping[str, QualityScale] = field(default_factory=lambda: dict(SCALES))
+
+    def digest(self) -> str:
+        """SHA-256 of all of it, in hex: other rules give other rows."""
+        plain = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(plain.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a score comes from.
+
+    Attributes:
+        limiting_metric: the metric that costs most; None where there is no score.
+        shortfall: how much the score lacks to pass, above 0; None where it passes or is missing.
+        text: for a person.
+    """
+
+    limiting_metric: str | None
+    shortfall: float | None
+    text: str
+
+
+def explain(quality: Quality, gate: float) -> Explanation:
+    """Explain the score of a frame.
+
+    Args:
+        quality: of the frame.
+        gate: from which it passes, 0 to 1.
+    """
+    if quality.overall is None:
+        reasons = sorted({m.reason for m in quality.metrics.values() if m.reason})
+        return Explanation(None, None, f"no score: {', '.join(reasons)}")
+    costs = _costs(quality)
+    order = sorted(costs, key=lambda name: -costs[name])
+    told = ", ".join(
+        f"{name} costs {costs[name]:.2f} (its part is {quality.metrics[name].part:.2f})"
+        for name in order[:2]
+    )
+    if quality.overall >= gate:
+        return Explanation(order[0], None, f"passes the gate of {gate:.2f}; {told}")
+    shortfall = gate - quality.overall
+    return Explanation(
+        order[0], shortfall, f"fails the gate of {gate:.2f} by {shortfall:.2f}: {told}"
+    )
+
+
+def _costs(quality: Quality) -> Mapping[str, float]:
+    """What the score lacks of 1, by metric."""
+    return {
+        name: weight * (1 - (quality.metrics[name].part or 0.0))
+        for name, weight in quality.weights.items()
+    }
