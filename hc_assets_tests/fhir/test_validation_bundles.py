@@ -93,7 +93,14 @@ BUNDLES: dict[str, tuple[dict[str, Any], set[tuple[str, str]]]] = {
         {("Bundle.entry[0].fullUrl", "bundle-full-url-id")},
     ),
     "URN that names no entry": (
-        bundle("collection", entry(URL1, patient(id="1", managingOrganization={"reference": URN}))),
+        bundle(
+            "transaction",
+            entry(
+                URL1,
+                patient(id="1", managingOrganization={"reference": URN}),
+                request={"method": "PUT", "url": "Patient/1"},
+            ),
+        ),
         {("Bundle.entry[0].resource.managingOrganization.reference", "bundle-reference")},
     ),
     "URN that names the wrong type": (

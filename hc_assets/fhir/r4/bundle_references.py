@@ -12,7 +12,7 @@ from hc_assets.fhir.r4.references import ParsedReference, parse_reference
 from hc_assets.fhir.r4.walker import Visit
 
 # Where a URN can name nothing but another entry.
-_CLOSED_BUNDLES = frozenset({"transaction", "document", "message", "collection"})
+_CLOSED_BUNDLES = frozenset({"transaction", "document", "message"})
 # What a document must hold beside its Composition (R4, documents), and a message beside its header.
 _MUST_RESOLVE = {
     "document": frozenset(
@@ -31,11 +31,19 @@ _MUST_RESOLVE = {
     "message": frozenset({"MessageHeader.focus"}),
 }
 
+_NO_ENTRY = ("bundle-reference", "the URN is the fullUrl of no entry")
+
 
 class _Index:
-    """Entries by fullUrl, and by type and id."""
+    """Entries by fullUrl, and by type and id.
 
-    def __init__(self, entries: list[Entry]) -> None:
+    In a document a relative reference is resolved by fullUrl alone, which has to be a server's (R4,
+    bundle: resolving references). Elsewhere, type and id may name a resource that is not in the
+    bundle, so that only what is found by them is looked at.
+    """
+
+    def __init__(self, entries: list[Entry], is_document: bool) -> None:
+        self._is_document = is_document
         self.by_url: dict[str, list[Entry]] = {}
         self.by_name: dict[tuple[str, str], list[Entry]] = {}
         for entry in entries:
@@ -55,6 +63,8 @@ class _Index:
                 suffix = f"{base.resource_type}/{base.resource_id}"
                 head = source.full_url.partition(suffix)[0]
                 found = self.by_url.get(f"{head}{parsed.resource_type}/{parsed.resource_id}", [])
+            elif self._is_document:
+                return []
             else:
                 found = self.by_name.get((parsed.resource_type, parsed.resource_id), [])
         else:
@@ -94,6 +104,30 @@ def _definition_path(visit: Visit) -> str:
     return f"{visit.parent.type_name}.{visit.element.name}"
 
 
+def _check_reached(
+    entries: list[Entry], linked: list[tuple[Entry, Entry]], findings: Findings
+) -> None:
+    """A document holds what its Composition leads to, and what leads to that (R4, documents).
+
+    The standard lets a Provenance, and a Binary with a style sheet, in as well.
+    """
+    neighbours: dict[int, list[Entry]] = {}
+    for source, target in linked:
+        neighbours.setdefault(id(source.visit), []).append(target)
+        neighbours.setdefault(id(target.visit), []).append(source)
+    reached, waiting = {id(entries[0].visit)}, [entries[0]]
+    while waiting:
+        for entry in neighbours.get(id(waiting.pop().visit), []):
+            if id(entry.visit) not in reached:
+                reached.add(id(entry.visit))
+                waiting.append(entry)
+    for entry in entries:
+        is_binary = entry.resource is not None and entry.resource.type_name == "Binary"
+        if id(entry.visit) not in reached and not is_binary:
+            said = "nothing leads from the Composition to this entry or back"
+            findings.error("invalid", entry.path, "document-entry", said)
+
+
 def check_bundle_references(
     bundle: Visit, entries: list[Entry], visits: list[Visit], findings: Findings
 ) -> None:
@@ -106,15 +140,19 @@ def check_bundle_references(
         findings: takes the issues.
     """
     bundle_type = text_of(bundle.value, "type")
-    index = _Index(entries)
+    index = _Index(entries, bundle_type == "document")
+    linked: list[tuple[Entry, Entry]] = []
     sources = {id(entry.resource): entry for entry in entries if entry.resource is not None}
     must_resolve = _MUST_RESOLVE.get(bundle_type, frozenset())
     for visit, resource, text in _references(visits):
         source = sources.get(id(resource))
         parsed = parse_reference(text)
+        path = f"{visit.path}.reference"
+        if source is not None and parsed is None and text.startswith("urn:"):
+            is_closed = bundle_type in _CLOSED_BUNDLES
+            findings.add("error" if is_closed else "warning", "not-found", path, *_NO_ENTRY)
         if source is None or parsed is None or parsed.kind == "conditional":
             continue
-        path = f"{visit.path}.reference"
         if parsed.kind == "relative" and not source.full_url:
             if not bundle_type.endswith("-response"):
                 is_mild = bundle_type in ("transaction", "batch", "searchset")
@@ -130,6 +168,10 @@ def check_bundle_references(
                 said = f"{clipped(text)!r} {said} of the {bundle_type}, expected one"
                 findings.error("not-found", path, "bundle-reference", said)
         elif not found and parsed.kind == "urn" and bundle_type in _CLOSED_BUNDLES:
-            said = "the URN is the fullUrl of no entry"
-            findings.error("not-found", path, "bundle-reference", said)
+            findings.error("not-found", path, *_NO_ENTRY)
+        elif not found and parsed.kind == "urn" and bundle_type == "collection":
+            findings.add("warning", "not-found", path, *_NO_ENTRY)
+        linked.extend((source, entry) for entry in found)
         _check_target(visit, found, findings)
+    if bundle_type == "document" and entries:
+        _check_reached(entries, linked, findings)

@@ -16,6 +16,7 @@ from hc_assets.fhir.r4.walker import Visit
 
 # Bundles whose entries are identified by what is asked or answered, not by fullUrl.
 FULL_URL_OPTIONAL = frozenset({"transaction", "batch", "transaction-response", "batch-response"})
+_ONLY_ONCE = frozenset({"self", "first", "previous", "prev", "next", "last"})
 _SEARCHED_TYPE = re.compile(r"(?:\A|/)([A-Z][A-Za-z]+)(?:/_search)?\?")
 
 
@@ -188,6 +189,20 @@ def _check_search(bundle: Visit, entries: list[Entry], findings: Findings) -> No
             findings.add("warning", "incomplete", f"{entry.path}.search", "bundle-search", text)
 
 
+def _check_links(bundle: Visit, findings: Findings) -> None:
+    """A page has one place of its own in a search, and one before, behind, and at each end."""
+    links = bundle.value.get("link")
+    seen: set[str] = set()
+    for index, link in enumerate(links if isinstance(links, list) else ()):
+        relation = text_of(link, "relation") if isinstance(link, dict) else ""
+        if relation in seen:
+            path = f"{bundle.path}.link[{index}]"
+            said = f"an earlier link has the relation {relation}, which only one may have"
+            findings.error("duplicate", path, "bundle-link", said)
+        if relation in _ONLY_ONCE:
+            seen.add(relation)
+
+
 def check_bundle(bundle: Visit, entries: list[Entry], findings: Findings) -> None:
     """Check a bundle and what identifies its entries.
 
@@ -197,6 +212,7 @@ def check_bundle(bundle: Visit, entries: list[Entry], findings: Findings) -> Non
         findings: takes the issues.
     """
     bundle_type = text_of(bundle.value, "type")
+    _check_links(bundle, findings)
     for entry in entries:
         _check_full_url(entry, bundle_type, findings)
     _check_duplicates(bundle_type, entries, findings)

@@ -5,12 +5,14 @@ Belongs here: what R4's text asks of these and its invariants don't. Invariants 
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
-from hc_assets.fhir.r4.definitions import is_definition
+from hc_assets.fhir.r4.definitions import is_definition, r4
 from hc_assets.fhir.r4.extension_rules import is_absolute
 from hc_assets.fhir.r4.fhirpath import FhirPathSyntaxError
 from hc_assets.fhir.r4.fhirpath_parser import parse
+from hc_assets.fhir.r4.fhirpath_syntax import Call, Expression, Member, parts
 from hc_assets.fhir.r4.issues import Findings, Severity, clipped
 from hc_assets.fhir.r4.walker import Visit, each
 
@@ -91,6 +93,10 @@ def _check_code_system(visit: Visit, findings: Findings) -> None:
         number += 1
         for found, index in _objects(concept.get("property")):
             code = found.get("code")
+            if isinstance(code, str) and code and code not in types:
+                where = f"{path}.property{index}.code"
+                text = f"{clipped(code)!r} is no property that the code system declares"
+                findings.error("not-found", where, "code-system-property", text)
             wanted = types.get(code) if isinstance(code, str) else None
             member = next((name for name in found if name.startswith("value")), "")
             if wanted and member and member != f"value{wanted[:1].upper()}{wanted[1:]}":
@@ -127,6 +133,37 @@ def _check_search_parameter(visit: Visit, findings: Findings) -> None:
         text = "found components, which only a composite parameter has"
         findings.add("warning", "invalid", f"{visit.path}.component", "search-parameter", text)
     _check_fhirpath(visit, findings)
+    _check_roots(visit, findings)
+
+
+def _roots(expression: Expression) -> Iterator[str]:
+    """The names that a FHIRPath expression starts from."""
+    if isinstance(expression, Member) and expression.base is None:
+        yield expression.name
+    elif isinstance(expression, Call) and expression.base is not None:
+        yield from _roots(expression.base)  # what its arguments start from is not the resource
+    elif not isinstance(expression, Call):
+        for part in parts(expression):
+            yield from _roots(part)
+
+
+def _check_roots(visit: Visit, findings: Findings) -> None:
+    """The expression of a search parameter starts from one of its resource types."""
+    expression, bases = visit.value.get("expression"), visit.value.get("base")
+    if not isinstance(expression, str) or not isinstance(bases, list):
+        return
+    with suppress(FhirPathSyntaxError):  # told as such
+        named = {name for base in bases if isinstance(base, str) for name in _names_of(base)}
+        others = {*_roots(parse(expression))} & r4().resource_names - named
+        if others and "Resource" not in bases and "DomainResource" not in bases:
+            # HL7 publishes one on a patient that finds an extension of a document.
+            severity: Severity = "warning" if ".extension" in expression else "error"
+            text = f"found an expression on {', '.join(sorted(others))}, which is not in base"
+            findings.add(severity, "invalid", f"{visit.path}.expression", "search-parameter", text)
+
+
+def _names_of(base: str) -> tuple[str, ...]:
+    return r4().bases(base) if base in r4().type_names else (base,)
 
 
 def _check_fhirpath(visit: Visit, findings: Findings) -> None:

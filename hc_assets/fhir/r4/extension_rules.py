@@ -139,6 +139,9 @@ def check_extensions(visits: list[Visit], findings: Findings) -> None:
         definition = r4().extension(url)
         if definition is not None:
             _check_known(visit, children.get(id(visit), []), definition, findings)
+        elif "|" in url:
+            text = f"found {clipped(url)!r}, expected the URL of an extension without its version"
+            findings.error("extension", f"{visit.path}.url", "extension-url", text)
         elif not is_nested and not is_absolute(url):
             text = f"found {clipped(url)!r}, expected an absolute URL"
             findings.error("extension", f"{visit.path}.url", "extension-url", text)

@@ -4,8 +4,8 @@ Belongs here: the elements and attributes that are allowed, and the reading of t
 reports a fault belongs to the invariants `txt-1` and `txt-2`.
 """
 
+import re
 from functools import lru_cache, partial
-from html.entities import name2codepoint
 from xml.parsers import expat
 
 XHTML = "http://www.w3.org/1999/xhtml"
@@ -38,6 +38,8 @@ _ATTRIBUTES_OF = {
     "td": frozenset({"nowrap"}),
 }
 
+_SCRIPT = re.compile(r"\s*(?:javascript|vbscript)\s*:", re.IGNORECASE)
+
 
 class _NarrativeError(Exception):
     """What is wrong, to leave the parser with."""
@@ -59,7 +61,9 @@ class _Reader:
         self.depth += 1
         if name not in _ELEMENTS:
             raise _NarrativeError("an element that narratives may not have")
-        for attribute in attributes:
+        for attribute, value in attributes.items():
+            if attribute in ("href", "src") and _SCRIPT.match(value) is not None:
+                raise _NarrativeError("a script in a link")
             if (
                 attribute not in _ATTRIBUTES
                 and attribute not in _ATTRIBUTES_OF.get(name, ())
@@ -76,11 +80,9 @@ class _Reader:
         if not self.has_content and data.strip():
             self.has_content = True
 
-    def entity(self, name: str, _is_parameter: bool) -> None:
-        if name not in name2codepoint:
-            raise _NarrativeError("an entity that XHTML doesn't define")
-        if name != "nbsp":
-            self.has_content = True
+    def entity(self, _name: str, _is_parameter: bool) -> None:
+        # The narrative is part of general XML, which has no &nbsp; (R4, narrative: xhtml).
+        raise _NarrativeError("an entity of HTML, which XML doesn't define")
 
 
 def _refuse(what: str, *_: object) -> None:

@@ -16,7 +16,7 @@ FORMS = (
 )
 KINDS = (
     "plain", "domain resource", "other resource", "extension", "reference", "meta", "bundle",
-    "bundle entry", "sibling", "never",
+    "bundle entry", "sibling", "attachment", "never",
 )
 SYNTAXES = ("any", "currency", "language", "mime", "ucum")
 # fmt: on

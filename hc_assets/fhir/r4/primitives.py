@@ -27,22 +27,35 @@ _FULL_DATE = (
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]+)?"
 _ZONE = r"(?:Z|[+-](?:(?:0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
 
-_URI = r"[^ \t\r\n]+"
+_REST = r"[^ \t\r\n]"
+_UUID_LOWER = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_UUID_ANY = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+_OID = r"[0-2](?:\.(?:0|[1-9][0-9]*))+"
+# After a URN's own part: the version of a canonical URL, a query or a fragment (RFC 8141).
+_URN_END = rf"(?:[|?#]{_REST}*)?\Z"
+# URNs of UUIDs and OIDs have the form of these (R4, datatypes: uri); without `urn:` in front they
+# are not absolute. HL7 publishes UUIDs in capitals, which `has_capital_uuid` tells, and a canonical
+# URL with an OID that is only sketched.
+_NOT_BARE = r"(?!oid:|uuid:)"
+_GOOD_UUID = rf"(?!urn:uuid:(?!{_UUID_ANY}{_URN_END}))"
+_GOOD_OID = rf"(?!urn:oid:(?!{_OID}{_URN_END}))"
+_CANONICAL = rf"{_NOT_BARE}{_GOOD_UUID}{_REST}+"
+_URI = rf"{_GOOD_OID}{_CANONICAL}"
 
 # Anchored at both ends, with \Z because $ lets a newline follow. XML's white space, not Unicode's:
 # the standard's \s is that of its XML schema.
 PATTERNS: dict[str, str] = {
-    "canonical": rf"\A{_URI}\Z",
+    "canonical": rf"\A{_CANONICAL}\Z",
     "code": r"\A[^ \t\r\n]+(?:[ \t\r\n][^ \t\r\n]+)*\Z",
     "date": rf"\A(?:{_FULL_DATE}|{_YEAR}(?:-{_MONTH})?)\Z",
     "dateTime": rf"\A(?:{_FULL_DATE}(?:T{_TIME}{_ZONE})?|{_YEAR}(?:-{_MONTH})?)\Z",
     "id": r"\A[A-Za-z0-9\-.]{1,64}\Z",
     "instant": rf"\A{_FULL_DATE}T{_TIME}{_ZONE}\Z",
-    "oid": r"\Aurn:oid:[0-2](?:\.(?:0|[1-9][0-9]*))+\Z",
+    "oid": rf"\Aurn:oid:{_OID}\Z",
     "time": rf"\A{_TIME}\Z",
     "uri": rf"\A{_URI}\Z",
     "url": rf"\A{_URI}\Z",
-    "uuid": r"\Aurn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z",
+    "uuid": rf"\Aurn:uuid:{_UUID_LOWER}\Z",
 }
 INTEGER_RANGES: dict[str, tuple[int, int]] = {
     "integer": (INTEGER_MIN, INTEGER_MAX),
@@ -50,7 +63,7 @@ INTEGER_RANGES: dict[str, tuple[int, int]] = {
     "unsignedInt": (0, INTEGER_MAX),
 }
 _EXPECTED = {
-    "canonical": "a URI without white space",
+    "canonical": "a URI without white space; after urn:uuid: a UUID",
     "code": "a code without leading, trailing or double white space",
     "date": "a calendar date YYYY, YYYY-MM or YYYY-MM-DD",
     "dateTime": "a calendar date, or date and time with seconds and time zone",
@@ -58,12 +71,13 @@ _EXPECTED = {
     "instant": "a date and time with seconds and time zone",
     "oid": "urn:oid: and a dotted object identifier",
     "time": "a time of day hh:mm:ss",
-    "uri": "a URI without white space",
-    "url": "a URL without white space",
+    "uri": "a URI without white space; after urn:uuid: a UUID, after urn:oid: an OID",
+    "url": "a URL without white space; after urn:uuid: a UUID, after urn:oid: an OID",
     "uuid": "urn:uuid: and a UUID in lower case",
 }
 _COMPILED = {name: re.compile(pattern) for name, pattern in PATTERNS.items()}
 _NO_WHITE_SPACE = {ord(character): None for character in " \t\r\n"}
+_CAPITAL_UUID = re.compile(r"\Aurn:uuid:[0-9a-f-]*[A-F]")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 JsonKind = Literal["boolean", "number", "string"]
@@ -94,6 +108,11 @@ def has_control_characters(text: str) -> bool:
     return _CONTROL.search(text) is not None
 
 
+def has_capital_uuid(text: str) -> bool:
+    """Whether a URI is the URN of a UUID with capitals in it; R4 asks for small letters."""
+    return _CAPITAL_UUID.match(text) is not None
+
+
 def _integer_problem(type_name: str, value: int | Decimal) -> str | None:
     least, greatest = INTEGER_RANGES[type_name]
     if isinstance(value, Decimal):
@@ -103,13 +122,13 @@ def _integer_problem(type_name: str, value: int | Decimal) -> str | None:
     return None
 
 
-def _base64_problem(value: str) -> str | None:
+def base64_bytes(value: str) -> bytes | None:
+    """The bytes that a base64Binary stands for, white space aside; None where it is not valid."""
     try:
         packed = value.translate(_NO_WHITE_SPACE).encode("ascii")
-        binascii.a2b_base64(packed, strict_mode=True)
+        return binascii.a2b_base64(packed, strict_mode=True)
     except (UnicodeEncodeError, binascii.Error):
-        return "not valid base64"
-    return None
+        return None
 
 
 def format_problem(type_name: str, value: bool | int | Decimal | str) -> str | None:
@@ -129,7 +148,7 @@ def format_problem(type_name: str, value: bool | int | Decimal | str) -> str | N
     if not value:
         return "an empty string, expected a value or no member at all"
     if type_name == "base64Binary":
-        return _base64_problem(value)
+        return None if base64_bytes(value) is not None else "not valid base64"
     if type_name != "xhtml" and len(value) > MAX_STRING_LENGTH:
         return f"{len(value)} characters, expected at most {MAX_STRING_LENGTH}"
     pattern = _COMPILED.get(type_name)

@@ -89,6 +89,41 @@ def _check_fragment(
         findings.error("structure", path, "reference-target", found)
 
 
+def _check_element_ids(visits: list[Visit], findings: Findings) -> None:
+    """Ids of elements have no spaces, and each is the only one in its resource (R4, element)."""
+    seen: set[tuple[int, str]] = set()
+    for visit in visits:
+        name = visit.value.get("id")
+        if visit.ref is None or not isinstance(name, str) or not name:
+            continue
+        if any(character in name for character in " \t\r\n"):
+            found = "found white space, expected an id without"
+            findings.error("value", f"{visit.path}.id", "element-id", found)
+        if visit.type_name == "ElementDefinition":
+            continue  # a differential and its snapshot give the same element the same id
+        key = id(visit.resource), name
+        if key in seen:
+            found = "another element of the resource has the same id"
+            findings.error("duplicate", f"{visit.path}.id", "element-id", found)
+        seen.add(key)
+
+
+def _check_security_labels(visit: Visit, findings: Findings) -> None:
+    """Security labels are a set: none comes twice (R4, resource: meta)."""
+    labels = visit.value.get("security")
+    seen: set[tuple[str, str]] = set()
+    for index, label in enumerate(labels if isinstance(labels, list) else ()):
+        if not isinstance(label, dict):
+            continue
+        system, code = label.get("system"), label.get("code")
+        if not isinstance(system, str) or not isinstance(code, str):
+            continue
+        if (system, code) in seen:
+            path = f"{visit.path}.security[{index}]"
+            findings.error("duplicate", path, "security-label", "an earlier label is the same")
+        seen.add((system, code))
+
+
 def check_resources(visits: list[Visit], findings: Findings) -> None:
     """Check every resource of a document as a whole.
 
@@ -98,8 +133,11 @@ def check_resources(visits: list[Visit], findings: Findings) -> None:
     """
     contained = _contained_of(visits)
     _check_contained(visits, findings)
+    _check_element_ids(visits, findings)
     for visit in visits:
-        if visit.type_name == "Reference":
+        if visit.type_name == "Meta":
+            _check_security_labels(visit, findings)
+        elif visit.type_name == "Reference":
             _check_fragment(visit, contained, findings)
         elif (
             visit.ref is None

@@ -12,7 +12,9 @@ from hc_assets.fhir.r4.extension_rules import check_extensions
 from hc_assets.fhir.r4.invariant_rules import check_invariants
 from hc_assets.fhir.r4.issues import Findings, Issue, IssueCode, TooManyIssuesError
 from hc_assets.fhir.r4.json_text import JsonProblem, read_document
+from hc_assets.fhir.r4.questionnaire_rules import check_questionnaires
 from hc_assets.fhir.r4.resource_rules import check_resources
+from hc_assets.fhir.r4.structure_rules import check_structures
 from hc_assets.fhir.r4.walker import Visit, Walker
 
 
@@ -48,5 +50,7 @@ def thorough_issues(raw: bytes) -> list[Issue]:
         check_extensions(walker.visits, findings)
         _check_bundles(walker.visits, findings)
         check_definitions(walker.visits, findings)
+        check_structures(walker.visits, findings)
+        check_questionnaires(walker.visits, findings)
         check_invariants(walker.visits, findings)
     return findings.issues

@@ -14,7 +14,7 @@ from hc_assets.fhir.r4.definitions import Element, TypeRef, r4
 from hc_assets.fhir.r4.issues import Findings, clipped
 from hc_assets.fhir.r4.json_text import Document
 from hc_assets.fhir.r4.primitives import kind_of
-from hc_assets.fhir.r4.value_rules import check_complex, check_primitive
+from hc_assets.fhir.r4.value_rules import Places, check_complex, check_primitive
 
 _ABSENT = object()
 
@@ -128,8 +128,11 @@ class Walker:
             return
         self._object(Visit(value, name, path or name, parent))
 
-    def _object(self, visit: Visit) -> bool:
-        """An object of a known type; False where it has no content to go into."""
+    def _object(self, visit: Visit, has_value: bool = False) -> bool:
+        """An object of a known type; False where it has no content to go into.
+
+        `has_value` is for the sibling of a primitive: whether a value stands beside it.
+        """
         value, path, definition = visit.value, visit.path, r4().type(visit.type_name)
         for name in self._repeated.get(id(value), (None, []))[1]:
             self.findings.error(
@@ -142,7 +145,7 @@ class Walker:
             found = "found an empty object, expected content or no member at all"
             self.findings.error("structure", path, "ele-1", found)
             return False
-        if visit.ref is not None and value.keys() == {"id"}:
+        if visit.ref is not None and not has_value and value.keys() == {"id"}:
             found = "found an id alone, expected a value or children"
             self.findings.error("invariant", path, "ele-1", found)
         self.visits.append(visit)
@@ -196,7 +199,8 @@ class Walker:
                 rule = "null-value" if one is None else "json-type"
                 self.findings.error("structure", path, rule, found)
             elif self._object(Visit(one, member.ref.code, path, parent, member)):
-                check_complex(one, member.element, member.ref, path, self.findings)
+                places = Places(path, f"{parent.type_name}.{member.element.name}")
+                check_complex(one, member.element, member.ref, places, self.findings)
         self._count(content, member.element, here)
 
     def _has_right_shape(self, content: Any, element: Element, here: str) -> bool:
@@ -244,7 +248,13 @@ class Walker:
         if content is not _ABSENT and content is not None:
             check_primitive(content, member.element, member.ref, here, self.findings)
         if extra is not _ABSENT and extra is not None:
-            self._sibling(parent, extra, here, member)
+            self._sibling(
+                parent,
+                extra,
+                here,
+                member,
+                has_value=content is not _ABSENT and content is not None,
+            )
 
     def _primitive_list(self, parent: Visit, name: str, member: Member) -> None:
         """Values and siblings side by side; null stands where one of the two is missing."""
@@ -268,11 +278,13 @@ class Walker:
             if one is not None:
                 check_primitive(one, member.element, member.ref, path, self.findings)
             if sibling is not None:
-                self._sibling(parent, sibling, path, member)
+                self._sibling(parent, sibling, path, member, has_value=one is not None)
 
-    def _sibling(self, parent: Visit, extra: Any, here: str, member: Member) -> None:
+    def _sibling(
+        self, parent: Visit, extra: Any, here: str, member: Member, *, has_value: bool
+    ) -> None:
         if isinstance(extra, dict):
-            self._object(Visit(extra, "Element", here, parent, member))
+            self._object(Visit(extra, "Element", here, parent, member), has_value)
         else:
             found = f"found {kind_of(extra)} in the `_` member, expected an object"
             self.findings.error("structure", here, "json-type", found)

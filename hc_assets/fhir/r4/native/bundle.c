@@ -98,6 +98,24 @@ static int search_is_right(const Run *run, const Frame *bundle) {
     return is_certain;
 }
 
+/* Whether no relation comes twice that only one link may have. */
+static int links_are_right(Text links) {
+    static const char *const once[] = {"self", "first", "previous", "prev", "next", "last"};
+    Text link;
+    const uint8_t *position = NULL;
+    int is_certain = 1;
+    unsigned seen = 0;
+    while (links.at != NULL && next_item(links, &position, &link)) {
+        Text relation = plain_string(member_in(link, "relation"), &is_certain);
+        for (unsigned i = 0; i < sizeof once / sizeof *once; i++) {
+            if (!is_text(relation, once[i])) continue;
+            if (seen >> i & 1) return 0;
+            seen |= 1u << i;
+        }
+    }
+    return is_certain;
+}
+
 static int requests_are_right(const Run *run, const Nature *nature, Text total) {
     if (total.at != NULL && !nature->is_search && !nature->is_history) return 0; /* bdl-1 */
     for (int32_t i = 0; i < run->entries.count; i++) {
@@ -191,6 +209,7 @@ static int urns_resolve(const Run *run) {
 int bundle_is_right(Run *run, const Frame *bundle) {
     Nature nature;
     if (!nature_of(bundle->captures[BUNDLE_TYPE], &nature)) return 0;
+    if (!links_are_right(bundle->captures[BUNDLE_LINK])) return 0;
     if (!requests_are_right(run, &nature, bundle->captures[BUNDLE_TOTAL])) return 0;
     for (int32_t i = 0; i < run->entries.count; i++)
         if (!is_identified(run, i, &nature)) return 0;

@@ -6,6 +6,8 @@
 /* Captures of these types, in the order of packing.CAPTURES. */
 enum { EXTENSION_URL = 0 };
 enum { REFERENCE_TEXT = 0, REFERENCE_TYPE = 1 };
+enum { ATTACHMENT_DATA = 0, ATTACHMENT_SIZE = 1, ATTACHMENT_HASH = 2 };
+enum { META_SECURITY = 0 };
 enum { ENTRY_URL = 0, ENTRY_SEARCH = 1, ENTRY_REQUEST = 2, ENTRY_RESPONSE = 3 };
 
 static uint64_t mask_of(int32_t low, int32_t high) {
@@ -63,7 +65,10 @@ int extension_is_right(Run *run, Frame *frame) {
         holder->child_count++;
     }
     int32_t string = string_in(table, &table->sets[table->packed.extension_set], url);
-    if (string < 0) return is_nested || is_absolute_url(url);
+    if (string < 0) {
+        if (url.at != NULL && memchr(url.at, '|', url.size) != NULL) return 0;
+        return is_nested || is_absolute_url(url);
+    }
     int32_t number = table->extension_of_string[string];
     const ExtensionRow *row = &table->packed.extensions[number];
     if (row->is_modifier != frame->member->is_modifier) return 0;
@@ -147,6 +152,24 @@ int reference_is_right(Run *run, Frame *frame) {
     }
     const Shape *named = named_by(table, text);
     return named != NULL && may_refer(table, targets, named) && (stated == NULL || stated == named);
+}
+
+/* Two security labels or more could be the same one. */
+int meta_is_right(Frame *frame) {
+    const uint8_t *position = NULL;
+    Text label, labels = frame->captures[META_SECURITY];
+    int count = 0;
+    while (labels.at != NULL && next_item(labels, &position, &label))
+        if (++count > 1) return 0;
+    frame->parent->meta_seen = frame->seen;
+    return 1;
+}
+
+/* Size and hash of data that are at hand are for the thorough path. */
+int attachment_is_right(const Frame *frame) {
+    const Text *captures = frame->captures;
+    return captures[ATTACHMENT_DATA].at == NULL ||
+           (captures[ATTACHMENT_SIZE].at == NULL && captures[ATTACHMENT_HASH].at == NULL);
 }
 
 int entry_is_noted(Run *run, const Frame *frame) {

@@ -33,7 +33,7 @@ enum Form {
 /* Types that have rules of their own; the order is that of packing.KINDS. */
 enum Kind {
     PLAIN, DOMAIN_RESOURCE, OTHER_RESOURCE, EXTENSION, REFERENCE, META, BUNDLE, BUNDLE_ENTRY, SIBLING,
-    NEVER,
+    ATTACHMENT, NEVER,
 };
 
 /* Forms that stand in for codes that can't be listed; the order is that of packing.SYNTAXES. */
@@ -249,6 +249,8 @@ int concept_is_bound(const Table *table, const Member *member, Text concept);
 /* elements.c: what an extension, a reference, a resource's meta must hold beside its members. */
 int extension_is_right(Run *run, Frame *frame);
 int reference_is_right(Run *run, Frame *frame);
+int meta_is_right(Frame *frame);
+int attachment_is_right(const Frame *frame);
 int entry_is_noted(Run *run, const Frame *frame);
 
 /* bundle.c, contained.c */

@@ -88,12 +88,6 @@ static int is_code(Text text) {
     return !was_space;
 }
 
-static int is_uri(Text text) {
-    for (size_t i = 0; i < text.size; i++)
-        if (is_space(text.at[i])) return 0;
-    return text.size > 0;
-}
-
 int is_id(Text text) {
     for (size_t i = 0; i < text.size; i++) {
         uint8_t c = text.at[i];
@@ -129,6 +123,15 @@ static int is_uuid(Text text, int lower_only) {
 }
 
 int is_urn_uuid(Text text) { return is_uuid(text, 0); }
+
+static int is_uri(Text text) {
+    for (size_t i = 0; i < text.size; i++)
+        if (is_space(text.at[i])) return 0;
+    /* UUIDs with capitals, and URNs with more behind them, are for the thorough path. */
+    if (begins(text, "urn:uuid:")) return is_uuid(text, 1);
+    if (begins(text, "urn:oid:")) return is_oid(text);
+    return text.size > 0 && !begins(text, "oid:") && !begins(text, "uuid:");
+}
 
 /* Groups of four without white space; with it, the thorough path decides. */
 static int is_base64(Text text) {

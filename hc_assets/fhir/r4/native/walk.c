@@ -67,7 +67,8 @@ static int close_object(Run *run, Frame *frame) {
     switch ((enum Kind)shape->kind) {
     case EXTENSION: return extension_is_right(run, frame);
     case REFERENCE: return reference_is_right(run, frame);
-    case META: frame->parent->meta_seen = frame->seen; return 1;
+    case META: return meta_is_right(frame);
+    case ATTACHMENT: return attachment_is_right(frame);
     case BUNDLE_ENTRY: return entry_is_noted(run, frame);
     case NEVER: return 0;
     default: return 1;
