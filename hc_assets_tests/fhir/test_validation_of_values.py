@@ -23,8 +23,8 @@ SERVER = "http://x.org/fhir"
 EXTENSION = {"url": "http://x.org/a", "valueString": "b"}
 
 
-def resource(kind: str, **members: Any) -> dict[str, Any]:
-    return {"resourceType": kind, "text": {"status": "generated", "div": DIV}, **members}
+def resource(type_name: str, **members: Any) -> dict[str, Any]:
+    return {"resourceType": type_name, "text": {"status": "generated", "div": DIV}, **members}
 
 
 def patient(**members: Any) -> dict[str, Any]:

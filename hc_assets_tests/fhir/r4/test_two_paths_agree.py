@@ -26,6 +26,7 @@ VALID: list[dict[str, Any]] = json.loads(
 _SUBSTITUTES = st.sampled_from(
     [
         *(None, "", "x", " ", "a b", "2020-02-30", "2020", "#med", "#x", "Patient/p1", "Group/1"),
+        *("urn:oid:1.2.3", "urn:oid:a", "urn:uuid:1", "oid:1.2", "http://x.org/a|1", "self"),
         *("Medication/1", "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0", "http://x.org/a"),
         *("http://hl7.org/fhir/StructureDefinition/patient-birthPlace", "final", "home", "male"),
         *(
@@ -45,6 +46,9 @@ _SUBSTITUTES = st.sampled_from(
         {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml"></div>'},
         [{"url": "http://x.org/a", "valueString": "b"}],
         [{"url": "http://hl7.org/fhir/StructureDefinition/patient-birthPlace"}],
+        {"contentType": "text/plain", "data": "QUI=", "size": 3},
+        {"security": [{"system": "http://x.org/a", "code": "b"}] * 2},
+        [{"relation": "self", "url": "http://x.org/a"}] * 2,
     ]
 )
 _NAMES = st.sampled_from(
@@ -52,6 +56,7 @@ _NAMES = st.sampled_from(
         *("_birthDate", "_status", "value", "valueString", "valueQuantity", "extension", "id"),
         *("modifierExtension", "contained", "meta", "text", "foo", "reference", "type", "_url"),
         *("identifier", "effectiveDateTime", "resourceType", "code", "status", "period"),
+        *("link", "photo", "_id"),
         *("subject", "fullUrl", "request", "name", "language", "implicitRules", "_valueString"),
     ]
 )
