@@ -24,7 +24,6 @@ EXPLANATIONS = {
     "patient-with-turvakielto.json": "As above: the extension is defined in a national package.",
     "bad-markdown-no-html.json": "HL7's verdict comes from an option that forbids HTML in markdown;"
     " R4 itself allows it.",
-    "sp-diff-type.json": "Needs the definition of another search parameter, named by derivedFrom.",
     "vs-bad-ecl-us.json": "Needs a parser of SNOMED CT's expression constraint language.",
     "vs-params-2.json": "The rule is that of an extension which R4's core does not define.",
     "cs-meta-profile.json": "HL7's full verdict is invalid too: meta.profile is no array. The"

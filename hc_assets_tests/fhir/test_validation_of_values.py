@@ -20,6 +20,7 @@ DIV = '<div xmlns="http://www.w3.org/1999/xhtml">x</div>'
 UUID = "0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0"
 OTHER_UUID = "1c3151bd-1cbf-4d64-b04d-cd9187a4c6e0"
 SERVER = "http://x.org/fhir"
+CORE_SEARCH = "http://hl7.org/fhir/SearchParameter"
 EXTENSION = {"url": "http://x.org/a", "valueString": "b"}
 
 
@@ -76,6 +77,20 @@ def search_parameter(**members: Any) -> dict[str, Any]:
         code="a",
         type="string",
         **members,
+    )
+
+
+def capability(**parameter: str) -> dict[str, Any]:
+    searched = {"type": "Patient", "searchParam": [{"name": "a", **parameter}]}
+    return resource(
+        "CapabilityStatement",
+        status="draft",
+        date="2020",
+        kind="capability",
+        software={"name": "x"},
+        fhirVersion="4.0.1",
+        format=["json"],
+        rest=[{"mode": "server", "resource": [searched]}],
     )
 
 
@@ -200,6 +215,23 @@ BROKEN: dict[str, tuple[dict[str, Any], set[tuple[str, str]]]] = {
         search_parameter(base=["Patient"], expression="Patient.name | Organization.name"),
         {("SearchParameter.expression", "search-parameter")},
     ),
+    "another type than the parameter that it is derived from": (
+        search_parameter(
+            base=["Organization"], derivedFrom=f"{CORE_SEARCH}/Organization-address-city|4.0.1"
+        )
+        | {"type": "token"},
+        {("SearchParameter.type", "search-parameter")},
+    ),
+    "another base than the parameter that it is derived from": (
+        search_parameter(
+            base=["Organization", "Patient"], derivedFrom=f"{CORE_SEARCH}/Organization-address-city"
+        ),
+        {("SearchParameter.base", "search-parameter")},
+    ),
+    "server with another type than the parameter's": (
+        capability(definition=f"{CORE_SEARCH}/Patient-active", type="date"),
+        {("CapabilityStatement.rest[0].resource[0].searchParam[0].type", "search-parameter")},
+    ),
     "undeclared property": (
         resource(
             "CodeSystem",
@@ -288,6 +320,15 @@ VALID: dict[str, dict[str, Any]] = {
     "path into a contained resource": profile("Observation.contained.name"),
     "search on all of base": search_parameter(
         base=["Patient", "Practitioner"], expression="(Patient | Practitioner).name.where(use='a')"
+    ),
+    "search derived from another": search_parameter(
+        base=["Organization"], derivedFrom=f"{CORE_SEARCH}/Organization-address-city"
+    ),
+    "search derived from one that is not HL7's": search_parameter(
+        base=["Organization"], derivedFrom="http://x.org/SearchParameter/b"
+    ),
+    "server with the parameter's type": capability(
+        definition=f"{CORE_SEARCH}/Patient-active", type="token"
     ),
     "search on all resources": search_parameter(base=["Resource"], expression="Resource.id"),
     "document with what its entries lead to, a Provenance of it and a style sheet": document(

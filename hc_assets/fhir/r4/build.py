@@ -22,6 +22,7 @@ from hc_assets.fhir.r4.definitions import (
     ExtensionSlot,
     Invariant,
     Kind,
+    SearchDefinition,
     TypeDefinition,
     TypeRef,
     ValueSet,
@@ -30,6 +31,7 @@ from hc_assets.fhir.r4.expansion import NotExpandableError, expand, syntax_of
 from hc_assets.fhir.r4.package import JsonObject, Package, read_package
 
 _CORE = "http://hl7.org/fhir/StructureDefinition/"
+_SEARCH = "http://hl7.org/fhir/SearchParameter/"
 _FHIRPATH_SYSTEM = "http://hl7.org/fhirpath/System."
 _FHIR_TYPE = _CORE + "structuredefinition-fhir-type"
 _MAX_VALUE_SET = _CORE + "elementdefinition-maxValueSet"
@@ -250,6 +252,12 @@ def build(package: Package) -> bytes:
         for url, structure in package.structures.items()
         if structure.get("type") == "Extension" and structure.get("derivation") == "constraint"
     }
+    # Those for extensions of extensions state no base; examples stand under other URLs.
+    search_parameters = {
+        url: SearchDefinition(found["type"], tuple(found["base"]))
+        for url, found in package.search_parameters.items()
+        if url.startswith(_SEARCH) and "base" in found
+    }
     table: dict[str, Any] = {
         "format": TABLE_FORMAT,
         "fhir_version": package.fhir_version,
@@ -257,6 +265,7 @@ def build(package: Package) -> bytes:
         "types": dict(sorted(types.items())),
         "value_sets": _value_sets(package, types),
         "extensions": dict(sorted(extensions.items())),
+        "search_parameters": dict(sorted(search_parameters.items())),
     }
     # The time of the build stays out of the gzip header, or no rebuild would be the same.
     return gzip.compress(msgspec.json.encode(table), compresslevel=9, mtime=0)

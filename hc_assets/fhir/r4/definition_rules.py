@@ -1,18 +1,17 @@
-"""Rules on resources that define things for others: code systems, value sets, search parameters.
+"""Rules on resources that define things for others: code systems, value sets, expressions.
 
-Belongs here: what R4's text asks of these and its invariants don't. Invariants belong to
+Belongs here: what R4's text asks of these and its invariants don't. Search parameters belong to
+`search_rules.py`, profiles to `structure_rules.py`. Invariants belong to
 `invariant_rules.py`, profiles that validation is done against to the modules that read them.
 """
 
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 
-from hc_assets.fhir.r4.definitions import is_definition, r4
+from hc_assets.fhir.r4.definitions import is_definition
 from hc_assets.fhir.r4.extension_rules import is_absolute
 from hc_assets.fhir.r4.fhirpath import FhirPathSyntaxError
 from hc_assets.fhir.r4.fhirpath_parser import parse
-from hc_assets.fhir.r4.fhirpath_syntax import Call, Expression, Member, parts
 from hc_assets.fhir.r4.issues import Findings, Severity, clipped
 from hc_assets.fhir.r4.walker import Visit, each
 
@@ -122,50 +121,6 @@ def _check_include(visit: Visit, findings: Findings) -> None:
         findings.add(severity, "invalid", f"{visit.path}.system", "value-set-system", text)
 
 
-def _check_search_parameter(visit: Visit, findings: Findings) -> None:
-    """A composite parameter has parts (R4, SearchParameter.component)."""
-    parts = visit.value.get("component")
-    number = len(parts) if isinstance(parts, list) else 0
-    if visit.value.get("type") == "composite" and number < 2:
-        text = f"found {number} components of a composite parameter, expected at least two"
-        findings.error("invalid", f"{visit.path}.component", "search-parameter", text)
-    elif visit.value.get("type") != "composite" and number:
-        text = "found components, which only a composite parameter has"
-        findings.add("warning", "invalid", f"{visit.path}.component", "search-parameter", text)
-    _check_fhirpath(visit, findings)
-    _check_roots(visit, findings)
-
-
-def _roots(expression: Expression) -> Iterator[str]:
-    """The names that a FHIRPath expression starts from."""
-    if isinstance(expression, Member) and expression.base is None:
-        yield expression.name
-    elif isinstance(expression, Call) and expression.base is not None:
-        yield from _roots(expression.base)  # what its arguments start from is not the resource
-    elif not isinstance(expression, Call):
-        for part in parts(expression):
-            yield from _roots(part)
-
-
-def _check_roots(visit: Visit, findings: Findings) -> None:
-    """The expression of a search parameter starts from one of its resource types."""
-    expression, bases = visit.value.get("expression"), visit.value.get("base")
-    if not isinstance(expression, str) or not isinstance(bases, list):
-        return
-    with suppress(FhirPathSyntaxError):  # told as such
-        named = {name for base in bases if isinstance(base, str) for name in _names_of(base)}
-        others = {*_roots(parse(expression))} & r4().resource_names - named
-        if others and "Resource" not in bases and "DomainResource" not in bases:
-            # HL7 publishes one on a patient that finds an extension of a document.
-            severity: Severity = "warning" if ".extension" in expression else "error"
-            text = f"found an expression on {', '.join(sorted(others))}, which is not in base"
-            findings.add(severity, "invalid", f"{visit.path}.expression", "search-parameter", text)
-
-
-def _names_of(base: str) -> tuple[str, ...]:
-    return r4().bases(base) if base in r4().type_names else (base,)
-
-
 def _check_fhirpath(visit: Visit, findings: Findings) -> None:
     """An expression can be read as FHIRPath."""
     expression = visit.value.get("expression")
@@ -199,9 +154,7 @@ def check_definitions(visits: list[Visit], findings: Findings) -> None:
             _check_code_system(visit, findings)
         elif visit.type_name in ("ValueSet.compose.include", "ValueSet.compose.exclude"):
             _check_include(visit, findings)
-        elif visit.type_name == "SearchParameter":
-            _check_search_parameter(visit, findings)
-        elif visit.type_name == "ElementDefinition.constraint" or (
+        elif visit.type_name in ("SearchParameter", "ElementDefinition.constraint") or (
             visit.type_name == "Expression" and visit.value.get("language") == "text/fhirpath"
         ):
             _check_fhirpath(visit, findings)

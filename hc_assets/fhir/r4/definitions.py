@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-TABLE_FORMAT = 1
+TABLE_FORMAT = 2
 TABLE_PATH = Path(__file__).with_name("definitions.json.gz")
 
 Kind = Literal["resource", "complex-type", "backbone", "primitive-type"]
@@ -160,8 +160,20 @@ class ExtensionDefinition(msgspec.Struct, frozen=True, omit_defaults=True):
     slots: tuple[ExtensionSlot, ...] = ()
 
 
+class SearchDefinition(msgspec.Struct, frozen=True):
+    """A search parameter of HL7's core package.
+
+    Attributes:
+        type: a code of HL7's value set search-param-type.
+        base: the resource types that it searches.
+    """
+
+    type: str
+    base: tuple[str, ...]
+
+
 class Table(msgspec.Struct, frozen=True):
-    """The file's content; types, value sets and extensions stay encoded until asked for."""
+    """The file's content; all of its definitions stay encoded until asked for."""
 
     format: int
     fhir_version: str
@@ -169,6 +181,7 @@ class Table(msgspec.Struct, frozen=True):
     types: dict[str, msgspec.Raw]
     value_sets: dict[str, msgspec.Raw]
     extensions: dict[str, msgspec.Raw]
+    search_parameters: dict[str, msgspec.Raw]
 
 
 # Profiles that stand as types in the table; a member is named for the type that they constrain.
@@ -250,6 +263,11 @@ class Definitions:
             found = self._extension_decoder.decode(self._table.extensions[url])
             self._extensions[url] = found
         return found
+
+    def search_parameter(self, url: str) -> SearchDefinition | None:
+        """Look up a search parameter; None where HL7's core package doesn't define it."""
+        raw = self._table.search_parameters.get(url)
+        return None if raw is None else msgspec.json.decode(raw, type=SearchDefinition)
 
     @property
     def extension_urls(self) -> frozenset[str]:

@@ -13,11 +13,11 @@ import msgspec
 
 JsonObject = dict[str, Any]
 
-_WANTED = ("StructureDefinition-", "ValueSet-", "CodeSystem-")
+_WANTED = ("StructureDefinition-", "ValueSet-", "CodeSystem-", "SearchParameter-")
 
 
 class Package:
-    """The structure definitions, value sets and code systems of one package, by canonical URL.
+    """The definitions of one package, by canonical URL.
 
     Attributes:
         name_and_version: npm name and version, for example `hl7.fhir.r4.examples#4.0.1`.
@@ -25,6 +25,7 @@ class Package:
         structures: StructureDefinition resources by URL.
         value_sets: ValueSet resources by URL.
         code_systems: CodeSystem resources by URL.
+        search_parameters: SearchParameter resources by URL.
     """
 
     def __init__(self, files: dict[str, bytes]) -> None:
@@ -34,10 +35,12 @@ class Package:
         self.structures: dict[str, JsonObject] = {}
         self.value_sets: dict[str, JsonObject] = {}
         self.code_systems: dict[str, JsonObject] = {}
+        self.search_parameters: dict[str, JsonObject] = {}
         homes = {
             "StructureDefinition": self.structures,
             "ValueSet": self.value_sets,
             "CodeSystem": self.code_systems,
+            "SearchParameter": self.search_parameters,
         }
         for name in sorted(files):
             resource = msgspec.json.decode(files[name])

@@ -14,6 +14,7 @@ from hc_assets.fhir.r4.issues import Findings, Issue, IssueCode, TooManyIssuesEr
 from hc_assets.fhir.r4.json_text import JsonProblem, read_document
 from hc_assets.fhir.r4.questionnaire_rules import check_questionnaires
 from hc_assets.fhir.r4.resource_rules import check_resources
+from hc_assets.fhir.r4.search_rules import check_searches
 from hc_assets.fhir.r4.structure_rules import check_structures
 from hc_assets.fhir.r4.walker import Visit, Walker
 
@@ -50,6 +51,7 @@ def thorough_issues(raw: bytes) -> list[Issue]:
         check_extensions(walker.visits, findings)
         _check_bundles(walker.visits, findings)
         check_definitions(walker.visits, findings)
+        check_searches(walker.visits, findings)
         check_structures(walker.visits, findings)
         check_questionnaires(walker.visits, findings)
         check_invariants(walker.visits, findings)

@@ -107,7 +107,7 @@ def test_table_of_another_format_is_refused(tmp_path: Path) -> None:
     path.write_bytes(
         gzip.compress(
             b'{"format":99,"fhir_version":"4.0.1","source":"x","types":{},"value_sets":{},'
-            b'"extensions":{}}'
+            b'"extensions":{},"search_parameters":{}}'
         )
     )
     with pytest.raises(ValueError, match="table format 99"):
