@@ -98,6 +98,31 @@ def test_what_a_header_lacks_and_who_is_unknown_is_a_warning(hc_assets, query, i
     }
 
 
+def test_nothing_of_a_header_is_in_logs_or_in_the_instance(
+    hc_assets, query, image, data_dir, caplog
+):
+    drop = data_dir.parent / "drop"
+    drop.mkdir()
+    secret = pydicom.dcmread(image)
+    secret.PatientName = "Zebracorn^Ada"
+    secret.PatientID = ["Zebracorn1", "Zebracorn2"]
+    secret.StudyDescription = "Zebracorn"
+    secret.add_new(0x00091001, "UN", b"Zebracorn")
+    secret.save_as(drop / "1")
+    odd = (drop / "1").read_bytes().replace(secret.StudyDate.encode(), b"Zebrac01", 1)
+    (drop / "2").write_bytes(odd)
+    (drop / "3").write_bytes(odd[:400] + b"Zebracorn" * 40)
+    (drop / "4").write_bytes(b"Zebracorn" * 40)
+
+    result = hc_assets("ingest", drop, "--kind", "dicom")
+
+    assert query("SELECT count(*) FROM imaging.dicom_index WHERE len(warnings) > 0") != [(0,)]
+    kept = [path.read_bytes() for path in (data_dir / "dagster").rglob("*") if path.is_file()]
+    assert len(kept) > 3
+    said = [result.output, result.stderr, caplog.text]
+    assert not any(b"ebrac" in data for data in [*kept, *(text.encode() for text in said)])
+
+
 def test_a_gate_that_nothing_passes_is_a_warning(hc_assets, query, image, monkeypatch):
     monkeypatch.setenv("HC_QUALITY_GATE", "1.0")
     assert hc_assets("ingest", image).exit_code == 0
