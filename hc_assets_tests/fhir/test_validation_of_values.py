@@ -331,6 +331,15 @@ VALID: dict[str, dict[str, Any]] = {
         definition=f"{CORE_SEARCH}/Patient-active", type="token"
     ),
     "search on all resources": search_parameter(base=["Resource"], expression="Resource.id"),
+    "document with two versions of a resource": document(
+        (
+            f"{SERVER}/Composition/c",
+            composition("Patient/p/_history/1")
+            | {"attester": [{"mode": "legal", "party": {"reference": "Patient/p/_history/2"}}]},
+        ),
+        (f"{SERVER}/Patient/p", patient(id="p", meta={"versionId": "1"})),
+        (f"{SERVER}/Patient/p", patient(id="p", meta={"versionId": "2"})),
+    ),
     "document with what its entries lead to, a Provenance of it and a style sheet": document(
         (f"{SERVER}/Composition/c", composition("Patient/p")),
         (
@@ -347,6 +356,20 @@ VALID: dict[str, dict[str, Any]] = {
                 recorded="2020-01-01T00:00:00Z",
                 agent=[{"who": {"display": "x"}}],
             ),
+        ),
+        (
+            f"{SERVER}/QuestionnaireResponse/r",
+            resource(
+                "QuestionnaireResponse",
+                id="r",
+                status="completed",
+                subject={"reference": "Patient/p"},
+                questionnaire="http://x.org/q|1",
+            ),
+        ),
+        (
+            f"{SERVER}/Questionnaire/q",
+            resource("Questionnaire", id="q", status="active", url="http://x.org/q", name="Q"),
         ),
         (
             f"{SERVER}/Binary/b",

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from hc_assets.fhir.r4.bundle_rules import Entry, text_of
 from hc_assets.fhir.r4.issues import Findings, Severity, clipped
 from hc_assets.fhir.r4.references import ParsedReference, parse_reference
-from hc_assets.fhir.r4.walker import Visit
+from hc_assets.fhir.r4.walker import Visit, each
 
 # Where a URN can name nothing but another entry.
 _CLOSED_BUNDLES = frozenset({"transaction", "document", "message"})
@@ -74,16 +74,39 @@ class _Index:
         return found
 
 
+def _entry_resource(visit: Visit) -> Visit:
+    """The resource of an entry around an object: the entry's own and not a contained one."""
+    resource = visit.resource
+    while resource.parent is not None and resource.parent.type_name != "Bundle.entry":
+        resource = resource.parent.resource
+    return resource
+
+
 def _references(visits: list[Visit]) -> Iterator[tuple[Visit, Visit, str]]:
-    """Every literal reference with its resource, the entry's own and not a contained one."""
+    """Every literal reference with the resource of the entry that it stands in."""
     for visit in visits:
         if visit.type_name == "Reference":
-            resource = visit.resource
-            while resource.parent is not None and resource.parent.type_name != "Bundle.entry":
-                resource = resource.parent.resource
             text = visit.value.get("reference")
             if isinstance(text, str) and text and not text.startswith("#"):
-                yield visit, resource, text
+                yield visit, _entry_resource(visit), text
+
+
+def _named_by_url(
+    visits: list[Visit], entries: list[Entry], sources: dict[int, Entry]
+) -> Iterator[tuple[Entry, Entry]]:
+    """Entries that others name by a URL: a fullUrl, or the canonical URL of a definition."""
+    by_url: dict[str, Entry] = {entry.full_url: entry for entry in entries if entry.full_url}
+    for entry in entries:
+        url = "" if entry.resource is None else text_of(entry.resource.value, "url")
+        by_url.setdefault(url, entry)
+    by_url.pop("", None)
+    for visit in visits:
+        source = sources.get(id(_entry_resource(visit)))
+        for value in visit.value.values() if source is not None else ():
+            for one, _ in each(value, ""):
+                target = by_url.get(one.partition("|")[0]) if isinstance(one, str) else None
+                if source is not None and target is not None and target is not source:
+                    yield source, target
 
 
 def _check_target(visit: Visit, found: list[Entry], findings: Findings) -> None:
@@ -174,4 +197,5 @@ def check_bundle_references(
         linked.extend((source, entry) for entry in found)
         _check_target(visit, found, findings)
     if bundle_type == "document" and entries:
+        linked.extend(_named_by_url(visits, entries, sources))
         _check_reached(entries, linked, findings)
