@@ -131,7 +131,7 @@ def measure(
     zero = zero_level(regions, modality)
     width, sharpness = _sharpness(regions, found.noise_sd)
     uniformity = _uniformity(regions, zero, scale)
-    disturbance = find_artifacts(regions, zero=zero, context=frame.context)
+    disturbance = find_artifacts(regions, noise_sd=found.fine_sd, zero=zero, context=frame.context)
     seen = 1 - disturbance.saturated_share
     stands_out = structure_over_disturbance(
         regions,
@@ -163,7 +163,7 @@ def measure(
         measurable_share=seen,
         magnetic_resonance=mr_metrics(regions) if is_mr else not_mr(),
         weights=shares,
-        overall=sum(share * (metrics[name].part or 0.0) for name, share in shares.items()),
+        overall=float(sum(share * (metrics[name].part or 0.0) for name, share in shares.items())),
         structure_ratio=stands_out.structure,
     )
 

@@ -28,7 +28,8 @@ def reconstructed(image: Image, valid: Mask) -> tuple[Mask, bool]:
         return valid, False
     circle = _circle(image.shape)
     around = image[valid & ~circle]
-    if around.size > _CORNERS * image.size:
+    # Only a square is what a circle was reconstructed in
+    if image.shape[0] == image.shape[1] and around.size > _CORNERS * image.size:
         low, high = extremes(image[valid & circle])
         if float(np.median(around)) < low - _PADDING_GAP * (high - low):
             valid = valid & circle

@@ -88,11 +88,14 @@ class Disturbance:
     saturated_share: float
 
 
-def find_artifacts(regions: Regions, *, zero: float, context: FrameContext) -> Disturbance:
+def find_artifacts(
+    regions: Regions, *, noise_sd: float, zero: float, context: FrameContext
+) -> Disturbance:
     """Run every detector.
 
     Args:
         regions: of the frame.
+        noise_sd: deviation of the noise, in modality units.
         zero: the value that stands for no signal.
         context: of the frame.
     """
@@ -104,7 +107,7 @@ def find_artifacts(regions: Regions, *, zero: float, context: FrameContext) -> D
         regions,
         zero,
         is_mosaic=context.is_mosaic,
-        has_dark_air=regions.has_air and context.modality == "MR",
+        has_dark_air=regions.has_air and context.modality == "MR" and not context.is_mosaic,
     )
     saturated = regions.saturated_share
     found = {
@@ -116,7 +119,7 @@ def find_artifacts(regions: Regions, *, zero: float, context: FrameContext) -> D
         "missing_lines": None if context.modality == "US" else missing_lines(regions),
         "metal": metal_share(regions) if is_ct else None,
         "truncation": truncated_share(regions) if is_ct else None,
-        "aliasing": power_at_nyquist(regions),
+        "aliasing": power_at_nyquist(regions, noise_sd),
     }
     severities = {
         name: None if value is None else _severity(value, _SCALES[name])

@@ -17,15 +17,19 @@ _AT_NYQUIST, _MIDDLE = (0.45, 0.5), (0.2, 0.25)
 _FALL_OF_EDGES = (0.225 / 0.475) ** 2
 
 
-def power_at_nyquist(regions: Regions) -> float | None:
+def power_at_nyquist(regions: Regions, noise_sd: float) -> float | None:
     """Power just below the Nyquist frequency, over that of edges which nothing has smoothed.
+
+    Args:
+        regions: of the frame.
+        noise_sd: deviation of the noise, in modality units.
 
     Returns:
         0 where the image was smoothed before it was sampled, as it should be; 1 and more where not;
         None where the image is too small.
 
-    The spectrum is that of the middle of the object. Power beyond the Nyquist circle, which only
-    the corners of the spectrum have, is noise and is taken off.
+    The spectrum is that of the middle of the object. The power of noise is taken off; where it is
+    less in the corners of the spectrum, beyond the Nyquist circle, it is smooth, and that counts.
     """
     patch = _patch(regions)
     if patch is None:
@@ -33,9 +37,11 @@ def power_at_nyquist(regions: Regions) -> float | None:
     spectrum = cv2.dft(patch, flags=cv2.DFT_COMPLEX_OUTPUT)
     power = spectrum[..., 0] ** 2 + spectrum[..., 1] ** 2
     finest, middle, beyond = (float(power[band].mean()) for band in _bands(len(patch)))
+    white = noise_sd**2 * float(np.square(_window(len(patch))).sum())
+    noise = min(beyond, white)
     # Where noise has most of the power, or rounding all of it, nothing can be told of edges
-    edges = max(0.0, middle - beyond) * _FALL_OF_EDGES + 2 * beyond + 1e-6 * float(power.mean())
-    return max(0.0, finest - beyond) / edges if edges > 0 else 0.0
+    edges = max(0.0, middle - noise) * _FALL_OF_EDGES + 2 * noise + 1e-6 * float(power.mean())
+    return max(0.0, finest - noise) / edges if edges > 0 else 0.0
 
 
 def _patch(regions: Regions) -> NDArray[np.float32] | None:
