@@ -71,21 +71,20 @@ DEPTHS = [
 ]
 
 
-@pytest.mark.parametrize(("allocated", "stored", "dtype"), DEPTHS)
+PLAIN = [
+    ImplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    DeflatedExplicitVRLittleEndian,
+    RLELossless,  # for 8 and 16 bits only (PS3.5 8.2.2)
+]
+
+
 @pytest.mark.parametrize(
-    "syntax",
-    [
-        ImplicitVRLittleEndian,
-        ExplicitVRLittleEndian,
-        ExplicitVRBigEndian,
-        DeflatedExplicitVRLittleEndian,
-        RLELossless,
-    ],
-    ids=lambda uid: uid.name,
+    ("syntax", "allocated", "stored", "dtype"),
+    [(s, *depth) for s in PLAIN for depth in DEPTHS if s != RLELossless or depth[0] < 32],
 )
 def test_uncompressed_and_run_lengths(dataset_of, write_dicom, syntax, allocated, stored, dtype):
-    if syntax == RLELossless and allocated == 32:
-        pytest.skip("RLE Lossless is for 8 and 16 bits (PS3.5 8.2.2)")
     pixels = values(stored, dtype)
     dataset = dataset_of(pixels, BitsStored=stored, HighBit=stored - 1)
     if syntax == RLELossless:
@@ -105,11 +104,17 @@ def test_uncompressed_and_run_lengths(dataset_of, write_dicom, syntax, allocated
     np.testing.assert_array_equal(frame.pixels, dcmread(path).pixel_array)
 
 
-@pytest.mark.parametrize("syntax", [JPEG2000Lossless, JPEG2000, JPEGLSLossless, JPEGLSNearLossless])
-@pytest.mark.parametrize(("allocated", "stored", "dtype"), DEPTHS[:8])
+# JPEG-LS has no signed samples, and near-lossless would wrap them
+@pytest.mark.parametrize(
+    ("syntax", "allocated", "stored", "dtype"),
+    [
+        (s, *depth)
+        for s in (JPEG2000Lossless, JPEG2000, JPEGLSLossless, JPEGLSNearLossless)
+        for depth in DEPTHS[:8]
+        if s != JPEGLSNearLossless or depth[2][0] == "u"
+    ],
+)
 def test_compressed_grayscale(dataset_of, write_dicom, syntax, allocated, stored, dtype):
-    if dtype[0] == "i" and syntax == JPEGLSNearLossless:
-        pytest.skip("JPEG-LS has no signed samples, and near-lossless would wrap them")
     smooth = np.add.outer(np.arange(32), np.arange(40)) % 2 ** (stored - 1)
     pixels = smooth.astype(dtype)
     dataset = dataset_of(pixels, BitsStored=stored, HighBit=stored - 1)
@@ -122,12 +127,12 @@ def test_compressed_grayscale(dataset_of, write_dicom, syntax, allocated, stored
         np.testing.assert_array_equal(frame.pixels, pixels)
 
 
-@pytest.mark.parametrize("photometric", ["RGB", "YBR_FULL"])
+# pydicom converts YBR of 8 bits only
+@pytest.mark.parametrize(
+    ("photometric", "dtype"), [("RGB", "u1"), ("RGB", "u2"), ("YBR_FULL", "u1")]
+)
 @pytest.mark.parametrize("planar", [0, 1])
-@pytest.mark.parametrize("dtype", ["u1", "u2"])
 def test_colour_and_planes(dataset_of, write_dicom, photometric, planar, dtype):
-    if photometric == "YBR_FULL" and dtype == "u2":
-        pytest.skip("pydicom converts YBR of 8 bits only")
     pixels = values(8 * np.dtype(dtype).itemsize, dtype, (6, 8, 3))
     dataset = dataset_of(pixels, PhotometricInterpretation=photometric, PlanarConfiguration=planar)
     if planar:
