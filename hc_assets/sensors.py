@@ -218,6 +218,8 @@ def sensors(settings: Settings) -> Sequence[dg.SensorDefinition]:
         dg.AutomationConditionSensorDefinition(
             "quiet_periods",
             target=dg.AssetSelection.all(),
+            # Before batches that wait: when it is due although they never cease, it must not queue.
+            run_tags={"dagster/priority": "1"},
             default_status=_sensor_status(settings),
             description="Makes what is made of all batches once no batch is on its way.",
         ),
