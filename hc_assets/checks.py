@@ -5,7 +5,6 @@ Belongs here: the part of the wiring that would otherwise be written in each dom
 
 import dagster as dg
 
-from hc_assets.lake.tables import read_partitions
 from hc_assets.verdicts import Verdict
 
 ERROR = dg.AssetCheckSeverity.ERROR
@@ -27,13 +26,5 @@ def result(verdict: Verdict, severity: dg.AssetCheckSeverity = ERROR) -> dg.Asse
 
 
 def batches_of(context: dg.AssetCheckExecutionContext) -> list[str]:
-    """Batches that a check on a partitioned asset is asked about.
-
-    Those of the run; where it has none, as a job of checks only, all that the asset has.
-    """
-    operation = context.op_execution_context
-    if operation.has_partition_key or operation.has_partition_key_range:
-        return list(operation.partition_keys)
-    (key,) = {check.asset_key for check in context.selected_asset_check_keys}
-    committed = read_partitions(operation.resources.layout, "/".join(key.path))
-    return [made.batch for _, made in committed.partitions if made.batch is not None]
+    """Batches that a check on a partitioned asset is asked about."""
+    return list(context.op_execution_context.partition_keys)

@@ -19,6 +19,7 @@ from hc_assets.fhir.versions import apply_batches
 from hc_assets.imaging.assets import dicom_batches
 from hc_assets.lake.atomic import write_bytes
 from hc_assets.lake.backlog import unfinished
+from hc_assets.lake.landing import batch_keys
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import read_commit
 from hc_assets.lake.tables import read_partitions
@@ -113,6 +114,9 @@ PIPELINES = {
 }
 
 
+PARTITION_TAG = "dagster/partition"
+# What Dagster raises in a run whose blocking check did not hold.
+_CHECK = "DagsterAssetCheckFailedError"
 FINISHED_IN_TIME = "batches_finished_in_time"
 TAKEN_IN_IN_TIME = "batches_taken_in_in_time"
 
@@ -177,6 +181,64 @@ def write_report() -> None:
 
 
 REPLAY_JOB = "replay_fhir"
+
+
+def batch_checks(pipeline: Pipeline) -> str:
+    """Name of the job that only checks one batch of a pipeline."""
+    return f"check_{pipeline.kind}_batch"
+
+
+def _checks_of(tables: Iterable[str]) -> dg.AssetSelection:
+    return dg.AssetSelection.checks_for_assets(*map(asset_key, tables))
+
+
+_OTHER_CHECKS = "check_all_batches"
+
+
+@dg.op(retry_policy=RETRIES)
+def check_everything(context: dg.OpExecutionContext, layout: dg.ResourceParam[Layout]) -> None:
+    """Run every check for every finished batch, each batch in a run of its own.
+
+    A check that does not hold is told by the report; a run in which a check could not be evaluated
+    fails this step, once all the others are through.
+    """
+    repository, instance = context.repository_def, context.instance
+    todo: list[tuple[dg.JobDefinition, str]] = []
+    made = {
+        key
+        for key in repository.asset_graph.asset_check_keys
+        if repository.asset_graph.get(key.asset_key).partitions_def is None
+        and instance.get_latest_materialization_event(key.asset_key) is not None
+    }
+    if made:
+        others = repository.get_job(_OTHER_CHECKS)
+        todo.append((others.get_subset(asset_selection=set(), asset_check_selection=made), ""))
+    for pipeline in PIPELINES.values():
+        keys = batch_keys(layout, pipeline.kind)
+        left = set(unfinished(layout, pipeline.batch_tables, keys))
+        job = repository.get_job(batch_checks(pipeline))
+        todo += [(job, key) for key in keys if key not in left]
+    broken = []
+    for job, batch in todo:
+        # No job of checks alone is partitioned in Dagster 1.13: the tag says which batch it is.
+        outcome = job.execute_in_process(
+            instance=instance,
+            raise_on_error=False,
+            tags={PARTITION_TAG: batch} if batch else None,
+        )
+        failures = [said for said in _failures(outcome) if _CHECK not in said]
+        broken += [f"{job.name} {batch}: {said}" for said in failures]
+    context.add_output_metadata({"runs": len(todo), "broken": len(broken)})
+    if broken:
+        raise dg.Failure("; ".join(broken), allow_retries=False)
+
+
+@dg.job(description="Every check of every finished batch and of all of them; makes nothing anew.")
+def check_quality() -> None:
+    """Check everything."""
+    check_everything()
+
+
 JOBS: Sequence[Any] = [
     *(
         dg.define_asset_job(
@@ -195,11 +257,21 @@ JOBS: Sequence[Any] = [
         for pipeline in PIPELINES.values()
         if pipeline.publish_job
     ),
-    dg.define_asset_job(
-        "check_quality",
-        selection=dg.AssetSelection.all_asset_checks(),
-        description="Every check over all that is there; makes nothing anew.",
+    *(
+        dg.define_asset_job(
+            batch_checks(pipeline),
+            selection=_checks_of(pipeline.batch_tables) - FRESHNESS_CHECKS,
+            description=f"The checks of one {pipeline.kind} batch; check_quality runs it for each.",
+        )
+        for pipeline in PIPELINES.values()
     ),
+    dg.define_asset_job(
+        _OTHER_CHECKS,
+        selection=dg.AssetSelection.all_asset_checks()
+        - _checks_of(table for pipeline in PIPELINES.values() for table in pipeline.batch_tables),
+        description="The checks of what is made of all batches; check_quality runs it.",
+    ),
+    check_quality,
     dg.define_asset_job(
         "check_freshness",
         selection=FRESHNESS_CHECKS,

@@ -12,7 +12,7 @@ import dagster as dg
 from upath import UPath
 
 from hc_assets.alerts import FailedRun, send, summary, title
-from hc_assets.jobs import PIPELINES, Pipeline, error_class
+from hc_assets.jobs import PARTITION_TAG, PIPELINES, Pipeline, error_class
 from hc_assets.lake.archives import ArchiveLimits
 from hc_assets.lake.atomic import write_bytes
 from hc_assets.lake.backlog import unfinished
@@ -24,7 +24,6 @@ from hc_assets.settings import Settings
 
 # Dagster asks after each key by itself: as many as take a second or two.
 _MADE_KNOWN = 500
-_PARTITION_TAG = "dagster/partition"
 _RUN_KEY_TAG = "dagster/run_key"
 
 
@@ -123,7 +122,7 @@ def _due(
 
 def _is_run_by_others(instance: dg.DagsterInstance, pipeline: Pipeline, key: str) -> bool:
     # Runs of a sensor have a run key, by which Dagster itself sees that they are not started twice.
-    filters = dg.RunsFilter(job_name=pipeline.ingest_job, tags={_PARTITION_TAG: key})
+    filters = dg.RunsFilter(job_name=pipeline.ingest_job, tags={PARTITION_TAG: key})
     runs = instance.get_runs(filters)
     return any(_RUN_KEY_TAG not in run.tags for run in runs)
 
@@ -170,7 +169,7 @@ def _failed_run(context: dg.RunFailureSensorContext) -> FailedRun:
     return FailedRun(
         job=_named(run),
         run_id=run.run_id,
-        batch=f"{first}...{last}" if first else tags.get(_PARTITION_TAG, ""),
+        batch=f"{first}...{last}" if first else tags.get(PARTITION_TAG, ""),
         steps=[
             (event.step_key or "", error_class(event.step_failure_data.error))
             for event in context.get_step_failure_events()
