@@ -70,8 +70,9 @@ def _landing_sensor(pipeline: Pipeline, settings: Settings) -> dg.SensorDefiniti
             warehouse.ensure()  # runs read the schemas that it declares
         requests = [pipeline.partitions.build_add_request(unknown)] if unknown else []
         if not due:
+            idle = f"nothing new; {landed.waiting} files changed too lately"
             return dg.SensorResult(
-                skip_reason=f"nothing new; {landed.waiting} files changed too lately",
+                skip_reason="another landing is at work" if landed.is_busy else idle,
                 dynamic_partitions_requests=requests,
                 cursor=cursor,
             )

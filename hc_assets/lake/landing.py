@@ -101,6 +101,7 @@ class LandingResult:
         unreadable: how many of the landed ones could not be read, each with a reason in its batch.
         waiting: files still being written, left for the next landing.
         known_batches: keys of the earlier batches that hold the files known by their content.
+        is_busy: nothing was done, since somebody else is landing files of this kind.
     """
 
     batches: list[str] = field(default_factory=list)
@@ -109,6 +110,7 @@ class LandingResult:
     unreadable: int = 0
     waiting: int = 0
     known_batches: set[str] = field(default_factory=set)
+    is_busy: bool = False
 
 
 class StillBeingWrittenError(Exception):
@@ -154,6 +156,7 @@ def land(
     *,
     limits: BatchLimits,
     now: datetime,
+    wait_seconds: float = -1,
 ) -> LandingResult:
     """Take files into batches: copy, hash, list.
 
@@ -168,16 +171,19 @@ def land(
         kind: fhir, dicom or genomics.
         limits: how large a batch may grow.
         now: landing time, UTC; part of the batch keys.
+        wait_seconds: how long to wait for another landing of this kind; below 0, for as long as
+            it takes.
 
     Returns:
         What was done.
 
     Raises:
+        filelock.Timeout: another landing took longer.
         OSError: the batch folder can't be written; what was landed before stays whole.
     """
     make_folder(layout.batches(kind))
     folder = local_path(layout.batches(kind))
-    with FileLock(folder / ".lock", mode=0o600):
+    with FileLock(folder / ".lock", timeout=wait_seconds, mode=0o600):
         for leftover in folder.glob(f"{_STAGING_PREFIX}*"):
             shutil.rmtree(leftover)
         landing = _Landing(layout, kind, limits, now)

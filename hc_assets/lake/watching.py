@@ -15,12 +15,16 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from filelock import Timeout
+
 from hc_assets.lake.atomic import make_folder
 from hc_assets.lake.discovery import AnyPath, Found, discover
 from hc_assets.lake.landing import BatchLimits, LandingResult, land
 from hc_assets.lake.layout import Layout
 
 _PRIVATE_FILE = 0o600
+# A landing by hand may take hours: the next look is a better time than to wait for it.
+_WAIT_SECONDS = 1.0
 _SEEN = """
     CREATE TABLE IF NOT EXISTS seen (
         name TEXT PRIMARY KEY, version TEXT NOT NULL, since REAL NOT NULL,
@@ -109,7 +113,8 @@ def look(
         clock: seconds that only grow.
 
     Returns:
-        What was landed; `waiting` counts files that changed too lately.
+        What was landed; `waiting` counts files that changed too lately, and `is_busy` says that
+        somebody else is landing files of this kind.
     """
     if not folder.exists():
         return LandingResult()
@@ -117,7 +122,17 @@ def look(
         watch = Watch(notes, now=now.timestamp(), settle_seconds=settle_seconds)
         new = watch.new_and_settled(discover([folder], folder))
         timely = _for_a_time(new, landing_seconds, clock)
-        result = land(timely, layout, kind, limits=limits, now=now.astimezone(UTC))
+        try:
+            result = land(
+                timely,
+                layout,
+                kind,
+                limits=limits,
+                now=now.astimezone(UTC),
+                wait_seconds=_WAIT_SECONDS,
+            )
+        except Timeout:
+            return LandingResult(is_busy=True)
         watch.keep()
         result.waiting += watch.waiting
         return result

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from upath import UPath
 
 from hc_assets.lake import watching
@@ -181,6 +182,16 @@ def test_a_file_deleted_between_listing_and_landing_is_no_error(folder, layout, 
     monkeypatch.setattr(watching, "discover", listing)
     assert look_at(folder, layout).landed == 2
     assert landed_names(layout) == ["a.json", "c.json"]
+
+
+def test_a_look_does_not_wait_for_a_landing_by_hand(folder, layout, monkeypatch):
+    monkeypatch.setattr(watching, "_WAIT_SECONDS", 0.01)
+    (folder / "a.json").write_bytes(b"{}")
+    look_at(folder / "nothing", layout)
+    layout.batches("fhir").mkdir(parents=True)
+    with FileLock(Path(layout.batches("fhir").path) / ".lock"):
+        assert look_at(folder, layout).is_busy
+    assert look_at(folder, layout).landed == 1
 
 
 def test_what_is_gone_is_forgotten(folder, layout):
