@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from hc_assets.fhir.r4.issues import Issue
 from hc_assets.fhir.times import first_day_of, moment_of
 
@@ -71,8 +73,9 @@ class BusinessRules:
             known = ", ".join(sorted(RULES))
             raise ValueError(f"no business rule {', '.join(sorted(unknown))}; there are {known}")
 
-    def issues(self, resource: Mapping[str, Any], facts: Facts) -> list[Issue]:
-        """Hold a valid, decoded resource against every rule."""
+    def issues(self, resource: bytes, facts: Facts) -> list[Issue]:
+        """Hold a valid resource, as JSON, against every rule."""
+        read = _read(resource)
         return [
             Issue(
                 severity="error" if rule in self.as_errors else "warning",
@@ -82,7 +85,7 @@ class BusinessRules:
                 diagnostics=text,
             )
             for rule, check in RULES.items()
-            for expression, text in check(resource, facts)
+            for expression, text in check(read, facts)
         ]
 
 
@@ -134,6 +137,22 @@ def _past_elements(resource: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             value = value.get(inner) if isinstance(value, dict) else None
         if isinstance(value, str):
             yield f"{type_}.{path}", value
+
+
+_READ = frozenset({"resourceType", "status"}) | {
+    path.partition(".")[0] for paths in _PAST_ELEMENTS.values() for path in paths
+}
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+# The rules read texts only: a number that no float holds must not stop a batch.
+_decode_value = msgspec.json.Decoder(float_hook=str).decode
+
+
+def _read(resource: bytes) -> dict[str, Any]:
+    """Members of a resource by name; the value of those only that a rule reads."""
+    return {
+        name: _decode_value(raw) if name in _READ else None
+        for name, raw in _decode_members(resource).items()
+    }
 
 
 RULES: Mapping[str, Callable[[Mapping[str, Any], Facts], Breaches]] = {

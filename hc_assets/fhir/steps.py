@@ -6,12 +6,12 @@ Imports neither Dagster nor anything slow, since every worker pays for it.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
-import msgspec
+import numpy as np
 import pyarrow as pa
 
 from hc_assets.fhir.batch_facts import birth_dates, bundle_targets
@@ -21,8 +21,9 @@ from hc_assets.fhir.file_validation import unreadable
 from hc_assets.fhir.profile_rules import profile_issues
 from hc_assets.fhir.references import links
 from hc_assets.fhir.replay import Entries
-from hc_assets.fhir.requests import known_id
+from hc_assets.fhir.requests import IDENTITY, known_id
 from hc_assets.fhir.schemas import (
+    ISSUE,
     QUARANTINED_RESOURCES,
     RAW_BUNDLES,
     VALIDATED_RESOURCES,
@@ -33,24 +34,9 @@ from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import Part, PartWriter
 from hc_assets.lake.tables import RowUnit
 
-# The rules read texts only: a number that no float holds must not stop a batch.
-_decode = msgspec.json.Decoder(float_hook=str).decode
 _WORST_FIRST = ("fatal", "error", "warning", "information")
 _ROWS_PER_BATCH = 2_000
 _BYTES_PER_BATCH = 16 * 1024**2
-_KEYS = (
-    "batch",
-    "source_file",
-    "source_sha256",
-    "position",
-    "resource_type",
-    "resource_id",
-    "full_url",
-    "request_method",
-    "request_url",
-    "request_if_none_exist",
-    "last_modified",
-)
 
 
 @dataclass(frozen=True)
@@ -87,36 +73,21 @@ class Judged:
     broken_rules: Counter[str]
 
 
-class _Rows:
-    """Gathers rows as dicts and hands them to a writer as record batches."""
-
-    def __init__(self, writer: PartWriter, schema: pa.Schema) -> None:
-        self._writer, self._schema = writer, schema
-        self._rows: list[dict[str, Any]] = []
-        self._bytes = 0
-
-    def add(self, row: dict[str, Any], size: int) -> None:
-        self._rows.append(row)
-        self._bytes += size
-        if len(self._rows) >= _ROWS_PER_BATCH or self._bytes >= _BYTES_PER_BATCH:
-            self.flush()
-
-    def flush(self) -> None:
-        if self._rows:
-            self._writer.write(pa.RecordBatch.from_pylist(self._rows, self._schema))
-            self._rows, self._bytes = [], 0
-
-
 def split_files(unit: SplitUnit) -> list[Part]:
     """Split landed files into `fhir/raw_bundles` rows; one row for a file that can't be split."""
     layout = Layout.of(unit.data_dir)
     folder = layout.partition("fhir/raw_bundles", unit.batch)
     with PartWriter(folder, RAW_BUNDLES, number=unit.number) as writer:
-        rows = _Rows(writer, RAW_BUNDLES)
         for file in unit.files:
+            pending: list[Entry] = []
+            size = 0
             for entry in _entries(layout, unit.batch, file):
-                rows.add(_raw_row(unit.batch, file, entry), len(entry.resource or b""))
-        rows.flush()
+                pending.append(entry)
+                size += len(entry.resource or b"")
+                if len(pending) >= _ROWS_PER_BATCH or size >= _BYTES_PER_BATCH:
+                    writer.write(_raw_rows(unit.batch, file, pending))
+                    pending, size = [], 0
+            writer.write(_raw_rows(unit.batch, file, pending))
     return writer.parts
 
 
@@ -128,22 +99,23 @@ def _entries(layout: Layout, batch: str, file: LandedFile) -> Iterator[Entry]:
         yield from read_entries(stream, file.media_type)
 
 
-def _raw_row(batch: str, file: LandedFile, entry: Entry) -> dict[str, Any]:
-    return {
+def _raw_rows(batch: str, file: LandedFile, entries: Sequence[Entry]) -> pa.RecordBatch:
+    of_file = {
         "batch": batch,
         "source_file": file.source_file,
         "source_sha256": file.sha256,
-        "position": entry.position,
-        "resource_type": entry.resource_type,
-        "resource_id": entry.resource_id,
-        "full_url": entry.full_url,
-        "request_method": entry.request_method,
-        "request_url": entry.request_url,
-        "request_if_none_exist": entry.if_none_exist,
-        "last_modified": entry.last_modified,
-        "problem": entry.problem,
-        "resource": entry.resource,
     }
+    arrays = [
+        pa.repeat(pa.scalar(of_file[field.name], field.type), len(entries))
+        if field.name in of_file
+        else pa.array([getattr(entry, _member_of(field.name)) for entry in entries], field.type)
+        for field in RAW_BUNDLES
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=RAW_BUNDLES)
+
+
+def _member_of(column: str) -> str:
+    return "if_none_exist" if column == "request_if_none_exist" else column
 
 
 def validate_rows(
@@ -173,22 +145,58 @@ def validate_rows(
         PartWriter(good, VALIDATED_RESOURCES, number=first_number + number) as validated,
         PartWriter(bad, QUARANTINED_RESOURCES, number=number) as quarantined,
     ):
-        kept = _Rows(validated, VALIDATED_RESOURCES)
-        set_aside = _Rows(quarantined, QUARANTINED_RESOURCES)
-        for row in _rows_of(unit.rows, only):
-            issues, patient_id, encounter_id = judge(row)
-            broken.update(issue.rule for issue in issues)
-            out = {name: row[name] for name in (*_KEYS, "resource")}
-            size = len(row["resource"] or b"")
-            if has_errors(issues):
-                issues = sorted(issues, key=lambda issue: _WORST_FIRST.index(issue.severity))
-                set_aside.add(out | {"issues": _issue_rows(issues)}, size)
-                continue
-            out |= {"patient_id": patient_id, "encounter_id": encounter_id}
-            kept.add(out | {"warnings": _issue_rows(issues)}, size)
-        kept.flush()
-        set_aside.flush()
+        for rows in _slices(unit.rows, only):
+            verdicts = judge(rows)
+            valid, invalid = _apart(verdicts)
+            for verdict in verdicts:
+                broken.update([issue.rule for issue in verdict.issues])
+            validated.write(_with(rows, valid, verdicts, VALIDATED_RESOURCES))
+            quarantined.write(_with(rows, invalid, verdicts, QUARANTINED_RESOURCES))
     return Judged(validated.parts, quarantined.parts, broken)
+
+
+class _Verdict(NamedTuple):
+    """What there is to say of a row: its issues, its patient and encounter, whether it is valid."""
+
+    issues: list[Issue]
+    patient_id: str | None = None
+    encounter_id: str | None = None
+    is_valid: bool = True
+
+
+def _apart(verdicts: Sequence[_Verdict]) -> tuple[list[int], list[int]]:
+    good = [number for number, verdict in enumerate(verdicts) if verdict.is_valid]
+    bad = [number for number, verdict in enumerate(verdicts) if not verdict.is_valid]
+    return good, bad
+
+
+def _with(
+    rows: pa.RecordBatch, chosen: list[int], verdicts: Sequence[_Verdict], schema: pa.Schema
+) -> pa.RecordBatch:
+    """Give the chosen rows with what there is to say of them."""
+    kept = rows if len(chosen) == rows.num_rows else rows.take(pa.array(chosen, pa.int64()))
+    of_kept = [verdicts[number] for number in chosen]
+    made: dict[str, Callable[[], pa.Array]] = {
+        "patient_id": lambda: pa.array([v.patient_id for v in of_kept], pa.string()),
+        "encounter_id": lambda: pa.array([v.encounter_id for v in of_kept], pa.string()),
+        "warnings": lambda: _issue_lists([v.issues for v in of_kept]),
+        "issues": lambda: _issue_lists([sorted(v.issues, key=_badness) for v in of_kept]),
+    }
+    arrays = [made[name]() if name in made else kept[name] for name in schema.names]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _badness(issue: Issue) -> int:
+    return _WORST_FIRST.index(issue.severity)
+
+
+def _issue_lists(lists: Sequence[Sequence[Issue]]) -> pa.Array:
+    ends = np.cumsum([0, *map(len, lists)], dtype=np.int32)
+    flat = [issue for issues in lists for issue in issues]
+    columns = [pa.array([getattr(i, f.name) for i in flat], f.type) for f in ISSUE]
+    return pa.ListArray.from_arrays(
+        pa.array(ends), pa.StructArray.from_arrays(columns, fields=list(ISSUE)), pa.list_(ISSUE)
+    )
 
 
 class _Judge:
@@ -200,27 +208,46 @@ class _Judge:
         self._targets = bundle_targets(unit.rows.siblings)
         self._birth_dates = birth_dates(unit.rows.siblings, unit.parts)
 
-    def __call__(self, row: Mapping[str, Any]) -> tuple[list[Issue], str | None, str | None]:
-        """Give the row's issues, and the patient and the encounter that it belongs to."""
-        if row["problem"] is not None:
-            return [unreadable(row["problem"])], None, None
-        resource = row["resource"]
+    def __call__(self, rows: pa.RecordBatch) -> list[_Verdict]:
+        """Judge each of some raw rows."""
+        problems, resources = rows["problem"].to_pylist(), rows["resource"].to_pylist()
+        files = rows["source_sha256"].to_pylist()
+        identities = zip(*(rows[name].to_pylist() for name in IDENTITY), strict=True)
+        return [
+            self._judged(problem, resource, file, identity)
+            for problem, resource, file, identity in zip(
+                problems, resources, files, identities, strict=True
+            )
+        ]
+
+    def _judged(
+        self,
+        problem: str | None,
+        resource: bytes | None,
+        file: str,
+        identity: tuple[str | None, ...],
+    ) -> _Verdict:
+        if problem is not None:
+            return _Verdict([unreadable(problem)], is_valid=False)
         if resource is None:
-            return [], None, None  # a deletion: there is nothing to validate
+            return _Verdict([])  # a deletion: there is nothing to validate
         issues = validate(resource)
         if not has_errors(issues):
             issues += profile_issues(resource, self._profiles)
         if has_errors(issues):
-            return issues, None, None
-        targets = self._targets.get(row["source_sha256"], {})
-        id_ = known_id(row)
-        if row["resource_id"] is None:
+            return _Verdict(issues, is_valid=False)
+        resource_type, id_, *_ = identity
+        if id_ is None:
             issues.append(_ID_MADE)
-        patient, encounter = links(resource, row["resource_type"], id_, targets)
+            id_ = known_id(dict(zip(IDENTITY, identity, strict=True)))
+        targets = self._targets.get(file, _NO_TARGETS)
+        patient, encounter = links(resource, str(resource_type), id_, targets)
         facts = Facts(self._now, self._birth_dates.get(patient) if patient else None)
-        return issues + self._rules.issues(_decode(resource), facts), patient, encounter
+        broken = self._rules.issues(resource, facts)
+        return _Verdict(issues + broken, patient, encounter, not has_errors(broken))
 
 
+_NO_TARGETS: Mapping[str, str] = {}
 _ID_MADE = Issue(
     severity="warning",
     code="required",
@@ -230,25 +257,15 @@ _ID_MADE = Issue(
 )
 
 
-def _rows_of(unit: RowUnit, only: Entries | None) -> Iterator[dict[str, Any]]:
-    for batch in unit.batches():
-        yield from (batch if only is None else _among(only, batch)).to_pylist()
+def _slices(unit: RowUnit, only: Entries | None) -> Iterator[pa.RecordBatch]:
+    """Rows to be judged, some at a time; row groups may hold far more small ones."""
+    for rows in unit.batches():
+        wanted = rows if only is None else _among(only, rows)
+        for start in range(0, wanted.num_rows, _ROWS_PER_BATCH):
+            yield wanted.slice(start, _ROWS_PER_BATCH)
 
 
 def _among(only: Entries, rows: pa.RecordBatch) -> pa.RecordBatch:
     files, positions = rows["source_file"].to_pylist(), rows["position"].to_pylist()
     wanted = [entry in only for entry in zip(files, positions, strict=True)]
     return rows.filter(pa.array(wanted, pa.bool_()))
-
-
-def _issue_rows(issues: Iterable[Issue]) -> list[dict[str, str]]:
-    return [
-        {
-            "severity": issue.severity,
-            "code": issue.code,
-            "rule": issue.rule,
-            "expression": issue.expression,
-            "diagnostics": issue.diagnostics,
-        }
-        for issue in issues
-    ]

@@ -1,3 +1,4 @@
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -11,7 +12,7 @@ OBSERVATION = {"resourceType": "Observation", "status": "final", "code": {"text"
 
 
 def broken(resource: dict, birth_date: str | None = None) -> list[tuple[str, str]]:
-    found = BusinessRules().issues(resource, Facts(NOW, birth_date))
+    found = BusinessRules().issues(json.dumps(resource).encode(), Facts(NOW, birth_date))
     assert all(issue.severity == "warning" for issue in found)
     return [(issue.rule, issue.expression) for issue in found]
 
@@ -84,7 +85,7 @@ def test_a_planned_encounter_may_begin_in_the_future():
 
 def test_settings_make_a_rule_an_error():
     rules = BusinessRules(frozenset({"patient-has-name"}))
-    (issue,) = rules.issues({"resourceType": "Patient"}, Facts(NOW))
+    (issue,) = rules.issues(b'{"resourceType": "Patient"}', Facts(NOW))
     assert (issue.severity, issue.code) == ("error", "business-rule")
 
 
