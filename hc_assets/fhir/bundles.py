@@ -277,45 +277,35 @@ def _from_bundle(position: int, raw: bytes, made_at: datetime | None) -> Entry:
         return Entry(position, raw, f"Bundle.entry can't be read: {_reason(error)}")
     except _RepeatedNameError as error:
         return Entry(position, raw, str(error))
+    return _asked_for(position, entry, raw, made_at)
+
+
+def _asked_for(position: int, entry: _BundleEntry, raw: bytes, made_at: datetime | None) -> Entry:
+    """Give what an entry asks to be stored or deleted, or why that can't be."""
     request = entry.request or _NO_REQUEST
     method, url = request.method, request.url
-    modified = _moment(_member(entry.response, "lastModified"))
-    is_deletion = method == "DELETE"
-
-    def made(
-        resource: bytes | None, problem: str | None, type_: str | None, id_: str | None
-    ) -> Entry:
-        return Entry(
-            position,
-            resource,
-            problem,
-            type_,
-            id_,
-            entry.full_url,
-            method,
-            url,
-            request.if_none_exist,
-            (modified or made_at) if is_deletion else modified,
-        )
-
-    if is_deletion:
+    modified = _moment(_member(entry.response, "lastModified")) if entry.response else None
+    full_url, condition = entry.full_url, request.if_none_exist
+    asked = (full_url, method, url, condition)
+    if method == "DELETE":
         # The method decides: a body has no meaning in a DELETE, and R4 gives such entries none.
         named = deleted(url)
         if named is None:
             problem = "Bundle.entry is a DELETE whose request.url is not <type>/<id>"
-            return made(raw, problem, None, None)
-        return made(None, None, *named)
+            return Entry(position, raw, problem, None, None, *asked, modified)
+        return Entry(position, None, None, *named, *asked, modified or made_at)
+    resource = bytes(entry.resource)
     if resource == b"null":
-        return made(raw, "Bundle.entry has no resource", None, None)
+        problem = "Bundle.entry has no resource"
+        return Entry(position, raw, problem, None, None, *asked, modified)
     taken = _resource(position, resource)
+    type_, id_ = taken.resource_type, taken.resource_id
     if taken.problem is not None:
-        return made(taken.resource, taken.problem, taken.resource_type, taken.resource_id)
-    taken = _data_only(taken)
-    refused = taken.problem or refusal(method, url, taken.resource_type, taken.resource_id)
+        return Entry(position, resource, taken.problem, type_, id_, *asked, modified)
+    refused = _data_only(taken).problem or refusal(method, url, type_, id_)
     if refused is not None:
-        return made(raw, refused, taken.resource_type, taken.resource_id)
-    id_ = taken.resource_id or asked_id(method, url)
-    return made(taken.resource, None, taken.resource_type, id_)
+        return Entry(position, raw, refused, type_, id_, *asked, modified)
+    return Entry(position, resource, None, type_, id_ or asked_id(method, url), *asked, modified)
 
 
 def _member(value: Any, name: str) -> Any:
@@ -353,7 +343,10 @@ def _resource(position: int, data: bytes) -> Entry:
 
 
 def _text(raw: msgspec.Raw) -> str | None:
-    return _decode_text(raw) if bytes(raw).startswith(b'"') else None
+    text = bytes(raw)
+    if not text.startswith(b'"'):
+        return None
+    return _decode_text(text) if b"\\" in text else text[1:-1].decode()
 
 
 class _RepeatedNameError(Exception):

@@ -75,7 +75,11 @@ class BusinessRules:
 
     def issues(self, resource: bytes, facts: Facts) -> list[Issue]:
         """Hold a valid resource, as JSON, against every rule."""
-        read = _read(resource)
+        return self.issues_of(_decode_members(resource), facts)
+
+    def issues_of(self, members: Mapping[str, msgspec.Raw], facts: Facts) -> list[Issue]:
+        """Hold a valid resource, whose members are told apart already, against every rule."""
+        read = _read(members)
         return [
             Issue(
                 severity="error" if rule in self.as_errors else "warning",
@@ -147,12 +151,9 @@ _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_value = msgspec.json.Decoder(float_hook=str).decode
 
 
-def _read(resource: bytes) -> dict[str, Any]:
+def _read(members: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
     """Members of a resource by name; the value of those only that a rule reads."""
-    return {
-        name: _decode_value(raw) if name in _READ else None
-        for name, raw in _decode_members(resource).items()
-    }
+    return {name: _decode_value(raw) if name in _READ else None for name, raw in members.items()}
 
 
 RULES: Mapping[str, Callable[[Mapping[str, Any], Facts], Breaches]] = {

@@ -6,7 +6,7 @@ lead anywhere is asked in `checks.py`; conditional ones are resolved over all ba
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -25,16 +25,8 @@ _LOCAL = re.compile(r"([A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64})(?:/_history/[^/]+)?"
 _CONDITIONAL = re.compile(r"[A-Z][A-Za-z]*\?.+", re.DOTALL)
 
 
-class _Links(msgspec.Struct):
-    subject: Any = None
-    patient: Any = None
-    beneficiary: Any = None
-    individual: Any = None
-    encounter: Any = None
-    context: Any = None
-
-
-_decode_links = msgspec.json.Decoder(_Links).decode
+decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_value = msgspec.json.Decoder(float_hook=str).decode
 _decode_text = msgspec.json.Decoder(str).decode
 _encode_text = msgspec.json.Encoder().encode
 
@@ -53,14 +45,27 @@ def links(
     Returns:
         Ids of patient and encounter; None where it names none, or by a query instead of an id.
     """
-    found = _decode_links(resource)
-    patient = _first_id("Patient", (getattr(found, m) for m in _PATIENT_MEMBERS), targets)
-    encounter = _first_id("Encounter", (getattr(found, m) for m in _ENCOUNTER_MEMBERS), targets)
+    return links_of(decode_members(resource), resource_type, resource_id, targets)
+
+
+def links_of(
+    members: Mapping[str, msgspec.Raw],
+    resource_type: str,
+    resource_id: str | None,
+    targets: Mapping[str, str],
+) -> tuple[str | None, str | None]:
+    """Find the same in a resource whose members are told apart already."""
+    patient = _first_id("Patient", _values(members, _PATIENT_MEMBERS), targets)
+    encounter = _first_id("Encounter", _values(members, _ENCOUNTER_MEMBERS), targets)
     if resource_type == "Patient":
         patient = resource_id
     elif resource_type == "Encounter":
         encounter = resource_id
     return patient, encounter
+
+
+def _values(members: Mapping[str, msgspec.Raw], names: Iterable[str]) -> Iterator[Any]:
+    return (_decode_value(members[name]) for name in names if name in members)
 
 
 def uuid_of(full_url: str | None) -> str | None:

@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
@@ -19,7 +20,7 @@ from hc_assets.fhir.bundles import Entry, read_entries
 from hc_assets.fhir.business_rules import BusinessRules, Facts
 from hc_assets.fhir.file_validation import unreadable
 from hc_assets.fhir.profile_rules import profile_issues
-from hc_assets.fhir.references import links
+from hc_assets.fhir.references import decode_members, links_of
 from hc_assets.fhir.replay import Entries
 from hc_assets.fhir.requests import IDENTITY, known_id
 from hc_assets.fhir.schemas import (
@@ -37,6 +38,10 @@ from hc_assets.lake.tables import RowUnit
 _WORST_FIRST = ("fatal", "error", "warning", "information")
 _ROWS_PER_BATCH = 2_000
 _BYTES_PER_BATCH = 16 * 1024**2
+# The members of Entry, in order, by the columns that hold them.
+_ENTRY_COLUMNS = tuple(
+    "request_if_none_exist" if name == "if_none_exist" else name for name in Entry.__struct_fields__
+)
 
 
 @dataclass(frozen=True)
@@ -100,22 +105,22 @@ def _entries(layout: Layout, batch: str, file: LandedFile) -> Iterator[Entry]:
 
 
 def _raw_rows(batch: str, file: LandedFile, entries: Sequence[Entry]) -> pa.RecordBatch:
-    of_file = {
-        "batch": batch,
-        "source_file": file.source_file,
-        "source_sha256": file.sha256,
-    }
+    columns: dict[str, Any] = dict(
+        zip(_ENTRY_COLUMNS, zip(*map(msgspec.structs.astuple, entries), strict=True), strict=True)
+        if entries
+        else ((name, ()) for name in _ENTRY_COLUMNS)
+    )
+    for name, value in (
+        ("batch", batch),
+        ("source_file", file.source_file),
+        ("source_sha256", file.sha256),
+    ):
+        columns[name] = pa.repeat(value, len(entries))
     arrays = [
-        pa.repeat(pa.scalar(of_file[field.name], field.type), len(entries))
-        if field.name in of_file
-        else pa.array([getattr(entry, _member_of(field.name)) for entry in entries], field.type)
+        made if isinstance(made := columns[field.name], pa.Array) else pa.array(made, field.type)
         for field in RAW_BUNDLES
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=RAW_BUNDLES)
-
-
-def _member_of(column: str) -> str:
-    return "if_none_exist" if column == "request_if_none_exist" else column
 
 
 def validate_rows(
@@ -241,9 +246,10 @@ class _Judge:
             issues.append(_ID_MADE)
             id_ = known_id(dict(zip(IDENTITY, identity, strict=True)))
         targets = self._targets.get(file, _NO_TARGETS)
-        patient, encounter = links(resource, str(resource_type), id_, targets)
+        members = decode_members(resource)
+        patient, encounter = links_of(members, str(resource_type), id_, targets)
         facts = Facts(self._now, self._birth_dates.get(patient) if patient else None)
-        broken = self._rules.issues(resource, facts)
+        broken = self._rules.issues_of(members, facts)
         return _Verdict(issues + broken, patient, encounter, not has_errors(broken))
 
 
