@@ -166,6 +166,15 @@ def test_a_bundle_may_name_its_type_last():
     assert only(data).resource == PATIENT
 
 
+def test_a_bundle_of_a_hundred_thousand_entries_is_split_in_order():
+    count = 100_000
+    entries = [b'{"resource":{"resourceType":"Basic","id":"%d"}}' % n for n in range(count)]
+    found = split(bundle(*entries))
+    assert [e.position for e in found] == list(range(count))
+    assert [e.resource_id for e in found] == [str(n) for n in range(count)]
+    assert not any(e.problem for e in found)
+
+
 # --- Deletions ---
 
 

@@ -16,7 +16,12 @@ from hypothesis import strategies as st
 
 from hc_assets.compute import executor, in_order
 from hc_assets.fhir import steps
-from hc_assets.fhir.accounting import entries_accounted_for, entry_keys
+from hc_assets.fhir.accounting import (
+    entries_accounted_for,
+    entry_keys,
+    identifiers_unique,
+    identity_keys,
+)
 from hc_assets.fhir.batch_index import PatientFacts
 from hc_assets.fhir.business_rules import BusinessRules
 from hc_assets.fhir.consistency import Facts
@@ -287,6 +292,50 @@ def test_a_number_goes_through_whether_a_float_holds_it_or_not(run, digits):
     found = run.all(a__json=sent)
     assert [row["resource"] for row in found[VALIDATED]] == [sent]
     assert b'"valueDecimal":' + digits + b"}" in found[ENRICHED][0]["resource"]
+
+
+TYPES = ["transaction", "batch", "history", "searchset", "collection", "document", "message"]
+
+
+@pytest.mark.parametrize("type_", [*TYPES, "transaction-response", "batch-response"])
+def test_a_file_that_is_a_bundle_of_any_type_gives_its_resources(run, type_):
+    data = bundle(entry(patient("p1")), entry(patient("p2"))).replace(
+        b"transaction", type_.encode()
+    )
+    found = run.all(a__json=data)
+    assert [row["resource_id"] for row in found[ENRICHED]] == ["p1", "p2"]
+    assert found[QUARANTINED] == []
+
+
+def test_a_history_is_taken_with_its_deletions_and_what_undoes_them(run):
+    def changed(method: str, at: str, sent: dict[str, Any] | None) -> dict[str, Any]:
+        said = {
+            "request": {"method": method, "url": "Patient/p1"},
+            "response": {"status": "200", "lastModified": at},
+        }
+        return said | ({"resource": sent} if sent else {})
+
+    first, last = (
+        patient("p1", meta={"lastUpdated": f"2026-01-0{day}T00:00:00Z"}) for day in (1, 3)
+    )
+    data = bundle(
+        changed("PUT", "2026-01-03T00:00:00Z", last),
+        changed("DELETE", "2026-01-02T00:00:00Z", None),
+        changed("POST", "2026-01-01T00:00:00Z", first),
+    ).replace(b"transaction", b"history")
+    found = run.all(a__json=data)
+    assert found[QUARANTINED] == []
+    days = [(row["last_updated"].day, row["resource"] is None) for row in found[ENRICHED]]
+    assert days == [(3, False), (2, True), (1, False)]
+
+
+def test_ids_that_clash_are_all_kept_and_told(run):
+    one, other = patient("p1"), patient("p1", birthDate="1950-01-01")
+    raw = run.split(*run.land(a__json=bundle(entry(one)), b__json=bundle(entry(other))))
+    validated, quarantined, _ = run.judge(raw)
+    assert (validated.count_rows(), quarantined.count_rows()) == (2, 0)
+    verdict = identifiers_unique(identity_keys(validated))
+    assert (verdict.passed, verdict.value) == (False, 1.0)
 
 
 # --- Whom a resource is about ---
