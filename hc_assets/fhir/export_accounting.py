@@ -50,7 +50,7 @@ def export_equals(
     Args:
         folder: of the export.
         files: rows of `fhir/ndjson_exports`.
-        current: type and JSON of each current resource, by type and id.
+        current: type and JSON of each current resource, in the order of the export.
 
     Returns:
         A verdict whose value counts lines that differ, are missing or too many, and files that are

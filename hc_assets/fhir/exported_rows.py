@@ -4,7 +4,7 @@ Belongs here: asking for them, in an order that the same state always has. Writi
 `ndjson.py`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC
 from typing import Any
 
@@ -14,7 +14,7 @@ import msgspec
 from hc_assets.fhir.validation import Issue, operation_outcome
 from hc_assets.lake.tables import LakeTable
 
-_ROWS_PER_FETCH = 1_000
+_ROWS_AT_ONCE = 2_000
 _SINCE = (
     "batch IN (SELECT batch FROM fhir.applied_batches WHERE sequence > "
     "(SELECT sequence FROM fhir.applied_batches WHERE batch = $since))"
@@ -45,17 +45,17 @@ def batches_since(connection: duckdb.DuckDBPyConnection, since: str | None) -> l
 def current_lines(
     connection: duckdb.DuckDBPyConnection, since: str | None = None
 ) -> Iterator[tuple[str, bytes]]:
-    """Stream type and JSON of current resources that are not deleted, by type and id.
+    """Stream type and JSON of current resources that are not deleted, by type.
 
     Args:
         connection: to the warehouse.
         since: a batch; only what batches taken in after it brought. All where None.
     """
-    yield from _rows(connection, "resource", "NOT is_deleted", since)
+    yield from _rows(connection, "coalesce(resolved, resource)", "NOT is_deleted", since)
 
 
 def deleted_lines(connection: duckdb.DuckDBPyConnection, since: str) -> Iterator[tuple[str, bytes]]:
-    """Stream type and a transaction Bundle for each resource deleted since a batch, by type and id.
+    """Stream type and a transaction Bundle for each resource deleted since a batch, by type.
 
     As Bulk Data asks for: a Bundle with the entry's request DELETE. `meta.lastUpdated` says when.
     """
@@ -91,18 +91,25 @@ def outcome_lines(quarantined: LakeTable) -> Iterator[tuple[str, bytes]]:
 def _rows(
     connection: duckdb.DuckDBPyConnection, columns: str, condition: str, since: str | None
 ) -> Iterator[tuple[Any, ...]]:
-    narrowed = condition if since is None else f"{condition} AND {_SINCE}"
+    """Rows by type, then batch and place in it: the order that they lie in.
+
+    A stretch of places at a time, which is read without the others: sorting all contents by
+    anything else would take the memory of all of them.
+    """
+    narrowed = f"is_current AND {condition}" + ("" if since is None else f" AND {_SINCE}")
     named = {} if since is None else {"since": since}
-    types: Iterable[tuple[str]] = connection.execute(
-        f"SELECT DISTINCT resource_type FROM fhir.current_resources WHERE {narrowed} ORDER BY 1",  # noqa: S608 - constants
+    stretches = connection.execute(
+        "SELECT resource_type, batch, min(place), max(place), count(*) "  # noqa: S608 - constants
+        f"FROM fhir.resource_versions WHERE {narrowed} GROUP BY ALL ORDER BY ALL",
         named,
     ).fetchall()
-    # Type by type, so that sorting takes the memory of one type at a time.
-    for (type_,) in types:
-        query = (
-            f"SELECT resource_type, {columns} FROM fhir.current_resources "  # noqa: S608 - constants
-            f"WHERE {narrowed} AND resource_type = $type ORDER BY resource_id"
-        )
-        cursor = connection.execute(query, {**named, "type": type_})
-        while rows := cursor.fetchmany(_ROWS_PER_FETCH):
-            yield from rows
+    query = (
+        f"SELECT resource_type, {columns} FROM fhir.resource_versions "  # noqa: S608 - constants
+        f"WHERE is_current AND {condition} AND resource_type = ? AND batch = ? "
+        "AND place BETWEEN ? AND ? ORDER BY place"
+    )
+    for type_, batch, first, last, count in stretches:
+        step = max(1, (last - first + 1) * _ROWS_AT_ONCE // count)
+        for start in range(first, last + 1, step):
+            until = min(start + step - 1, last)
+            yield from connection.execute(query, [type_, batch, start, until]).fetchall()
