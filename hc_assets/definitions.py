@@ -13,6 +13,8 @@ from hc_assets.fhir.operations import assets as fhir_operations
 from hc_assets.fhir.operations import checks as fhir_operations_checks
 from hc_assets.imaging import assets as imaging_assets
 from hc_assets.imaging import checks as imaging_checks
+from hc_assets.imaging.volumes import assets as volume_assets
+from hc_assets.imaging.volumes import checks as volume_checks
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parquet import ParquetIOManager
 from hc_assets.lake.warehouse import Warehouse
@@ -31,9 +33,10 @@ def build_defs(settings: Settings | None = None, **resources: object) -> dg.Defi
     settings = settings or Settings()
     layout = Layout.of(settings.data_dir)
     quiet = once_per_quiet_period(settings.quiet_cron, settings.latest_cron)
-    assets = [*fhir_assets.ASSETS, *fhir_operations.ASSETS, *imaging_assets.ASSETS]
+    assets = [*fhir_assets.ASSETS, *fhir_operations.ASSETS]
+    assets += [*imaging_assets.ASSETS, *volume_assets.ASSETS]
     checks = [*fhir_checks.CHECKS, *fhir_operations_checks.CHECKS]
-    checks += [*imaging_checks.CHECKS, *freshness.CHECKS]
+    checks += [*imaging_checks.CHECKS, *volume_checks.CHECKS, *freshness.CHECKS]
     return dg.Definitions(
         assets=[automated(with_retries(each), quiet) for each in assets],
         asset_checks=[with_retries(each) for each in checks],

@@ -108,7 +108,12 @@ PIPELINES = {
         ),
         ingest_job="ingest_dicom",
         sensor="new_dicom_files",
-        publish_tables=("imaging/series", "imaging/imaging_studies"),
+        publish_tables=(
+            "imaging/series",
+            "imaging/imaging_studies",
+            "imaging/volume_slices",
+            "imaging/volumes",
+        ),
         publish_job="publish_dicom",
     ),
 }

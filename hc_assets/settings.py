@@ -184,6 +184,10 @@ class Settings(BaseSettings):
         default=1.0, ge=0, le=1, description="Share of PatientIDs that FHIR Patients must have."
     )
 
+    volume_bytes: int = Field(
+        default=2 * 1024**3, ge=1, description="Bytes of the slices of one volume, at most."
+    )
+
     # Receiving
     receive_host: str = Field(
         default="127.0.0.1", description="Address that `receive` listens on; loopback by default."

@@ -6,14 +6,16 @@ the index's typed columns. What is made of them is in `series.py` and `imaging_s
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
 import duckdb
 import msgspec
+import numpy as np
 
-from hc_assets.imaging.stacks import Plane
+from hc_assets.imaging.stacks import Plane, normal_of
 
 _ROWS = 500
 # Beyond it the sort spills to disk
@@ -59,10 +61,13 @@ _DIMENSIONS = (
     *("acquisition_number", "acquisition_time", "echo_numbers", "trigger_time", "b_value"),
     "temporal_position",
 )
+DIMENSION_NAMES = (*_DIMENSIONS, "image_type")
+"""Of the first members of `Plane.dimensions`; what follows are the frame's DimensionIndexValues."""
 
 Instance = Mapping[str, Any]
 """An index row: its typed columns; elements of its JSON as text, None where absent; of multi-frame
-files the elements of functional groups, as `shared_` and `per_frame_` lists of JSON arrays."""
+files the elements of functional groups, as `shared_` and `per_frame_` lists of JSON arrays; of dose grids
+`grid_offsets`, a JSON array."""
 
 
 def read_series(
@@ -107,7 +112,8 @@ def read_series(
         found = connection.execute(
             f"""
             SELECT {", ".join(_COLUMNS)}, {elements},
-                {groups}
+                {groups},
+                CASE WHEN frames > 1 THEN dicom_json -> '$."3004000C".Value' END AS grid_offsets
             FROM read_parquet(?, hive_partitioning = false)
             WHERE study_instance_uid IS NOT NULL AND series_instance_uid IS NOT NULL {wanted}
             ORDER BY study_instance_uid, series_instance_uid, instance_number NULLS LAST,
@@ -146,28 +152,49 @@ def distinct(files: Sequence[Instance]) -> list[Instance]:
 
 
 def planes_of(instance: Instance) -> Iterator[Plane]:
+    """Where the frames of an instance lie, as `numbered_planes` says."""
+    return (plane for _, plane in numbered_planes(instance))
+
+
+def numbered_planes(instance: Instance) -> Iterator[tuple[int, Plane]]:
     """Where the frames of an instance lie.
 
     Args:
         instance: an index row.
 
     Yields:
-        A plane for each frame whose position and orientation are known: from the functional groups
-        of a multi-frame file (PS3.3 C.7.6.16), else from the dataset of a single-frame one.
+        The number, from 0, and the plane of each frame whose position and orientation are known:
+        from the functional groups of a multi-frame file (PS3.3 C.7.6.16), from the offsets of a
+        dose grid (C.8.8.3.2), else from the dataset of a single-frame one.
     """
     # ImageType tells magnitude from phase, and water from fat
     kind = tuple(instance["image_type"] or ())
     dimensions = (*(instance[name] for name in _DIMENSIONS), kind)
-    if (instance["frames"] or 0) > 1:
+    is_multi_frame = (instance["frames"] or 0) > 1
+    if is_multi_frame and not instance["grid_offsets"]:
         yield from _planes_of_frames(instance, dimensions)
         return
     position = _numbers(instance["image_position"], 3)
     orientation = _numbers(instance["image_orientation"], 6)
-    if position is not None and orientation is not None:
-        yield Plane(position, orientation, instance["slice_thickness"], dimensions)
+    if position is None or orientation is None:
+        return
+    first = Plane(position, orientation, instance["slice_thickness"], dimensions)
+    yield from _dose_planes(first, instance["grid_offsets"]) if is_multi_frame else [(0, first)]
 
 
-def _planes_of_frames(instance: Instance, common: tuple[Any, ...]) -> Iterator[Plane]:
+def _dose_planes(first: Plane, grid_offsets: str) -> Iterator[tuple[int, Plane]]:
+    offsets = msgspec.json.decode(grid_offsets)
+    if not isinstance(offsets, list) or not all(map(_is_number, offsets)):
+        return
+    with np.errstate(invalid="ignore"):  # what is no direction makes no stack
+        normal = normal_of(first.orientation)
+    for number, offset in enumerate(offsets):
+        # Offsets that begin elsewhere than at 0 are coordinates of the patient, of axial planes only
+        x, y, z = (np.array(first.position) + (offset - offsets[0]) * normal).tolist()
+        yield number, replace(first, position=(x, y, z))
+
+
+def _planes_of_frames(instance: Instance, common: tuple[Any, ...]) -> Iterator[tuple[int, Plane]]:
     positions, orientations, thicknesses, dimensions = (
         _of_frames(instance, name) for name in _GROUP_ELEMENTS
     )
@@ -176,11 +203,14 @@ def _planes_of_frames(instance: Instance, common: tuple[Any, ...]) -> Iterator[P
         orientation = _numbers(orientations[at], 6)
         thickness = _numbers(thicknesses[at], 1)
         if position is not None and orientation is not None:
-            yield Plane(
-                position,
-                orientation,
-                thickness[0] if thickness else None,
-                (*common, *map(str, dimensions[at] or ())),
+            yield (
+                at,
+                Plane(
+                    position,
+                    orientation,
+                    thickness[0] if thickness else None,
+                    (*common, *map(str, dimensions[at] or ())),
+                ),
             )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 from hc_assets.imaging.series_schemas import IMAGING_STUDIES, SERIES
+from hc_assets.imaging.volumes import schemas as volumes
 from hc_assets.lake.columns import column
 
 _BATCH = column("batch", pa.string(), "Key of the batch that the file came with", nullable=False)
@@ -399,4 +400,5 @@ TABLES: Mapping[str, pa.Schema] = {
     "imaging/preprocessed_arrays": PREPROCESSED_ARRAYS,
     "imaging/series": SERIES,
     "imaging/imaging_studies": IMAGING_STUDIES,
+    **volumes.TABLES,
 }

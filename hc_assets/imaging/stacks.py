@@ -4,8 +4,9 @@ Belongs here: geometry of ImagePositionPatient and ImageOrientationPatient alone
 belong to a series, and what is expected of it, is in `series.py`.
 """
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,9 @@ class Plane:
     orientation: tuple[float, float, float, float, float, float]
     thickness: float | None = None
     dimensions: Hashable = ()
+
+
+AnyPlane = TypeVar("AnyPlane", bound=Plane)
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,20 @@ def stacks_of(planes: Iterable[Plane]) -> list[Stack]:
     Returns:
         The stacks, the largest first; equal ones in the order of their first plane.
     """
-    groups: list[tuple[NDArray[np.float64], list[Plane]]] = []
+    stacks = [_stack(np.array(group[0].orientation), group) for group in parallel(planes)]
+    return sorted(stacks, key=lambda stack: -stack.planes)
+
+
+def parallel(planes: Iterable[AnyPlane]) -> list[list[AnyPlane]]:
+    """Gather planes that are parallel to one another.
+
+    Args:
+        planes: in any order; those whose orientation is no pair of directions are left out.
+
+    Returns:
+        The groups in the order of their first plane.
+    """
+    groups: list[tuple[NDArray[np.float64], list[AnyPlane]]] = []
     last = 0
     for plane in planes:
         orientation = np.array(plane.orientation)
@@ -102,8 +119,7 @@ def stacks_of(planes: Iterable[Plane]) -> list[Stack]:
         else:
             last = len(groups)
             groups.append((orientation, [plane]))
-    stacks = [_stack(orientation, members) for orientation, members in groups]
-    return sorted(stacks, key=lambda stack: -stack.planes)
+    return [members for _, members in groups]
 
 
 def _is_orientation(orientation: NDArray[np.float64]) -> bool:
@@ -128,9 +144,16 @@ def plane_name(orientation: Iterable[float]) -> str:
     return ("SAGITTAL", "CORONAL", "AXIAL")[axis] if normal[axis] >= AXIS_COSINE else "OBLIQUE"
 
 
+def normal_of(orientation: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
+    """Unit normal of a plane: direction of a row times that of a column."""
+    cosines = np.asarray(orientation, np.float64)
+    normal = np.cross(cosines[:3], cosines[3:])
+    unit: NDArray[np.float64] = normal / np.linalg.norm(normal)
+    return unit
+
+
 def _stack(orientation: NDArray[np.float64], planes: list[Plane]) -> Stack:
-    normal = np.cross(orientation[:3], orientation[3:])
-    normal /= np.linalg.norm(normal)
+    normal = normal_of(orientation)
     positions = np.array([plane.position for plane in planes])
     along = positions @ normal
     order = np.argsort(along, kind="stable")
@@ -179,6 +202,26 @@ def _positions(
 
 
 def _missing_slices(intervals: NDArray[np.float64], thicknesses: list[float | None]) -> int | None:
+    share = shares_of_usual(intervals, thicknesses)
+    if share is None:
+        return None
+    return int((np.rint(share[share > GAP_FACTOR]) - 1).sum())
+
+
+def shares_of_usual(
+    intervals: NDArray[np.float64], thicknesses: Sequence[float | None]
+) -> NDArray[np.float64] | None:
+    """Measure the intervals of a stack by what is usual in it.
+
+    Args:
+        intervals: between neighbouring slices, mm.
+        thicknesses: of the slices, one more than intervals, mm.
+
+    Returns:
+        Each interval over the usual one: the median, in proportion to the slices' own thickness
+        where all say it. None where fewer than two intervals, or too irregular ones, leave it open
+        what is usual.
+    """
     if intervals.size < 2:
         return None
     expected = np.full(intervals.shape, np.median(intervals))
@@ -187,10 +230,8 @@ def _missing_slices(intervals: NDArray[np.float64], thicknesses: list[float | No
         thick = np.array(thicknesses, np.float64)
         between = (thick[:-1] + thick[1:]) / 2
         expected = np.median(intervals / between) * between
-    share = intervals / expected
-    if (np.abs(share - 1) <= 0.1).mean() < REGULAR_SHARE:
-        return None
-    return int((np.rint(share[share > GAP_FACTOR]) - 1).sum())
+    share: NDArray[np.float64] = intervals / expected
+    return share if (np.abs(share - 1) <= 0.1).mean() >= REGULAR_SHARE else None
 
 
 def _tilt(line: NDArray[np.float64], normal: NDArray[np.float64]) -> float:

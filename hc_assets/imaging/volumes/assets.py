@@ -1,0 +1,185 @@
+"""The volume assets, in the order of the data: volumes with their slices, aligned ones, exports.
+
+Belongs here: wiring only. What happens to a series is in `steps.py` and the modules it names.
+"""
+
+import base64
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain, islice
+
+import dagster as dg
+import pyarrow as pa
+from loky import cpu_count
+
+from hc_assets.assets import CODE_VERSION, asset_arguments
+from hc_assets.compute import executor, in_order
+from hc_assets.imaging.volumes.intake import intake, merged
+from hc_assets.imaging.volumes.schemas import VOLUME_SLICES, VOLUMES
+from hc_assets.imaging.volumes.steps import Row
+from hc_assets.imaging.volumes.units import (
+    SLICES,
+    SeriesUnit,
+    kept_parts,
+    make_volumes,
+    part_number,
+    units_of,
+)
+from hc_assets.lake.layout import Layout
+from hc_assets.lake.parquet import Content, commit_content, describe_commits
+from hc_assets.lake.parts import Part, PartWriter, read_commit
+from hc_assets.lake.tables import LakeTable
+from hc_assets.settings import Settings
+
+_VOLUMES = "imaging/volumes"
+_ROWS = 500
+_IN_FLIGHT = 4
+
+
+def _key(name: str) -> dg.AssetKey:
+    return dg.AssetKey(["imaging", name])
+
+
+@dg.multi_asset(
+    name="volumes_and_slices",
+    can_subset=True,
+    ins={"index": dg.AssetIn(_key("dicom_index")), "metrics": dg.AssetIn(_key("quality_metrics"))},
+    outs={
+        "volume_slices": dg.AssetOut(
+            key=_key("volume_slices"),
+            is_required=False,
+            **asset_arguments(
+                SLICES,
+                VOLUME_SLICES,
+                description="One row per slice of a volume: where it lies, what is wrong with it,"
+                " and its voxels.",
+                layer="core",
+                kinds={"dicom", "parquet"},
+            ),
+        ),
+        "volumes": dg.AssetOut(
+            key=_key("volumes"),
+            is_required=False,
+            **asset_arguments(
+                _VOLUMES,
+                VOLUMES,
+                description="One row per volume of a series with its place in the patient, and one"
+                " for frames that make none, with the verdict why; over all batches.",
+                layer="core",
+                kinds={"dicom", "parquet"},
+            ),
+        ),
+    },
+)
+def volumes_and_slices(
+    context: dg.AssetExecutionContext,
+    index: LakeTable,
+    metrics: LakeTable,
+    settings: dg.ResourceParam[Settings],
+    layout: dg.ResourceParam[Layout],
+) -> Iterator[dg.Output[Content]]:
+    """Make the volumes of every series; those of studies without new files are kept."""
+    taken = intake(
+        layout,
+        _VOLUMES,
+        index,
+        metrics,
+        parameters=f"limit {settings.volume_bytes}",
+        code_version=CODE_VERSION,
+    )
+    units = units_of(
+        str(layout.data_dir),
+        [str(path) for path in taken.index.parts()],
+        [str(path) for path in taken.metrics.parts()],
+        changed=taken.changed,
+        limit=settings.volume_bytes,
+    )
+    done = _Done()
+    rows: Iterator[Row] = done.rows_of(units, settings.workers)
+    if taken.changed is not None:
+        rows = merged(layout, _VOLUMES, rows, taken.changed)
+    with PartWriter(layout.partition(_VOLUMES, None), VOLUMES) as writer:
+        while group := list(islice(rows, _ROWS)):
+            writer.write(pa.RecordBatch.from_pylist(group, VOLUMES))
+    before = read_commit(layout.partition(SLICES, None)) if taken.changed is not None else None
+    slices = sorted(
+        [*done.parts, *kept_parts(before.parts if before else [], done.numbers)],
+        key=lambda part: part.name,
+    )
+    # The volumes last: their commit is what the next run goes by, so a kill in between loses none
+    contents = {
+        SLICES: Content(slices, taken.inputs),
+        _VOLUMES: Content(writer.parts, taken.inputs),
+    }
+    told = {"made_anew": dg.MetadataValue.int(done.volumes), **_pictured(done.picture)}
+    yield from _hand_over(context, layout, contents, {_VOLUMES: told})
+
+
+@dataclass
+class _Done:
+    """What has been made so far; the rows themselves flow on.
+
+    Attributes:
+        parts: of the slices.
+        numbers: of the series' parts.
+        volumes: how many there are.
+        picture: of the largest volume.
+    """
+
+    parts: list[Part] = field(default_factory=list)
+    numbers: set[int] = field(default_factory=set)
+    volumes: int = 0
+    picture: bytes | None = None
+    _largest: int = 0
+
+    def rows_of(self, units: Iterator[SeriesUnit], workers: int) -> Iterator[Row]:
+        """Make the volumes of the units in worker processes, and give their rows in order."""
+        first = list(islice(units, 2))
+        pool = executor(len(first) if len(first) < 2 else workers or cpu_count(), workers)
+        for made in in_order(pool, make_volumes, chain(first, units), in_flight=_IN_FLIGHT):
+            self.parts += made.parts
+            for row in made.rows:
+                self.numbers.add(part_number(row["series_instance_uid"]))
+                self._note(row)
+                yield row
+
+    def _note(self, row: Row) -> None:
+        if row["picture"] is None:
+            return
+        self.volumes += 1
+        slices, rows, columns = row["shape"]
+        if slices * rows * columns > self._largest:
+            self._largest, self.picture = slices * rows * columns, row["picture"]
+
+
+def _pictured(picture: bytes | None) -> Mapping[str, dg.MetadataValue]:
+    """Three planes of the largest volume that was made: intensities alone, under 64 KB."""
+    if picture is None:
+        return {}
+    encoded = base64.b64encode(picture).decode()
+    return {
+        "three_planes": dg.MetadataValue.md(
+            f"![axial, coronal and sagittal middle slices](data:image/png;base64,{encoded})"
+        )
+    }
+
+
+def _hand_over(
+    context: dg.AssetExecutionContext,
+    layout: Layout,
+    contents: Mapping[str, Content],
+    told: Mapping[str, Mapping[str, dg.MetadataValue]],
+) -> Iterator[dg.Output[Content]]:
+    """Give the outputs in order; commit and report those that the run did not select, too."""
+    for table, content in contents.items():
+        key = dg.AssetKey(table.split("/"))
+        metadata = dict(told.get(table, {}))
+        if key in context.selected_asset_keys:
+            yield dg.Output(content, output_name=key.path[-1], metadata=metadata)
+            continue
+        version = context.assets_def.specs_by_key[key].code_version
+        made = describe_commits([commit_content(layout, table, None, content, version)])
+        context.log_event(dg.AssetMaterialization(key, metadata={**made, **metadata}))
+
+
+ASSETS = [volumes_and_slices]

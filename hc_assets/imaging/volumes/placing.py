@@ -1,0 +1,96 @@
+"""The frames of a series, with the place of each in the patient.
+
+Belongs here: from index rows to placed frames, mosaics cut into their tiles. Which of them make a
+volume is decided in `splitting.py`.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hc_assets.imaging.instances import Instance, numbered_planes
+from hc_assets.imaging.volumes.mosaics import UnknownMosaicError, is_mosaic, tiles_of
+from hc_assets.imaging.volumes.splitting import PlacedFrame
+
+Gates = Mapping[tuple[str, str], Mapping[int, bool | None]]
+"""Whether each decoded frame passes the quality gate, by batch and source_file, then by frame."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """The frames of a series.
+
+    Attributes:
+        frames: those whose place is known, in the order of the files.
+        unplaced: how many frames have none.
+        undecodable: how many are left out since their pixels can't be had.
+        unknown_mosaics: files that are mosaics whose private header can't be read.
+    """
+
+    frames: list[PlacedFrame]
+    unplaced: int
+    undecodable: int
+    unknown_mosaics: int
+
+
+def placed_frames(
+    files: Sequence[Instance], paths: Sequence[Path], gates: Gates | None = None
+) -> Placed:
+    """Find out where the frames of a series lie.
+
+    Args:
+        files: index rows of the series, each instance once.
+        paths: where each is; read for mosaics only.
+        gates: the decoded frames; None where all are taken to be decodable.
+    """
+    frames: list[PlacedFrame] = []
+    counts: Counter[str] = Counter()
+    for number, file in enumerate(files):
+        decoded = None
+        if gates is not None:
+            decoded = gates.get((file["batch"], file["source_file"]), {})
+            counts["undecodable"] += max(0, (file["frames"] or 0) - len(decoded))
+        placed = [
+            frame for frame in _frames(number, file) if decoded is None or frame.frame in decoded
+        ]
+        counts["unplaced"] += (len(decoded) if decoded is not None else file["frames"] or 0) - len(
+            placed
+        )
+        if not is_mosaic(file["image_type"]):
+            frames += [_judged(frame, decoded) for frame in placed]
+            continue
+        try:
+            for frame in placed:
+                shape = (file["rows"], file["columns"])
+                tiles = list(tiles_of(_judged(frame, decoded), paths[number], shape))
+                frames += tiles
+        except UnknownMosaicError:
+            counts["unknown_mosaics"] += 1
+    return Placed(frames, counts["unplaced"], counts["undecodable"], counts["unknown_mosaics"])
+
+
+def _frames(number: int, file: Instance) -> list[PlacedFrame]:
+    spacing = file["pixel_spacing"]
+    usable = spacing is not None and len(spacing) == 2 and min(spacing) > 0
+    grid = (
+        *(file["rows"], file["columns"]),
+        tuple(spacing) if usable else None,
+        file["frame_of_reference_uid"],
+    )
+    return [
+        PlacedFrame(
+            plane.position,
+            plane.orientation,
+            plane.thickness,
+            plane.dimensions,
+            file=number,
+            frame=frame,
+            grid=grid,
+        )
+        for frame, plane in numbered_planes(file)
+    ]
+
+
+def _judged(frame: PlacedFrame, decoded: Mapping[int, bool | None] | None) -> PlacedFrame:
+    return replace(frame, passes_gate=None if decoded is None else decoded[frame.frame])

@@ -1,0 +1,181 @@
+"""Columns of the volume tables, and the words that their verdicts and findings are made of.
+
+Belongs here: schemas only; `imaging/schemas.py` collects them. The code that fills a table is in
+the module that each schema's comment names.
+"""
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+from hc_assets.lake.columns import column
+
+VERDICTS: Mapping[str, str] = {
+    "as_sent": "A volume: the voxels are the pixels as sent, in modality units",
+    "resampled": "A volume: slices were moved or interpolated onto an even, orthogonal grid",
+    "no_positions": "No frame has a position and an orientation in the patient",
+    "no_pixel_spacing": "PixelSpacing is absent",
+    "too_few_slices": "Fewer than three slices: nothing shows whether one is missing",
+    "irregular_spacing": "The slices are too far apart, or too irregular, to be interpolated",
+    "misaligned_slices": "The slices lie too far aside from one another",
+    "below_gate": "No frame passes the quality gate",
+    "undecodable": "Pixels can't be decoded, or are not what the header says",
+    "color": "The frames are in colour",
+    "labels": "The frames are labels, not intensities",
+    "not_finite": "Some pixels are infinite or not a number",
+    "too_large": "The slices take up more than HC_VOLUME_BYTES",
+    "unknown_mosaic": "A Siemens mosaic whose private header can't be read",
+    "repeated": "The same voxels at the same place as another volume of the series",
+}
+"""Of a volume, the first two; of frames that make none, the others."""
+
+FINDINGS: Mapping[str, str] = {
+    "tilt": "The slices are tilted against their stack, as a CT's gantry was",
+    "shifted_slices": "The slices are moved sideways against one another",
+    "variable_spacing": "The spacing between slices varies",
+    "gap": "Slices are missing: each side of the gap is a volume of its own",
+    "duplicates": "Frames are left out since another is at the same place",
+    "mixed_orientation": "The series has stacks of several orientations",
+    "several_grids": "The series has frames of several sizes, spacings or frames of reference",
+    "several_volumes": "The stack holds several volumes: times, echoes, b-values and the like",
+    "undecodable_frames": "Some frames are left out since their pixels can't be decoded",
+    "below_gate_frames": "Some of its frames do not pass the quality gate",
+    "conflicting_instances": "Files with the same SOPInstanceUID differ; the first stands",
+    "outlier_slices": "Some slices do not go with their neighbours",
+    "uneven_slices": "The brightness of slices jumps from one to the next",
+    "striped_slices": "Some slices have stripes that their neighbours have not",
+}
+"""What was odd, and what was done about it."""
+
+_STUDY = column("study_instance_uid", pa.string(), "StudyInstanceUID", nullable=False)
+_SERIES = column("series_instance_uid", pa.string(), "SeriesInstanceUID", nullable=False)
+_AFFINE = "Affine, row by row, from (column, row, slice, 1) to millimetres"
+
+# steps.py
+VOLUMES = pa.schema(
+    [
+        _STUDY,
+        _SERIES,
+        column(
+            "volume",
+            pa.int32(),
+            "Number of the row in its series, from 0: volumes, and frames that make none",
+            nullable=False,
+        ),
+        column(
+            "volume_id",
+            pa.string(),
+            "Id of the volume: start of the SHA-256 of its series' UID and number; null where the"
+            " frames make none",
+        ),
+        column("patient_id", pa.string(), "PatientID of its first file"),
+        column("modality", pa.string(), "Modality (0008,0060) of its first file"),
+        column("body_part", pa.string(), "BodyPartExamined of its first file"),
+        column("series_description", pa.string(), "SeriesDescription of its first file"),
+        column("frame_of_reference_uid", pa.string(), "FrameOfReferenceUID of its first file"),
+        column("verdict", pa.string(), "Whether they make a volume; if not, why", nullable=False),
+        column("findings", pa.list_(pa.string()), "What was odd about the frames", nullable=False),
+        column(
+            "dimensions",
+            pa.string(),
+            "What tells it from other volumes at the same place, as a JSON object: time, echo,"
+            " b-value, ImageType, piece between gaps",
+            nullable=False,
+        ),
+        column("frames", pa.int32(), "How many frames it is made of", nullable=False),
+        column("frames_below_gate", pa.int32(), "Those that fail the quality gate", nullable=False),
+        column(
+            "duplicate_frames",
+            pa.int32(),
+            "Frames left out since another is at the same place",
+            nullable=False,
+        ),
+        column("shape", pa.list_(pa.int32(), 3), "Slices, rows, columns", unit="{voxels}"),
+        column(
+            "spacing_mm",
+            pa.list_(pa.float64(), 3),
+            "Between slices, rows, columns; between slices along the line through them",
+            unit="mm",
+        ),
+        column("affine_lps", pa.list_(pa.float64(), 16), f"{_AFFINE} in LPS (DICOM)", unit="mm"),
+        column("affine_ras", pa.list_(pa.float64(), 16), f"{_AFFINE} in RAS (NIfTI)", unit="mm"),
+        column("plane", pa.string(), "AXIAL, CORONAL, SAGITTAL or OBLIQUE"),
+        column("tilt_deg", pa.float64(), "Tilt of the slices as sent, signless", unit="deg"),
+        column("least_spacing_mm", pa.float64(), "Least interval as sent", unit="mm"),
+        column("greatest_spacing_mm", pa.float64(), "Greatest interval as sent", unit="mm"),
+        column("units", pa.string(), "Of the voxels: HU for CT, else as sent; null where unknown"),
+        column("least_value", pa.float64(), "Least voxel"),
+        column("greatest_value", pa.float64(), "Greatest voxel"),
+        column("fill_value", pa.float64(), "Value of voxels that no slice covers"),
+        column("outlier_slices", pa.int32(), "Slices that do not go with their neighbours"),
+        column("striped_slices", pa.int32(), "Slices with stripes that their neighbours lack"),
+        column(
+            "slice_gain_spread",
+            pa.float64(),
+            "How far brightness swings from slice to slice, as a share",
+            unit="1",
+        ),
+        column("content_sha256", pa.string(), "SHA-256 of affine (float64) and voxels (float32)"),
+        column("picture", pa.binary(), "The middle slices of three planes as a small PNG"),
+    ]
+)
+
+# steps.py
+VOLUME_SLICES = pa.schema(
+    [
+        column("volume_id", pa.string(), "Id of the volume", nullable=False),
+        _STUDY,
+        _SERIES,
+        column("volume", pa.int32(), "Number of the volume in its series", nullable=False),
+        column("slice", pa.int32(), "Number of the slice, from 0", nullable=False),
+        column(
+            "position",
+            pa.list_(pa.float64(), 3),
+            "Centre of its first voxel in LPS",
+            unit="mm",
+            nullable=False,
+        ),
+        column("batch", pa.string(), "Batch of the file that it is nearest to", nullable=False),
+        column("source_file", pa.string(), "That file", nullable=False),
+        column("sop_instance_uid", pa.string(), "Its SOPInstanceUID"),
+        column("frame", pa.int32(), "Number of the frame in that file, from 0", nullable=False),
+        column(
+            "source_slice",
+            pa.float64(),
+            "Place among the slices as sent: 2.25 is interpolated between numbers 2 and 3",
+            nullable=False,
+        ),
+        column(
+            "gain",
+            pa.float64(),
+            "Brightness over that of its neighbours; null where that has no meaning",
+            unit="1",
+        ),
+        column(
+            "likeness",
+            pa.float64(),
+            "Correlation with the mean of its neighbours; null where that has no meaning",
+            unit="1",
+        ),
+        column(
+            "stripe_level",
+            pa.float64(),
+            "Deviation of whole lines from the neighbours over what noise explains; null where"
+            " that has no meaning",
+            unit="1",
+        ),
+        column("is_outlier", pa.bool_(), "Whether it does not go with them", nullable=False),
+        column("is_striped", pa.bool_(), "Whether it has stripes", nullable=False),
+        column(
+            "voxels",
+            pa.list_(pa.float32()),
+            "The slice row by row, in modality units, finite",
+            nullable=False,
+        ),
+    ]
+)
+
+TABLES: Mapping[str, pa.Schema] = {
+    "imaging/volumes": VOLUMES,
+    "imaging/volume_slices": VOLUME_SLICES,
+}
