@@ -66,8 +66,8 @@ DIMENSION_NAMES = (*_DIMENSIONS, "image_type")
 
 Instance = Mapping[str, Any]
 """An index row: its typed columns; elements of its JSON as text, None where absent; of multi-frame
-files the elements of functional groups, as `shared_` and `per_frame_` lists of JSON arrays; of dose grids
-`grid_offsets`, a JSON array."""
+files the elements of functional groups, as `shared_` and `per_frame_` lists of JSON arrays; of dose
+grids `grid_offsets`, a JSON array."""
 
 
 def read_series(
@@ -189,7 +189,7 @@ def _dose_planes(first: Plane, grid_offsets: str) -> Iterator[tuple[int, Plane]]
     with np.errstate(invalid="ignore"):  # what is no direction makes no stack
         normal = normal_of(first.orientation)
     for number, offset in enumerate(offsets):
-        # Offsets that begin elsewhere than at 0 are coordinates of the patient, of axial planes only
+        # Offsets that begin elsewhere than at 0 are coordinates of the patient
         x, y, z = (np.array(first.position) + (offset - offsets[0]) * normal).tolist()
         yield number, replace(first, position=(x, y, z))
 

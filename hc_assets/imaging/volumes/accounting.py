@@ -99,7 +99,7 @@ def stacks_usable(verdicts: pa.ChunkedArray, findings: pa.ChunkedArray) -> Verdi
     """
     counts = Counter(verdicts.to_pylist())
     odd = Counter(word for words in findings.to_pylist() for word in words)
-    refused = counts["irregular_spacing"] + counts["misaligned_slices"] + counts["undecodable"]
+    refused = counts["irregular_spacing"] + counts["misaligned_slices"]
     verdict = none_of(
         refused + odd["gap"], len(verdicts), what="stacks with gaps or without a usable grid"
     )

@@ -32,8 +32,9 @@ class Volume:
 
     def content_sha256(self) -> str:
         """SHA-256 of the affine as little-endian float64, then the voxels as float32."""
-        digest = hashlib.sha256(np.ascontiguousarray(self.affine, "<f8"))
-        digest.update(np.ascontiguousarray(self.voxels, "<f4"))
+        digest = hashlib.sha256(self.affine.astype("<f8").tobytes())
+        for part in self.voxels:
+            digest.update(part.astype("<f4").tobytes())
         return digest.hexdigest()
 
 
