@@ -97,11 +97,12 @@ def _gates(
     ):
         found = connection.execute(
             """
-            SELECT study_instance_uid, series_instance_uid, batch, source_file, frame, passes_gate
+            SELECT files.study_instance_uid, files.series_instance_uid, batch, source_file,
+                frames.frame, frames.passes_gate
             FROM read_parquet(?, hive_partitioning = false) AS files
             JOIN read_parquet(?, hive_partitioning = false) AS frames USING (batch, source_file)
-            WHERE study_instance_uid IS NOT NULL AND series_instance_uid IS NOT NULL
-            ORDER BY study_instance_uid, series_instance_uid
+            WHERE files.study_instance_uid IS NOT NULL AND files.series_instance_uid IS NOT NULL
+            ORDER BY files.study_instance_uid, files.series_instance_uid
             """,
             [list(index), list(metrics)],
         )
