@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from upath import UPath
 
+from hc_assets.compute import no_cycles
 from hc_assets.fhir.batch_index import (
     COLUMNS,
     BatchIndex,
@@ -49,6 +50,7 @@ _SCORES = ("quality_score", "completeness", "validity", "consistency")
 _ROWS_PER_BATCH = 5_000
 
 
+@no_cycles()
 def gather_facts(unit: ResourceUnit) -> Gathered:
     """Gather what the rows of a unit say of patients, encounters and ids."""
     return gather(unit.rows.batches(COLUMNS))
@@ -80,6 +82,7 @@ def _index(path: str) -> BatchIndex:
     return BatchIndex.load(UPath(path))
 
 
+@no_cycles()
 def enrich_rows(unit: ResourceUnit, options: EnrichmentOptions, index: str) -> list[Part]:
     """Enrich each validated row; a deletion passes through.
 

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from hc_assets.compute import no_cycles
 from hc_assets.fhir.batch_facts import birth_dates, bundle_targets
 from hc_assets.fhir.bundles import Entry, read_entries
 from hc_assets.fhir.business_rules import BusinessRules, Facts
@@ -78,6 +79,7 @@ class Judged:
     broken_rules: Counter[str]
 
 
+@no_cycles()
 def split_files(unit: SplitUnit) -> list[Part]:
     """Split landed files into `fhir/raw_bundles` rows; one row for a file that can't be split."""
     layout = Layout.of(unit.data_dir)
@@ -123,6 +125,7 @@ def _raw_rows(batch: str, file: LandedFile, entries: Sequence[Entry]) -> pa.Reco
     return pa.RecordBatch.from_arrays(arrays, schema=RAW_BUNDLES)
 
 
+@no_cycles()
 def validate_rows(
     unit: ResourceUnit,
     rules: BusinessRules,

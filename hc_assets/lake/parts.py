@@ -9,10 +9,12 @@ written last. A part's name holds the hash of its bytes, so a second run over th
 the same names, and a run over other input never touches a part that the present commit lists.
 """
 
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 
 import msgspec
@@ -21,10 +23,12 @@ import pyarrow.parquet as pq
 from upath import UPath
 
 from hc_assets.lake.atomic import TEMPORARY_PREFIX, HashingSink, atomic_file, write_bytes
+from hc_assets.lake.background import Beside
 from hc_assets.lake.layout import COMMIT_NAME, SCHEMA_FOLDER, Layout
 
 PART_BYTES = 256 * 1024**2
-_ROW_GROUP_BYTES = 16 * 1024**2
+# Small enough that a unit of work has several: one is packed while the next is made.
+_ROW_GROUP_BYTES = 4 * 1024**2
 _ORPHAN_AGE_SECONDS = 24 * 3600
 
 
@@ -69,7 +73,9 @@ class DamagedPartError(Exception):
 
 
 class PartWriter:
-    """Writes record batches into parts of one partition; holds no more than a row group of them.
+    """Writes record batches into parts of one partition; holds no more than two row groups of them.
+
+    A row group is packed and written beside the caller, while it makes the next.
 
     Use as a context manager; `parts` is whole after the block. `number` tells apart the writers
     that fill one partition at the same time, and gives the order of their rows.
@@ -85,8 +91,10 @@ class PartWriter:
         self._pending_bytes = 0
         self._open: _OpenPart | None = None
         self._file = ExitStack()
+        self._beside = Beside()
 
     def __enter__(self) -> "PartWriter":
+        self._beside.__enter__()
         return self
 
     def __exit__(
@@ -95,10 +103,16 @@ class PartWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self._file.__exit__(kind, error, trace)
+        try:
+            if kind is None:
+                self.close()
+        except BaseException:
+            kind, error, trace = sys.exc_info()
+            raise
+        finally:
+            self._beside.__exit__(kind, error, trace)
+            if kind is not None:
+                self._file.__exit__(kind, error, trace)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Take a batch of the writer's schema.
@@ -127,7 +141,7 @@ class PartWriter:
         if self._open is None:
             stem = f"part-{self._number:05d}-{len(self.parts):03d}"
             self._open = self._file.enter_context(_open_part(self._folder, stem, self._schema))
-        self._open.write(table, table.num_rows)
+        self._beside.run(partial(self._open.write, table, table.num_rows))
         size, self._pending, self._pending_bytes = self._pending_bytes, [], 0
         self._open.table_bytes += size
         if self._open.table_bytes >= self._part_bytes:
@@ -135,6 +149,7 @@ class PartWriter:
 
     def _finish_part(self) -> None:
         if self._open is not None:
+            self._beside.wait()
             made, self._open = self._open, None
             self._file.close()
             self.parts.append(made.part())

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from upath import UPath
 
 from hc_assets.lake.atomic import HashingSink
+from hc_assets.lake.background import one_ahead
 from hc_assets.lake.layout import SCHEMA_FOLDER, Layout
 from hc_assets.lake.parts import Commit, DamagedPartError, Part, read_commit
 
@@ -38,7 +39,10 @@ class RowUnit:
     number: int
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """Read the unit's rows in order."""
+        """Read the unit's rows in order, a row group ahead of the caller."""
+        return one_ahead(self._read(columns))
+
+    def _read(self, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
         with UPath(self.path).open("rb") as stream, pq.ParquetFile(stream) as file:
             for group in self.groups:
                 yield from file.read_row_group(group, columns=columns).to_batches()
