@@ -3,16 +3,19 @@
 import cv2
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
+from upath import UPath
 
 from hc_assets.imaging import drift
 from hc_assets.imaging.artifacts import ARTIFACTS
 from hc_assets.imaging.gates import Rules, explain
 from hc_assets.imaging.quality import measure
-from hc_assets.imaging.ranks import percentiles
+from hc_assets.imaging.ranks import add_percentiles, percentiles
 from hc_assets.imaging.schemas import QUALITY_METRICS
 from hc_assets.imaging.series_quality import series_rows, steadiness
+from hc_assets.lake.parts import write_part
 from hc_assets.settings import Settings
 
 SIDE = 256
@@ -260,3 +263,26 @@ def test_slices_that_stand_out_are_held_against_their_share(outliers, passed):
 def test_percentiles_count_half_of_equals():
     among = np.array([0.1, 0.2, 0.2, 0.9])
     assert percentiles(np.array([0.2, 0.9, 0.1]), among).tolist() == [50.0, 87.5, 12.5]
+
+
+def test_rows_learn_their_percentile_once_all_units_are_done(tmp_path):
+    folder = UPath(tmp_path)
+    rows = [
+        {"modality": "CT", "scanner": "A", "overall_quality": 0.9, "gate_shortfall": None},
+        {"modality": "CT", "scanner": "A", "overall_quality": 0.4, "gate_shortfall": 0.1},
+        {"modality": "MR", "scanner": "A", "overall_quality": 0.4, "gate_shortfall": 0.1},
+        {"modality": "CT", "scanner": "A", "overall_quality": None, "gate_shortfall": None},
+    ]
+    fields = ["modality", "scanner", "overall_quality", "gate_shortfall", "quality_percentile"]
+    schema = pa.schema([QUALITY_METRICS.field(name) for name in [*fields, "explanation"]])
+    tables = [
+        pa.Table.from_pylist([row | {"explanation": "told"} for row in half], schema)
+        for half in (rows[:1], rows[1:])
+    ]
+    parts = [write_part(folder, f"part-{n:05d}-000", t) for n, t in enumerate(tables)]
+    ranked = add_percentiles(folder, parts)
+    assert sorted(path.name for path in folder.iterdir()) == [part.name for part in ranked]
+    found = [row for part in ranked for row in pq.read_table(str(folder / part.name)).to_pylist()]
+    assert [row["quality_percentile"] for row in found] == [75.0, 25.0, 50.0, None]
+    assert found[0]["explanation"] == "told"
+    assert "percentile 25 of 2 frames" in found[1]["explanation"]
