@@ -63,7 +63,7 @@ class QualityScale:
 
 
 # Detectors of radiography sample finer than the tube's focus and the screen resolve
-_PROJECTION = QualityScale(Scale(4.0, 3.0), Scale(2.0, 2.0), Scale(0.10, 3.0), None)
+_PROJECTION = QualityScale(Scale(4.0, 3.0), Scale(2.0, 2.0), Scale(0.07, 3.0), None)
 
 OTHER = "other"
 """Key of the scales of modalities that have none of their own."""

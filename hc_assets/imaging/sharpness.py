@@ -12,7 +12,7 @@ from hc_assets.imaging.samples import Mask, sampled
 
 Gradient = tuple[NDArray[np.float32], NDArray[np.float32]]
 
-_FINE, _COARSE, _FINDING = 0.7, 1.5, 3.0
+_FINE, _COARSE, _FINDING = 0.7, 1.5, 2.5
 _LEAST_EDGE_PIXELS = 20
 _RIM = 9
 _STRONG = 0.4

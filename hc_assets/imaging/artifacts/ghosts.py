@@ -18,6 +18,7 @@ _LEAST_SHIFT = 8
 _FADED = 0.15
 _FLOOR = 1e-6
 _CLEAR = 1.3
+_ELSEWHERE = 0.3
 
 
 def ghost_ratio(regions: Regions, zero: float, *, is_mosaic: bool, has_dark_air: bool) -> float:
@@ -68,12 +69,27 @@ def _echo(image: NDArray[np.float32], finest: float) -> float:
     oblique = cepstrum[_LEAST_SHIFT : rows // 2, _LEAST_SHIFT : columns - _LEAST_SHIFT]
     chance = _CLEAR * float(oblique.max())
     strongest = 0.0
-    for line in (cepstrum[: rows // 2 + 1, 0], cepstrum[0, : columns // 2 + 1]):
+    axes = (rows, cepstrum[: rows // 2 + 1, 0]), (columns, cepstrum[0, : columns // 2 + 1])
+    for side, line in axes:
         far = np.maximum(line[_LEAST_SHIFT:], 0)
         echoes = np.sqrt(np.maximum(far**2 - chance**2, 0))
-        echoes[-1] /= 2  # half an image away, both directions are one
-        strongest = max(strongest, float(echoes.max()))
+        strongest = max(strongest, float((echoes * _likely(side, far.size)).max()))
     return min(1.0, strongest)
+
+
+@lru_cache(maxsize=16)
+def _likely(side: int, count: int) -> NDArray[np.float64]:
+    """How much an echo at each distance counts as a ghost.
+
+    Readout and periodic motion put ghosts at whole parts of the image; elsewhere it may be a body's
+    own pair of organs, or a phantom's rods.
+    """
+    weights = np.full(count, _ELSEWHERE)
+    for part in _SHIFTS:
+        at = round(side / part) - _LEAST_SHIFT
+        weights[max(0, at - 1) : at + 2] = 1.0
+    weights[-1] = 0.5  # half an image away, both directions are one
+    return weights
 
 
 @lru_cache(maxsize=8)
