@@ -148,7 +148,7 @@ def truncated(pixels: np.ndarray) -> np.ndarray:
 
 
 def echoed(pixels: np.ndarray) -> np.ndarray:
-    return pixels + 0.2 * np.roll(pixels + 1000, SIDE // 4, axis=1)
+    return pixels + 0.2 * np.roll(pixels + 1000, SIDE // 2, axis=1)
 
 
 def unfiltered(pixels: np.ndarray) -> np.ndarray:
