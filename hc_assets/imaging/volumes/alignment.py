@@ -1,0 +1,145 @@
+"""The volumes of a study on isotropic grids: its MR sequences on one, laid on each other.
+
+Belongs here: which volumes go together, and the order of the steps. The steps are in
+`slice_artifacts.py`, `intensities.py`, `registration.py` and `resampling.py`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+
+from hc_assets.imaging.volumes.intensities import normalised, tissue_range, without_bias
+from hc_assets.imaging.volumes.registration import Registration, register, transform_of
+from hc_assets.imaging.volumes.resampling import isotropic, smoothed
+from hc_assets.imaging.volumes.slice_artifacts import destriped, evened, examine
+from hc_assets.imaging.volumes.steps import Row
+from hc_assets.imaging.volumes.volume import Volume, from_image, to_image
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """A volume on the isotropic grid of its group.
+
+    Attributes:
+        source: row of the volume that it was made of.
+        reference: row of the volume whose grid it is on.
+        volume: the voxels; 0 to 1 where `value_range` is not None.
+        verdict: reference, alone, or that of its registration.
+        registration: how it was laid on the reference; None for the reference itself.
+        corrections: stripes, gains, bias: what was mended before, in that order.
+        value_range: values that became 0 and 1; None where the units were kept.
+    """
+
+    source: Row
+    reference: Row
+    volume: Volume
+    verdict: str
+    registration: Registration | None
+    corrections: tuple[str, ...]
+    value_range: tuple[float, float] | None
+
+
+def groups_of(rows: Sequence[Row]) -> list[list[Row]]:
+    """Say which volumes of a study go onto one grid.
+
+    Args:
+        rows: of `imaging/volumes`, those that are volumes.
+
+    Returns:
+        The MR volumes, the first of each series (a time series moves as one), the finest first: it
+        is the reference. Every other volume is alone, in its own units.
+    """
+    first: dict[str, Row] = {}
+    alone: list[list[Row]] = []
+    for row in sorted(rows, key=lambda row: (row["series_instance_uid"], row["volume"])):
+        if row["modality"] == "MR":
+            first.setdefault(row["series_instance_uid"], row)
+        else:
+            alone.append([row])
+    together = sorted(first.values(), key=_coarseness)
+    return ([together] if together else []) + alone
+
+
+def _coarseness(row: Row) -> tuple[float, int, str]:
+    spacing, shape = row["spacing_mm"], row["shape"]
+    return (round(float(np.prod(spacing)), 3), -int(np.prod(shape)), row["volume_id"])
+
+
+def align(
+    group: Sequence[Row],
+    load: Callable[[Row], Volume],
+    *,
+    spacing_mm: float,
+    correct_bias: bool,
+) -> Iterator[Aligned]:
+    """Bring the volumes of a group onto one isotropic grid, that of the first.
+
+    Args:
+        group: rows of volumes, the reference first.
+        load: gives the voxels of a row; besides the reference one is held at a time.
+        spacing_mm: of the grid.
+        correct_bias: whether the bias field of MR magnitudes is taken out.
+
+    Yields:
+        The volumes in the order of the group.
+    """
+    reference = group[0]
+    fixed, corrections = _mended(reference, load(reference), correct_bias)
+    grid = isotropic(fixed, spacing_mm)
+    verdict = "reference" if len(group) > 1 else "alone"
+    yield _finished(reference, reference, grid, verdict, None, corrections)
+    for row in group[1:]:
+        moving, corrections = _mended(row, load(row), correct_bias)
+        frame = row["frame_of_reference_uid"]
+        found = register(
+            fixed,
+            moving,
+            is_same_frame=frame is not None and frame == reference["frame_of_reference_uid"],
+        )
+        image = smoothed(to_image(moving), (spacing_mm,) * 3)
+        laid = sitk.Resample(
+            image, to_image(grid), transform_of(found.matrix), sitk.sitkLinear, moving.fill
+        )
+        volume = from_image(laid, moving.fill)
+        yield _finished(row, reference, volume, found.verdict, found, corrections)
+
+
+def _is_magnitude(row: Row, volume: Volume) -> bool:
+    return row["modality"] == "MR" and volume.fill >= 0
+
+
+def _mended(row: Row, volume: Volume, correct_bias: bool) -> tuple[Volume, tuple[str, ...]]:
+    if not _is_magnitude(row, volume):
+        return volume, ()
+    done = []
+    voxels, findings = volume.voxels, examine(volume.voxels)
+    if findings.is_striped.any():
+        voxels = destriped(voxels, findings)
+        done.append("stripes")
+    if findings.is_uneven:
+        voxels = evened(voxels, findings)
+        done.append("gains")
+    mended = Volume(voxels, volume.affine, volume.fill)
+    if correct_bias:
+        unbiased = without_bias(mended)
+        if unbiased is not mended:
+            done.append("bias")
+        mended = unbiased
+    return mended, tuple(done)
+
+
+def _finished(
+    row: Row,
+    reference: Row,
+    volume: Volume,
+    verdict: str,
+    registration: Registration | None,
+    corrections: tuple[str, ...],
+) -> Aligned:
+    if not _is_magnitude(row, volume):
+        return Aligned(row, reference, volume, verdict, registration, corrections, None)
+    low, high = tissue_range(volume.voxels)
+    scaled = Volume(normalised(volume.voxels, low, high), volume.affine, 0.0)
+    return Aligned(row, reference, scaled, verdict, registration, corrections, (low, high))
