@@ -188,6 +188,13 @@ class Settings(BaseSettings):
         default=2 * 1024**3, ge=1, description="Bytes of the slices of one volume, at most."
     )
 
+    volume_spacing_mm: float = Field(
+        default=1.0, ge=0.2, le=10, description="Side of the cubic voxels of aligned volumes."
+    )
+    volume_bias_correction: bool = Field(
+        default=True, description="Whether aligned MR volumes are freed of the coils' shading (N4)."
+    )
+
     # Receiving
     receive_host: str = Field(
         default="127.0.0.1", description="Address that `receive` listens on; loopback by default."

@@ -112,3 +112,14 @@ def stacks_usable(verdicts: pa.ChunkedArray, findings: pa.ChunkedArray) -> Verdi
         verdict.explanation,
         verdict.counts | told,
     )
+
+
+def volumes_registered(verdicts: pa.ChunkedArray) -> Verdict:
+    """Judge that every registration that was tried came to a plausible transform.
+
+    Args:
+        verdicts: of each aligned volume.
+    """
+    counts = Counter(verdicts.to_pylist())
+    failed = counts["not_improved"] + counts["implausible"]
+    return none_of(failed, len(verdicts), what="volumes that could not be registered")

@@ -89,7 +89,7 @@ def align(
     fixed, corrections = _mended(reference, load(reference), correct_bias)
     grid = isotropic(fixed, spacing_mm)
     verdict = "reference" if len(group) > 1 else "alone"
-    yield _finished(reference, reference, grid, verdict, None, corrections)
+    yield _finished(reference, reference, grid, verdict, corrections)
     for row in group[1:]:
         moving, corrections = _mended(row, load(row), correct_bias)
         frame = row["frame_of_reference_uid"]
@@ -103,7 +103,7 @@ def align(
             image, to_image(grid), transform_of(found.matrix), sitk.sitkLinear, moving.fill
         )
         volume = from_image(laid, moving.fill)
-        yield _finished(row, reference, volume, found.verdict, found, corrections)
+        yield _finished(row, reference, volume, found, corrections)
 
 
 def _is_magnitude(row: Row, volume: Volume) -> bool:
@@ -134,12 +134,16 @@ def _finished(
     row: Row,
     reference: Row,
     volume: Volume,
-    verdict: str,
-    registration: Registration | None,
+    registration: Registration | str,
     corrections: tuple[str, ...],
 ) -> Aligned:
+    verdict, found = (
+        (registration, None)
+        if isinstance(registration, str)
+        else (registration.verdict, registration)
+    )
     if not _is_magnitude(row, volume):
-        return Aligned(row, reference, volume, verdict, registration, corrections, None)
+        return Aligned(row, reference, volume, verdict, found, corrections, None)
     low, high = tissue_range(volume.voxels)
     scaled = Volume(normalised(volume.voxels, low, high), volume.affine, 0.0)
-    return Aligned(row, reference, scaled, verdict, registration, corrections, (low, high))
+    return Aligned(row, reference, scaled, verdict, found, corrections, (low, high))

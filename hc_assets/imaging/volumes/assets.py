@@ -4,9 +4,10 @@ Belongs here: wiring only. What happens to a series is in `steps.py` and the mod
 """
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
+from typing import TypeVar
 
 import dagster as dg
 import pyarrow as pa
@@ -14,12 +15,27 @@ from loky import cpu_count
 
 from hc_assets.assets import CODE_VERSION, asset_arguments
 from hc_assets.compute import executor, in_order
+from hc_assets.imaging.volumes.aligned_units import (
+    ALIGNED_SLICES_TABLE,
+    StudyUnit,
+    align_study,
+    inputs_of,
+    studies_of,
+)
+from hc_assets.imaging.volumes.exports import exported, remove_others
 from hc_assets.imaging.volumes.intake import intake, merged
-from hc_assets.imaging.volumes.schemas import VOLUME_SLICES, VOLUMES
+from hc_assets.imaging.volumes.schemas import (
+    ALIGNED_SLICES,
+    ALIGNED_VOLUMES,
+    NIFTI_EXPORTS,
+    VOLUME_SLICES,
+    VOLUMES,
+)
 from hc_assets.imaging.volumes.steps import Row
+from hc_assets.imaging.volumes.stored_volumes import StoredVolumes, rows_of
 from hc_assets.imaging.volumes.units import (
     SLICES,
-    SeriesUnit,
+    SeriesVolumes,
     kept_parts,
     make_volumes,
     part_number,
@@ -28,10 +44,13 @@ from hc_assets.imaging.volumes.units import (
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parquet import Content, commit_content, describe_commits
 from hc_assets.lake.parts import Part, PartWriter, read_commit
-from hc_assets.lake.tables import LakeTable
+from hc_assets.lake.tables import LakeTable, read_partition
 from hc_assets.settings import Settings
 
 _VOLUMES = "imaging/volumes"
+_ALIGNED = "imaging/aligned_volumes"
+_EXPORTS = "imaging/nifti_exports"
+_Unit = TypeVar("_Unit")
 _ROWS = 500
 _IN_FLIGHT = 4
 
@@ -94,8 +113,8 @@ def volumes_and_slices(
         changed=taken.changed,
         limit=settings.volume_bytes,
     )
-    done = _Done()
-    rows: Iterator[Row] = done.rows_of(units, settings.workers)
+    done = _Done("series_instance_uid")
+    rows: Iterator[Row] = done.rows_of(make_volumes, units, settings.workers)
     if taken.changed is not None:
         rows = merged(layout, _VOLUMES, rows, taken.changed)
     with PartWriter(layout.partition(_VOLUMES, None), VOLUMES) as writer:
@@ -115,31 +134,162 @@ def volumes_and_slices(
     yield from _hand_over(context, layout, contents, {_VOLUMES: told})
 
 
+@dg.multi_asset(
+    name="aligned_volumes_and_slices",
+    can_subset=True,
+    ins={"volumes": dg.AssetIn(_key("volumes")), "slices": dg.AssetIn(_key("volume_slices"))},
+    outs={
+        "aligned_slices": dg.AssetOut(
+            key=_key("aligned_slices"),
+            is_required=False,
+            **asset_arguments(
+                ALIGNED_SLICES_TABLE,
+                ALIGNED_SLICES,
+                description="One row per slice of an aligned volume: its voxels.",
+                layer="out",
+                kinds={"parquet"},
+            ),
+        ),
+        "aligned_volumes": dg.AssetOut(
+            key=_key("aligned_volumes"),
+            is_required=False,
+            **asset_arguments(
+                _ALIGNED,
+                ALIGNED_VOLUMES,
+                description="One row per volume on an isotropic grid: the MR sequences of a study"
+                " on one, laid on each other and scaled to 0 to 1; other volumes by themselves.",
+                layer="out",
+                kinds={"parquet"},
+            ),
+        ),
+    },
+)
+def aligned_volumes_and_slices(
+    context: dg.AssetExecutionContext,
+    volumes: LakeTable,
+    slices: LakeTable,
+    settings: dg.ResourceParam[Settings],
+    layout: dg.ResourceParam[Layout],
+) -> Iterator[dg.Output[Content]]:
+    """Align the volumes of every study; those of studies with the same volumes are kept."""
+    spacing, bias = settings.volume_spacing_mm, settings.volume_bias_correction
+    parameters = f"{CODE_VERSION} {spacing} {bias}"
+    stored = StoredVolumes.of(slices, "volume_id")
+    before = _rows_before(layout, _ALIGNED)
+    kept_studies: dict[str, list[Row]] = {}
+    for row in before:
+        kept_studies.setdefault(row["inputs_sha256"], []).append(row)
+    kept: list[Row] = []
+
+    def units() -> Iterator[StudyUnit]:
+        for _, rows in studies_of(volumes):
+            digest = inputs_of(rows, parameters)
+            if digest in kept_studies:
+                kept.extend(kept_studies[digest])
+            else:
+                numbers = {part_number(row["series_instance_uid"]) for row in rows}
+                own = StoredVolumes(stored.key, {n: stored.parts.get(n, ()) for n in numbers})
+                yield StudyUnit(str(layout.data_dir), tuple(rows), own, digest, spacing, bias)
+
+    done = _Done("study_instance_uid")
+    made = list(done.rows_of(align_study, units(), settings.workers))
+    rows = sorted([*kept, *made], key=lambda row: (row["study_instance_uid"], row["aligned_id"]))
+    committed = read_commit(layout.partition(ALIGNED_SLICES_TABLE, None))
+    still = {part_number(row["study_instance_uid"]) for row in kept}
+    parts = [
+        part
+        for part in (committed.parts if committed else [])
+        if int(part.name.split("-")[1]) in still
+    ]
+    inputs = {**volumes.digests(), **slices.digests(), "parameters": parameters}
+    contents = {
+        ALIGNED_SLICES_TABLE: Content(
+            sorted([*done.parts, *parts], key=lambda part: part.name), inputs
+        ),
+        _ALIGNED: Content(_batches(rows, ALIGNED_VOLUMES), inputs),
+    }
+    told = {"made_anew": dg.MetadataValue.int(done.volumes), **_pictured(done.picture)}
+    yield from _hand_over(context, layout, contents, {_ALIGNED: told})
+
+
+@dg.asset(
+    key=_key("nifti_exports"),
+    ins={
+        name: dg.AssetIn(_key(name))
+        for name in ("volumes", "volume_slices", "aligned_volumes", "aligned_slices")
+    },
+    **asset_arguments(
+        _EXPORTS,
+        NIFTI_EXPORTS,
+        description="One row per NIfTI file in exports/nifti: a volume, or an aligned volume.",
+        layer="out",
+        kinds={"nifti", "parquet"},
+    ),
+)
+def nifti_exports(
+    volumes: LakeTable,
+    volume_slices: LakeTable,
+    aligned_volumes: LakeTable,
+    aligned_slices: LakeTable,
+    layout: dg.ResourceParam[Layout],
+) -> pa.Table:
+    """Write the volumes as NIfTI; files of volumes that there no longer are go."""
+    folder = layout.exports("nifti")
+    before = {row["file"]: row for row in _rows_before(layout, _EXPORTS)}
+    sources = [
+        (volumes, StoredVolumes.of(volume_slices, "volume_id"), False),
+        (aligned_volumes, StoredVolumes.of(aligned_slices, "aligned_id"), True),
+    ]
+    made = [
+        row
+        for table, stored, is_aligned in sources
+        for row in exported(folder, rows_of(table), stored, before, is_aligned=is_aligned)
+    ]
+    remove_others(folder, frozenset(row["file"] for row in made))
+    return pa.Table.from_pylist(made, NIFTI_EXPORTS)
+
+
+def _rows_before(layout: Layout, table: str) -> list[Row]:
+    if read_commit(layout.partition(table, None)) is None:
+        return []
+    rows = read_partition(layout, table, None).batches()
+    return [row for batch in rows for row in batch.to_pylist()]
+
+
+def _batches(rows: Sequence[Row], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    for start in range(0, len(rows), _ROWS):
+        yield pa.RecordBatch.from_pylist(rows[start : start + _ROWS], schema)
+
+
 @dataclass
 class _Done:
     """What has been made so far; the rows themselves flow on.
 
     Attributes:
+        writer: column whose value has parts of its own.
         parts: of the slices.
         numbers: of the series' parts.
         volumes: how many there are.
         picture: of the largest volume.
     """
 
+    writer: str
     parts: list[Part] = field(default_factory=list)
     numbers: set[int] = field(default_factory=set)
     volumes: int = 0
     picture: bytes | None = None
     _largest: int = 0
 
-    def rows_of(self, units: Iterator[SeriesUnit], workers: int) -> Iterator[Row]:
+    def rows_of(
+        self, make: Callable[[_Unit], SeriesVolumes], units: Iterator[_Unit], workers: int
+    ) -> Iterator[Row]:
         """Make the volumes of the units in worker processes, and give their rows in order."""
         first = list(islice(units, 2))
         pool = executor(len(first) if len(first) < 2 else workers or cpu_count(), workers)
-        for made in in_order(pool, make_volumes, chain(first, units), in_flight=_IN_FLIGHT):
+        for made in in_order(pool, make, chain(first, units), in_flight=_IN_FLIGHT):
             self.parts += made.parts
             for row in made.rows:
-                self.numbers.add(part_number(row["series_instance_uid"]))
+                self.numbers.add(part_number(row[self.writer]))
                 self._note(row)
                 yield row
 
@@ -182,4 +332,4 @@ def _hand_over(
         context.log_event(dg.AssetMaterialization(key, metadata={**made, **metadata}))
 
 
-ASSETS = [volumes_and_slices]
+ASSETS = [volumes_and_slices, aligned_volumes_and_slices, nifti_exports]

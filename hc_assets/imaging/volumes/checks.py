@@ -83,7 +83,18 @@ def stacks_without_gaps(layout: dg.ResourceParam[Layout]) -> dg.AssetCheckResult
     return result(accounting.stacks_usable(rows["verdict"], rows["findings"]), WARN)
 
 
+@dg.asset_check(
+    asset=dg.AssetKey(["imaging", "aligned_volumes"]),
+    description="Each MR volume that shares a study with others was laid on the reference.",
+)
+def volumes_registered(layout: dg.ResourceParam[Layout]) -> dg.AssetCheckResult:
+    """Count registrations that failed; such a volume stays where its coordinates put it."""
+    rows = read_partition(layout, "imaging/aligned_volumes", None).to_table(["verdict"])
+    return result(accounting.volumes_registered(rows["verdict"]), WARN)
+
+
 CHECKS = [
+    volumes_registered,
     every_gated_series_has_a_volume_or_verdict,
     volume_geometry_sound,
     volume_slices_whole,

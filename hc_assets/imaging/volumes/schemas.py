@@ -175,7 +175,110 @@ VOLUME_SLICES = pa.schema(
     ]
 )
 
+_ALIGNED_ID = column(
+    "aligned_id", pa.string(), "Id of the aligned volume: start of a SHA-256", nullable=False
+)
+
+# aligned_units.py
+ALIGNED_VOLUMES = pa.schema(
+    [
+        _STUDY,
+        _ALIGNED_ID,
+        column("volume_id", pa.string(), "Volume that it was made of", nullable=False),
+        column(
+            "reference_id",
+            pa.string(),
+            "Volume on whose grid it is: itself where it is alone or the reference",
+            nullable=False,
+        ),
+        _SERIES,
+        column("modality", pa.string(), "Modality (0008,0060)"),
+        column(
+            "verdict",
+            pa.string(),
+            "alone, reference, registered; or why it was left where coordinates put it:"
+            " not_improved, implausible, too_small",
+            nullable=False,
+        ),
+        column("shape", pa.list_(pa.int32(), 3), "Slices, rows, columns", unit="{voxels}"),
+        column("spacing_mm", pa.float64(), "Side of the cubic voxels", unit="mm"),
+        column("affine_lps", pa.list_(pa.float64(), 16), f"{_AFFINE} in LPS (DICOM)", unit="mm"),
+        column("affine_ras", pa.list_(pa.float64(), 16), f"{_AFFINE} in RAS (NIfTI)", unit="mm"),
+        column(
+            "to_source",
+            pa.list_(pa.float64(), 16),
+            "Rigid transform, row by row, from LPS of the reference to LPS of the volume",
+            unit="mm",
+            nullable=False,
+        ),
+        column("rotation_deg", pa.float64(), "Angle of that transform", unit="deg"),
+        column(
+            "translation_mm", pa.float64(), "How far it moves the reference's centre", unit="mm"
+        ),
+        column(
+            "information_before",
+            pa.float64(),
+            "Mutual information with the reference before registration; null where none was",
+            unit="1",
+        ),
+        column("information_after", pa.float64(), "The same after it", unit="1"),
+        column(
+            "corrections",
+            pa.list_(pa.string()),
+            "What was mended before: stripes, gains of slices, bias",
+            nullable=False,
+        ),
+        column("low_value", pa.float64(), "Value that became 0; null where units were kept"),
+        column("high_value", pa.float64(), "Value that became 1; null where units were kept"),
+        column(
+            "content_sha256",
+            pa.string(),
+            "SHA-256 of affine (float64) and voxels (float32)",
+            nullable=False,
+        ),
+        column("picture", pa.binary(), "The middle slices of three planes as a small PNG"),
+        column(
+            "inputs_sha256",
+            pa.string(),
+            "SHA-256 of what the study's volumes were made of, by which they are kept",
+            nullable=False,
+        ),
+    ]
+)
+
+# aligned_units.py
+ALIGNED_SLICES = pa.schema(
+    [
+        _ALIGNED_ID,
+        _STUDY,
+        column("slice", pa.int32(), "Number of the slice, from 0", nullable=False),
+        column(
+            "voxels",
+            pa.list_(pa.float32()),
+            "The slice row by row: MR magnitudes 0 to 1, others in modality units",
+            nullable=False,
+        ),
+    ]
+)
+
+# exports.py
+NIFTI_EXPORTS = pa.schema(
+    [
+        column("file", pa.string(), "Name of the file in exports/nifti", nullable=False),
+        column("volume_id", pa.string(), "Volume or aligned volume in it", nullable=False),
+        _STUDY,
+        _SERIES,
+        column("is_aligned", pa.bool_(), "Whether it is an aligned volume", nullable=False),
+        column("content_sha256", pa.string(), "Of affine and voxels", nullable=False),
+        column("file_sha256", pa.string(), "SHA-256 of the file's bytes", nullable=False),
+        column("file_size", pa.int64(), "Size of the file", unit="By", nullable=False),
+    ]
+)
+
 TABLES: Mapping[str, pa.Schema] = {
     "imaging/volumes": VOLUMES,
     "imaging/volume_slices": VOLUME_SLICES,
+    "imaging/aligned_volumes": ALIGNED_VOLUMES,
+    "imaging/aligned_slices": ALIGNED_SLICES,
+    "imaging/nifti_exports": NIFTI_EXPORTS,
 }

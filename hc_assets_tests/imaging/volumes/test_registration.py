@@ -1,4 +1,4 @@
-"""A known rigid transform of a real MR volume is found again; what can't be found is not claimed."""
+"""A known rigid transform of a real MR volume is found; what can't be found is not claimed."""
 
 from pathlib import Path
 

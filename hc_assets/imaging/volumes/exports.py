@@ -1,0 +1,77 @@
+"""The NIfTI export: a file for each volume and each aligned volume in `exports/nifti`.
+
+Belongs here: which files there are to be, and that they are no others. The bytes of one are made in
+`nifti.py`.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+
+from upath import UPath
+
+from hc_assets.imaging.volumes.nifti import nifti_bytes
+from hc_assets.imaging.volumes.steps import Row
+from hc_assets.imaging.volumes.stored_volumes import StoredVolumes
+from hc_assets.imaging.volumes.units import part_number
+from hc_assets.lake.atomic import write_bytes
+
+_SUFFIX = ".nii.gz"
+
+
+def exported(
+    folder: UPath,
+    rows: Iterator[Row],
+    stored: StoredVolumes,
+    before: Mapping[str, Row],
+    *,
+    is_aligned: bool,
+) -> Iterator[Row]:
+    """Write the files of volumes, and give a row of each.
+
+    Args:
+        folder: of the export.
+        rows: of the volumes.
+        stored: their slices.
+        before: rows of the last export by file: what has not changed, and is there, stays.
+        is_aligned: whether they are aligned volumes.
+
+    Yields:
+        The columns of `schemas.NIFTI_EXPORTS`, in the order of the rows.
+    """
+    writer = "study_instance_uid" if is_aligned else "series_instance_uid"
+    for row in rows:
+        name = f"{row[stored.key]}{'-aligned' if is_aligned else ''}{_SUFFIX}"
+        known = before.get(name)
+        if known is not None and _is_there(folder / name, known, row):
+            yield known
+            continue
+        data = nifti_bytes(stored.load(row, part_number(row[writer])))
+        write_bytes(folder / name, data)
+        yield {
+            "file": name,
+            "volume_id": row[stored.key],
+            "study_instance_uid": row["study_instance_uid"],
+            "series_instance_uid": row["series_instance_uid"],
+            "is_aligned": is_aligned,
+            "content_sha256": row["content_sha256"],
+            "file_sha256": hashlib.sha256(data).hexdigest(),
+            "file_size": len(data),
+        }
+
+
+def _is_there(path: UPath, known: Row, row: Row) -> bool:
+    if known["content_sha256"] != row["content_sha256"]:
+        return False
+    return bool(path.exists() and path.stat().st_size == known["file_size"])
+
+
+def remove_others(folder: UPath, files: frozenset[str]) -> int:
+    """Remove files of volumes that there no longer are; give their number."""
+    if not folder.exists():
+        return 0
+    others = [
+        path for path in folder.iterdir() if path.name.endswith(_SUFFIX) and path.name not in files
+    ]
+    for path in others:
+        path.unlink()
+    return len(others)

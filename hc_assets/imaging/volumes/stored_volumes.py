@@ -1,0 +1,76 @@
+"""Volumes read back from the tables of their slices.
+
+Belongs here: finding the parts that hold a volume, and filling its array slice by slice.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from upath import UPath
+
+from hc_assets.imaging.volumes.schemas import TABLES
+from hc_assets.imaging.volumes.steps import Row
+from hc_assets.imaging.volumes.volume import Volume
+from hc_assets.lake.tables import LakeTable
+
+
+class IncompleteVolumeError(Exception):
+    """Slices of a volume are not in its table."""
+
+
+def rows_of(volumes: LakeTable) -> Iterator[Row]:
+    """Rows of a table of volumes that are volumes, without their pictures."""
+    columns = [name for name in TABLES[volumes.table].names if name != "picture"]
+    for batch in volumes.batches(columns):
+        yield from (row for row in batch.to_pylist() if row["content_sha256"] is not None)
+
+
+@dataclass(frozen=True)
+class StoredVolumes:
+    """Voxels of volumes, read when asked for.
+
+    Attributes:
+        key: column that says which volume a slice is of.
+        parts: paths of the parts by their writer's number.
+    """
+
+    key: str
+    parts: Mapping[int, Sequence[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, table: LakeTable, key: str) -> "StoredVolumes":
+        """Sort the parts of a table by the number of their writer."""
+        parts: dict[int, list[str]] = {}
+        for path in table.parts():
+            parts.setdefault(int(path.name.split("-")[1]), []).append(str(path))
+        return cls(key, parts)
+
+    def load(self, row: Row, number: int) -> Volume:
+        """Read a volume.
+
+        Args:
+            row: its row, with shape, affine and the key.
+            number: of the writer of its slices.
+
+        Raises:
+            IncompleteVolumeError: not all of its slices are there.
+        """
+        voxels = np.empty(row["shape"], np.float32)
+        found = 0
+        for path in self.parts.get(number, ()):
+            with UPath(path).open("rb") as stream, pq.ParquetFile(stream) as file:
+                for group in range(file.num_row_groups):
+                    read = file.read_row_group(group, columns=[self.key, "slice", "voxels"])
+                    rows = read.filter(pc.equal(read[self.key], row[self.key]))
+                    for at, pixels in zip(rows["slice"], rows["voxels"], strict=True):
+                        voxels[at.as_py()] = pixels.values.to_numpy().reshape(row["shape"][1:])
+                        found += 1
+        if found != len(voxels):
+            raise IncompleteVolumeError(
+                f"{row[self.key]}: {found} of {len(voxels)} slices are in the table"
+            )
+        affine = np.array(row["affine_lps"]).reshape(4, 4)
+        return Volume(voxels, affine, float(row.get("fill_value") or 0.0))
