@@ -15,7 +15,9 @@ from hc_assets.compute import executor, in_order
 from hc_assets.faults import is_transient
 from hc_assets.lake.columns import note
 from hc_assets.lake.layout import Layout
-from hc_assets.lake.parquet import Content, commit_content, describe_commits
+from hc_assets.lake.lineage import Source, said
+from hc_assets.lake.parquet import COLUMN_LINEAGE, Content, commit_content, describe_commits
+from hc_assets.tables import column_sources
 
 # Single-run backfills and partitioned checks are marked beta and preview; Dagster would say so for
 # every asset on every load. Whoever defines assets imports this module first.
@@ -56,12 +58,20 @@ def asset_arguments(
 
     Args:
         table: `<group>/<asset>`.
-        schema: of its rows, shown in the UI with descriptions and units.
+        schema: of its rows, shown in the UI with descriptions, units, and what each column is
+            made from.
         description: what a row is.
         layer: raw, core or out.
         kinds: what it is made of and kept in, for the UI.
         code_version: counted up when the same input gives other rows.
     """
+    made_from = column_sources(table)
+    metadata: dict[str, Any] = {
+        "dagster/column_schema": column_schema(schema, made_from),
+        "dagster/table_name": table.replace("/", "."),
+    }
+    if any(made_from.values()):
+        metadata[COLUMN_LINEAGE] = column_lineage(made_from)
     return AssetArguments(
         group_name=table.partition("/")[0],
         kinds=set(kinds),
@@ -69,25 +79,57 @@ def asset_arguments(
         tags={"layer": layer},
         code_version=code_version,
         description=description,
-        metadata={"dagster/column_schema": column_schema(schema), "dagster/table_name": table},
+        metadata=metadata,
     )
 
 
-def column_schema(schema: pa.Schema) -> dg.TableSchema:
-    """Turn an Arrow schema with notes into the table that the UI shows."""
-    return dg.TableSchema(columns=[_table_column(field) for field in schema])
+def column_schema(schema: pa.Schema, made_from: Mapping[str, tuple[Source, ...]]) -> dg.TableSchema:
+    """Turn an Arrow schema with notes into the table that the UI shows.
+
+    Args:
+        schema: of the rows.
+        made_from: columns that each one is made from. Only Dagster+ draws lineage by column, so the
+            description says it too.
+    """
+    return dg.TableSchema(
+        columns=[_table_column(field, made_from.get(field.name, ())) for field in schema]
+    )
 
 
-def _table_column(field: pa.Field) -> dg.TableColumn:
+def column_lineage(made_from: Mapping[str, tuple[Source, ...]]) -> dg.TableColumnLineage:
+    """Turn the columns that each one is made from into Dagster's terms."""
+    return dg.TableColumnLineage(
+        {
+            name: [
+                dg.TableColumnDep(dg.AssetKey(source.table.split("/")), source.column)
+                for source in sources
+            ]
+            for name, sources in made_from.items()
+            if sources
+        }
+    )
+
+
+def _table_column(field: pa.Field, made_from: tuple[Source, ...]) -> dg.TableColumn:
     told = note(field)
+    origin = said(field.name, made_from)
     return dg.TableColumn(
         name=field.name,
-        type=str(field.type),
-        description=told.description,
+        type=_type_name(field.type),
+        description=f"{told.description} (from {origin})" if origin else told.description,
         constraints=dg.TableColumnConstraints(
             nullable=field.nullable, other=[f"unit: {told.unit}"] if told.unit else []
         ),
     )
+
+
+def _type_name(type_: pa.DataType) -> str:
+    """Name a type as a reader would; the fields of a struct are in the data dictionary."""
+    if pa.types.is_struct(type_):
+        return "struct"
+    if pa.types.is_list(type_) or pa.types.is_fixed_size_list(type_):
+        return f"list of {_type_name(type_.value_type)}"
+    return str(type_)
 
 
 class RetryTransient(dg.RetryPolicy):

@@ -5,12 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from hc_assets.definitions import build_defs
 from hc_assets.lake.columns import note
+from hc_assets.lake.lineage import sources
 from hc_assets.settings import Settings
-from hc_assets.tables import PARQUET_TABLES
+from hc_assets.tables import LINEAGE, PARQUET_TABLES, STATE_TABLES
 
 SNAPSHOT = Path(__file__).with_name("asset_specs.json")
 
@@ -54,6 +56,41 @@ def test_every_asset_says_what_a_row_is():
 def test_every_column_has_a_description(table):
     for field in PARQUET_TABLES[table]:
         assert note(field).description, field.name
+
+
+TABLES = {**PARQUET_TABLES, **STATE_TABLES}
+
+
+@pytest.mark.parametrize("table", sorted(TABLES))
+def test_every_column_is_made_from_columns_of_tables_upstream(table):
+    """Where a table is new: declare it in its domain's `lineage.py`."""
+    graph = build_defs(Settings()).resolve_asset_graph()
+    upstream = {
+        key.to_user_string() for key in graph.get_ancestor_asset_keys(dg.AssetKey(table.split("/")))
+    }
+    made_from = {s.table for of_one in sources(table, LINEAGE, TABLES).values() for s in of_one}
+    assert made_from <= upstream - {table}
+
+
+def test_dagster_is_told_the_lineage_of_columns_from_raw_to_export():
+    graph = build_defs(Settings()).resolve_asset_graph()
+
+    def back(column: dg.TableColumnDep) -> set[dg.TableColumnDep]:
+        lineage = graph.get(column.asset_key).metadata.get("dagster/column_lineage")
+        deps = lineage.deps_by_column.get(column.column_name, []) if lineage else []
+        return {column, *(each for dep in deps for each in back(dep))}
+
+    exported = dg.TableColumnDep(dg.AssetKey(["fhir", "ndjson_exports"]), "resources")
+    raw = dg.TableColumnDep(dg.AssetKey(["fhir", "raw_bundles"]), "resource")
+    assert raw in back(exported)
+
+
+def test_the_column_table_says_unit_and_origin():
+    node = build_defs(Settings()).resolve_asset_graph().get(dg.AssetKey(["imaging", "series"]))
+    columns = {each.name: each for each in node.metadata["dagster/column_schema"].columns}
+    assert columns["slice_thickness"].constraints.other == ["unit: mm"]
+    assert columns["slice_thickness"].description.endswith("(from imaging/dicom_index)")
+    assert columns["pixel_spacing"].type == "list of double"
 
 
 def test_overrides_replace_resources():

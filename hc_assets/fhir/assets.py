@@ -30,7 +30,7 @@ from hc_assets.fhir.steps import (
 )
 from hc_assets.lake.landing import LandedFile, read_manifest
 from hc_assets.lake.layout import Layout
-from hc_assets.lake.parquet import Content
+from hc_assets.lake.parquet import Content, lineage_of
 from hc_assets.lake.tables import LakeTable, read_partition
 from hc_assets.lake.warehouse import Warehouse
 from hc_assets.settings import Settings
@@ -276,7 +276,11 @@ def resource_versions(
         applied = versions.apply_batches(connection, enriched)
     batches = {"batches_applied": applied.batches, "batches_taken_back": applied.taken_back}
     for name, rows in (("current_resources", applied.rows), ("resource_history", applied.versions)):
-        metadata = {"dagster/row_count": rows, "deleted": applied.deleted, **batches}
+        counts = {"dagster/row_count": rows, "deleted": applied.deleted, **batches}
+        metadata: dict[str, dg.MetadataValue] = {
+            each: dg.MetadataValue.int(count) for each, count in counts.items()
+        }
+        metadata |= lineage_of(context.assets_def.specs_by_key[_key(name)])
         if _key(name) in context.selected_asset_keys:
             yield dg.MaterializeResult(asset_key=_key(name), metadata=metadata)
         else:  # both are views of one table

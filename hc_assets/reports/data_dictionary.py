@@ -1,7 +1,7 @@
 """The data dictionary: every table and column as Markdown, from the schemas.
 
 Belongs here: rendering, and the command that writes the file. What a column means is said once, in
-each domain's `schemas.py`.
+each domain's `schemas.py`; what it is made from, in `lineage.py`.
 """
 
 import argparse
@@ -11,14 +11,17 @@ from pathlib import Path
 import pyarrow as pa
 
 from hc_assets.lake.columns import note
-from hc_assets.tables import PARQUET_TABLES, STATE_TABLES
+from hc_assets.lake.lineage import said
+from hc_assets.tables import PARQUET_TABLES, STATE_TABLES, column_sources
 
 _HEAD = """\
 # Data dictionary
 
 Generated from the schemas by `make docs`; a test holds it against them. Every table is a view or a
 table of the same name in the DuckDB warehouse (`<group>.<asset>`), and those kept in Parquet lie in
-`lake/<group>/<asset>/`. Units are UCUM codes.
+`lake/<group>/<asset>/`. Units are UCUM codes. `made from` names the columns that a column is made
+from, or the table alone where it is taken over as it is; nothing where it comes from a landed file
+or from the run, and for what is inside a struct.
 """
 
 
@@ -39,18 +42,19 @@ def render(parquet: Mapping[str, pa.Schema], state: Mapping[str, pa.Schema]) -> 
 
 
 def _table(name: str, parquet: Mapping[str, pa.Schema], state: Mapping[str, pa.Schema]) -> str:
-    lines = ["| column | type | unit | null | what |", "| --- | --- | --- | --- | --- |"]
+    lines = ["| column | type | unit | null | what | made from |", "| --- " * 6 + "|"]
+    made_from = column_sources(name)
     for field in state.get(name, parquet.get(name)):
-        lines += _lines(field, field.name)
+        lines += _lines(field, field.name, said(field.name, made_from.get(field.name, ())))
     return "\n".join(lines) + "\n"
 
 
-def _lines(field: pa.Field, name: str) -> list[str]:
+def _lines(field: pa.Field, name: str, origin: str = "") -> list[str]:
     told = note(field)
     struct = _struct_inside(field.type)
     type_ = "list of struct" if struct is not None else str(field.type)
     null = "yes" if field.nullable else "no"
-    lines = [f"| `{name}` | {type_} | {told.unit} | {null} | {told.description} |"]
+    lines = [f"| `{name}` | {type_} | {told.unit} | {null} | {told.description} | {origin} |"]
     if struct is not None:
         for index in range(struct.num_fields):
             lines += _lines(struct.field(index), f"{name}[].{struct.field(index).name}")
