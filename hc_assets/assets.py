@@ -6,6 +6,7 @@ Belongs here: the part of the wiring that would otherwise be written in each dom
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import PurePath
 from typing import Any, TypedDict, TypeVar
 
 import dagster as dg
@@ -207,6 +208,23 @@ def automated(
             automation_condition=spec.automation_condition or condition
         )
     )
+
+
+def with_report(definition: dg.AssetsDefinition, url: str, path: str) -> dg.AssetsDefinition:
+    """Let the UI lead from each asset to what the check report says of it.
+
+    Args:
+        definition: of one or several assets.
+        url: of the folder of reports; "" where nothing serves it.
+        path: of the report as a page.
+    """
+
+    def leading(spec: dg.AssetSpec) -> dg.AssetSpec:
+        page = f"{url.rstrip('/')}/{PurePath(path).name}#{spec.key.to_user_string()}"
+        to = dg.MetadataValue.url(page) if url else dg.MetadataValue.path(path)
+        return spec.merge_attributes(metadata={"check_report": to})
+
+    return definition.map_asset_specs(leading)
 
 
 def hand_over(

@@ -6,7 +6,7 @@ Belongs here: nothing but the merging.
 import dagster as dg
 
 from hc_assets import freshness, jobs
-from hc_assets.assets import automated, once_per_quiet_period, with_retries
+from hc_assets.assets import automated, once_per_quiet_period, with_report, with_retries
 from hc_assets.fhir import assets as fhir_assets
 from hc_assets.fhir import checks as fhir_checks
 from hc_assets.fhir.operations import assets as fhir_operations
@@ -32,13 +32,17 @@ def build_defs(settings: Settings | None = None, **resources: object) -> dg.Defi
     """
     settings = settings or Settings()
     layout = Layout.of(settings.data_dir)
+    report = str(layout.reports() / "checks.html")
     quiet = once_per_quiet_period(settings.quiet_cron, settings.latest_cron)
     assets = [*fhir_assets.ASSETS, *fhir_operations.ASSETS]
     assets += [*imaging_assets.ASSETS, *volume_assets.ASSETS]
     checks = [*fhir_checks.CHECKS, *fhir_operations_checks.CHECKS]
     checks += [*imaging_checks.CHECKS, *volume_checks.CHECKS, *freshness.CHECKS]
     return dg.Definitions(
-        assets=[automated(with_retries(each), quiet) for each in assets],
+        assets=[
+            with_report(automated(with_retries(each), quiet), settings.report_url, report)
+            for each in assets
+        ],
         asset_checks=[with_retries(each) for each in checks],
         jobs=jobs.JOBS,
         sensors=sensors(settings),

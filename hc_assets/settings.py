@@ -85,6 +85,11 @@ class Settings(BaseSettings):
     ui_url: str = Field(
         default="http://127.0.0.1:3000", description="Dagster's UI, for links in reports."
     )
+    report_url: str = Field(
+        default="",
+        description="URL under which <data>/reports is served, for links from Dagster's UI to the"
+        " check report; where empty, the UI shows its path.",
+    )
 
     # Compute
     workers: int = Field(

@@ -93,6 +93,21 @@ def test_the_column_table_says_unit_and_origin():
     assert columns["pixel_spacing"].type == "list of double"
 
 
+def test_every_asset_leads_to_the_check_report(data_dir):
+    for settings, kind, link in (
+        (Settings(), "path", str(data_dir / "reports" / "checks.html")),
+        (
+            Settings(report_url="https://reports.example.org/"),
+            "url",
+            "https://reports.example.org/checks.html#fhir/raw_bundles",
+        ),
+    ):
+        graph = build_defs(settings).resolve_asset_graph()
+        metadata = graph.get(dg.AssetKey(["fhir", "raw_bundles"])).metadata
+        assert getattr(metadata["check_report"], kind) == link
+        assert all("check_report" in graph.get(k).metadata for k in graph.get_all_asset_keys())
+
+
 def test_overrides_replace_resources():
     definitions = build_defs(Settings(), layout="another")
     assert definitions.resources["layout"] == "another"
