@@ -4,10 +4,11 @@ Belongs here: rules on one valid resource and the few facts that are handed in w
 rules are in `validation.py`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 
@@ -36,6 +37,7 @@ _PAST_ELEMENTS: Mapping[str, tuple[str, ...]] = {
 }
 # An encounter in one of these has not begun yet (HL7 EncounterStatus).
 _NOT_BEGUN = frozenset({"planned", "cancelled"})
+_CACHED = 16_384
 _VALUE_HOLDERS = ("component", "hasMember", "dataAbsentReason")
 
 
@@ -79,7 +81,7 @@ class BusinessRules:
 
     def issues_of(self, members: Mapping[str, msgspec.Raw], facts: Facts) -> list[Issue]:
         """Hold a valid resource, whose members are told apart already, against every rule."""
-        read = _read(members)
+        seen = _seen(members)
         return [
             Issue(
                 severity="error" if rule in self.as_errors else "warning",
@@ -89,74 +91,101 @@ class BusinessRules:
                 diagnostics=text,
             )
             for rule, check in RULES.items()
-            for expression, text in check(read, facts)
+            for expression, text in check(seen, facts)
         ]
 
 
-Breaches = Iterator[tuple[str, str]]
+class _Seen(NamedTuple):
+    """What the rules read of a resource.
+
+    Attributes:
+        resource_type: its type.
+        members: names of its JSON members.
+        dates: FHIRPath and text of those dates that can lie neither in the future nor before birth.
+    """
+
+    resource_type: str
+    members: Collection[str]
+    dates: Sequence[tuple[str, str]]
 
 
-def _patient_has_name(resource: Mapping[str, Any], _: Facts) -> Breaches:
-    if resource["resourceType"] == "Patient" and "name" not in resource:
-        yield "Patient", "found no name, expected at least one"
+Breaches = Iterable[tuple[str, str]]
 
 
-def _observation_has_value(resource: Mapping[str, Any], _: Facts) -> Breaches:
-    if resource["resourceType"] != "Observation":
-        return
-    if not any(name.startswith(("value", "_value")) or name in _VALUE_HOLDERS for name in resource):
-        yield "Observation", "found no value, component, member or data-absent reason"
+def _patient_has_name(seen: _Seen, _: Facts) -> Breaches:
+    if seen.resource_type == "Patient" and "name" not in seen.members:
+        return [("Patient", "found no name, expected at least one")]
+    return ()
 
 
-def _date_not_in_future(resource: Mapping[str, Any], facts: Facts) -> Breaches:
-    for path, text in _past_elements(resource):
-        moment = moment_of(text)
-        if moment is not None and moment.tzinfo is not None:
-            ahead = moment > facts.now
-        else:
-            first = first_day_of(text)
-            ahead = first is not None and first > facts.now.astimezone(UTC).date()
-        if ahead:
-            yield path, f"found {text}, expected no later than the batch's landing"
+def _observation_has_value(seen: _Seen, _: Facts) -> Breaches:
+    if seen.resource_type != "Observation" or any(map(_holds_value, seen.members)):
+        return ()
+    return [("Observation", "found no value, component, member or data-absent reason")]
 
 
-def _date_not_before_birth(resource: Mapping[str, Any], facts: Facts) -> Breaches:
-    if facts.birth_date is None:
-        return
-    for path, text in _past_elements(resource):
-        # Both may be less precise than a day: only what both state is compared.
-        shared = min(len(text), len(facts.birth_date))
-        if text[:shared] < facts.birth_date[:shared]:
-            yield path, f"found {text}, expected no earlier than the patient's birth"
+def _holds_value(name: str) -> bool:
+    return name.startswith(("value", "_value")) or name in _VALUE_HOLDERS
 
 
-def _past_elements(resource: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    type_ = resource["resourceType"]
-    if type_ == "Encounter" and resource.get("status") in _NOT_BEGUN:
-        return
-    for path in _PAST_ELEMENTS.get(type_, ()):
-        name, _, inner = path.partition(".")
-        value = resource.get(name)
-        if inner:
-            value = value.get(inner) if isinstance(value, dict) else None
-        if isinstance(value, str):
-            yield f"{type_}.{path}", value
+def _date_not_in_future(seen: _Seen, facts: Facts) -> Breaches:
+    return [
+        (path, f"found {text}, expected no later than the batch's landing")
+        for path, text in seen.dates
+        if _is_after(text, facts.now)
+    ]
 
 
-_READ = frozenset({"resourceType", "status"}) | {
-    path.partition(".")[0] for paths in _PAST_ELEMENTS.values() for path in paths
+@lru_cache(maxsize=_CACHED)
+def _is_after(text: str, now: datetime) -> bool:
+    moment = moment_of(text)
+    if moment is not None and moment.tzinfo is not None:
+        return moment > now
+    first = first_day_of(text)
+    return first is not None and first > now.astimezone(UTC).date()
+
+
+def _date_not_before_birth(seen: _Seen, facts: Facts) -> Breaches:
+    birth = facts.birth_date
+    if birth is None:
+        return ()
+    # Both may be less precise than a day: only what both state is compared.
+    return [
+        (path, f"found {text}, expected no earlier than the patient's birth")
+        for path, text in seen.dates
+        if text[: len(birth)] < birth[: len(text)]
+    ]
+
+
+# By type: the member, the member in it or "", and the FHIRPath of each date.
+_PLACES: Mapping[str, tuple[tuple[str, str, str], ...]] = {
+    type_: tuple(
+        (path.partition(".")[0], path.partition(".")[2], f"{type_}.{path}") for path in paths
+    )
+    for type_, paths in _PAST_ELEMENTS.items()
 }
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 # The rules read texts only: a number that no float holds must not stop a batch.
 _decode_value = msgspec.json.Decoder(float_hook=str).decode
 
 
-def _read(members: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
-    """Members of a resource by name; the value of those only that a rule reads."""
-    return {name: _decode_value(raw) if name in _READ else None for name, raw in members.items()}
+def _seen(members: Mapping[str, msgspec.Raw]) -> _Seen:
+    type_ = _decode_value(members["resourceType"])
+    places = _PLACES.get(type_, ())
+    if type_ == "Encounter" and "status" in members:
+        places = () if _decode_value(members["status"]) in _NOT_BEGUN else places
+    dates = []
+    for name, inner, path in places:
+        if name in members:
+            value = _decode_value(members[name])
+            if inner:
+                value = value.get(inner) if isinstance(value, dict) else None
+            if isinstance(value, str):
+                dates.append((path, value))
+    return _Seen(type_, members.keys(), dates)
 
 
-RULES: Mapping[str, Callable[[Mapping[str, Any], Facts], Breaches]] = {
+RULES: Mapping[str, Callable[[_Seen, Facts], Breaches]] = {
     "patient-has-name": _patient_has_name,
     "observation-has-value": _observation_has_value,
     "date-not-in-future": _date_not_in_future,
