@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from hc_assets.imaging.preprocessing.parameters import Preprocessing
 from hc_assets.imaging.quality_scale import SCALES, QualityScale, merged
 
 
@@ -166,6 +167,11 @@ class Settings(BaseSettings):
         description="What counts as good by modality and metric, as JSON; what it names replaces"
         " what the table in imaging/quality_scale.py has, `other` stands for modalities without"
         " scales of their own.",
+    )
+    preprocessing: Preprocessing = Field(
+        default=Preprocessing(),
+        description="How frames become arrays, as a JSON object: `aspect`, `dtype`, and an object"
+        " of parameters for each pipeline; what is left out keeps its default.",
     )
     quality_drift_threshold: float = Field(
         default=0.1,

@@ -3,6 +3,7 @@
 Belongs here: wiring only. What happens to a file is in `steps.py` and the modules that it names.
 """
 
+import base64
 from collections.abc import Iterator, Mapping
 from functools import partial
 
@@ -17,6 +18,8 @@ from hc_assets.imaging.imaging_studies import (
     handed_over,
     study_rows,
 )
+from hc_assets.imaging.preprocessing.comparison import Comparison, drawn
+from hc_assets.imaging.preprocessing.planning import ARRAYS, ARRAYS_VERSION, plan_arrays
 from hc_assets.imaging.ranks import add_percentiles
 from hc_assets.imaging.refreshing import refreshed
 from hc_assets.imaging.schemas import (
@@ -31,7 +34,6 @@ from hc_assets.imaging.series import series_row
 from hc_assets.imaging.series_quality import INDEX_COLUMNS, METRIC_COLUMNS, series_rows
 from hc_assets.imaging.series_schemas import IMAGING_STUDIES, SERIES
 from hc_assets.imaging.units import (
-    FileUnit,
     index_unit,
     preprocess_unit,
     score_unit,
@@ -213,12 +215,13 @@ def series_quality(
     backfill_policy=_SINGLE_RUN,
     ins={"metrics": dg.AssetIn(_key("quality_metrics"))},
     **asset_arguments(
-        "imaging/preprocessed_arrays",
-        TABLES["imaging/preprocessed_arrays"],
-        description="One row per frame that passes the gate: a float32 array from 0 to 1 of its"
-        " pipeline's fixed shape.",
+        ARRAYS,
+        TABLES[ARRAYS],
+        description="One row per frame that passes the gate: an array from 0 to 1 of its pipeline's"
+        " fixed shape.",
         layer="out",
         kinds={"dicom", "parquet", "numpy"},
+        code_version=ARRAYS_VERSION,
     ),
 )
 def preprocessed_arrays(
@@ -227,34 +230,37 @@ def preprocessed_arrays(
     settings: dg.ResourceParam[Settings],
     layout: dg.ResourceParam[Layout],
 ) -> dict[str, Content]:
-    """Bring every frame that passes the gate into the shape that training wants."""
+    """Bring every frame that passes the gate into the shape that training wants.
+
+    Arrays that were made of the same frames in the same way stay as they are.
+    """
     contents = {}
+    told = settings.preprocessing
+    kept = made = 0
+    comparisons: dict[str, Comparison] = {}
     for batch in context.partition_keys:
         of_batch = metrics.of(batch)
-        frames = _passing_frames(of_batch)
-        files = [f for f in _landed(layout, batch) if f.source_file in frames]
-        units = [
-            FileUnit(
-                unit.data_dir,
-                unit.batch,
-                unit.files,
-                unit.number,
-                tuple(frozenset(frames[file.source_file]) for file in unit.files),
-            )
-            for unit in units_of(str(layout.data_dir), batch, files, settings.chunk_bytes)
-        ]
-        parts = fan_out(preprocess_unit, units, workers=settings.workers)
-        contents[batch] = Content([p for of_unit in parts for p in of_unit], of_batch.digests())
+        landed = _landed(layout, batch)
+        plan = plan_arrays(
+            layout, batch, landed, of_batch, told=told, unit_bytes=settings.chunk_bytes
+        )
+        done = fan_out(partial(preprocess_unit, told=told), plan.units, workers=settings.workers)
+        contents[batch] = Content(plan.parts_with(done), of_batch.digests())
+        kept += plan.kept_rows()
+        for unit in done:
+            made += sum(part.rows for parts in unit.parts.values() for part in parts)
+            comparisons = unit.comparisons | comparisons
+    pictures = {
+        f"before_and_after_{name}": _picture(name, comparisons[name])
+        for name in sorted(comparisons)
+    }
+    context.add_output_metadata({"made_anew": made, "kept": kept, **pictures})
     return contents
 
 
-def _passing_frames(metrics: LakeTable) -> dict[str, set[int]]:
-    frames: dict[str, set[int]] = {}
-    for rows in metrics.batches(["source_file", "frame", "passes_gate"]):
-        for row in rows.to_pylist():
-            if row["passes_gate"]:
-                frames.setdefault(row["source_file"], set()).add(row["frame"])
-    return frames
+def _picture(name: str, comparison: Comparison) -> dg.MetadataValue:
+    encoded = base64.b64encode(drawn(comparison)).decode()
+    return dg.MetadataValue.md(f"![{name}: before, after](data:image/png;base64,{encoded})")
 
 
 @dg.asset(

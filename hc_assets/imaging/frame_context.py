@@ -4,11 +4,13 @@ Belongs here: reading those. Windows are applied in `display.py`.
 """
 
 from dataclasses import dataclass
+from math import isfinite
 
 from hc_assets.imaging.elements import Elements, MalformedValueError, Value
 from hc_assets.imaging.functional_groups import FrameAttributes
 from hc_assets.imaging.lookup_tables import LookupTable, read_lookup_table
 from hc_assets.imaging.pixel_description import PixelDescription
+from hc_assets.imaging.uptake import Uptake, read_uptake
 
 _LABELS = frozenset(
     [
@@ -21,6 +23,8 @@ _SPACINGS = (
     ("ImagerPixelSpacing", 0x00181164),
     ("NominalScannedPixelSpacing", 0x00182010),
 )
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+_TILT = 0.01
 _REGIONS = 0x00186011
 _ASPECT_RATIO = 0x00280034
 _CENTIMETRES = 3
@@ -64,6 +68,12 @@ class FrameContext:
         laterality: L or R; "" where absent.
         bits_stored: of a sample.
         is_mosaic: whether the frame shows many slices side by side, as ImageType says.
+        position: ImagePositionPatient, mm; None where unknown.
+        orientation: ImageOrientationPatient: two unit vectors; None where unknown.
+        patient_orientation: PatientOrientation: where rows and where columns lead, such as A and F.
+        is_secondary: whether ImageType or the SOP class says that this is no original image.
+        burned_in_annotation: (0028,0301), upper case; "" where absent, which means unknown.
+        uptake: what SUV are computed from; None but for PT and NM.
     """
 
     sop_instance_uid: str | None = None
@@ -81,6 +91,12 @@ class FrameContext:
     laterality: str = ""
     bits_stored: int = 16
     is_mosaic: bool = False
+    position: tuple[float, ...] | None = None
+    orientation: tuple[float, ...] | None = None
+    patient_orientation: tuple[str, ...] = ()
+    is_secondary: bool = False
+    burned_in_annotation: str = ""
+    uptake: Uptake | None = None
 
 
 def read_context(
@@ -117,7 +133,36 @@ def read_context(
         laterality=_text(dataset, 0x00200062) or _text(dataset, 0x00200060),
         bits_stored=description.bits_stored,
         is_mosaic="MOSAIC" in _values(dataset, 0x00080008),
+        position=_vector(attributes, 0x00200032, frame, 3),
+        orientation=_orientation(attributes, frame),
+        patient_orientation=tuple(str(each).upper() for each in _values(dataset, 0x00200020)),
+        is_secondary=sop_class.startswith(_SECONDARY_CAPTURE)
+        or "SECONDARY" in _values(dataset, 0x00080008),
+        burned_in_annotation=_text(dataset, 0x00280301).upper(),
+        uptake=read_uptake(dataset) if modality in ("PT", "NM") else None,
     )
+
+
+def _vector(
+    attributes: FrameAttributes, tag: int, frame: int, count: int
+) -> tuple[float, ...] | None:
+    numbers = _numbers(attributes.holder(tag, frame), tag)
+    return tuple(numbers) if len(numbers) == count and all(map(isfinite, numbers)) else None
+
+
+def _orientation(attributes: FrameAttributes, frame: int) -> tuple[float, ...] | None:
+    """Two unit vectors at a right angle, as C.7.6.2.1.1 asks for; None where they are not."""
+    found = _vector(attributes, 0x00200037, frame, 6)
+    if found is None:
+        return None
+    row, column = found[:3], found[3:]
+    lengths = (_dot(row, row), _dot(column, column))
+    is_right = all(abs(each - 1) < _TILT for each in lengths) and abs(_dot(row, column)) < _TILT
+    return found if is_right else None
+
+
+def _dot(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+    return sum(a * b for a, b in zip(one, other, strict=True))
 
 
 def _units(attributes: FrameAttributes, frame: int, modality: str) -> str:

@@ -358,6 +358,12 @@ PREPROCESSED_ARRAYS = pa.schema(
         column("parameters", pa.string(), "The pipeline's parameters as JSON", nullable=False),
         column("libraries", pa.string(), "Versions of what computed it as JSON", nullable=False),
         column(
+            "decisions",
+            pa.list_(pa.string()),
+            "What was decided for this frame: which window, SUV or why not, what was turned",
+            nullable=False,
+        ),
+        column(
             "source_to_array",
             pa.list_(pa.float64(), 6),
             "Affine of pixel centres: (row, column) in the array = [[a, b, c], [d, e, f]] times"
@@ -365,9 +371,23 @@ PREPROCESSED_ARRAYS = pa.schema(
             nullable=False,
         ),
         column(
+            "array_to_patient",
+            pa.list_(pa.float64(), 9),
+            "Matrix of pixel centres: (x, y, z) in the patient, LPS, = [[a, b, c], [d, e, f],"
+            " [g, h, i]] times (row, column, 1) in the array; null where the frame has no place"
+            " in a patient",
+            unit="mm",
+        ),
+        column(
+            "overlay",
+            pa.binary(),
+            "Where colour lies over the image: a bit for each pixel of the array, row by row, most"
+            " significant first; null where there is none",
+        ),
+        column(
             "content_sha256",
             pa.string(),
-            "SHA-256 of the pixels as little-endian float32, row by row",
+            "SHA-256 of the pixels as little-endian floats, row by row",
             nullable=False,
         ),
         column("pixels", pa.list_(pa.float32()), _PIXELS_NOTE, unit="1", nullable=False),
@@ -375,16 +395,18 @@ PREPROCESSED_ARRAYS = pa.schema(
 )
 
 
-def preprocessed_arrays(shape: tuple[int, int]) -> pa.Schema:
+def preprocessed_arrays(shape: tuple[int, int], dtype: str = "float32") -> pa.Schema:
     """Schema of the arrays of one pipeline.
 
     Args:
         shape: rows and columns of each array.
+        dtype: float32 or float16.
 
     Returns:
-        `PREPROCESSED_ARRAYS` with pixels as fixed-shape tensors of float32.
+        `PREPROCESSED_ARRAYS` with pixels as fixed-shape tensors.
     """
-    tensor = pa.fixed_shape_tensor(pa.float32(), list(shape))
+    values = {"float32": pa.float32(), "float16": pa.float16()}[dtype]
+    tensor = pa.fixed_shape_tensor(values, list(shape))
     at = PREPROCESSED_ARRAYS.get_field_index("pixels")
     return PREPROCESSED_ARRAYS.set(
         at, column("pixels", tensor, _PIXELS_NOTE, unit="1", nullable=False)

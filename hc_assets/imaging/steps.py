@@ -1,8 +1,8 @@
 """Files in, rows out: what worker processes run for imaging, as plain values and record batches.
 
 Belongs here: turning outcomes into rows, so that each file and each frame is in exactly one table.
-Reading is in `headers.py` and `pixels.py`, measuring in `quality.py`, arrays in `preprocessing/`;
-writing the rows is in `units.py`.
+Reading is in `headers.py` and `pixels.py`, measuring in `quality.py`, arrays in
+`preprocessing/rows.py`; writing the rows is in `units.py`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from hc_assets.imaging.artifacts import ARTIFACTS
 from hc_assets.imaging.decoding import UndecodableFrame
@@ -20,8 +18,6 @@ from hc_assets.imaging.gates import Rules, explain
 from hc_assets.imaging.headers import read_header
 from hc_assets.imaging.magnetic_resonance import NAMES as MR_NAMES
 from hc_assets.imaging.pixels import Frame, iter_frames
-from hc_assets.imaging.preprocessing.pipeline import Pipeline, library_versions
-from hc_assets.imaging.preprocessing.registry import pipeline_for
 from hc_assets.imaging.quality import METHODS, Quality, measure
 from hc_assets.imaging.reading import UnreadableFile
 from hc_assets.imaging.schemas import (
@@ -30,12 +26,10 @@ from hc_assets.imaging.schemas import (
     QUALITY_METRICS,
     UNDECODABLE_FRAMES,
     UNREADABLE_FILES,
-    preprocessed_arrays,
 )
 
 _ROWS = 500
 _HEADER_CHARACTERS = 16 * 1024**2
-_ARRAY_BYTES = 64 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -85,7 +79,7 @@ def index_files(files: Iterable[FileToRead], batch: str) -> Iterator[IndexBatch]
     unreadable: list[dict[str, Any]] = []
     characters = 0
     for file in files:
-        row = _file_columns(file, batch) | {"file_size": file.size}
+        row = file_columns(file, batch) | {"file_size": file.size}
         try:
             header = read_header(file.path)
             characters += len(str(header["dicom_json"]))
@@ -106,7 +100,8 @@ def _index_batch(index: list[dict[str, Any]], unreadable: list[dict[str, Any]]) 
     )
 
 
-def _file_columns(file: FileToRead, batch: str) -> dict[str, Any]:
+def file_columns(file: FileToRead, batch: str) -> dict[str, Any]:
+    """Columns that every row of a file has."""
     return {"batch": batch, "source_file": file.source_file, "file_sha256": file.sha256}
 
 
@@ -125,9 +120,9 @@ def score_files(files: Iterable[FileToRead], batch: str, *, rules: Rules) -> Ite
     metrics: list[dict[str, Any]] = []
     undecodable: list[dict[str, Any]] = []
     for file in files:
-        columns = _file_columns(file, batch)
+        columns = file_columns(file, batch)
         uid = None
-        for frame in _frames_of(file):
+        for frame in frames_of(file):
             if isinstance(frame, Frame):
                 uid = frame.context.sop_instance_uid
                 quality = measure(frame, scales=rules.scales)
@@ -141,9 +136,10 @@ def score_files(files: Iterable[FileToRead], batch: str, *, rules: Rules) -> Ite
         yield _score_batch(metrics, undecodable)
 
 
-def _frames_of(
+def frames_of(
     file: FileToRead, wanted: frozenset[int] | None = None
 ) -> Iterator[Frame | UndecodableFrame]:
+    """Frames of a file; one that can't be read any more is one frame that can't be decoded."""
     try:
         yield from iter_frames(file.path, wanted=wanted)
     except UnreadableFile as error:
@@ -214,77 +210,3 @@ def _metric_columns(frame: Frame, quality: Quality, rules: Rules) -> dict[str, A
     for name in ARTIFACTS:
         row[name] = getattr(quality.artifacts, name) if quality.artifacts else None
     return row
-
-
-def preprocess_files(
-    files: Iterable[tuple[FileToRead, frozenset[int]]], batch: str
-) -> Iterator[tuple[str, pa.RecordBatch]]:
-    """Make the arrays of some frames.
-
-    Args:
-        files: each with the numbers of the frames wanted, in the order of the rows.
-        batch: key of their batch.
-
-    Yields:
-        Name of a pipeline, and rows of it; each batch at most some 64 MB.
-    """
-    waiting: dict[str, _ArrayRows] = {}
-    libraries = library_versions()
-    for file, wanted in files:
-        columns = _file_columns(file, batch) | {"libraries": libraries}
-        for frame in _frames_of(file, wanted):
-            if not isinstance(frame, Frame):
-                continue  # it could be when it was scored; the count of arrays will tell
-            pipeline = pipeline_for(frame.context.modality)
-            rows = waiting.setdefault(pipeline.name, _ArrayRows(pipeline))
-            rows.add(columns, frame)
-            if rows.is_full():
-                yield pipeline.name, rows.take()
-    for name in sorted(waiting):
-        if waiting[name].rows:
-            yield name, waiting[name].take()
-
-
-class _ArrayRows:
-    """Rows of one pipeline that wait to be handed on."""
-
-    def __init__(self, pipeline: Pipeline) -> None:
-        self.pipeline = pipeline
-        self.rows: list[dict[str, Any]] = []
-        self._arrays: list[NDArray[np.float32]] = []
-
-    def add(self, columns: dict[str, Any], frame: Frame) -> None:
-        made = self.pipeline.run(frame)
-        self._arrays.append(made.pixels)
-        self.rows.append(
-            columns
-            | {
-                "sop_instance_uid": frame.context.sop_instance_uid,
-                "frame": frame.index,
-                "modality": frame.context.modality or None,
-                "pipeline": self.pipeline.label,
-                "shape": list(self.pipeline.shape),
-                "parameters": self.pipeline.parameters_json(),
-                "source_to_array": list(made.source_to_array),
-                "content_sha256": made.content_sha256,
-            }
-        )
-
-    def is_full(self) -> bool:
-        return sum(array.nbytes for array in self._arrays) >= _ARRAY_BYTES
-
-    def take(self) -> pa.RecordBatch:
-        schema = preprocessed_arrays(self.pipeline.shape)
-        tensors = pa.FixedShapeTensorArray.from_numpy_ndarray(np.stack(self._arrays))
-        columns = [
-            tensors
-            if field.name == "pixels"
-            else pa.array(_column(self.rows, field.name), field.type)
-            for field in schema
-        ]
-        self.rows, self._arrays = [], []
-        return pa.RecordBatch.from_arrays(columns, schema=schema)
-
-
-def _column(rows: list[dict[str, Any]], name: str) -> list[Any]:
-    return [row[name] for row in rows]

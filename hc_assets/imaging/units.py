@@ -5,19 +5,23 @@ becomes of the parts, is decided in `assets.py`. Imports neither Dagster nor any
 """
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
 from hc_assets.imaging.gates import Rules
+from hc_assets.imaging.preprocessing.comparison import Comparison
+from hc_assets.imaging.preprocessing.parameters import Preprocessing
+from hc_assets.imaging.preprocessing.rows import preprocess_files
 from hc_assets.imaging.schemas import (
     DICOM_INDEX,
     QUALITY_METRICS,
     UNDECODABLE_FRAMES,
     UNREADABLE_FILES,
 )
-from hc_assets.imaging.steps import FileToRead, index_files, preprocess_files, score_files
+from hc_assets.imaging.steps import FileToRead, index_files, score_files
 from hc_assets.lake.landing import LandedFile
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import Part, PartWriter
@@ -129,17 +133,31 @@ def score_unit(unit: FileUnit, rules: Rules) -> tuple[list[Part], list[Part]]:
     return metrics.parts, undecodable.parts
 
 
-def preprocess_unit(unit: FileUnit) -> list[Part]:
+@dataclass(frozen=True)
+class ArraysMade:
+    """What a unit of preprocessing leaves: parts by pipeline, and a frame of each to look at."""
+
+    number: int
+    parts: dict[str, list[Part]]
+    comparisons: dict[str, Comparison]
+
+
+def preprocess_unit(unit: FileUnit, told: Preprocessing | None = None) -> ArraysMade:
     """Write `imaging/preprocessed_arrays`, each part of one pipeline and so of one shape."""
     folder = unit.layout().partition("imaging/preprocessed_arrays", unit.batch)
     writers: dict[str, PartWriter] = {}
+    comparisons: dict[str, Comparison] = {}
     wanted = zip(unit.to_read(), unit.frames, strict=True)
-    for pipeline, rows in preprocess_files(wanted, unit.batch):
-        if pipeline not in writers:
-            writers[pipeline] = PartWriter(
-                folder, rows.schema, number=unit.number, part_bytes=_ARRAY_PART_BYTES
-            )
-        writers[pipeline].write(rows)
-    for writer in writers.values():
-        writer.close()
-    return [part for name in sorted(writers) for part in writers[name].parts]
+    with ExitStack() as stack:
+        for made in preprocess_files(wanted, unit.batch, told):
+            if made.pipeline not in writers:
+                writers[made.pipeline] = stack.enter_context(
+                    PartWriter(
+                        folder, made.rows.schema, number=unit.number, part_bytes=_ARRAY_PART_BYTES
+                    )
+                )
+            writers[made.pipeline].write(made.rows)
+            if made.comparison is not None:
+                comparisons.setdefault(made.pipeline, made.comparison)
+    parts = {name: writers[name].parts for name in sorted(writers)}
+    return ArraysMade(unit.number, parts, comparisons)

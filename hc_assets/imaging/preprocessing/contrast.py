@@ -1,15 +1,17 @@
-"""Contrast: ranges stretched to 0 to 1, and histograms equalised locally.
+"""Contrast: ranges stretched to 0 to 1, colour to grey.
 
-Belongs here: changes of value that do not move anything.
+Belongs here: changes of value that treat every place alike. Local contrast is in
+`local_contrast.py`.
 """
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from hc_assets.imaging.display import stretched
+from hc_assets.imaging.samples import sampled
 
-_TOP_16_BITS = 65535
+# Differences of values below this are within float32
+_SAFE = 1e30
 
 
 def between_percentiles(
@@ -18,7 +20,7 @@ def between_percentiles(
     """Stretch the values between two percentiles to 0 to 1, and clip the rest.
 
     Args:
-        pixels: of any shape, finite.
+        pixels: rows by columns, finite.
         low: percentile that becomes 0, 0 to 100.
         high: percentile that becomes 1, above `low`.
         counts: True where a pixel counts for the percentiles; None where all do.
@@ -26,35 +28,36 @@ def between_percentiles(
     Returns:
         Values from 0 to 1; where the two percentiles are equal, the whole range stretched.
     """
-    counted = pixels if counts is None or not counts.any() else pixels[counts]
-    # A regular sample is enough for two percentiles, and sorting millions of pixels is not quick
-    # In doubles: the range of extreme floats is beyond floats
-    sample = counted.reshape(-1)[:: max(1, counted.size // 2**18)].astype(np.float64)
-    bottom, top = np.percentile(sample, [low, high])
+    counted = np.ones(pixels.shape, np.bool_) if counts is None or not counts.any() else counts
+    # A regular sample is enough for two percentiles, and sorting millions of pixels is not quick;
+    # extremes are asked for themselves
+    inside = sampled(pixels, counted).astype(np.float64)
+    bottom, top = np.percentile(inside, [low, high])
+    if low == 0 or high == 100:
+        every = pixels[counted]
+        bottom = float(every.min()) if low == 0 else bottom
+        top = float(every.max()) if high == 100 else top
     if top <= bottom:
         return stretched(pixels)
-    scaled = (pixels.astype(np.float64) - bottom) / (np.float64(top) - bottom)
-    clipped: NDArray[np.float32] = np.clip(scaled, 0, 1).astype(np.float32)
-    return clipped
+    return between(pixels, float(bottom), float(top))
 
 
-def equalised(pixels: NDArray[np.float32], *, clip_limit: float, tiles: int) -> NDArray[np.float32]:
-    """Equalise the histogram locally with limited contrast (CLAHE, Zuiderveld 1994), in 16 bits.
+def between(pixels: NDArray[np.float32], bottom: float, top: float) -> NDArray[np.float32]:
+    """Stretch the values between two to 0 to 1, and clip the rest.
 
     Args:
-        pixels: rows by columns, 0 to 1: already stretched, so that all 16 bits are used.
-        clip_limit: how far a bin may rise above the mean one.
-        tiles: along each side.
-
-    Returns:
-        Values from 0 to 1.
+        pixels: of any shape, finite.
+        bottom: becomes 0.
+        top: becomes 1, above `bottom`.
     """
-    clahe = cv2.createCLAHE(clipLimit=clip_limit, tileGridSize=(tiles, tiles))
-    as_16_bits = np.rint(pixels * _TOP_16_BITS).astype(np.uint16)
-    applied: NDArray[np.float32] = clahe.apply(as_16_bits).astype(np.float32) / np.float32(
-        _TOP_16_BITS
-    )
-    return applied
+    if max(abs(bottom), abs(top)) > _SAFE or top - bottom < 1 / _SAFE:
+        wide = (pixels.astype(np.float64) - bottom) / (top - bottom)
+        return np.clip(wide, 0, 1).astype(np.float32)
+    with np.errstate(over="ignore"):  # what overflows is far outside, and is clipped
+        scaled = pixels - np.float32(bottom)
+        scaled *= np.float32(1 / (top - bottom))
+    clipped: NDArray[np.float32] = np.clip(scaled, 0, 1, out=scaled)
+    return clipped
 
 
 def luminance(pixels: NDArray[np.integer | np.floating], top: float) -> NDArray[np.float32]:

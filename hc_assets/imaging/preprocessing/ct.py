@@ -9,37 +9,47 @@ from numpy.typing import NDArray
 from hc_assets.imaging.display import apply_window
 from hc_assets.imaging.frame_context import Window
 from hc_assets.imaging.pixels import Frame
-from hc_assets.imaging.preprocessing.pipeline import Parameters, Pipeline
-from hc_assets.imaging.preprocessing.radiograph import sharpened_contrast
+from hc_assets.imaging.preprocessing.parameters import CtParameters
+from hc_assets.imaging.preprocessing.pipeline import Normalised, Pipeline
+from hc_assets.imaging.preprocessing.radiograph import locally_enhanced
 
-# Window centre and width in HU by BodyPartExamined, as radiology texts commonly give them; they are
-# taken where the file sends no window.
+# Window centre and width in HU (Radiopaedia, "Windowing (CT)": brain 40/80, mediastinum 50/350,
+# lungs -600/1500, soft tissue of the abdomen 50/400, of the neck 40/375, bone 400/1800, liver
+# 30/150), by BodyPartExamined as PS3.16 Annex L spells it.
+_BRAIN, _NECK, _CHEST, _LUNG = (40, 80), (40, 375), (50, 350), (-600, 1500)
+_ABDOMEN, _LIVER, _BONE = (50, 400), (30, 150), (400, 1800)
 _PRESETS = {
-    "HEAD": (40, 80),
-    "BRAIN": (40, 80),
-    "CHEST": (40, 400),
-    "LUNG": (-600, 1500),
-    "ABDOMEN": (40, 400),
-    "PELVIS": (40, 400),
-    "SPINE": (300, 1500),
-    "EXTREMITY": (300, 1500),
+    **dict.fromkeys(("HEAD", "BRAIN"), _BRAIN),
+    **dict.fromkeys(("NECK", "HEADNECK"), _NECK),
+    **dict.fromkeys(("CHEST", "HEART", "MEDIASTINUM", "BREAST", "AORTA"), _CHEST),
+    "LUNG": _LUNG,
+    **dict.fromkeys(("ABDOMEN", "PELVIS", "ABDOMENPELVIS", "CHESTABDOMEN"), _ABDOMEN),
+    **dict.fromkeys(("CHESTABDPELVIS", "KIDNEY", "PANCREAS", "BLADDER", "PROSTATE"), _ABDOMEN),
+    "LIVER": _LIVER,
+    **dict.fromkeys(("SPINE", "CSPINE", "TSPINE", "LSPINE", "SSPINE", "SKULL"), _BONE),
+    **dict.fromkeys(("EXTREMITY", "SHOULDER", "ELBOW", "WRIST", "HAND", "HIP", "LEG"), _BONE),
+    **dict.fromkeys(("KNEE", "ANKLE", "FOOT", "ARM", "JAW", "TEMPORAL"), _BONE),
 }
 _SOFT_TISSUE = (40, 400)
 
 
-def _windowed(values: NDArray[np.float32], frame: Frame, _: Parameters) -> NDArray[np.float32]:
+def windowed(values: NDArray[np.float32], frame: Frame, parameters: CtParameters) -> Normalised:
+    """Apply the file's first window, or the preset of the body part."""
     context = frame.context
-    if context.windows:
-        return apply_window(values, context.windows[0])
+    if context.windows and parameters.window == "file":
+        return Normalised(apply_window(values, context.windows[0]), ("the file's window",))
+    known = context.body_part in _PRESETS
     center, width = _PRESETS.get(context.body_part, _SOFT_TISSUE)
-    return apply_window(values, Window(center, width, "LINEAR"))
+    which = "its body part's" if known else "soft tissue's"
+    return Normalised(
+        apply_window(values, Window(center, width, "LINEAR")), (f"{which} preset of the window",)
+    )
 
 
 PIPELINE = Pipeline(
     name="ct",
-    version=1,
-    shape=(512, 512),
-    parameters={"clahe_clip_limit": 2.0, "clahe_tiles": 8},
-    normalise=_windowed,
-    enhance=sharpened_contrast,
+    version=2,
+    parameters=CtParameters(),
+    normalise=windowed,
+    enhance=locally_enhanced,
 )

@@ -3,45 +3,85 @@
 Belongs here: what is done to the values of projection radiographs other than mammograms.
 """
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
-from hc_assets.imaging.display import displayed
+from hc_assets.imaging.display import apply_window
 from hc_assets.imaging.pixels import Frame
-from hc_assets.imaging.preprocessing.contrast import between_percentiles, equalised
-from hc_assets.imaging.preprocessing.pipeline import Parameters, Pipeline
+from hc_assets.imaging.preprocessing.contrast import between_percentiles
+from hc_assets.imaging.preprocessing.local_contrast import equalised
+from hc_assets.imaging.preprocessing.parameters import RadiographParameters
+from hc_assets.imaging.preprocessing.pipeline import Normalised, Pipeline
 
 
-def shown(values: NDArray[np.float32], frame: Frame, parameters: Parameters) -> NDArray[np.float32]:
+class Percentiles(Protocol):
+    """Parameters with two percentiles."""
+
+    @property
+    def low_percentile(self) -> float:
+        """What becomes 0."""
+
+    @property
+    def high_percentile(self) -> float:
+        """What becomes 1."""
+
+
+class LocalContrast(Protocol):
+    """Parameters of local equalisation."""
+
+    @property
+    def clahe_clip_limit(self) -> float:
+        """As `clip_limit` of `equalised`; 0 leaves it out."""
+
+    @property
+    def clahe_tiles(self) -> int:
+        """Tiles along each side."""
+
+    @property
+    def clahe_bins(self) -> int:
+        """Bins of each histogram."""
+
+
+def shown(values: NDArray[np.float32], frame: Frame, parameters: Percentiles) -> Normalised:
     """VOI LUT or window where the file sends one, else percentiles; MONOCHROME1 inverted last."""
     context = frame.context
-    if context.voi_tables or context.windows:
-        return displayed(frame)
-    counts = None if frame.padding is None else ~frame.padding
-    low, high = float(parameters["low_percentile"]), float(parameters["high_percentile"])
-    stretched = between_percentiles(values, low, high, counts)
-    return 1 - stretched if context.is_inverted else stretched
+    if context.voi_tables:
+        table = context.voi_tables[0]
+        top = np.float32(2.0**table.bits - 1)
+        pixels = np.clip(table.apply(frame.pixels) / top, 0, 1).astype(np.float32)
+        decision = "the file's VOI LUT"
+    elif context.windows:
+        pixels, decision = apply_window(values, context.windows[0]), "the file's window"
+    else:
+        counts = None if frame.padding is None else ~frame.padding
+        pixels = between_percentiles(
+            values, parameters.low_percentile, parameters.high_percentile, counts
+        )
+        decision = "percentiles"
+    if not context.is_inverted:
+        return Normalised(pixels, (decision,))
+    return Normalised(1 - pixels, (decision, "MONOCHROME1 inverted"))
 
 
-def sharpened_contrast(pixels: NDArray[np.float32], parameters: Parameters) -> NDArray[np.float32]:
-    """CLAHE in 16 bits."""
+def locally_enhanced(pixels: NDArray[np.float32], parameters: LocalContrast) -> NDArray[np.float32]:
+    """CLAHE in full precision; padding, air and what was taken out stay black."""
+    if parameters.clahe_clip_limit == 0:
+        return pixels
     return equalised(
         pixels,
-        clip_limit=float(parameters["clahe_clip_limit"]),
-        tiles=int(parameters["clahe_tiles"]),
+        clip_limit=parameters.clahe_clip_limit,
+        tiles=parameters.clahe_tiles,
+        bins=parameters.clahe_bins,
+        skip_zeros=True,
     )
 
 
 PIPELINE = Pipeline(
     name="radiograph",
-    version=1,
-    shape=(1024, 1024),
-    parameters={
-        "low_percentile": 0.5,
-        "high_percentile": 99.5,
-        "clahe_clip_limit": 2.0,
-        "clahe_tiles": 8,
-    },
+    version=2,
+    parameters=RadiographParameters(),
     normalise=shown,
-    enhance=sharpened_contrast,
+    enhance=locally_enhanced,
 )

@@ -1,25 +1,73 @@
-"""US: speckle reduced by a median, edges kept.
+"""US: speckle lowered in the grey image, and in it alone.
 
 Belongs here: what is done to the values of ultrasound frames.
 """
+
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hc_assets.imaging.preprocessing.pipeline import Parameters, Pipeline
+from hc_assets.imaging.pixels import Frame
+from hc_assets.imaging.preprocessing.contrast import luminance
+from hc_assets.imaging.preprocessing.denoising import adaptive_mean, speckle_noise
+from hc_assets.imaging.preprocessing.parameters import UltrasoundParameters
+from hc_assets.imaging.preprocessing.pipeline import Normalised, Pipeline
 from hc_assets.imaging.preprocessing.radiograph import shown
 
+# Channels of a grey pixel differ by what lossy compression of colour leaves
+_LEAST_COLOUR = 0.15
+# With more than this in colour the image itself is tinted, not overlaid
+_MOST_OVERLAY = 0.5
 
-def _despeckled(pixels: NDArray[np.float32], parameters: Parameters) -> NDArray[np.float32]:
-    return cv2.medianBlur(pixels, int(parameters["median_pixels"])).astype(np.float32)
+
+def despeckled(values: NDArray[Any], frame: Frame, parameters: UltrasoundParameters) -> Normalised:
+    """Lower speckle; colour (flow, calipers, text) keeps its luminance, or goes, and is marked."""
+    if not frame.is_color:
+        made = shown(values, frame, parameters)
+        return Normalised(_filtered(made.pixels, None, parameters), made.decisions)
+    grey = luminance(values, frame.limits[1])
+    overlay = _overlay(values, frame.limits[1])
+    share = float(overlay.mean())
+    if share > _MOST_OVERLAY:
+        return Normalised(_filtered(grey, None, parameters), ("tinted image became luminance",))
+    if share == 0:
+        return Normalised(_filtered(grey, None, parameters), ("colour became luminance",))
+    filtered = _filtered(grey, ~overlay, parameters)
+    if parameters.overlays == "remove":
+        filtered = np.where(overlay, np.float32(0), filtered)
+    return Normalised(
+        filtered, (f"colour overlay told apart ({parameters.overlays})",), overlay=overlay
+    )
+
+
+def _overlay(pixels: NDArray[Any], top: float) -> NDArray[np.bool_]:
+    """Pixels whose channels differ, with single ones, which are noise, left out."""
+    channels = pixels.astype(np.float32)
+    spread = channels.max(axis=2) - channels.min(axis=2)
+    coloured = (spread > _LEAST_COLOUR * (top or 1.0)).astype(np.uint8)
+    around = cv2.boxFilter(coloured, cv2.CV_32F, (3, 3), normalize=False)
+    marked: NDArray[np.bool_] = (coloured > 0) & (around > 1.5)
+    return marked
+
+
+def _filtered(
+    pixels: NDArray[np.float32],
+    counts: NDArray[np.bool_] | None,
+    parameters: UltrasoundParameters,
+) -> NDArray[np.float32]:
+    side = parameters.despeckle_pixels | 1
+    if side == 1:
+        return pixels
+    every = np.ones(pixels.shape, np.bool_) if counts is None else counts
+    return adaptive_mean(pixels, speckle_noise(pixels, every, side=side), side=side, counts=counts)
 
 
 PIPELINE = Pipeline(
     name="us",
-    version=1,
-    shape=(256, 256),
-    parameters={"low_percentile": 0.0, "high_percentile": 100.0, "median_pixels": 3},
-    normalise=shown,
-    enhance=_despeckled,
+    version=2,
+    parameters=UltrasoundParameters(),
+    normalise=despeckled,
+    takes_colour=True,
 )

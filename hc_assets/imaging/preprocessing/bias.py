@@ -1,0 +1,104 @@
+"""The bias field of MR: slow shading by coils, estimated and divided out.
+
+Belongs here: two ways to estimate it. N4 (Tustison et al., IEEE TMI 29:1310, 2010) is the reference
+and takes a tenth of a second and more; homomorphic filtering (Brinkmann, Manduca and Robb, IEEE TMI
+17:161, 1998) takes a millisecond, but takes slow differences of tissue for shading, too.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+_LEAST_SIDE = 16
+_COARSE_SIDE = 128
+_LEAST = 1e-30
+# A field beyond these is no coil's, but a fit that ran away at the edge of the object
+_FIELD_RANGE = (0.2, 5.0)
+
+
+def n4_field(
+    pixels: NDArray[np.float32],
+    counts: NDArray[np.bool_],
+    *,
+    shrink: int,
+    iterations: int,
+    levels: int,
+) -> NDArray[np.float32]:
+    """Estimate the field with N4.
+
+    Args:
+        pixels: rows by columns, 0 or more, finite.
+        counts: True where the object is.
+        shrink: factor that both sides are divided by for the fit; less where that would leave
+            fewer than 16 pixels. The field is given in full resolution all the same.
+        iterations: at most, at each level.
+        levels: of the B-spline mesh, each twice as fine as the last.
+
+    Returns:
+        The field, mean 1 over the object; pixels divided by it are what no coil has shaded.
+        All ones where the object is too small for a fit.
+    """
+    import SimpleITK as sitk  # noqa: N813, PLC0415 - 50 MB that only N4 needs
+
+    rows, columns = pixels.shape
+    factor = max(1, min(shrink, min(rows, columns) // _LEAST_SIDE))
+    small = counts[::factor, ::factor]
+    if min(rows, columns) < _LEAST_SIDE or np.count_nonzero(small) < _LEAST_SIDE**2 // 4:
+        return np.ones_like(pixels)
+    # N4 works on logarithms: zeros would be taken for the deepest shadow
+    floor = max(float(pixels[counts].max()) * 1e-4, _LEAST)
+    image = sitk.GetImageFromArray(np.maximum(pixels, np.float32(floor)))
+    mask = sitk.GetImageFromArray(counts.astype(np.uint8))
+    corrector = sitk.N4BiasFieldCorrectionImageFilter()
+    # One thread: workers are processes, and sums of several threads have no fixed order
+    corrector.SetNumberOfThreads(1)
+    corrector.SetMaximumNumberOfIterations([iterations] * levels)
+    corrector.Execute(sitk.Shrink(image, [factor] * 2), sitk.Shrink(mask, [factor] * 2))
+    logarithm = sitk.GetArrayFromImage(corrector.GetLogBiasFieldAsImage(image))
+    return _levelled(logarithm.astype(np.float32), counts)
+
+
+def homomorphic_field(
+    pixels: NDArray[np.float32], counts: NDArray[np.bool_], *, width: float
+) -> NDArray[np.float32]:
+    """Estimate the field as the smoothed logarithm of the object alone.
+
+    Args:
+        pixels: rows by columns, 0 or more, finite.
+        counts: True where the object is; air bears on nothing.
+        width: deviation of the Gaussian, as a share of the longer side.
+
+    Returns:
+        As `n4_field`.
+    """
+    if not counts.any():
+        return np.ones_like(pixels)
+    floor = max(float(pixels[counts].max()) * 1e-4, _LEAST)
+    logarithm = np.where(counts, np.log(np.maximum(pixels, np.float32(floor))), np.float32(0))
+    # The field is smooth, so a coarse grid holds it
+    rows, columns = pixels.shape
+    scale = min(1.0, _COARSE_SIDE / max(rows, columns))
+    size = max(1, round(columns * scale)), max(1, round(rows * scale))
+    deviation = max(0.5, width * max(size))
+    smooth, weight = (
+        cv2.GaussianBlur(
+            cv2.resize(each.astype(np.float32), size, interpolation=cv2.INTER_AREA),
+            (0, 0),
+            deviation,
+            borderType=cv2.BORDER_REFLECT,
+        )
+        for each in (logarithm, counts)
+    )
+    field = smooth / np.maximum(weight, np.float32(1e-3))
+    fine = cv2.resize(field, (columns, rows), interpolation=cv2.INTER_LINEAR)
+    return _levelled(np.asarray(fine, np.float32).reshape(pixels.shape), counts)
+
+
+def _levelled(logarithm: NDArray[np.float32], counts: NDArray[np.bool_]) -> NDArray[np.float32]:
+    centred = logarithm - np.float32(logarithm[counts].mean(dtype=np.float64))
+    low, high = np.log(_FIELD_RANGE)
+    field = np.exp(np.clip(centred, low, high))
+    levelled: NDArray[np.float32] = (field / field[counts].mean(dtype=np.float64)).astype(
+        np.float32
+    )
+    return levelled

@@ -1,0 +1,80 @@
+"""Which arrays still stand: made of the same frames, in the same way, with the same libraries.
+
+Belongs here: comparing what is committed with what is wanted. Making what is missing is in
+`units.py`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from msgspec import structs
+
+from hc_assets.imaging.preprocessing.registry import AnyPipeline
+from hc_assets.lake.parts import DamagedPartError, Part
+from hc_assets.lake.tables import LakeTable
+
+_KEY = ("source_file", "file_sha256", "frame")
+_MANNER = ("pipeline", "parameters", "libraries")
+
+Key = tuple[str, str, int]
+Group = tuple[int, str]
+
+
+@dataclass
+class _Found:
+    parts: list[Part] = field(default_factory=list)
+    keys: list[Key] = field(default_factory=list)
+    is_stale: bool = False
+
+
+def standing_parts(
+    before: LakeTable, wanted: Mapping[Group, list[Key]], pipelines: Mapping[str, AnyPipeline]
+) -> dict[Group, list[Part]]:
+    """Find the parts that need not be written again.
+
+    Args:
+        before: what is committed of one batch, by the present version of the code.
+        wanted: frames in order, by number of their unit and label of their pipeline.
+        pipelines: by label, with their present parameters.
+
+    Returns:
+        Parts by unit and pipeline, only where all of its frames are there, and no other, each with
+        the present parameters and libraries. A part that is damaged stands for nothing.
+    """
+    groups: dict[Group, _Found] = {}
+    for folder, made in before.partitions:
+        for part in made.parts:
+            alone = LakeTable(
+                before.table, before.folder, [(folder, structs.replace(made, parts=[part]))]
+            )
+            _look_at(alone, part, groups, pipelines)
+    return {
+        group: found.parts
+        for group, found in groups.items()
+        if not found.is_stale and found.keys == wanted.get(group)
+    }
+
+
+def _look_at(
+    alone: LakeTable,
+    part: Part,
+    groups: dict[Group, _Found],
+    pipelines: Mapping[str, AnyPipeline],
+) -> None:
+    number = int(part.name.split("-")[1])
+    try:
+        rows = [row for batch in alone.batches([*_KEY, *_MANNER]) for row in batch.to_pylist()]
+    except DamagedPartError:
+        return  # its group lacks frames, and so is made anew
+    for label in {row["pipeline"] for row in rows}:
+        found = groups.setdefault((number, label), _Found())
+        found.parts.append(part)
+        found.is_stale |= len({row["pipeline"] for row in rows}) > 1
+    for row in rows:
+        found = groups[number, row["pipeline"]]
+        found.keys.append((row["source_file"], row["file_sha256"], row["frame"]))
+        pipeline = pipelines.get(row["pipeline"])
+        found.is_stale |= pipeline is None or (
+            (row["parameters"], row["libraries"])
+            != (pipeline.parameters_json(), pipeline.libraries_json())
+        )
