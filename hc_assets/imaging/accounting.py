@@ -5,14 +5,14 @@ Belongs here: counting and comparing. Which check uses what, and how bad a failu
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hc_assets.verdicts import Verdict, all_accounted_for, none_of, rate_at_least
+from hc_assets.verdicts import Verdict, none_of, rate_at_least
 
 
 def files_accounted_for(landed: Iterable[str], indexed: pa.Array, unreadable: pa.Array) -> Verdict:
@@ -96,14 +96,49 @@ def arrays_in_range(batches: Iterable[pa.RecordBatch]) -> Verdict:
     return none_of(offending, total, what="arrays out of range, not finite or of another shape")
 
 
-def gated_frames_have_arrays(passes: pa.Array, arrays: int) -> Verdict:
-    """Judge that each frame that passes the gate has an array, and no other does.
+def gated_frames_have_arrays(gated: pa.Table, arrays: pa.Table) -> Verdict:
+    """Judge that each frame that passes the gate has one array, and no other frame has any.
 
     Args:
-        passes: passes_gate of each frame.
-        arrays: how many arrays there are.
+        gated: source_file, frame and passes_gate of each scored frame.
+        arrays: source_file and frame of each array.
+
+    Returns:
+        A verdict whose value counts arrays that are missing, doubled or of other frames.
     """
-    return all_accounted_for(_passing(passes), arrays, 0, what="frames that pass the gate")
+    passing = Counter(_frames(gated.filter(pc.equal(gated["passes_gate"], True))))
+    made = Counter(_frames(arrays))
+    missing, surplus = (passing - made).total(), (made - passing).total()
+    return replace(
+        none_of(missing + surplus, passing.total(), what="gated frames without their one array"),
+        explanation=f"{passing.total()} frames pass the gate, {made.total()} arrays: {missing}"
+        f" missing, {surplus} doubled or of other frames",
+        counts={"gated": passing.total(), "arrays": made.total()},
+    )
+
+
+def _frames(table: pa.Table) -> Iterator[tuple[str, int]]:
+    return zip(table["source_file"].to_pylist(), table["frame"].to_pylist(), strict=True)
+
+
+def arrays_of_their_pipelines(
+    batches: Iterable[pa.RecordBatch], pipelines: Mapping[str, tuple[tuple[int, int], str]]
+) -> Verdict:
+    """Judge that every array has the shape and the type of the pipeline that its row names.
+
+    Args:
+        batches: with the columns pipeline, shape and pixels.
+        pipelines: shape and data type by label, as they are set now.
+    """
+    offending = total = 0
+    for batch in batches:
+        tensor = batch.schema.field("pixels").type
+        held = (tuple(tensor.shape), tensor.value_type.to_pandas_dtype().__name__)
+        stated = batch["shape"].to_pylist()
+        for label, shape in zip(batch["pipeline"].to_pylist(), stated, strict=True):
+            total += 1
+            offending += not (pipelines.get(label) == held and tuple(shape) == held[0])
+    return none_of(offending, total, what="arrays of another shape or type than their pipeline's")
 
 
 def _passing(passes: pa.Array) -> int:

@@ -10,6 +10,7 @@ from hc_assets.checks import WARN, batches_of, result
 from hc_assets.imaging import accounting, drift, index_verdicts
 from hc_assets.imaging.assets import dicom_batches
 from hc_assets.imaging.fhir_patients import patient_identifiers
+from hc_assets.imaging.preprocessing.registry import pipelines
 from hc_assets.lake.landing import batch_keys, read_manifest
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import read_partition, read_partitions
@@ -193,12 +194,34 @@ def arrays_in_range(
 def every_gated_frame_has_an_array(
     context: dg.AssetCheckExecutionContext, layout: dg.ResourceParam[Layout]
 ) -> dg.AssetCheckResult:
-    """Compare the number of arrays with that of passing frames."""
+    """Compare the frames of the arrays with those that pass."""
     keys = batches_of(context)
     metrics = read_partitions(layout, "imaging/quality_metrics", keys)
-    arrays = read_partitions(layout, "imaging/preprocessed_arrays", keys).count_rows()
-    passes = metrics.to_table(["passes_gate"])["passes_gate"]
-    return result(accounting.gated_frames_have_arrays(passes, arrays))
+    arrays = read_partitions(layout, "imaging/preprocessed_arrays", keys)
+    gated = metrics.to_table(["source_file", "frame", "passes_gate"])
+    made = arrays.to_table(["source_file", "frame"])
+    return result(accounting.gated_frames_have_arrays(gated, made))
+
+
+@dg.asset_check(
+    asset=_ARRAYS,
+    partitions_def=dicom_batches,
+    blocking=True,
+    description="Each array has the shape and the type that its pipeline is set to.",
+)
+def shapes_match_pipelines(
+    context: dg.AssetCheckExecutionContext,
+    layout: dg.ResourceParam[Layout],
+    settings: dg.ResourceParam[Settings],
+) -> dg.AssetCheckResult:
+    """Hold every array against the pipeline that its row names."""
+    arrays = read_partitions(layout, "imaging/preprocessed_arrays", batches_of(context))
+    set_to = {
+        label: (pipeline.shape, pipeline.dtype)
+        for label, pipeline in pipelines(settings.preprocessing).items()
+    }
+    rows = arrays.batches(["pipeline", "shape", "pixels"])
+    return result(accounting.arrays_of_their_pipelines(rows, set_to))
 
 
 @dg.asset_check(
@@ -254,6 +277,7 @@ CHECKS = [
     series_slices_consistent,
     arrays_in_range,
     every_gated_frame_has_an_array,
+    shapes_match_pipelines,
     series_complete,
     patient_ids_match_fhir,
     imaging_studies_valid,

@@ -4,6 +4,7 @@ import pytest
 
 from hc_assets.imaging.accounting import (
     arrays_in_range,
+    arrays_of_their_pipelines,
     files_accounted_for,
     gate_pass_rate,
     gated_frames_have_arrays,
@@ -61,8 +62,51 @@ def test_an_array_out_of_range_or_shape_fails(value, shape, offending):
     assert (verdict.passed, verdict.value) == (offending == 0, offending)
 
 
-def test_a_gated_frame_without_an_array_fails():
-    passes = pa.array([True, False, None, True])
-    assert gated_frames_have_arrays(passes, 2).passed
-    assert not gated_frames_have_arrays(passes, 1).passed
-    assert not gated_frames_have_arrays(passes, 3).passed
+def frames(*keys: tuple[str, int], passes: list[bool | None] | None = None) -> pa.Table:
+    names, numbers = [name for name, _ in keys], [number for _, number in keys]
+    columns = {"source_file": pa.array(names, pa.string()), "frame": pa.array(numbers, pa.int32())}
+    if passes is not None:
+        columns["passes_gate"] = pa.array(passes, pa.bool_())
+    return pa.table(columns)
+
+
+GATED = frames(("a", 0), ("a", 1), ("b", 0), ("c", 0), passes=[True, False, None, True])
+
+
+@pytest.mark.parametrize(
+    ("arrays", "offending"),
+    [
+        ([("a", 0), ("c", 0)], 0),
+        ([("a", 0)], 1),
+        ([("a", 0), ("a", 1)], 2),
+        ([("a", 0), ("c", 0), ("c", 0)], 1),
+        ([], 2),
+    ],
+    ids=["all", "one missing", "another frame's", "doubled", "none"],
+)
+def test_each_gated_frame_has_one_array_and_no_other_has_any(arrays, offending):
+    verdict = gated_frames_have_arrays(GATED, frames(*arrays))
+    assert (verdict.passed, verdict.value) == (offending == 0, offending)
+
+
+@pytest.mark.parametrize(
+    ("label", "set_to", "offending"),
+    [
+        ("ct/2", ((2, 3), "float32"), 0),
+        ("ct/2", ((3, 2), "float32"), 2),
+        ("ct/2", ((2, 3), "float16"), 2),
+        ("ct/1", ((2, 3), "float32"), 2),
+    ],
+    ids=["as set", "shape", "type", "no such pipeline"],
+)
+def test_arrays_are_what_their_pipeline_is_set_to(label, set_to, offending):
+    pixels = np.full((2, 2, 3), 0.5, np.float32)
+    rows = pa.record_batch(
+        {
+            "pipeline": pa.array(["ct/2", "ct/2"]),
+            "shape": pa.array([[2, 3], [2, 3]], pa.list_(pa.int32(), 2)),
+            "pixels": pa.FixedShapeTensorArray.from_numpy_ndarray(pixels),
+        }
+    )
+    verdict = arrays_of_their_pipelines([rows], {label: set_to})
+    assert (verdict.passed, verdict.value) == (offending == 0, offending)

@@ -10,8 +10,9 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from hc_assets.imaging import assets
+from hc_assets.imaging.preprocessing.parameters import Preprocessing
 from hc_assets.imaging.schemas import preprocessed_arrays
-from hc_assets.imaging.units import FileUnit, index_unit, preprocess_unit
+from hc_assets.imaging.units import ArraysMade, FileUnit, index_unit, preprocess_unit
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import Part, PartWriter
 from hc_assets.lake.tables import read_partition
@@ -38,7 +39,7 @@ def outcomes(hc_assets) -> dict[str, dict]:
 def test_a_clean_image_passes_every_check(hc_assets, image):
     assert hc_assets("ingest", image).exit_code == 0
     found = outcomes(hc_assets)
-    assert len(found) == 18
+    assert len(found) == 19
     assert all(check["passed"] for check in found.values())
 
 
@@ -132,9 +133,9 @@ def test_a_gate_that_nothing_passes_is_a_warning(hc_assets, query, image, monkey
 
 
 def test_an_array_out_of_range_blocks_and_is_said_again(hc_assets, data_dir, image, monkeypatch):
-    def spoiling(unit: FileUnit) -> list[Part]:
+    def spoiling(unit: FileUnit, told: Preprocessing) -> ArraysMade:
         folder = unit.layout().partition("imaging/preprocessed_arrays", unit.batch)
-        parts = preprocess_unit(unit)
+        (parts,) = preprocess_unit(unit, told).parts.values()
         schema = preprocessed_arrays((512, 512))
         with PartWriter(folder, schema, number=99) as writer:
             for part in parts:
@@ -145,7 +146,7 @@ def test_an_array_out_of_range_blocks_and_is_said_again(hc_assets, data_dir, ima
                     tensors if name == "pixels" else rows[name] for name in rows.schema.names
                 ]
                 writer.write(pa.RecordBatch.from_arrays(columns, schema=schema))
-        return writer.parts
+        return ArraysMade(unit.number, {"ct": writer.parts}, {})
 
     monkeypatch.setattr(assets, "preprocess_unit", spoiling)
     first = hc_assets("ingest", image)
@@ -155,7 +156,9 @@ def test_an_array_out_of_range_blocks_and_is_said_again(hc_assets, data_dir, ima
 
 
 def test_a_gated_frame_without_an_array_blocks(hc_assets, image, monkeypatch):
-    monkeypatch.setattr(assets, "preprocess_unit", lambda unit: [])
+    monkeypatch.setattr(
+        assets, "preprocess_unit", lambda unit, told: ArraysMade(unit.number, {}, {})
+    )
     result = hc_assets("ingest", image)
     assert result.exit_code == 1
     assert "every_gated_frame_has_an_array" in result.stderr
@@ -171,7 +174,7 @@ def test_arrays_carry_where_they_come_from(hc_assets, data_dir, image):
     )
     assert row == {
         "batch": key,
-        "pipeline": "ct/1",
+        "pipeline": "ct/2",
         "shape": [512, 512],
         "source_file": str(image),
     }

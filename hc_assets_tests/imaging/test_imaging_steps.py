@@ -6,6 +6,8 @@ import pytest
 
 from hc_assets.imaging import steps
 from hc_assets.imaging.gates import Rules
+from hc_assets.imaging.preprocessing import rows as array_rows
+from hc_assets.imaging.preprocessing.rows import preprocess_files
 from hc_assets.imaging.schemas import (
     DICOM_INDEX,
     QUALITY_METRICS,
@@ -13,7 +15,7 @@ from hc_assets.imaging.schemas import (
     UNREADABLE_FILES,
     preprocessed_arrays,
 )
-from hc_assets.imaging.steps import FileToRead, index_files, preprocess_files, score_files
+from hc_assets.imaging.steps import FileToRead, index_files, score_files
 
 
 def landed(path) -> FileToRead:
@@ -118,9 +120,9 @@ def test_arrays_are_rows_of_their_pipelines_shape(testdata):
     ct, mr = (landed(testdata(f"{name}_small.dcm")) for name in ("CT", "MR"))
     zero = frozenset([0])
     found = list(preprocess_files([(mr, zero), (ct, zero), (mr, zero)], "b1"))
-    assert [name for name, _ in found] == ["ct", "mr"]
+    assert [made.pipeline for made in found] == ["ct", "mr"]
     for name, shape, count in (("ct", (512, 512), 1), ("mr", (256, 256), 2)):
-        (rows,) = [batch for pipeline, batch in found if pipeline == name]
+        (rows,) = [made.rows for made in found if made.pipeline == name]
         assert rows.schema == preprocessed_arrays(shape)
         rows.validate(full=True)
         pixels = rows["pixels"].to_numpy_ndarray()
@@ -130,14 +132,14 @@ def test_arrays_are_rows_of_their_pipelines_shape(testdata):
 
 def test_only_the_frames_named_become_arrays(write_dicom):
     path = write_dicom(np.random.default_rng(1).integers(0, 99, (4, 32, 32), dtype=np.uint16))
-    ((_, rows),) = preprocess_files([(landed(path), frozenset([3, 1]))], "b1")
-    assert rows["frame"].to_pylist() == [1, 3]
+    (made,) = preprocess_files([(landed(path), frozenset([3, 1]))], "b1")
+    assert made.rows["frame"].to_pylist() == [1, 3]
 
 
 def test_arrays_are_handed_on_before_they_fill_memory(testdata, monkeypatch):
-    monkeypatch.setattr(steps, "_ARRAY_BYTES", 2 * 256 * 256 * 4)
+    monkeypatch.setattr(array_rows, "_ARRAY_BYTES", 2 * 256 * 256 * 4)
     mr = (landed(testdata("MR_small.dcm")), frozenset([0]))
-    assert [len(rows) for _, rows in preprocess_files([mr] * 5, "b1")] == [2, 2, 1]
+    assert [len(made.rows) for made in preprocess_files([mr] * 5, "b1")] == [2, 2, 1]
 
 
 def test_the_same_files_give_the_same_rows(mixed, testdata):
@@ -148,7 +150,7 @@ def test_the_same_files_give_the_same_rows(mixed, testdata):
             for f in score_files(mixed[4:], "b1", rules=Rules())
             for b in (f.metrics, f.undecodable)
         ]
-        arrays = [b for _, b in preprocess_files([(mixed[0], frozenset([0]))], "b1")]
+        arrays = [made.rows for made in preprocess_files([(mixed[0], frozenset([0]))], "b1")]
         return [batch.serialize().to_pybytes() for batch in (*indexed, *scored, *arrays)]
 
     assert once() == once()

@@ -8,8 +8,9 @@ from hypothesis.extra import numpy as hnp
 
 from hc_assets.imaging.frame_context import FrameContext, Window
 from hc_assets.imaging.pixels import Frame
-from hc_assets.imaging.preprocessing.contrast import between_percentiles, equalised, luminance
-from hc_assets.imaging.preprocessing.geometry import letterbox
+from hc_assets.imaging.preprocessing.contrast import between_percentiles, luminance
+from hc_assets.imaging.preprocessing.geometry import placed
+from hc_assets.imaging.preprocessing.local_contrast import equalised
 from hc_assets.imaging.preprocessing.registry import PIPELINES, pipeline_for
 
 SHAPES = {
@@ -124,8 +125,9 @@ def test_a_mammogram_keeps_the_breast_and_drops_the_label():
 
 def test_parameters_and_labels_say_what_was_done():
     pipeline = pipeline_for("CT")
-    assert pipeline.label == "ct/1"
-    assert json.loads(pipeline.parameters_json()) == dict(pipeline.parameters)
+    assert pipeline.label == "ct/2"
+    told = json.loads(pipeline.parameters_json())
+    assert told == {"aspect": "letterbox", "dtype": "float32", **dict(pipeline.parameters)}
 
 
 @given(
@@ -135,12 +137,12 @@ def test_parameters_and_labels_say_what_was_done():
 )
 def test_letterbox_keeps_proportions_and_its_transform_leads_to_the_frame(rows, columns, spacing):
     pixels = np.ones((rows, columns), np.float32)
-    placed = letterbox(pixels, (64, 64), spacing)
-    down, across = placed.window
+    made = placed(pixels, (64, 64), spacing)
+    down, across = made.window
     inside_rows, inside_columns = down.stop - down.start, across.stop - across.start
     assert max(inside_rows, inside_columns) == 64
-    assert placed.pixels[placed.window] == pytest.approx(1)
-    assert placed.pixels.sum() == pytest.approx(inside_rows * inside_columns)
+    assert made.pixels[made.window] == pytest.approx(1)
+    assert made.pixels.sum() == pytest.approx(inside_rows * inside_columns)
     wanted = rows * spacing[0] / (columns * spacing[1])
     # A side is rounded to whole pixels.
     low, high = (
@@ -148,7 +150,7 @@ def test_letterbox_keeps_proportions_and_its_transform_leads_to_the_frame(rows, 
         (inside_rows + 1) / max(inside_columns - 1, 0.5),
     )
     assert low <= wanted <= high or min(inside_rows, inside_columns) == 1
-    a, _, c, _, e, f = placed.source_to_array
+    a, _, c, _, e, f = made.source_to_array
     first = (-0.5 * a + c, -0.5 * e + f)
     assert first == pytest.approx((down.start - 0.5, across.start - 0.5))
     assert (rows * a, columns * e) == pytest.approx((inside_rows, inside_columns))
@@ -156,7 +158,7 @@ def test_letterbox_keeps_proportions_and_its_transform_leads_to_the_frame(rows, 
 
 def test_shrinking_does_not_alias():
     stripes = np.tile(np.array([0, 1], np.float32), (512, 256))
-    assert letterbox(stripes, (64, 64), None).pixels == pytest.approx(0.5, abs=0.01)
+    assert placed(stripes, (64, 64), None).pixels == pytest.approx(0.5, abs=0.01)
 
 
 def test_percentiles_ignore_what_does_not_count():
@@ -167,4 +169,4 @@ def test_percentiles_ignore_what_does_not_count():
 
 def test_equalising_uses_more_than_8_bits():
     ramp = np.tile(np.linspace(0, 1, 1024, dtype=np.float32), (1024, 1))
-    assert len(np.unique(equalised(ramp, clip_limit=2.0, tiles=8))) > 1000
+    assert len(np.unique(equalised(ramp, clip_limit=2.0, tiles=8, bins=256))) > 1000

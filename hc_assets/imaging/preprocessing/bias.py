@@ -13,7 +13,7 @@ _LEAST_SIDE = 16
 _COARSE_SIDE = 128
 _LEAST = 1e-30
 # A field beyond these is no coil's, but a fit that ran away at the edge of the object
-_FIELD_RANGE = (0.2, 5.0)
+_LOWEST, _HIGHEST = float(np.log(0.2)), float(np.log(5.0))
 
 
 def n4_field(
@@ -38,7 +38,7 @@ def n4_field(
         The field, mean 1 over the object; pixels divided by it are what no coil has shaded.
         All ones where the object is too small for a fit.
     """
-    import SimpleITK as sitk  # noqa: N813, PLC0415 - 50 MB that only N4 needs
+    import SimpleITK as sitk  # noqa: PLC0415 - 50 MB that only N4 needs
 
     rows, columns = pixels.shape
     factor = max(1, min(shrink, min(rows, columns) // _LEAST_SIDE))
@@ -95,9 +95,11 @@ def homomorphic_field(
 
 
 def _levelled(logarithm: NDArray[np.float32], counts: NDArray[np.bool_]) -> NDArray[np.float32]:
-    centred = logarithm - np.float32(logarithm[counts].mean(dtype=np.float64))
-    low, high = np.log(_FIELD_RANGE)
-    field = np.exp(np.clip(centred, low, high))
+    inside = logarithm[counts].astype(np.float64)
+    centred = logarithm - np.float32(inside.mean())
+    # Outside the object nothing is known: a spline goes anywhere there, and air would outshine it
+    low, high = float(inside.min() - inside.mean()), float(inside.max() - inside.mean())
+    field = np.exp(np.clip(centred, max(low, _LOWEST), min(high, _HIGHEST)))
     levelled: NDArray[np.float32] = (field / field[counts].mean(dtype=np.float64)).astype(
         np.float32
     )

@@ -33,16 +33,18 @@ def adaptive_mean(
     Returns:
         Values within the range of those that count.
     """
-    every = counts is None or bool(counts.all())
-    weight = np.float32(1) if counts is None else counts.astype(np.float32)
-    inside = pixels if every else pixels * weight
-    mean, square = _mean(inside, side), _mean_square(inside, side)
-    if not every:
-        share = np.maximum(_mean(np.asarray(weight), side), np.float32(0.5 / side**2))
-        mean, square = mean / share, square / share
+    mean: NDArray[np.float32]
+    square: NDArray[np.float32]
+    if counts is None or counts.all():
+        mean, square = _mean(pixels, side), _mean_square(pixels, side)
+    else:
+        weight = counts.astype(np.float32)
+        share = np.maximum(_mean(weight, side), np.float32(0.5 / side**2))
+        mean = np.divide(_mean(pixels * weight, side), share, dtype=np.float32)
+        square = np.divide(_mean_square(pixels * weight, side), share, dtype=np.float32)
     variance = np.maximum(square - mean * mean, np.float32(1e-20))
     kept = np.clip(1 - np.asarray(noise, np.float32) / variance, 0, 1)
-    filtered: NDArray[np.float32] = mean + (pixels - mean) * kept
+    filtered = np.asarray(mean + (pixels - mean) * kept, np.float32)
     return filtered if counts is None else np.where(counts, filtered, pixels)
 
 
@@ -94,5 +96,4 @@ def speckle_noise(
     if not lit.any():
         return np.zeros_like(pixels)
     share = float(np.quantile(variance[lit] / mean[lit] ** 2, 0.25))
-    speckle: NDArray[np.float32] = np.float32(share) * mean * mean
-    return speckle
+    return np.asarray(np.float32(share) * mean * mean, np.float32)

@@ -12,7 +12,7 @@ from hc_assets.imaging.preprocessing.contrast import between_percentiles
 from hc_assets.imaging.preprocessing.parameters import MammogramParameters
 from hc_assets.imaging.preprocessing.pipeline import Normalised, Pipeline
 from hc_assets.imaging.preprocessing.radiograph import locally_enhanced, shown
-from hc_assets.imaging.samples import otsu
+from hc_assets.imaging.samples import otsu, sample
 
 _COARSE_SIDE = 512
 _SKIN_PIXELS = 3
@@ -46,7 +46,7 @@ def breast_mask(visible: NDArray[np.float32]) -> NDArray[np.bool_]:
     Returns:
         True in the breast; False everywhere where nothing stands out.
     """
-    threshold = otsu(visible.ravel()) / 2
+    threshold = otsu(sample(visible.ravel())) / 2
     factor = max(1, -(-max(visible.shape) // _COARSE_SIDE))
     size = tuple(max(1, side // factor) for side in visible.shape[::-1])
     coarse = cv2.resize(visible, size, interpolation=cv2.INTER_AREA).reshape(size[::-1])

@@ -79,7 +79,7 @@ def _object(values: NDArray[np.float32], counts: NDArray[np.bool_]) -> NDArray[n
     if not counts.any():
         return counts
     # In doubles: the range of extreme floats is beyond floats
-    return counts & (values > otsu(values[counts].astype(np.float64)))
+    return counts & (values > otsu(sampled(values, counts).astype(np.float64)))
 
 
 PIPELINE = Pipeline(

@@ -4,7 +4,7 @@ Belongs here: the factor, or why there is none. Reading the header is in `uptake
 
 Source: QIBA, FDG-PET/CT profile and its vendor-neutral pseudo-code for SUV ("happy path"); SUV by
 body weight as PERCIST has them before lean mass (Wahl et al., J Nucl Med 50 Suppl 1:122S, 2009):
-SUVbw = activity (Bq/ml) * weight (g) / dose, decayed to the time that the image is corrected to (Bq).
+SUVbw = activity (Bq/ml) * weight (g) / dose (Bq), decayed to the time the image is corrected to.
 """
 
 from dataclasses import dataclass

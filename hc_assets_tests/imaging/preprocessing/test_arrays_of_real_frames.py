@@ -70,7 +70,8 @@ def test_ct_takes_the_files_window_else_the_body_parts(frame_of):
 
     def rising(**context) -> tuple[float, float]:
         """Lowest and highest HU between black and white."""
-        raw = dataclasses.replace(PIPELINES["CT"], enhance=None, shape=(200, 200))
+        small = PIPELINES["CT"].parameters.model_copy(update={"rows": 200, "columns": 200})
+        raw = dataclasses.replace(PIPELINES["CT"], enhance=None, parameters=small)
         row = raw.run(frame_of(hounsfield, "CT", **context)).pixels[100]
         inside = hounsfield[0][(row > 0) & (row < 1)]
         return float(inside.min()), float(inside.max())
