@@ -54,17 +54,22 @@ static void sum_up(const uint32_t *histogram, int64_t counted, int bins, double 
     map[bins] = 1;
 }
 
-/* Give the tile before a place, from 0, and the weight of the next one. */
+/* Twice the middle of a tile, in pixels from the edge of the first. */
+static int middle(int tile, int tiles, int size) {
+    return edge(tile, tiles, size) + edge(tile + 1, tiles, size);
+}
+
+/* Give the last tile whose middle is not behind a place, and the weight of the next one. */
 static int tile_before(int place, int tiles, int size, float *weight) {
-    int tile = (int)(((int64_t)2 * place + 1) * tiles / size - 1) / 2;
-    if (2 * place + 1 < edge(tile, tiles, size) + edge(tile + 1, tiles, size)) tile--;
+    const int twice = 2 * place + 1;
+    int tile = (int)((int64_t)place * tiles / size);
+    while (tile >= 0 && twice < middle(tile, tiles, size)) tile--;
+    while (tile + 1 < tiles && twice >= middle(tile + 1, tiles, size)) tile++;
     *weight = 0;
     if (tile < 0) return 0;
     if (tile >= tiles - 1) return tiles - 1;
-    const float here = (float)(edge(tile, tiles, size) + edge(tile + 1, tiles, size));
-    const float next = (float)(edge(tile + 1, tiles, size) + edge(tile + 2, tiles, size));
-    *weight = ((float)(2 * place + 1) - here) / (next - here);
-    if (*weight > 1) *weight = 1;
+    const int here = middle(tile, tiles, size);
+    *weight = (float)(twice - here) / (float)(middle(tile + 1, tiles, size) - here);
     return tile;
 }
 

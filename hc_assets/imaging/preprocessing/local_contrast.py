@@ -33,7 +33,8 @@ def equalised(
 
     Args:
         pixels: rows by columns, 0 to 1: already stretched, so that all bins are used.
-        clip_limit: how far a bin may rise above the mean one; what is above is spread over all.
+        clip_limit: how far a bin may rise above the mean one; what is above is spread over all, so
+            that differences of values grow by at most this and 1.
         tiles: along each side; fewer where there are fewer pixels.
         bins: of the histograms.
         skip_zeros: whether zeros are no tissue: they count nowhere and stay 0.
