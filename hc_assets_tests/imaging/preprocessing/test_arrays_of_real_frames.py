@@ -5,6 +5,7 @@ import pytest
 
 from hc_assets.imaging.frame_context import Window
 from hc_assets.imaging.pixels import Frame, iter_frames
+from hc_assets.imaging.preprocessing.parameters import Preprocessing
 from hc_assets.imaging.preprocessing.registry import PIPELINES, pipeline_for
 
 
@@ -87,3 +88,27 @@ def test_the_widest_range_of_floats_overflows_nowhere(frame_of, modality):
     pixels[0, 0] = np.finfo(np.float32).min
     pipeline = pipeline_for(modality)
     assert_ready(pipeline.run(frame_of(pixels, modality)), pipeline.shape)
+
+
+def test_shared_frames_of_every_modality_are_ready(shared_files):
+    seen = {}
+    for file in shared_files:
+        if file.pixels_ok != "1" or seen.get(file.modality, 0) >= 4:
+            continue
+        for frame in iter_frames(file.path, wanted=frozenset([0])):
+            if isinstance(frame, Frame):
+                pipeline = pipeline_for(frame.context.modality)
+                made = pipeline.run(frame)
+                assert_ready(made, pipeline.shape)
+                assert made.decisions
+                seen[file.modality] = seen.get(file.modality, 0) + 1
+    assert {"CT", "MR", "US", "CR", "DX", "PT", "NM", "SEG", "SM"} <= set(seen)
+
+
+@pytest.mark.parametrize("modality", ["CT", "MR", "US", "PT"])
+def test_half_floats_stay_in_range(frame_of, modality):
+    pixels = np.random.default_rng(1).integers(0, 4096, (90, 70), dtype=np.uint16)
+    pipeline = pipeline_for(modality, Preprocessing(dtype="float16"))
+    made = pipeline.run(frame_of(pixels, modality))
+    assert made.pixels.dtype == np.float16
+    assert 0 <= made.pixels.min() < made.pixels.max() <= 1

@@ -1,0 +1,166 @@
+"""Arrays are made anew only where frames, parameters or libraries changed."""
+
+import shutil
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from hc_assets.imaging.preprocessing import pipeline, planning
+from hc_assets.imaging.preprocessing.parameters import (
+    CtParameters,
+    MrParameters,
+    Preprocessing,
+)
+from hc_assets.imaging.preprocessing.planning import ARRAYS, ARRAYS_VERSION, plan_arrays
+from hc_assets.imaging.units import preprocess_unit
+from hc_assets.lake.discovery import discover
+from hc_assets.lake.landing import BatchLimits, land, read_manifest
+from hc_assets.lake.layout import Layout
+from hc_assets.lake.parts import PartWriter, commit
+from hc_assets.lake.tables import read_partition
+
+FILES = ("CT_small.dcm", "MR_small.dcm")
+SMALL = Preprocessing(
+    ct=CtParameters(rows=64, columns=64),
+    mr=MrParameters(rows=64, columns=64, bias="homomorphic"),
+)
+MODALITY = {"CT_small.dcm": "CT", "MR_small.dcm": "MR", "other.dcm": "MR"}
+
+
+class Batch:
+    """A landed batch whose arrays are made again and again."""
+
+    def __init__(self, layout: Layout, key: str) -> None:
+        self.layout, self.key = layout, key
+
+    def score(self, passing: tuple[str, ...]) -> None:
+        """Write quality metrics by which some files pass."""
+        names = [file.source_file for file in read_manifest(self.layout, "dicom", self.key).files]
+        table = pa.table(
+            {
+                "source_file": names,
+                "frame": pa.array([0] * len(names), pa.int32()),
+                "modality": [MODALITY[name.rpartition("/")[2]] for name in names],
+                "passes_gate": [name.rpartition("/")[2] in passing for name in names],
+            }
+        )
+        folder = self.layout.partition("imaging/quality_metrics", self.key)
+        with PartWriter(folder, table.schema) as writer:
+            for rows in table.to_batches():
+                writer.write(rows)
+        commit(self.layout, "imaging/quality_metrics", self.key, writer.parts)
+
+    def make(self, told: Preprocessing = SMALL) -> tuple[int, list[str]]:
+        """Make what is missing; give how many arrays were made, and the names of all parts."""
+        metrics = read_partition(self.layout, "imaging/quality_metrics", self.key)
+        landed = read_manifest(self.layout, "dicom", self.key).files
+        plan = plan_arrays(self.layout, self.key, landed, metrics, told=told, unit_bytes=10**9)
+        done = [preprocess_unit(unit, told) for unit in plan.units]
+        parts = plan.parts_with(done)
+        commit(self.layout, ARRAYS, self.key, parts, code_version=planning.ARRAYS_VERSION)
+        made = sum(part.rows for unit in done for each in unit.parts.values() for part in each)
+        return made, [part.name for part in parts]
+
+
+@pytest.fixture
+def batch(tmp_path, testdata) -> Batch:
+    layout = Layout.of(tmp_path / "data")
+    drop = tmp_path / "drop"
+    drop.mkdir()
+    for name in FILES:
+        shutil.copy(testdata(name), drop / name)
+    landed = land(
+        discover([drop], drop),
+        layout,
+        "dicom",
+        limits=BatchLimits(100, 10**9),
+        now=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    made = Batch(layout, landed.batches[0])
+    made.score(FILES)
+    return made
+
+
+def test_what_stands_is_not_made_again(batch):
+    first, names = batch.make()
+    assert (first, len(names)) == (2, 2)
+    assert batch.make() == (0, names)
+
+
+@pytest.mark.parametrize(
+    ("change", "made"),
+    [
+        ({"mr": MrParameters(rows=64, columns=64, bias="none")}, 1),
+        ({"ct": CtParameters(rows=64, columns=65)}, 1),
+        ({"us": {"rows": 99}}, 0),
+        ({"aspect": "stretch"}, 2),
+        ({"dtype": "float16"}, 2),
+    ],
+    ids=["of MR", "of CT", "of a pipeline without frames", "proportions", "type"],
+)
+def test_other_parameters_make_only_their_pipeline_anew(batch, change, made):
+    _, before = batch.make()
+    told = Preprocessing.model_validate(SMALL.model_dump() | change)
+    count, after = batch.make(told)
+    assert count == made
+    assert len(set(before) & set(after)) == 2 - made
+
+
+def test_another_version_of_a_library_makes_its_pipelines_anew(batch, monkeypatch):
+    batch.make()
+    real = pipeline.version
+    monkeypatch.setattr(
+        pipeline, "version", lambda name: "99" if name == "SimpleITK" else real(name)
+    )
+    pipeline._versions.cache_clear()
+    try:
+        assert batch.make()[0] == 1
+    finally:
+        pipeline._versions.cache_clear()
+
+
+def test_another_version_of_the_table_makes_all_anew(batch, monkeypatch):
+    batch.make()
+    monkeypatch.setattr(planning, "ARRAYS_VERSION", ARRAYS_VERSION + "x")
+    assert batch.make()[0] == 2
+
+
+def test_frames_that_pass_no_more_leave_and_move_no_other(batch):
+    _, before = batch.make()
+    batch.score(FILES[:1])
+    count, after = batch.make()
+    assert (count, after) == (0, before[:1])
+    batch.score(FILES)
+    assert batch.make() == (1, before)
+
+
+def test_a_damaged_part_is_made_anew(batch):
+    _, names = batch.make()
+    (batch.layout.partition(ARRAYS, batch.key) / names[0]).write_bytes(b"gone")
+    assert batch.make() == (1, names)
+
+
+def test_half_floats_are_stored_as_such_with_the_hash_of_what_is_stored(batch):
+    _, names = batch.make(Preprocessing.model_validate(SMALL.model_dump() | {"dtype": "float16"}))
+    for name in names:
+        table = pq.read_table(str(batch.layout.partition(ARRAYS, batch.key) / name))
+        assert table.schema.field("pixels").type.value_type == pa.float16()
+        pixels = table["pixels"].combine_chunks().to_numpy_ndarray()
+        assert pixels.dtype == np.float16
+        assert 0 <= pixels.min() < pixels.max() <= 1
+
+
+def test_a_row_says_how_its_array_was_made(batch):
+    batch.make()
+    rows = read_partition(batch.layout, ARRAYS, batch.key).batches()
+    ct, mr = (row for each in rows for row in each.to_pylist())
+    assert (ct["pipeline"], mr["pipeline"]) == ("ct/2", "mr/2")
+    assert mr["decisions"] == ["Wiener filter", "homomorphic filter", "percentiles"]
+    assert '"bias": "homomorphic"' in mr["parameters"]
+    assert "SimpleITK" in mr["libraries"]
+    assert "SimpleITK" not in ct["libraries"]
+    assert len(ct["array_to_patient"]) == 9
+    assert ct["overlay"] is None
