@@ -121,5 +121,5 @@ def volumes_registered(verdicts: pa.ChunkedArray) -> Verdict:
         verdicts: of each aligned volume.
     """
     counts = Counter(verdicts.to_pylist())
-    failed = counts["not_improved"] + counts["implausible"]
+    failed = sum(counts[word] for word in ("not_improved", "implausible", "no_overlap"))
     return none_of(failed, len(verdicts), what="volumes that could not be registered")

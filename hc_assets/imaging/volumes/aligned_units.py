@@ -13,7 +13,7 @@ from operator import itemgetter
 import numpy as np
 
 from hc_assets.imaging.volumes.alignment import Aligned, align, groups_of
-from hc_assets.imaging.volumes.geometry import ras_from_lps
+from hc_assets.imaging.volumes.geometry import ras_from_lps, spacing_of
 from hc_assets.imaging.volumes.pictures import three_planes
 from hc_assets.imaging.volumes.schemas import ALIGNED_SLICES
 from hc_assets.imaging.volumes.steps import Row, slice_batch
@@ -109,7 +109,7 @@ def _row(made: Aligned, unit: StudyUnit) -> Row:
         "reference_id": made.reference["volume_id"],
         "verdict": made.verdict,
         "shape": list(volume.voxels.shape),
-        "spacing_mm": unit.spacing_mm,
+        "spacing_mm": spacing_of(volume.affine)[0],
         "affine_lps": volume.affine.ravel().tolist(),
         "affine_ras": ras_from_lps(volume.affine).ravel().tolist(),
         "to_source": matrix.ravel().tolist(),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
+from hc_assets.imaging.volumes.geometry import spacing_of
 from hc_assets.imaging.volumes.intensities import normalised, tissue_range, without_bias
 from hc_assets.imaging.volumes.registration import Registration, register, transform_of
 from hc_assets.imaging.volumes.resampling import isotropic, smoothed
@@ -98,7 +99,7 @@ def align(
             moving,
             is_same_frame=frame is not None and frame == reference["frame_of_reference_uid"],
         )
-        image = smoothed(to_image(moving), (spacing_mm,) * 3)
+        image = smoothed(to_image(moving), spacing_of(grid.affine))
         laid = sitk.Resample(
             image, to_image(grid), transform_of(found.matrix), sitk.sitkLinear, moving.fill
         )

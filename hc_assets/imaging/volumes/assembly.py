@@ -15,7 +15,11 @@ from hc_assets.imaging.pixels import Frame, iter_frames
 from hc_assets.imaging.reading import UnreadableFile
 from hc_assets.imaging.volumes.geometry import Lineup, line_up
 from hc_assets.imaging.volumes.mosaics import tile_columns
-from hc_assets.imaging.volumes.resampling import MisalignedSlicesError, straightened
+from hc_assets.imaging.volumes.resampling import (
+    GridTooLargeError,
+    MisalignedSlicesError,
+    straightened,
+)
 from hc_assets.imaging.volumes.splitting import Candidate, PlacedFrame
 from hc_assets.imaging.volumes.volume import Volume, Voxels
 
@@ -92,9 +96,11 @@ def assemble(candidate: Candidate, paths: Sequence[Path], *, limit: int) -> Asse
         return Assembled(volume, "as_sent", tuple(findings), lineup, sources, stored.units)
     try:
         # What was padded would leak into its neighbours
-        volume, places = straightened(stored.unpadded(fill), lineup, fill)
+        volume, places = straightened(stored.unpadded(fill), lineup, fill, limit=limit)
     except MisalignedSlicesError as error:
         raise NoVolumeError("misaligned_slices") from error
+    except GridTooLargeError as error:
+        raise NoVolumeError("too_large") from error
     sources = tuple(float(place) for place in places)
     return Assembled(volume, "resampled", tuple(findings), lineup, sources, stored.units)
 

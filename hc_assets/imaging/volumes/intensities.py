@@ -39,7 +39,10 @@ def without_bias(volume: Volume) -> Volume:
     filter_ = sitk.N4BiasFieldCorrectionImageFilter()
     filter_.SetMaximumNumberOfIterations(_ITERATIONS)
     filter_.SetNumberOfThreads(1)  # the same input, the same bytes
-    filter_.Execute(small, tissue)
+    try:
+        filter_.Execute(small, tissue)
+    except RuntimeError:  # all that ITK raises; here, that there is no tissue to go by
+        return volume
     field = sitk.GetArrayFromImage(filter_.GetLogBiasFieldAsImage(image)).astype(np.float32)
     voxels = volume.voxels / np.exp(field)
     if not np.isfinite(voxels).all():

@@ -34,7 +34,8 @@ class Registration:
     Attributes:
         matrix: 4 x 4, from LPS millimetres of the fixed to those of the moving volume; the identity
             where it was not found.
-        verdict: registered; not_improved where no transform is better than the start;
+        verdict: registered; not_improved where no transform is better than the start; no_overlap
+            where the two have too little of the patient in common;
             implausible where it is larger than a patient can have moved; too_small where a volume
             has too few voxels to be compared.
         rotation_deg: angle of the rotation.
@@ -83,7 +84,26 @@ def register(fixed: Volume, moving: Volume, *, is_same_frame: bool) -> Registrat
                 sitk.CenteredTransformInitializerFilter.GEOMETRY,
             )
         )
-    before = _information(images, start)
+    try:
+        before = _information(images, start)
+        found = _search(images, start)
+        after = _information(images, found)
+    except RuntimeError:  # all that ITK raises; here, that no sample lies in both
+        return Registration(np.eye(4), "no_overlap", 0.0, 0.0, None, None)
+    matrix = _matrix(found)
+    turn, move = size_of(matrix, centre)
+    verdict = "registered"
+    if after <= before:
+        verdict = "not_improved"
+    elif is_same_frame and (turn > _LARGEST_TURN_DEG or move > _LARGEST_MOVE_MM):
+        verdict = "implausible"
+    if verdict != "registered":
+        matrix = _matrix(start)
+        turn, move = size_of(matrix, centre)
+    return Registration(matrix, verdict, turn, move, before, after)
+
+
+def _search(images: list[sitk.Image], start: sitk.Transform) -> sitk.Transform:
     method = _method(images[0])
     method.SetOptimizerAsRegularStepGradientDescent(
         learningRate=2.0,
@@ -97,19 +117,7 @@ def register(fixed: Volume, moving: Volume, *, is_same_frame: bool) -> Registrat
     method.SetSmoothingSigmasPerLevel(_SMOOTHING_MM)
     method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
     method.SetInitialTransform(start, inPlace=False)
-    found = method.Execute(*images)
-    after = _information(images, found)
-    matrix = _matrix(found)
-    turn, move = size_of(matrix, centre)
-    verdict = "registered"
-    if after <= before:
-        verdict = "not_improved"
-    elif is_same_frame and (turn > _LARGEST_TURN_DEG or move > _LARGEST_MOVE_MM):
-        verdict = "implausible"
-    if verdict != "registered":
-        matrix = _matrix(start)
-        turn, move = size_of(matrix, centre)
-    return Registration(matrix, verdict, turn, move, before, after)
+    return method.Execute(*images)
 
 
 def size_of(matrix: Matrix, centre: Matrix) -> tuple[float, float]:

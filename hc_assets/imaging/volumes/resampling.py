@@ -15,13 +15,20 @@ _FULL_WIDTH = 2.0 * np.sqrt(2.0 * np.log(2.0))
 _GROWTH = 3.0
 """Most that a side may grow by to hold slices that are moved sideways."""
 _LEAST_SMOOTHING_MM = 1e-3
+_MOST_VOXELS = 2**28
 
 
 class MisalignedSlicesError(Exception):
     """Slices lie so far aside from one another that they are no volume."""
 
 
-def straightened(slices: Voxels, lineup: Lineup, fill: float) -> tuple[Volume, NDArray[np.float64]]:
+class GridTooLargeError(Exception):
+    """The grid that would hold the slices takes up too much memory."""
+
+
+def straightened(
+    slices: Voxels, lineup: Lineup, fill: float, *, limit: int
+) -> tuple[Volume, NDArray[np.float64]]:
     """Put slices that are tilted, moved or unevenly spaced onto an orthogonal, even grid.
 
     A tilt is a shear, so each slice is moved in its own plane by its displacement, by linear
@@ -33,6 +40,7 @@ def straightened(slices: Voxels, lineup: Lineup, fill: float) -> tuple[Volume, N
         slices: slices by rows by columns, in order.
         lineup: where they lie.
         fill: for what no slice covers.
+        limit: bytes that the volume may take up.
 
     Returns:
         The volume, and of each of its slices the place between the slices that it was made of (2.25
@@ -40,6 +48,7 @@ def straightened(slices: Voxels, lineup: Lineup, fill: float) -> tuple[Volume, N
 
     Raises:
         MisalignedSlicesError: the grid would grow more than threefold.
+        GridTooLargeError: the volume would take up more than the limit.
     """
     low = np.floor(lineup.offsets.min(axis=0)).astype(int)
     high = np.ceil(lineup.offsets.max(axis=0)).astype(int)
@@ -50,9 +59,12 @@ def straightened(slices: Voxels, lineup: Lineup, fill: float) -> tuple[Volume, N
     step = float(np.percentile(lineup.intervals, 25))
     if lineup.is_even:
         step = float(lineup.places[-1] / (len(lineup.places) - 1))
-        sources = np.arange(len(slices), dtype=np.float64)
-    else:
-        places = np.arange(int(lineup.places[-1] / step + 1e-6) + 1) * step
+    count = len(slices) if lineup.is_even else int(lineup.places[-1] / step + 1e-6) + 1
+    if count * shape[0] * shape[1] * 4 > limit:
+        raise GridTooLargeError
+    sources = np.arange(count, dtype=np.float64)
+    if not lineup.is_even:
+        places = np.arange(count) * step
         sources = np.interp(places, lineup.places, np.arange(len(slices)))
     voxels = np.empty((len(sources), *shape), np.float32)
     moved = _Moved(slices, lineup.offsets - low, shape, fill)
@@ -107,14 +119,16 @@ def isotropic(volume: Volume, spacing_mm: float) -> Volume:
         spacing_mm: side of the cubes.
 
     Returns:
-        The volume over the same extent, linearly interpolated. An axis that becomes coarser is
-        smoothed before, so that detail finer than the new grid does not alias: by a Gaussian whose
-        full width at half maximum, in squares, is the difference of the two voxel sizes (as in
-        Cardoso and others, MICCAI 2015, doi:10.1007/978-3-319-24571-3_81).
+        The volume over the same extent, linearly interpolated; on coarser cubes where it would have
+        more than 2**28 of them, as headers with absurd spacing make it. An axis that becomes
+        coarser is smoothed before, so that detail finer than the new grid does not alias: by a
+        Gaussian whose full width at half maximum, in squares, is the difference of the two voxel
+        sizes (Cardoso and others, MICCAI 2015, doi:10.1007/978-3-319-24571-3_81).
     """
-    image = smoothed(to_image(volume), (spacing_mm,) * 3)
-    sizes = np.array(image.GetSize())
+    sizes = np.array(volume.voxels.shape[::-1])
     extent = sizes * spacing_of(volume.affine)
+    spacing_mm = max(spacing_mm, float(np.cbrt(np.prod(extent) / _MOST_VOXELS)))
+    image = smoothed(to_image(volume), (spacing_mm,) * 3)
     new = np.maximum(1, np.rint(extent / spacing_mm)).astype(int)
     directions = np.array(image.GetDirection()).reshape(3, 3)
     # The outer faces of the two grids have the same centre

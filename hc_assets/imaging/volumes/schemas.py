@@ -197,7 +197,7 @@ ALIGNED_VOLUMES = pa.schema(
             "verdict",
             pa.string(),
             "alone, reference, registered; or why it was left where coordinates put it:"
-            " not_improved, implausible, too_small",
+            " not_improved, implausible, no_overlap, too_small",
             nullable=False,
         ),
         column("shape", pa.list_(pa.int32(), 3), "Slices, rows, columns", unit="{voxels}"),
