@@ -117,7 +117,8 @@ def _search(images: list[sitk.Image], start: sitk.Transform) -> sitk.Transform:
     method.SetSmoothingSigmasPerLevel(_SMOOTHING_MM)
     method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
     method.SetInitialTransform(start, inPlace=False)
-    return method.Execute(*images)
+    found: sitk.Transform = method.Execute(*images)
+    return found
 
 
 def size_of(matrix: Matrix, centre: Matrix) -> tuple[float, float]:
