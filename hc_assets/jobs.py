@@ -116,6 +116,7 @@ PIPELINES = {
             "imaging/aligned_slices",
             "imaging/aligned_volumes",
             "imaging/nifti_exports",
+            "imaging/training_set",
         ),
         publish_job="publish_dicom",
     ),

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from hc_assets.imaging.preprocessing.parameters import Preprocessing
 from hc_assets.imaging.quality_scale import SCALES, QualityScale, merged
+from hc_assets.imaging.training.splits import DEFAULT_SPLITS, check_splits
 
 
 class Settings(BaseSettings):
@@ -206,6 +207,51 @@ class Settings(BaseSettings):
         default=True, description="Whether aligned MR volumes are freed of the coils' shading (N4)."
     )
 
+    # Training set: what it asks of a frame is here and in quality_training_gate
+    training_modalities: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Modalities in a training set, separated by commas; all where none."
+    )
+    training_body_parts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Values of BodyPartExamined in it, separated by commas; all where none.",
+    )
+    training_maximum: int | None = Field(
+        default=None, ge=1, description="Samples in it, at most; drawn by their hash."
+    )
+    training_burned_in: bool = Field(
+        default=False, description="Whether frames with burned-in annotation may be in it."
+    )
+    training_splits: dict[str, float] = Field(
+        default_factory=lambda: dict(DEFAULT_SPLITS),
+        description="Share of the patients by split, as a JSON object; they add up to 1.",
+    )
+    training_split_seed: str = Field(
+        default="", description="Another text here draws other patients for each split."
+    )
+    training_salt: str = Field(
+        default="",
+        repr=False,
+        description="Secret that pseudonyms are made with; where none, one is made at random and"
+        " kept in <data>/secrets.",
+    )
+    training_labels: Path | None = Field(
+        default=None,
+        description="CSV file of labels: a column label, and sop_instance_uid, series_instance_uid,"
+        " study_instance_uid, accession_number or patient_id.",
+    )
+    training_label_codes: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="FHIR codes by label, in place of a file: a JSON object of lists of"
+        " `system|code`.",
+    )
+    training_balance_threshold: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Least that the rarest class may have of the samples of the commonest, in each"
+        " split.",
+    )
+
     # Receiving
     receive_host: str = Field(
         default="127.0.0.1", description="Address that `receive` listens on; loopback by default."
@@ -246,9 +292,15 @@ class Settings(BaseSettings):
     def _merge_scales(cls, value: object) -> object:
         return merged(value) if isinstance(value, dict) else value
 
-    @field_validator("receive_allowed", mode="before")
+    @field_validator("training_splits")
     @classmethod
-    def _split_titles(cls, value: object) -> object:
+    def _check_splits(cls, value: dict[str, float]) -> dict[str, float]:
+        check_splits(value)
+        return value
+
+    @field_validator("receive_allowed", "training_modalities", "training_body_parts", mode="before")
+    @classmethod
+    def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(title.strip() for title in value.split(",") if title.strip())
         return value

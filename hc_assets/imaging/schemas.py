@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 from hc_assets.imaging.series_schemas import IMAGING_STUDIES, SERIES
+from hc_assets.imaging.training.schemas import TRAINING_SET
 from hc_assets.imaging.volumes import schemas as volumes
 from hc_assets.lake.columns import column
 
@@ -423,4 +424,5 @@ TABLES: Mapping[str, pa.Schema] = {
     "imaging/series": SERIES,
     "imaging/imaging_studies": IMAGING_STUDIES,
     **volumes.TABLES,
+    "imaging/training_set": TRAINING_SET,
 }

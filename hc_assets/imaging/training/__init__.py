@@ -1,0 +1,1 @@
+"""Training sets: which frames, in which split, with which labels, and the folder they leave in."""

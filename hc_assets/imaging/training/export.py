@@ -1,0 +1,278 @@
+"""A training set leaves: plan, shards, manifest, in a folder that outlives the pipeline.
+
+Belongs here: the order of the steps, and what is kept of the set before. Shards are named by their
+hash and written beside the old ones, the manifest changes in one step, what it no longer lists is
+removed last: whoever follows the manifest sees the old set or the new one, after a kill too.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pyarrow as pa
+from filelock import FileLock
+from upath import UPath
+
+from hc_assets.compute import executor, in_order
+from hc_assets.imaging.training.manifest import (
+    FORMAT,
+    FORMAT_VERSION,
+    MANIFEST_NAME,
+    Manifest,
+    Shard,
+    SplitCounts,
+    content_hash,
+    encode,
+    read_manifest,
+)
+from hc_assets.imaging.training.plan import Plan
+from hc_assets.imaging.training.salts import kept_salt
+from hc_assets.imaging.training.selection import Selection
+from hc_assets.imaging.training.shards import ARRAYS, SHARD_BYTES, ShardUnit, export_unit
+from hc_assets.lake.atomic import (
+    TEMPORARY_PREFIX,
+    atomic_file,
+    is_local,
+    local_path,
+    make_folder,
+    write_bytes,
+)
+from hc_assets.lake.layout import Layout
+from hc_assets.lake.parts import Part
+from hc_assets.lake.tables import read_partitions
+from hc_assets.lake.warehouse import Warehouse
+from hc_assets.settings import Settings
+
+_STAGING = ".staging-"
+# Counted up when the same plan gives other shards.
+_SHARDS_VERSION = "1"
+_SUFFIXES = (".parquet", ".arrow")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An export that is done.
+
+    Attributes:
+        manifest: as it was written.
+        parts: of `imaging/training_set`, not committed yet.
+        made_anew: batches whose shards were written; those of the others were taken over.
+    """
+
+    manifest: Manifest
+    parts: list[Part]
+    made_anew: int
+
+
+@dataclass(frozen=True)
+class _Planned:
+    units: list[ShardUnit]
+    digests: dict[str, str]
+    samples: dict[str, tuple[int, int]]
+    labels: dict[str, dict[str, int]]
+    left_out: dict[str, int]
+    linked_patients: int
+
+
+def export_training_set(
+    warehouse: Warehouse,
+    folder: UPath,
+    selection: Selection,
+    *,
+    workers: int = 0,
+    batches: Sequence[str] | None = None,
+    shard_bytes: int = SHARD_BYTES,
+) -> Exported:
+    """Write a training set in place of the one before.
+
+    Args:
+        warehouse: that the arrays, metrics, index and FHIR resources are in.
+        folder: of the export; files in it that are not of a training set stay.
+        selection: what is asked for.
+        workers: worker processes, as in `compute.executor`.
+        batches: whose arrays are looked at; all that are committed where None.
+        shard_bytes: pixels from which a shard is full.
+
+    Raises:
+        labels.LabelsError: a file of labels is not as it must be.
+        shards.DamagedArrayError: an array is not what its row says.
+    """
+    layout = warehouse.layout
+    committed = read_partitions(layout, ARRAYS).partitions
+    wanted = [made.batch for _, made in committed if made.batch]
+    if batches is not None:
+        wanted = [batch for batch in wanted if batch in set(batches)]
+    make_folder(folder)
+    with _alone(folder):
+        before = read_manifest(folder) if (folder / MANIFEST_NAME).exists() else None
+        _clear_staging(folder)
+        staging = folder / f"{_STAGING}{secrets.token_hex(4)}"
+        try:
+            plan = _plan(
+                warehouse,
+                folder,
+                staging,
+                selection,
+                wanted,
+                before=before,
+                shard_bytes=shard_bytes,
+            )
+            pool = executor(len(plan.units), workers)
+            done = list(in_order(pool, export_unit, plan.units))
+        finally:
+            _clear_staging(folder)
+        shards = [shard for of_unit, _ in done for shard in of_unit]
+        manifest = _manifest(plan, selection, shards)
+        write_bytes(folder / MANIFEST_NAME, encode(manifest))
+        _remove_unlisted(folder, [*(before.shards if before else ()), *shards], shards)
+    parts = [part for _, of_unit in done for part in of_unit]
+    return Exported(manifest, parts, sum(unit.shards is None for unit in plan.units))
+
+
+def selection_of(settings: Settings, layout: Layout) -> Selection:
+    """Take the choices of a deployment from its settings.
+
+    Raises:
+        SelectionError: they contradict one another.
+    """
+    return Selection(
+        salt=settings.training_salt or kept_salt(layout),
+        quality_threshold=settings.quality_training_gate,
+        modalities=settings.training_modalities,
+        body_parts=settings.training_body_parts,
+        maximum=settings.training_maximum,
+        with_burned_in=settings.training_burned_in,
+        splits=settings.training_splits,
+        split_seed=settings.training_split_seed,
+        labels_file=settings.training_labels,
+        label_codes=settings.training_label_codes,
+        patient_system=settings.dicom_patient_system,
+    )
+
+
+@contextmanager
+def _alone(folder: UPath) -> Iterator[None]:
+    """Keep out whoever else would write the folder; object stores have no such lock."""
+    if not is_local(folder):
+        yield
+        return
+    with FileLock(local_path(folder) / ".lock", mode=0o600):
+        yield
+
+
+def _plan(
+    warehouse: Warehouse,
+    folder: UPath,
+    staging: UPath,
+    selection: Selection,
+    batches: Sequence[str],
+    *,
+    before: Manifest | None,
+    shard_bytes: int,
+) -> _Planned:
+    """Ask the warehouse, and let go of it: whoever writes it must not wait for the shards."""
+    units: list[ShardUnit] = []
+    digests: dict[str, str] = {}
+    with warehouse.read() as connection:
+        plan = Plan(connection, selection, batches)
+        for batch in batches:
+            rows = plan.of_batch(batch)
+            if not rows.num_rows:
+                continue
+            path = staging / f"{batch}.arrow"
+            digests[batch] = _keep(path, rows, shard_bytes)
+            units.append(
+                ShardUnit(
+                    data_dir=str(warehouse.layout.data_dir),
+                    batch=batch,
+                    plan=str(path),
+                    folder=str(folder),
+                    number=len(units),
+                    shards=_still_there(folder, before, batch, digests[batch]),
+                    shard_bytes=shard_bytes,
+                )
+            )
+        return _Planned(
+            units,
+            digests,
+            plan.samples_and_patients(),
+            plan.label_counts(),
+            plan.left_out(),
+            plan.linked_patients,
+        )
+
+
+def _keep(path: UPath, rows: pa.Table, shard_bytes: int) -> str:
+    with (
+        atomic_file(path.parent, lambda _: path) as sink,
+        pa.ipc.new_file(pa.PythonFile(sink, mode="w"), rows.schema) as writer,
+    ):
+        writer.write_table(rows)
+    stated = f"{_SHARDS_VERSION} {shard_bytes} {sink.hexdigest()}"
+    return hashlib.sha256(stated.encode()).hexdigest()
+
+
+def _still_there(
+    folder: UPath, before: Manifest | None, batch: str, digest: str
+) -> tuple[Shard, ...] | None:
+    """Shards of the last export that hold just what is planned; None where they don't, or lack."""
+    if before is None or before.batches.get(batch) != digest:
+        return None
+    shards = tuple(shard for shard in before.shards if shard.batch == batch)
+    for shard in shards:
+        for file in (shard.parquet, shard.arrow):
+            path = folder / file.file
+            if not path.exists() or path.stat().st_size != file.bytes:
+                return None
+    return shards
+
+
+def _manifest(plan: _Planned, selection: Selection, shards: list[Shard]) -> Manifest:
+    names = {label for counts in plan.labels.values() for label in counts if label}
+    nothing = (0, 0)
+    return Manifest(
+        format=FORMAT,
+        format_version=FORMAT_VERSION,
+        content_sha256=content_hash(shards),
+        selection=selection.described(),
+        classes=sorted(names),
+        is_labelled=selection.is_labelled,
+        splits={
+            split: SplitCounts(*plan.samples.get(split, nothing), labels=plan.labels.get(split, {}))
+            for split in selection.splits
+        },
+        left_out=plan.left_out,
+        linked_patients=plan.linked_patients,
+        batches=plan.digests,
+        shards=shards,
+    )
+
+
+def _clear_staging(folder: UPath) -> None:
+    """Remove what an export that failed or was killed left."""
+    for path in list(folder.iterdir()):
+        if path.name.startswith(_STAGING):
+            path.fs.rm(path.path, recursive=True)
+
+
+def _remove_unlisted(folder: UPath, known: Sequence[Shard], listed: Sequence[Shard]) -> None:
+    """Remove shards of sets before, and those of a run that was killed; nothing else is ours."""
+    kept = {file.file for shard in listed for file in (shard.parquet, shard.arrow)}
+    splits = {shard.split for shard in known}
+    for split in sorted(splits):
+        for kind in _folders(folder / split):
+            for path in list(kind.iterdir()):
+                name = f"{split}/{kind.name}/{path.name}"
+                is_ours = path.name.endswith(_SUFFIXES) or path.name.startswith(TEMPORARY_PREFIX)
+                if is_ours and name not in kept:
+                    path.unlink(missing_ok=True)
+            if is_local(kind) and not any(kind.iterdir()):
+                kind.rmdir()
+        if is_local(folder) and (folder / split).is_dir() and not any((folder / split).iterdir()):
+            (folder / split).rmdir()
+
+
+def _folders(folder: UPath) -> list[UPath]:
+    return [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
