@@ -195,6 +195,7 @@ class _Series:
         tensor = pa.fixed_shape_tensor(pa.from_numpy_dtype(np.dtype(self.dtype)), list(self.shape))
         self._schema = shard_schema(tensor)
         self._array_bytes = int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
+        self._batch_bytes = min(_BATCH_BYTES, self.unit.shard_bytes)
         self._samples: list[pa.RecordBatch] = []
         self._pixels: list[NDArray[np.floating]] = []
         self._names: list[str] = []
@@ -215,7 +216,7 @@ class _Series:
         """Take a sample; writes when enough of them wait."""
         self._samples.append(sample)
         self._pixels.append(pixels.copy())  # else its whole row group would stay in memory
-        if (len(self._pixels) + 1) * self._array_bytes > _BATCH_BYTES:
+        if (len(self._pixels) + 1) * self._array_bytes > self._batch_bytes:
             self._write()
 
     def _write(self) -> None:

@@ -151,13 +151,13 @@ def test_an_array_that_is_not_what_its_row_says_stops_the_export(lake, exported,
         exported()
 
 
-def test_no_split_without_frames_and_no_set_without_arrays_fails(lake, exported, scan):
+def test_a_set_without_arrays_is_a_manifest(lake, exported, scan):
     folder, made = exported()
     assert made.manifest.splits.keys() == {"train", "validation", "test"}
     assert bytes_of(folder).keys() == {"manifest.json"}
 
 
-def test_float16_stays_float16(lake, exported, scan):
+def test_arrays_are_those_of_the_lake_bit_for_bit(lake, exported, scan):
     lake.put("b", scan("P1", 1))
     folder, made = exported()
     (shard,) = made.manifest.shards
