@@ -13,6 +13,8 @@ from hc_assets.fhir.operations import assets as fhir_operations
 from hc_assets.fhir.operations import checks as fhir_operations_checks
 from hc_assets.imaging import assets as imaging_assets
 from hc_assets.imaging import checks as imaging_checks
+from hc_assets.imaging.training import assets as training_assets
+from hc_assets.imaging.training import checks as training_checks
 from hc_assets.imaging.volumes import assets as volume_assets
 from hc_assets.imaging.volumes import checks as volume_checks
 from hc_assets.lake.layout import Layout
@@ -35,9 +37,10 @@ def build_defs(settings: Settings | None = None, **resources: object) -> dg.Defi
     report = str(layout.reports() / "checks.html")
     quiet = once_per_quiet_period(settings.quiet_cron, settings.latest_cron)
     assets = [*fhir_assets.ASSETS, *fhir_operations.ASSETS]
-    assets += [*imaging_assets.ASSETS, *volume_assets.ASSETS]
+    assets += [*imaging_assets.ASSETS, *volume_assets.ASSETS, *training_assets.ASSETS]
     checks = [*fhir_checks.CHECKS, *fhir_operations_checks.CHECKS]
-    checks += [*imaging_checks.CHECKS, *volume_checks.CHECKS, *freshness.CHECKS]
+    checks += [*imaging_checks.CHECKS, *volume_checks.CHECKS, *training_checks.CHECKS]
+    checks += freshness.CHECKS
     return dg.Definitions(
         assets=[
             with_report(automated(with_retries(each), quiet), settings.report_url, report)

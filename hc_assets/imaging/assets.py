@@ -33,7 +33,6 @@ from hc_assets.imaging.schemas import (
 from hc_assets.imaging.series import series_row
 from hc_assets.imaging.series_quality import INDEX_COLUMNS, METRIC_COLUMNS, series_rows
 from hc_assets.imaging.series_schemas import IMAGING_STUDIES, SERIES
-from hc_assets.imaging.training.export import export_training_set, selection_of
 from hc_assets.imaging.units import (
     index_unit,
     preprocess_unit,
@@ -45,7 +44,6 @@ from hc_assets.lake.layout import Layout
 from hc_assets.lake.parquet import Content
 from hc_assets.lake.parts import PartWriter
 from hc_assets.lake.tables import LakeTable
-from hc_assets.lake.warehouse import Warehouse
 from hc_assets.settings import Settings
 
 dicom_batches = dg.DynamicPartitionsDefinition(name="dicom_batches")
@@ -339,42 +337,6 @@ def imaging_studies(
     return Content(parts, inputs)
 
 
-@dg.asset(
-    key=_key("training_set"),
-    deps=[_key("dicom_index"), _key("quality_metrics"), _key("preprocessed_arrays")],
-    **asset_arguments(
-        "imaging/training_set",
-        TABLES["imaging/training_set"],
-        description="One row per sample of the training set in exports/training_set, over all"
-        " batches: its split, labels, and where its pixels are.",
-        layer="out",
-        kinds={"parquet", "numpy", "pytorch"},
-    ),
-)
-def training_set(
-    context: dg.AssetExecutionContext,
-    settings: dg.ResourceParam[Settings],
-    layout: dg.ResourceParam[Layout],
-    warehouse: dg.ResourceParam[Warehouse],
-) -> Content:
-    """Choose frames, split them by patient, and export them; shards of unchanged batches stay."""
-    made = export_training_set(
-        warehouse,
-        layout.exports("training_set"),
-        selection_of(settings, layout),
-        workers=settings.workers,
-    )
-    context.add_output_metadata(
-        {
-            "made_anew": made.made_anew,
-            "linked_patients": made.manifest.linked_patients,
-            **{f"left out: {reason}": count for reason, count in made.manifest.left_out.items()},
-            **{f"samples: {name}": split.samples for name, split in made.manifest.splits.items()},
-        }
-    )
-    return Content(made.parts, {"plan": made.manifest.content_sha256})
-
-
 ASSETS = [
     dicom_index_and_unreadable_files,
     quality_metrics_and_undecodable_frames,
@@ -382,5 +344,4 @@ ASSETS = [
     preprocessed_arrays,
     series,
     imaging_studies,
-    training_set,
 ]

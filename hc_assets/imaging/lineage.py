@@ -9,6 +9,7 @@ from hc_assets.imaging.volumes import lineage as volumes
 from hc_assets.lake.lineage import Lineage
 
 _INDEX, _METRICS = "imaging/dicom_index", "imaging/quality_metrics"
+_ARRAYS = "imaging/preprocessed_arrays"
 # The pixels lie in the landed file that the index names.
 _PIXELS = (f"{_INDEX}.source_file",)
 _SCORE = (f"{_METRICS}.overall_quality",)
@@ -18,6 +19,15 @@ _ORDER = tuple(
 _SLICES = (*_SCORE, *_ORDER)
 _INSTANCES = (f"{_INDEX}.sop_instance_uid",)
 _SPACING = (f"{_INDEX}.image_position", f"{_INDEX}.image_orientation", f"{_INDEX}.dicom_json")
+# Patients that share pixels, an instance or a study stay together.
+_PATIENT = (
+    f"{_INDEX}.patient_id",
+    f"{_INDEX}.study_instance_uid",
+    f"{_INDEX}.series_instance_uid",
+    f"{_ARRAYS}.content_sha256",
+    f"{_ARRAYS}.sop_instance_uid",
+    f"{_ARRAYS}.file_sha256",
+)
 
 LINEAGE: Mapping[str, Lineage] = {
     _INDEX: Lineage(rest=()),
@@ -42,7 +52,7 @@ LINEAGE: Mapping[str, Lineage] = {
             "outliers": (f"{_METRICS}.source_file", f"{_METRICS}.frame", *_SLICES),
         },
     ),
-    "imaging/preprocessed_arrays": Lineage(
+    _ARRAYS: Lineage(
         carries=(_METRICS,), rest=(f"{_METRICS}.source_file", f"{_METRICS}.passes_gate")
     ),
     "imaging/series": Lineage(
@@ -78,4 +88,15 @@ LINEAGE: Mapping[str, Lineage] = {
         rest=(f"{_INDEX}.dicom_json",),
     ),
     **volumes.LINEAGE,
+    "imaging/training_set": Lineage(
+        carries=(_ARRAYS, _INDEX, _METRICS),
+        made={
+            "sample_id": (f"{_INDEX}.file_sha256", f"{_ARRAYS}.frame"),
+            "split": _PATIENT,
+            "patient_pseudonym": _PATIENT,
+            "labels": (*_PATIENT, f"{_INDEX}.accession_number"),
+            "shard": (f"{_ARRAYS}.pixels",),
+            "shard_row": (f"{_ARRAYS}.pixels",),
+        },
+    ),
 }

@@ -1,0 +1,57 @@
+"""The training set as an asset: over all batches, exported to a folder that outlives the pipeline.
+
+Belongs here: wiring only. Choosing and writing are in `plan.py` and `export.py`.
+"""
+
+import dagster as dg
+
+from hc_assets.assets import asset_arguments
+from hc_assets.imaging.training.export import export_training_set, selection_of
+from hc_assets.imaging.training.schemas import TRAINING_SET
+from hc_assets.lake.layout import Layout
+from hc_assets.lake.parquet import Content
+from hc_assets.lake.warehouse import Warehouse
+from hc_assets.settings import Settings
+
+
+def _key(name: str) -> dg.AssetKey:
+    return dg.AssetKey(["imaging", name])
+
+
+@dg.asset(
+    key=_key("training_set"),
+    deps=[_key("dicom_index"), _key("quality_metrics"), _key("preprocessed_arrays")],
+    **asset_arguments(
+        "imaging/training_set",
+        TRAINING_SET,
+        description="One row per sample of the training set in exports/training_set, over all"
+        " batches: its split, labels, and where its pixels are.",
+        layer="out",
+        kinds={"parquet", "numpy", "pytorch"},
+    ),
+)
+def training_set(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    layout: dg.ResourceParam[Layout],
+    warehouse: dg.ResourceParam[Warehouse],
+) -> Content:
+    """Choose frames, split them by patient, and export them; shards of unchanged batches stay."""
+    made = export_training_set(
+        warehouse,
+        layout.exports("training_set"),
+        selection_of(settings, layout),
+        workers=settings.workers,
+    )
+    context.add_output_metadata(
+        {
+            "made_anew": made.made_anew,
+            "linked_patients": made.manifest.linked_patients,
+            **{f"left out: {reason}": count for reason, count in made.manifest.left_out.items()},
+            **{f"samples: {name}": split.samples for name, split in made.manifest.splits.items()},
+        }
+    )
+    return Content(made.parts, {"plan": made.manifest.content_sha256})
+
+
+ASSETS = [training_set]

@@ -1,0 +1,47 @@
+"""The checks of the training set: whether its splits leak, whether its classes are balanced.
+
+Belongs here: wiring only; the evaluators are in `verdicts.py`.
+"""
+
+import dagster as dg
+
+from hc_assets.checks import WARN, result
+from hc_assets.imaging.training.manifest import read_manifest
+from hc_assets.imaging.training.verdicts import class_balance, splits_disjoint
+from hc_assets.lake.layout import Layout
+from hc_assets.lake.warehouse import Warehouse
+from hc_assets.settings import Settings
+
+_TRAINING_SET = dg.AssetKey(["imaging", "training_set"])
+
+
+@dg.asset_check(
+    asset=_TRAINING_SET,
+    blocking=True,
+    description="No PatientID is in two splits, and no array with the same pixels as another.",
+)
+def splits_disjoint_by_patient(
+    warehouse: dg.ResourceParam[Warehouse],
+) -> dg.AssetCheckResult:
+    """Compare the splits with the PatientIDs of the index; a leak spoils every evaluation."""
+    with warehouse.read() as connection:
+        return result(splits_disjoint(connection))
+
+
+@dg.asset_check(
+    asset=_TRAINING_SET,
+    description="In each split the rarest class has at least HC_TRAINING_BALANCE_THRESHOLD of the"
+    " samples of the commonest; holds where there are no labels.",
+)
+def classes_balanced(
+    layout: dg.ResourceParam[Layout], settings: dg.ResourceParam[Settings]
+) -> dg.AssetCheckResult:
+    """Hold the ratio against the threshold; the samples are right all the same, so this warns."""
+    made = read_manifest(layout.exports("training_set"))
+    threshold = settings.training_balance_threshold
+    return result(
+        class_balance(made.splits, is_labelled=made.is_labelled, threshold=threshold), WARN
+    )
+
+
+CHECKS = [splits_disjoint_by_patient, classes_balanced]
