@@ -33,6 +33,7 @@ class Shard(msgspec.Struct, frozen=True):
         name: of both files, without the suffix.
         split: that the samples are in.
         pipeline: name and version.
+        parameters: of the pipeline, as JSON.
         shape: rows and columns of every array.
         dtype: NumPy's name of their type.
         batch: key of the batch that the samples are from.
@@ -44,6 +45,7 @@ class Shard(msgspec.Struct, frozen=True):
     name: str
     split: str
     pipeline: str
+    parameters: str
     shape: tuple[int, ...]
     dtype: str
     batch: str

@@ -26,8 +26,9 @@ _DIGITS = 13
 _FRAMES = """
 CREATE TEMP TABLE frames AS
 SELECT
-    a.batch, a.source_file, a.file_sha256, a.sop_instance_uid, a.frame, a.modality, a.pipeline,
-    a.source_to_array, a.content_sha256, m.overall_quality, upper(i.body_part) AS body_part,
+    a.batch, a.source_file, a.file_sha256, a.sop_instance_uid, a.frame, a.modality,
+    a.pipeline, a.parameters, a.source_to_array, a.content_sha256,
+    m.overall_quality, upper(i.body_part) AS body_part,
     i.burned_in_annotation = 'YES' AS is_burned_in,
     i.study_instance_uid, i.series_instance_uid, i.accession_number,
     trim(i.patient_id) AS patient_id,
@@ -113,7 +114,7 @@ _LABELS = """
 
 _OF_BATCH = """
     SELECT source_file, frame, sop_instance_uid, sample_id, split, patient_pseudonym, modality,
-        body_part, overall_quality, labels, pipeline, source_to_array, content_sha256
+        body_part, overall_quality, labels, pipeline, parameters, source_to_array, content_sha256
     FROM plan WHERE reason IS NULL AND batch = $batch ORDER BY source_file, frame
 """
 _OF_BATCH_SCHEMA = pa.schema(
@@ -129,6 +130,7 @@ _OF_BATCH_SCHEMA = pa.schema(
         ("overall_quality", pa.float64()),
         ("labels", pa.list_(pa.string())),
         ("pipeline", pa.string()),
+        ("parameters", pa.string()),
         ("source_to_array", pa.list_(pa.float64(), 6)),
         ("content_sha256", pa.string()),
     ]

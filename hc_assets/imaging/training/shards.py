@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -45,6 +46,7 @@ _PLANNED = (
     "source_to_array",
     "content_sha256",
 )
+_KIND = ("split", "pipeline", "parameters")
 _IN_TABLE = (*_PLANNED, "source_file", "frame", "sop_instance_uid")
 
 
@@ -129,15 +131,16 @@ def _write_shards(
             zip(plan["source_file"].to_pylist(), plan["frame"].to_pylist(), strict=True)
         )
     }
-    planned = plan.select(list(_PLANNED)).combine_chunks().to_batches()
-    series: dict[tuple[str, str, tuple[int, ...], str], _Series] = {}
+    planned = plan.combine_chunks().to_batches()
+    samples = plan.select(list(_PLANNED)).combine_chunks().to_batches()
+    series: dict[tuple[Any, ...], _Series] = {}
     with ExitStack() as stack:
         for rows in read_partition(layout, ARRAYS, unit.batch).batches(_ARRAY_COLUMNS):
             for at, row in _chosen(rows, wanted):
-                sample = planned[0].slice(row, 1)
+                sample = samples[0].slice(row, 1)
                 pixels = _checked(rows, at, sample, unit.batch)
-                split, pipeline = sample["split"][0].as_py(), sample["pipeline"][0].as_py()
-                kind = (split, pipeline, pixels.shape, pixels.dtype.name)
+                made_by = (planned[0][name][row].as_py() for name in _KIND)
+                kind = (*made_by, pixels.shape, pixels.dtype.name)
                 if kind not in series:
                     series[kind] = stack.enter_context(_Series(unit, *kind))
                 series[kind].add(sample, pixels)
@@ -186,6 +189,7 @@ class _Series:
     unit: ShardUnit
     split: str
     pipeline: str
+    parameters: str
     shape: tuple[int, ...]
     dtype: str
     shards: list[Shard] = field(default_factory=list)
@@ -242,7 +246,9 @@ class _Series:
 
     def _stem(self) -> str:
         shape = "x".join(map(str, self.shape))
-        kind = f"{self.pipeline.replace('/', '-')}-{shape}-{self.dtype}"
+        # The same pipeline with other parameters makes other arrays
+        parameters = hashlib.sha256(self.parameters.encode()).hexdigest()[:6]
+        kind = f"{self.pipeline.replace('/', '-')}-{shape}-{self.dtype}-{parameters}"
         return f"{self.split}/{kind}/{self.unit.batch}-{len(self.shards):03d}"
 
     def _finish(self) -> None:
@@ -254,6 +260,7 @@ class _Series:
             made.name,
             self.split,
             self.pipeline,
+            self.parameters,
             self.shape,
             self.dtype,
             self.unit.batch,
