@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hc_assets.imaging.single_thread import single_thread
+
 _LEAST_SIDE = 16
 _COARSE_SIDE = 128
 _LEAST = 1e-30
@@ -49,12 +51,11 @@ def n4_field(
     floor = max(float(pixels[counts].max()) * 1e-4, _LEAST)
     image = sitk.GetImageFromArray(np.maximum(pixels, np.float32(floor)))
     mask = sitk.GetImageFromArray(counts.astype(np.uint8))
-    corrector = sitk.N4BiasFieldCorrectionImageFilter()
-    # One thread: workers are processes, and sums of several threads have no fixed order
-    corrector.SetNumberOfThreads(1)
-    corrector.SetMaximumNumberOfIterations([iterations] * levels)
-    corrector.Execute(sitk.Shrink(image, [factor] * 2), sitk.Shrink(mask, [factor] * 2))
-    logarithm = sitk.GetArrayFromImage(corrector.GetLogBiasFieldAsImage(image))
+    with single_thread():
+        corrector = sitk.N4BiasFieldCorrectionImageFilter()
+        corrector.SetMaximumNumberOfIterations([iterations] * levels)
+        corrector.Execute(sitk.Shrink(image, [factor] * 2), sitk.Shrink(mask, [factor] * 2))
+        logarithm = sitk.GetArrayFromImage(corrector.GetLogBiasFieldAsImage(image))
     return _levelled(logarithm.astype(np.float32), counts)
 
 

@@ -6,6 +6,7 @@ Belongs here: what concerns a whole volume. Slices that stand out are in `slice_
 import numpy as np
 import SimpleITK as sitk
 
+from hc_assets.imaging.single_thread import single_thread
 from hc_assets.imaging.volumes.volume import Volume, Voxels, to_image
 
 _FIELD_MM = 4.0
@@ -36,14 +37,14 @@ def without_bias(volume: Volume) -> Volume:
         return volume
     small = sitk.Shrink(image, shrink)
     tissue = sitk.OtsuThreshold(small, 0, 1, 128)
-    filter_ = sitk.N4BiasFieldCorrectionImageFilter()
-    filter_.SetMaximumNumberOfIterations(_ITERATIONS)
-    filter_.SetNumberOfThreads(1)  # the same input, the same bytes
-    try:
-        filter_.Execute(small, tissue)
-    except RuntimeError:  # all that ITK raises; here, that there is no tissue to go by
-        return volume
-    field = sitk.GetArrayFromImage(filter_.GetLogBiasFieldAsImage(image)).astype(np.float32)
+    with single_thread():
+        filter_ = sitk.N4BiasFieldCorrectionImageFilter()
+        filter_.SetMaximumNumberOfIterations(_ITERATIONS)
+        try:
+            filter_.Execute(small, tissue)
+        except RuntimeError:  # all that ITK raises; here, that there is no tissue to go by
+            return volume
+        field = sitk.GetArrayFromImage(filter_.GetLogBiasFieldAsImage(image)).astype(np.float32)
     voxels = volume.voxels / np.exp(field)
     if not np.isfinite(voxels).all():
         return volume

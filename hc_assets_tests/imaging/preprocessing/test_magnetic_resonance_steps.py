@@ -1,6 +1,7 @@
 import cv2
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from hc_assets.imaging.preprocessing.bias import homomorphic_field, n4_field
 from hc_assets.imaging.preprocessing.denoising import adaptive_mean, additive_noise
@@ -66,6 +67,21 @@ def test_an_object_too_small_for_a_fit_is_left_alone(side):
     counts[0, 0] = True
     field = n4_field(np.ones((side, side), np.float32), counts, shrink=4, iterations=5, levels=2)
     assert (field == 1).all()
+
+
+def test_the_field_is_the_same_bytes_however_many_threads_there_are():
+    image, disc = phantom()
+    fields = []
+    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    try:
+        for threads in (1, 2, 7):
+            sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
+            field = n4_field(image * shading(), disc, shrink=1, iterations=5, levels=2)
+            fields.append(field.tobytes())
+            assert sitk.ProcessObject.GetGlobalDefaultNumberOfThreads() == threads
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
+    assert fields[0] == fields[1] == fields[2]
 
 
 def test_noise_is_measured_beside_zeroed_air():
