@@ -1,13 +1,17 @@
 """Arrays are made anew only where frames, parameters or libraries changed."""
 
+import base64
+import re
 import shutil
 from datetime import UTC, datetime
 
+import dagster as dg
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from hc_assets.imaging import assets
 from hc_assets.imaging.preprocessing import pipeline, planning
 from hc_assets.imaging.preprocessing.parameters import (
     CtParameters,
@@ -21,6 +25,7 @@ from hc_assets.lake.landing import BatchLimits, land, read_manifest
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import PartWriter, commit
 from hc_assets.lake.tables import read_partition
+from hc_assets.settings import Settings
 
 FILES = ("CT_small.dcm", "MR_small.dcm")
 SMALL = Preprocessing(
@@ -164,3 +169,41 @@ def test_a_row_says_how_its_array_was_made(batch):
     assert "SimpleITK" not in ct["libraries"]
     assert len(ct["array_to_patient"]) == 9
     assert ct["overlay"] is None
+
+
+def test_the_asset_tells_what_it_kept_and_shows_before_and_after(batch):
+    settings = Settings(data_dir=batch.layout.data_dir, preprocessing=SMALL, workers=1)
+    metrics = read_partition(batch.layout, "imaging/quality_metrics", batch.key)
+
+    def materialize() -> dict[str, object]:
+        with (
+            dg.DagsterInstance.ephemeral() as instance,
+            dg.build_asset_context(partition_key=batch.key, instance=instance) as context,
+        ):
+            instance.add_dynamic_partitions("dicom_batches", [batch.key])
+            contents = assets.preprocessed_arrays(
+                context, metrics=metrics, settings=settings, layout=batch.layout
+            )
+            told = dict(context.get_output_metadata("result"))
+        made = contents[batch.key]
+        commit(
+            batch.layout,
+            ARRAYS,
+            batch.key,
+            made.rows,
+            inputs=made.inputs,
+            code_version=ARRAYS_VERSION,
+        )
+        return told
+
+    told = materialize()
+    assert (told["made_anew"], told["kept"]) == (2, 0)
+    # MR_small says that it is secondary, so nobody knows what was written into it
+    assert [name for name in told if name.startswith("before")] == ["before_and_after_ct"]
+    text = told["before_and_after_ct"].value
+    encoded = re.fullmatch(r"!\[ct: .*\]\(data:image/png;base64,(.*)\)", text).group(1)
+    picture = base64.b64decode(encoded)
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) < 64 * 1024
+    again = materialize()
+    assert (again["made_anew"], again["kept"]) == (0, 2)
