@@ -18,6 +18,10 @@ _LEAST = 1e-30
 _LOWEST, _HIGHEST = float(np.log(0.2)), float(np.log(5.0))
 
 
+class NoFieldError(Exception):
+    """A fit found no field; the text says which."""
+
+
 def n4_field(
     pixels: NDArray[np.float32],
     counts: NDArray[np.bool_],
@@ -39,23 +43,31 @@ def n4_field(
     Returns:
         The field, mean 1 over the object; pixels divided by it are what no coil has shaded.
         All ones where the object is too small for a fit.
+
+    Raises:
+        NoFieldError: the fit failed.
     """
     import SimpleITK as sitk  # noqa: PLC0415 - 50 MB that only N4 needs
 
     rows, columns = pixels.shape
     factor = max(1, min(shrink, min(rows, columns) // _LEAST_SIDE))
-    small = counts[::factor, ::factor]
-    if min(rows, columns) < _LEAST_SIDE or np.count_nonzero(small) < _LEAST_SIDE**2 // 4:
+    mask = sitk.Shrink(sitk.GetImageFromArray(counts.astype(np.uint8)), [factor] * 2)
+    tissue = np.count_nonzero(sitk.GetArrayViewFromImage(mask))
+    if min(rows, columns) < _LEAST_SIDE or tissue < _LEAST_SIDE**2 // 4:
         return np.ones_like(pixels)
     # N4 works on logarithms: zeros would be taken for the deepest shadow
     floor = max(float(pixels[counts].max()) * 1e-4, _LEAST)
     image = sitk.GetImageFromArray(np.maximum(pixels, np.float32(floor)))
-    mask = sitk.GetImageFromArray(counts.astype(np.uint8))
     with single_thread():
         corrector = sitk.N4BiasFieldCorrectionImageFilter()
         corrector.SetMaximumNumberOfIterations([iterations] * levels)
-        corrector.Execute(sitk.Shrink(image, [factor] * 2), sitk.Shrink(mask, [factor] * 2))
+        try:
+            corrector.Execute(sitk.Shrink(image, [factor] * 2), mask)
+        except RuntimeError as error:  # all that ITK raises
+            raise NoFieldError("N4 found no field") from error
         logarithm = sitk.GetArrayFromImage(corrector.GetLogBiasFieldAsImage(image))
+    if not np.isfinite(logarithm).all():
+        raise NoFieldError("N4 found no finite field")
     return _levelled(logarithm.astype(np.float32), counts)
 
 

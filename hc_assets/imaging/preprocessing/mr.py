@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hc_assets.imaging.pixels import Frame
-from hc_assets.imaging.preprocessing.bias import homomorphic_field, n4_field
+from hc_assets.imaging.preprocessing.bias import NoFieldError, homomorphic_field, n4_field
 from hc_assets.imaging.preprocessing.contrast import between, between_percentiles
 from hc_assets.imaging.preprocessing.denoising import adaptive_mean, additive_noise
 from hc_assets.imaging.preprocessing.parameters import MrParameters
@@ -59,19 +59,29 @@ def _corrected(
     objects = _object(values, counts)
     if parameters.bias == "none" or not objects.any():
         return values
-    if parameters.bias == "n4":
-        field = n4_field(
-            values,
-            objects,
-            shrink=parameters.n4_shrink,
-            iterations=parameters.n4_iterations,
-            levels=parameters.n4_levels,
-        )
-        decisions.append("N4")
-    else:
-        field = homomorphic_field(values, objects, width=parameters.homomorphic_width)
-        decisions.append("homomorphic filter")
+    try:
+        field, how = _field(values, objects, parameters)
+    except NoFieldError as error:
+        decisions.append(f"no bias field: {error}")
+        return values
+    decisions.append(how)
     return values / field
+
+
+def _field(
+    values: NDArray[np.float32], objects: NDArray[np.bool_], parameters: MrParameters
+) -> tuple[NDArray[np.float32], str]:
+    if parameters.bias == "homomorphic":
+        field = homomorphic_field(values, objects, width=parameters.homomorphic_width)
+        return field, "homomorphic filter"
+    field = n4_field(
+        values,
+        objects,
+        shrink=parameters.n4_shrink,
+        iterations=parameters.n4_iterations,
+        levels=parameters.n4_levels,
+    )
+    return field, "N4"
 
 
 def _object(values: NDArray[np.float32], counts: NDArray[np.bool_]) -> NDArray[np.bool_]:
