@@ -163,6 +163,15 @@ class Settings(BaseSettings):
     quality_training_gate: float = Field(
         default=0.7, ge=0, le=1, description="overall_quality that a training set asks for."
     )
+    training_excludes_burned_in_text: bool = Field(
+        default=True,
+        description="Whether frames with probable burned-in text are unfit for a training set.",
+    )
+    quality_pictures: bool = Field(
+        default=True,
+        description="Whether small pictures of frames are shown in Dagster and in the quality"
+        " report; text and faces are blurred.",
+    )
     quality_scales: dict[str, QualityScale] = Field(
         default_factory=lambda: dict(SCALES),
         description="What counts as good by modality and metric, as JSON; what it names replaces"

@@ -145,7 +145,12 @@ def quality_metrics_and_undecodable_frames(
     layout: dg.ResourceParam[Layout],
 ) -> Iterator[dg.Output[Mapping[str, Content]]]:
     """Decode and measure every frame of the files that have pixels."""
-    rules = Rules(settings.quality_gate, settings.quality_training_gate, settings.quality_scales)
+    rules = Rules(
+        settings.quality_gate,
+        settings.quality_training_gate,
+        settings.quality_scales,
+        settings.training_excludes_burned_in_text,
+    )
     metrics, undecodable = {}, {}
     for batch in context.partition_keys:
         of_batch = index.of(batch)

@@ -18,12 +18,13 @@ _LABELS = frozenset(
         "1.2.840.10008.5.1.4.1.1.66.7",  # Label Map Segmentation
     ]
 )
+# Secondary Capture Image Storage, and its multi-frame kinds below
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7."
 _SPACINGS = (
     ("PixelSpacing", 0x00280030),
     ("ImagerPixelSpacing", 0x00181164),
     ("NominalScannedPixelSpacing", 0x00182010),
 )
-_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _TILT = 0.01
 _REGIONS = 0x00186011
 _ASPECT_RATIO = 0x00280034
@@ -74,6 +75,8 @@ class FrameContext:
         is_secondary: whether ImageType or the SOP class says that this is no original image.
         burned_in_annotation: (0028,0301), upper case; "" where absent, which means unknown.
         uptake: what SUV are computed from; None but for PT and NM.
+        is_recognizable: whether the header says that a person may be recognized
+            (RecognizableVisualFeatures), or it is a photograph (modality XC).
     """
 
     sop_instance_uid: str | None = None
@@ -97,6 +100,7 @@ class FrameContext:
     is_secondary: bool = False
     burned_in_annotation: str = ""
     uptake: Uptake | None = None
+    is_recognizable: bool = False
 
 
 def read_context(
@@ -117,6 +121,7 @@ def read_context(
     modality = _text(dataset, 0x00080060).upper()
     spacing, source = _spacing(attributes, frame)
     sop_class = _text(dataset, 0x00080016) or _text(meta, 0x00020002)
+    image_type = _values(dataset, 0x00080008)
     return FrameContext(
         sop_instance_uid=_text(dataset, 0x00080018) or _text(meta, 0x00020003) or None,
         series_instance_uid=_text(dataset, 0x0020000E) or None,
@@ -132,14 +137,14 @@ def read_context(
         is_labels=sop_class in _LABELS or description.bits_allocated == 1,
         laterality=_text(dataset, 0x00200062) or _text(dataset, 0x00200060),
         bits_stored=description.bits_stored,
-        is_mosaic="MOSAIC" in _values(dataset, 0x00080008),
+        is_mosaic="MOSAIC" in image_type,
         position=_vector(attributes, 0x00200032, frame, 3),
         orientation=_orientation(attributes, frame),
         patient_orientation=tuple(str(each).upper() for each in _values(dataset, 0x00200020)),
-        is_secondary=sop_class.startswith(_SECONDARY_CAPTURE)
-        or "SECONDARY" in _values(dataset, 0x00080008),
+        is_secondary=f"{sop_class}.".startswith(_SECONDARY_CAPTURE) or "SECONDARY" in image_type,
         burned_in_annotation=_text(dataset, 0x00280301).upper(),
         uptake=read_uptake(dataset) if modality in ("PT", "NM") else None,
+        is_recognizable=_text(dataset, 0x00280302).upper() == "YES" or modality == "XC",
     )
 
 

@@ -20,16 +20,38 @@ class Rules:
         gate: score from which a frame is preprocessed, 0 to 1.
         training_gate: score from which it is fit for a training set, 0 to 1.
         scales: what counts as good, by modality.
+        excludes_burned_in_text: whether a frame with probable text is unfit for a training set.
     """
 
     gate: float = 0.5
     training_gate: float = 0.7
     scales: Mapping[str, QualityScale] = field(default_factory=lambda: dict(SCALES))
+    excludes_burned_in_text: bool = True
 
     def digest(self) -> str:
         """SHA-256 of all of it, in hex: other rules give other rows."""
         plain = json.dumps(asdict(self), sort_keys=True)
         return hashlib.sha256(plain.encode()).hexdigest()
+
+
+def is_fit_for_training(
+    overall: float | None, rules: Rules, *, has_burned_in_text: bool | None
+) -> bool | None:
+    """Whether a frame may go into a training set.
+
+    Args:
+        overall: score of the frame.
+        rules: what it is held to.
+        has_burned_in_text: whether text is probable; None where nobody looked, which is no reason
+            to leave it out: that is so of slices as acquired only.
+
+    Returns:
+        None where there is no score.
+    """
+    if overall is None:
+        return None
+    has_text = bool(has_burned_in_text) and rules.excludes_burned_in_text
+    return overall >= rules.training_gate and not has_text
 
 
 @dataclass(frozen=True)

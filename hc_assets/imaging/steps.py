@@ -6,23 +6,24 @@ Reading is in `headers.py` and `pixels.py`, measuring in `quality.py`, arrays in
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from hc_assets.imaging.artifacts import ARTIFACTS
+from hc_assets.imaging.burned_in_text import burned_in_text
 from hc_assets.imaging.decoding import UndecodableFrame
-from hc_assets.imaging.gates import Rules, explain
+from hc_assets.imaging.gates import Rules, explain, is_fit_for_training
 from hc_assets.imaging.headers import read_header
 from hc_assets.imaging.magnetic_resonance import NAMES as MR_NAMES
 from hc_assets.imaging.pixels import Frame, iter_frames
 from hc_assets.imaging.quality import METHODS, Quality, measure
+from hc_assets.imaging.quality_schemas import METRIC_NAMES
 from hc_assets.imaging.reading import UnreadableFile
 from hc_assets.imaging.schemas import (
     DICOM_INDEX,
-    METRIC_NAMES,
     QUALITY_METRICS,
     UNDECODABLE_FRAMES,
     UNREADABLE_FILES,
@@ -126,7 +127,11 @@ def score_files(files: Iterable[FileToRead], batch: str, *, rules: Rules) -> Ite
             if isinstance(frame, Frame):
                 uid = frame.context.sop_instance_uid
                 quality = measure(frame, scales=rules.scales)
-                metrics.append(columns | _metric_columns(frame, quality, rules))
+                row = _metric_columns(frame, quality, rules) | _text_columns(frame)
+                row["is_fit_for_training"] = is_fit_for_training(
+                    quality.overall, rules, has_burned_in_text=row["has_burned_in_text"]
+                )
+                metrics.append(columns | row)
             else:
                 undecodable.append(columns | _undecodable_columns(file, frame, uid))
             if len(metrics) + len(undecodable) >= _ROWS:
@@ -210,3 +215,12 @@ def _metric_columns(frame: Frame, quality: Quality, rules: Rules) -> dict[str, A
     for name in ARTIFACTS:
         row[name] = getattr(quality.artifacts, name) if quality.artifacts else None
     return row
+
+
+def _text_columns(frame: Frame) -> dict[str, Any]:
+    found = burned_in_text(frame)
+    return {
+        "has_burned_in_text": found.is_probable,
+        "burned_in_text_evidence": found.evidence,
+        "text_boxes": [asdict(box) for box in found.boxes],
+    }
