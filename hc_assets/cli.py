@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from upath import UPath
 
 from hc_assets.fhir_commands import fhir_app
+from hc_assets.imaging_commands import imaging_app
 from hc_assets.lake.archives import ArchiveLimits
 from hc_assets.lake.discovery import AmbiguousKindError, discover, guess_kind
 from hc_assets.lake.landing import BatchLimits, LandingResult, land
@@ -42,6 +43,7 @@ app = typer.Typer(
 warehouse_app = typer.Typer(help="The DuckDB warehouse.", no_args_is_help=True)
 app.add_typer(warehouse_app, name="warehouse")
 app.add_typer(fhir_app)
+app.add_typer(imaging_app)
 _stderr = Console(stderr=True)
 
 

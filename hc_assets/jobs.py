@@ -117,6 +117,7 @@ PIPELINES = {
             "imaging/aligned_volumes",
             "imaging/nifti_exports",
             "imaging/training_set",
+            "imaging/quality_report",
         ),
         publish_job="publish_dicom",
     ),

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 
 import dagster as dg
+import pyarrow as pa
 from upath import UPath
 
 from hc_assets.assets import CODE_VERSION, asset_arguments, fan_out, hand_over
@@ -20,12 +21,14 @@ from hc_assets.imaging.imaging_studies import (
 )
 from hc_assets.imaging.preprocessing.comparison import Comparison, drawn
 from hc_assets.imaging.preprocessing.planning import ARRAYS, ARRAYS_VERSION, plan_arrays
+from hc_assets.imaging.quality_pictures import batch_pictures
+from hc_assets.imaging.quality_report import gather
+from hc_assets.imaging.quality_schemas import QUALITY_METRICS, SERIES_QUALITY
+from hc_assets.imaging.quality_statistics import report_row
 from hc_assets.imaging.ranks import add_percentiles
 from hc_assets.imaging.refreshing import refreshed
 from hc_assets.imaging.schemas import (
     DICOM_INDEX,
-    QUALITY_METRICS,
-    SERIES_QUALITY,
     TABLES,
     UNDECODABLE_FRAMES,
     UNREADABLE_FILES,
@@ -39,11 +42,13 @@ from hc_assets.imaging.units import (
     score_unit,
     units_of,
 )
+from hc_assets.lake.atomic import write_bytes
 from hc_assets.lake.landing import LandedFile, read_manifest
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parquet import Content
 from hc_assets.lake.parts import PartWriter
 from hc_assets.lake.tables import LakeTable
+from hc_assets.reports.quality_page import as_html
 from hc_assets.settings import Settings
 
 dicom_batches = dg.DynamicPartitionsDefinition(name="dicom_batches")
@@ -118,10 +123,11 @@ def dicom_index_and_unreadable_files(
             **asset_arguments(
                 "imaging/quality_metrics",
                 QUALITY_METRICS,
-                description="One row per decoded frame: how good the image is, part by part, and"
-                " whether it passes the gate.",
+                description="One row per decoded frame: how good the image is, part by part,"
+                " whether it passes the gate, and whether text is probably burned in.",
                 layer="core",
                 kinds={"dicom", "parquet"},
+                code_version="2",
             ),
         ),
         "undecodable_frames": dg.AssetOut(
@@ -168,6 +174,10 @@ def quality_metrics_and_undecodable_frames(
         folder = layout.partition("imaging/quality_metrics", batch)
         ranked = add_percentiles(folder, [part for parts, _ in done for part in parts])
         metrics[batch] = Content(ranked, inputs)
+        if settings.quality_pictures and _key("quality_metrics") in context.selected_asset_keys:
+            pictures = batch_pictures(layout, folder, ranked, rules)
+            shown = {name: dg.MetadataValue.md(text) for name, text in pictures.items()}
+            context.add_asset_metadata(shown, _key("quality_metrics"), partition_key=batch)
         undecodable[batch] = Content([part for _, parts in done for part in parts], inputs)
     yield from hand_over(
         context,
@@ -342,6 +352,43 @@ def imaging_studies(
     return Content(parts, inputs)
 
 
+@dg.asset(
+    key=_key("quality_report"),
+    ins={"metrics": dg.AssetIn(_key("quality_metrics"))},
+    **asset_arguments(
+        "imaging/quality_report",
+        TABLES["imaging/quality_report"],
+        description="One row per group of frames (all, by modality, scanner and batch): how their"
+        " scores lie, and what a threshold would keep. As a page it is in the reports folder.",
+        layer="out",
+        kinds={"parquet", "html"},
+    ),
+)
+def quality_report(
+    context: dg.AssetExecutionContext,
+    metrics: LakeTable,
+    settings: dg.ResourceParam[Settings],
+    layout: dg.ResourceParam[Layout],
+) -> Content:
+    """Count the scores of all frames, and write the page."""
+    report = gather(
+        layout,
+        metrics,
+        gate=settings.quality_gate,
+        training_gate=settings.quality_training_gate,
+        pictures=settings.quality_pictures,
+    )
+    page = layout.reports() / "quality.html"
+    write_bytes(page, as_html(report).encode())
+    scores = report.all_frames()
+    figures = {"page": dg.MetadataValue.path(str(page)), "scored_frames": scores.scored}
+    if scores.scored:
+        figures["mean_overall_quality"] = dg.MetadataValue.float(float(scores.mean or 0.0))
+    context.add_output_metadata(figures)
+    rows = [report_row(group, of_group) for group, of_group in report.groups.items()]
+    return Content(pa.Table.from_pylist(rows, TABLES["imaging/quality_report"]), metrics.digests())
+
+
 ASSETS = [
     dicom_index_and_unreadable_files,
     quality_metrics_and_undecodable_frames,
@@ -349,4 +396,5 @@ ASSETS = [
     preprocessed_arrays,
     series,
     imaging_studies,
+    quality_report,
 ]

@@ -10,8 +10,6 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from hc_assets.imaging.frame_context import FrameContext
 from hc_assets.imaging.pixels import Frame
@@ -157,8 +155,8 @@ def _lines(image: NDArray[np.uint8]) -> list[tuple[int, int, int, int]]:
     marks, mask = _marks(image)
     if len(marks.left) < _GLYPHS_OF_A_LINE:
         return []
-    count, line = connected_components(_neighbours(marks), directed=False)
-    members = np.bincount(line, minlength=count)
+    line = _line_numbers(*_neighbours(marks), len(marks.left))
+    members = np.bincount(line)
     lines = []
     for number in np.flatnonzero(members >= _GLYPHS_OF_A_LINE):
         of_line = line == number
@@ -187,9 +185,9 @@ def _marks(image: NDArray[np.uint8]) -> tuple[_Marks, Mask]:
     contrast = _means(label, raised.ravel()[at], count)
     mean = _means(label, levels, count)
     deviation = np.sqrt(np.maximum(_means(label, levels**2, count) - mean**2, 0))
-    distance = cv2.distanceTransform(mask, cv2.DIST_L2, 3).ravel()[at]
-    thickest = np.zeros(count)
-    np.maximum.at(thickest, label, distance)
+    distance = np.asarray(cv2.distanceTransform(mask, cv2.DIST_L2, 3), np.float32).ravel()[at]
+    thickest = np.zeros(count, np.float32)
+    np.maximum.at(thickest, np.asarray(label, np.intp), distance)
     good = (
         (np.arange(count) > 0)
         & (height >= _HEIGHTS[0])
@@ -212,8 +210,21 @@ def _means(label: NDArray[Any], values: NDArray[Any], count: int) -> NDArray[np.
     return sums / np.maximum(np.bincount(label, minlength=count), 1)
 
 
-def _neighbours(marks: _Marks) -> coo_array:
-    """Which marks stand side by side on one line, alike in height and brightness."""
+def _line_numbers(
+    first: NDArray[np.intp], second: NDArray[np.intp], count: int
+) -> NDArray[np.intp]:
+    """Give marks that are neighbours, of neighbours too, the number of the first among them."""
+    numbers = np.arange(count)
+    while True:
+        lower = numbers.copy()
+        np.minimum.at(lower, first, numbers[second])
+        if (lower == numbers).all():
+            return numbers
+        numbers = lower
+
+
+def _neighbours(marks: _Marks) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Pairs of marks that stand side by side on one line, alike in height and brightness."""
     bottom, right = marks.top + marks.height, marks.left + marks.width
     tall = np.maximum.outer(marks.height, marks.height)
     small = np.minimum.outer(marks.height, marks.height)
@@ -221,9 +232,8 @@ def _neighbours(marks: _Marks) -> coo_array:
     aligned = np.abs(np.subtract.outer(bottom, bottom)) <= 0.2 * tall
     alike = np.abs(np.subtract.outer(marks.level, marks.level)) <= 30
     near = (gap <= 1.3 * tall) & (gap >= -0.25 * small)
-    rows, columns = np.nonzero(aligned & alike & near & (tall <= 1.7 * small))
-    size = len(marks.left)
-    return coo_array((np.ones(len(rows), bool), (rows, columns)), shape=(size, size))
+    first, second = np.nonzero(aligned & alike & near & (tall <= 1.7 * small))
+    return first, second
 
 
 def _is_written(marks: _Marks, of_line: NDArray[np.bool_]) -> bool:

@@ -60,7 +60,7 @@ def identifiers_unique(
     columns = ["sop_instance_uid", "file_sha256"]
     rows = read_partitions(layout, "imaging/dicom_index", keys).to_table(columns)
     others = [key for key in batch_keys(layout, "dicom") if key not in keys]
-    elsewhere = read_partitions(layout, "imaging/dicom_index", others).batches(columns)
+    elsewhere = read_partitions(layout, "imaging/dicom_index").only(others).batches(columns)
     doubles = sum(len(read_manifest(layout, "dicom", key).duplicates) for key in keys)
     return result(index_verdicts.identifiers_unique(rows, elsewhere, doubles), WARN)
 

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from hc_assets.imaging.schemas import SERIES_QUALITY
+from hc_assets.imaging.quality_schemas import SERIES_QUALITY
 
 METRIC_COLUMNS = [
     "source_file",

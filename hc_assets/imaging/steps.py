@@ -20,11 +20,10 @@ from hc_assets.imaging.headers import read_header
 from hc_assets.imaging.magnetic_resonance import NAMES as MR_NAMES
 from hc_assets.imaging.pixels import Frame, iter_frames
 from hc_assets.imaging.quality import METHODS, Quality, measure
-from hc_assets.imaging.quality_schemas import METRIC_NAMES
+from hc_assets.imaging.quality_schemas import METRIC_NAMES, QUALITY_METRICS
 from hc_assets.imaging.reading import UnreadableFile
 from hc_assets.imaging.schemas import (
     DICOM_INDEX,
-    QUALITY_METRICS,
     UNDECODABLE_FRAMES,
     UNREADABLE_FILES,
 )

@@ -15,9 +15,9 @@ from hc_assets.imaging.gates import Rules
 from hc_assets.imaging.preprocessing.comparison import Comparison
 from hc_assets.imaging.preprocessing.parameters import Preprocessing
 from hc_assets.imaging.preprocessing.rows import preprocess_files
+from hc_assets.imaging.quality_schemas import QUALITY_METRICS
 from hc_assets.imaging.schemas import (
     DICOM_INDEX,
-    QUALITY_METRICS,
     UNDECODABLE_FRAMES,
     UNREADABLE_FILES,
 )

@@ -3,13 +3,11 @@
 Belongs here: what the page is given. How it looks is in `check_page.html.jinja`.
 """
 
-from functools import cache
 from itertools import groupby
 from typing import NamedTuple
 
-import jinja2
-
 from hc_assets.reports.check_report import CheckOutcome, Report, Trend, number
+from hc_assets.reports.page_templates import page_template
 
 _WIDTH, _HEIGHT, _MARGIN = 160, 32, 4
 
@@ -56,7 +54,7 @@ def as_html(report: Report) -> str:
     assets = [
         (asset, list(checks)) for asset, checks in groupby(rows, key=lambda row: row.trend.asset)
     ]
-    return _template().render(
+    return page_template("check_page.html.jinja").render(
         report=report,
         sums=report.summary(),
         attention=report.findings(warnings=True),
@@ -107,16 +105,3 @@ def plot(trend: Trend) -> Plot:
 def _worst(outcomes: list[CheckOutcome]) -> str:
     marks = {outcome.mark for outcome in outcomes}
     return next(mark for mark in ("FAIL", "WARN", "PASS") if mark in marks)
-
-
-@cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("hc_assets.reports", "."),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters["number"] = number
-    return environment.get_template("check_page.html.jinja")

@@ -1,0 +1,28 @@
+"""The HTML pages' templates: what is put into them is escaped, and what is missing is an error.
+
+Belongs here: how they are loaded. Each page has a module of its own beside its template.
+"""
+
+from functools import cache
+
+import jinja2
+
+from hc_assets.reports.check_report import number
+
+
+@cache
+def page_template(name: str) -> jinja2.Template:
+    """Load a template of this folder.
+
+    Args:
+        name: of its file.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("hc_assets.reports", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["number"] = number
+    return environment.get_template(name)
