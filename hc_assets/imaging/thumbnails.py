@@ -61,7 +61,7 @@ def tile(frame: Frame, caption: str = "", *, side: int = SIDE) -> Tile:
     if frame.is_color:
         shown = luminance(shown, 1.0)
     text = burned_in_text(frame)
-    is_blurred = bool(text.is_probable) or frame.context.is_recognizable
+    is_blurred = bool(text.is_probable) or _may_show_a_face(frame)
     if is_blurred:
         shown = shown.copy()
         for box in text.boxes:
@@ -77,6 +77,12 @@ def tile(frame: Frame, caption: str = "", *, side: int = SIDE) -> Tile:
         )
     picture = np.round(np.clip(small, 0, 1) * 255).astype(np.uint8)
     return Tile(picture, caption, is_blurred)
+
+
+def _may_show_a_face(frame: Frame) -> bool:
+    """Whether a person may be recognized: in a photograph, as far as can be told."""
+    is_photograph = frame.is_color and frame.context.modality in ("", "OT", "XC")
+    return is_photograph or frame.context.is_recognizable
 
 
 def montage(tiles: Sequence[Tile], *, columns: int) -> Picture:

@@ -10,7 +10,7 @@ from hc_assets.imaging.quality_statistics import BINS, THRESHOLDS, Group, Scores
 from hc_assets.reports.page_templates import page_template
 
 _WIDTH, _HEIGHT = 480, 200
-_LEFT, _BOTTOM, _TOP, _RIGHT = 44, 28, 10, 8
+_LEFT, _BOTTOM, _TOP, _RIGHT = 44, 28, 10, 16
 _LATEST = 60
 _SIGNIFICANT = 3
 
