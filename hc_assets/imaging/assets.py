@@ -172,7 +172,11 @@ def quality_metrics_and_undecodable_frames(
         done = fan_out(score, units, workers=settings.workers)
         inputs = {**of_batch.digests(), "rules": rules.digest()}
         folder = layout.partition("imaging/quality_metrics", batch)
-        ranked = add_percentiles(folder, [part for parts, _ in done for part in parts])
+        ranked = add_percentiles(
+            folder,
+            [part for parts, _ in done for part in parts],
+            excludes_burned_in_text=settings.training_excludes_burned_in_text,
+        )
         metrics[batch] = Content(ranked, inputs)
         if settings.quality_pictures and _key("quality_metrics") in context.selected_asset_keys:
             pictures = batch_pictures(layout, folder, ranked, rules)

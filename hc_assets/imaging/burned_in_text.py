@@ -19,7 +19,7 @@ from hc_assets.imaging.samples import sample
 _SELDOM_ANNOTATED = frozenset(["CT", "MR", "PT", "NM", "SEG", "RTDOSE", "RTIMAGE"])
 _LARGEST, _SMALL = 1024, 512
 _STROKE = 13
-_CONTRAST = 60
+_CONTRAST = 40
 _HEIGHTS = (6, 90)
 _MOST_GLYPHS = 1500
 _GLYPHS_OF_A_LINE = 4

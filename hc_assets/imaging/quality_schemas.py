@@ -157,7 +157,8 @@ QUALITY_METRICS = pa.schema(
         column(
             "burned_in_text_evidence",
             pa.string(),
-            "What says so: `tag`, `pixels` or `tag_and_pixels`; null where nothing does",
+            "What says so: `tag`, `pixels`, `tag_and_pixels`, or `other_frame` of the same file;"
+            " null where nothing does",
         ),
         column(
             "text_boxes",

@@ -56,12 +56,16 @@ class Shown:
 
 
 class Selection:
-    """The worst frames, and a sample, of rows that are read once; holds no more than it gives."""
+    """The worst frames, and a sample of the files, of rows that are read once, file by file.
+
+    It holds no more than it gives.
+    """
 
     def __init__(self, worst: int, sample: int) -> None:
         self._most_worst, self._most_sample = worst, sample
         self._worst: list[tuple[float, str, Shown]] = []
         self._sample: list[tuple[str, Shown]] = []
+        self._last_file = ""
 
     def add(self, rows: pa.RecordBatch) -> None:
         """Take in rows of `imaging/quality_metrics` with `COLUMNS`."""
@@ -70,17 +74,25 @@ class Selection:
         self._worst = heapq.nsmallest(
             self._most_worst, (*self._worst, *scored), key=lambda found: found[:2]
         )
-        drawn = ((hashlib.sha256(s.label.encode()).hexdigest(), s) for s in shown)
+        # The first frame of each file, so that a long series of frames does not fill the picture
+        before = [self._last_file, *(each.file_sha256 for each in shown)]
+        drawn = (
+            (hashlib.sha256(each.label.encode()).hexdigest(), each)
+            for each, last in zip(shown, before, strict=False)
+            if each.file_sha256 != last
+        )
         self._sample = heapq.nsmallest(
             self._most_sample, (*self._sample, *drawn), key=lambda found: found[0]
         )
+
+        self._last_file = before[-1]
 
     def worst(self) -> list[Shown]:
         """Frames of the lowest scores, the lowest first."""
         return [shown for *_, shown in self._worst]
 
     def sample(self) -> list[Shown]:
-        """Frames drawn by a hash of their content, so that the same rows give the same ones."""
+        """First frames of files, drawn by a hash of their content: the same rows give the same."""
         return [shown for _, shown in self._sample]
 
 
