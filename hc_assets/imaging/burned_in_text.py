@@ -23,7 +23,7 @@ _CONTRAST = 40
 _HEIGHTS = (6, 90)
 _MOST_GLYPHS = 1500
 _GLYPHS_OF_A_LINE = 4
-_SHARE_OF_LETTERS = 0.75
+_SHARE_OF_LETTERS, _DENSITY_BESIDE = 0.75, 0.6
 
 Mask = NDArray[np.uint8]
 
@@ -161,14 +161,30 @@ def _lines(image: NDArray[np.uint8]) -> list[tuple[int, int, int, int]]:
     for number in np.flatnonzero(members >= _GLYPHS_OF_A_LINE):
         of_line = line == number
         if _is_written(marks, of_line):
-            left, top = marks.left[of_line].min(), marks.top[of_line].min()
-            right = (marks.left + marks.width)[of_line].max()
-            bottom = (marks.top + marks.height)[of_line].max()
-            inside = mask[int(top) : int(bottom), int(left) : int(right)]
-            # Letters stand alone; between the grains of noise there are others
-            if marks.area[of_line].sum() >= _SHARE_OF_LETTERS * np.count_nonzero(inside):
-                lines.append((int(top), int(left), int(bottom - top), int(right - left)))
+            box = _box_around(marks, of_line)
+            if _stands_alone(mask, box, float(marks.area[of_line].sum())):
+                lines.append(box)
     return lines
+
+
+def _box_around(marks: _Marks, of_line: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """Row, column, height and width of the rectangle around some marks."""
+    left, top = marks.left[of_line].min(), marks.top[of_line].min()
+    right = (marks.left + marks.width)[of_line].max()
+    bottom = (marks.top + marks.height)[of_line].max()
+    return int(top), int(left), int(bottom - top), int(right - left)
+
+
+def _stands_alone(mask: Mask, box: tuple[int, int, int, int], letters: float) -> bool:
+    """Whether a line is of letters mostly, and they denser than what is around, unlike in noise."""
+    row, column, height, width = box
+    inside = np.count_nonzero(mask[row : row + height, column : column + width])
+    around = mask[
+        max(0, row - height) : row + 2 * height, max(0, column - height) : column + width + height
+    ]
+    beside = (np.count_nonzero(around) - inside) / max(around.size - height * width, 1)
+    is_dense = beside <= _DENSITY_BESIDE * inside / (height * width)
+    return is_dense and letters >= _SHARE_OF_LETTERS * inside
 
 
 def _marks(image: NDArray[np.uint8]) -> tuple[_Marks, Mask]:

@@ -52,6 +52,17 @@ LINEAGE: Mapping[str, Lineage] = {
             "outliers": (f"{_METRICS}.source_file", f"{_METRICS}.frame", *_SLICES),
         },
     ),
+    "imaging/quality_report": Lineage(
+        carries=(_METRICS,),
+        made={
+            "scope": (),
+            "frames": (f"{_METRICS}.frame",),
+            "passing_frames": (f"{_METRICS}.passes_gate",),
+            "training_frames": (f"{_METRICS}.is_fit_for_training",),
+            "frames_with_text": (f"{_METRICS}.has_burned_in_text",),
+        },
+        rest=_SCORE,
+    ),
     _ARRAYS: Lineage(
         carries=(_METRICS,), rest=(f"{_METRICS}.source_file", f"{_METRICS}.passes_gate")
     ),

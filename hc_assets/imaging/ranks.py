@@ -72,7 +72,7 @@ def _ranked(
     part: Part,
     among: dict[Group, NDArray[np.float64]],
     with_text: set[str],
-    excludes_burned_in_text: bool,  # noqa: FBT001 - named where it is asked for
+    excludes_burned_in_text: bool,
 ) -> Part:
     table = _read(folder, part)
     ranks: list[float | None] = []
@@ -106,7 +106,7 @@ def _ranked(
 def _spread(
     table: pa.Table, with_text: set[str], *, excludes_burned_in_text: bool
 ) -> dict[str, list[Any]]:
-    """Columns of frames in files with text: what was not seen in a frame itself is said to be so."""
+    """Columns of frames in files with text; where it was seen in another frame they say so."""
     texts, evidences, fits = (
         table[name].to_pylist()
         for name in ("has_burned_in_text", "burned_in_text_evidence", "is_fit_for_training")

@@ -274,9 +274,12 @@ def test_rows_learn_their_percentile_once_all_units_are_done(tmp_path):
         {"modality": "CT", "scanner": "A", "overall_quality": None, "gate_shortfall": None},
     ]
     fields = ["modality", "scanner", "overall_quality", "gate_shortfall", "quality_percentile"]
-    schema = pa.schema([QUALITY_METRICS.field(name) for name in [*fields, "explanation"]])
+    fields += ["file_sha256", "has_burned_in_text", "explanation"]
+    schema = pa.schema([QUALITY_METRICS.field(name).with_nullable(True) for name in fields])
     tables = [
-        pa.Table.from_pylist([row | {"explanation": "told"} for row in half], schema)
+        pa.Table.from_pylist(
+            [row | {"explanation": "told", "file_sha256": ""} for row in half], schema
+        )
         for half in (rows[:1], rows[1:])
     ]
     parts = [write_part(folder, f"part-{n:05d}-000", t) for n, t in enumerate(tables)]
