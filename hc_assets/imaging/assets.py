@@ -375,20 +375,12 @@ def quality_report(
     layout: dg.ResourceParam[Layout],
 ) -> Content:
     """Count the scores of all frames, and write the page."""
-    report = gather(
-        layout,
-        metrics,
-        gate=settings.quality_gate,
-        training_gate=settings.quality_training_gate,
-        pictures=settings.quality_pictures,
-    )
+    gates = {"gate": settings.quality_gate, "training_gate": settings.quality_training_gate}
+    report = gather(layout, metrics, **gates, pictures=settings.quality_pictures)
     page = layout.reports() / "quality.html"
     write_bytes(page, as_html(report).encode())
-    scores = report.all_frames()
-    figures = {"page": dg.MetadataValue.path(str(page)), "scored_frames": scores.scored}
-    if scores.scored:
-        figures["mean_overall_quality"] = dg.MetadataValue.float(float(scores.mean or 0.0))
-    context.add_output_metadata(figures)
+    scored = report.all_frames().scored
+    context.add_output_metadata({"page": dg.MetadataValue.path(str(page)), "scored_frames": scored})
     rows = [report_row(group, of_group) for group, of_group in report.groups.items()]
     return Content(pa.Table.from_pylist(rows, TABLES["imaging/quality_report"]), metrics.digests())
 

@@ -184,7 +184,7 @@ def _stands_alone(mask: Mask, box: tuple[int, int, int, int], letters: float) ->
     ]
     beside = (np.count_nonzero(around) - inside) / max(around.size - height * width, 1)
     is_dense = beside <= _DENSITY_BESIDE * inside / (height * width)
-    return is_dense and letters >= _SHARE_OF_LETTERS * inside
+    return bool(is_dense and letters >= _SHARE_OF_LETTERS * inside)
 
 
 def _marks(image: NDArray[np.uint8]) -> tuple[_Marks, Mask]:
@@ -245,7 +245,10 @@ def _neighbours(marks: _Marks) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     tall = np.maximum.outer(marks.height, marks.height)
     small = np.minimum.outer(marks.height, marks.height)
     gap = np.maximum.outer(marks.left, marks.left) - np.minimum.outer(right, right)
-    aligned = np.abs(np.subtract.outer(bottom, bottom)) <= 0.2 * tall
+    # On one line, or with tops on one: p and y reach below it
+    bottoms = np.abs(np.subtract.outer(bottom, bottom)) <= 0.2 * tall
+    tops = np.abs(np.subtract.outer(marks.top, marks.top)) <= 0.1 * tall
+    aligned = bottoms | tops
     alike = np.abs(np.subtract.outer(marks.level, marks.level)) <= 30
     near = (gap <= 1.3 * tall) & (gap >= -0.25 * small)
     first, second = np.nonzero(aligned & alike & near & (tall <= 1.7 * small))

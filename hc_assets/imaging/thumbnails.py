@@ -16,7 +16,7 @@ from hc_assets.imaging.burned_in_text import burned_in_text
 from hc_assets.imaging.display import displayed
 from hc_assets.imaging.pixels import Frame
 from hc_assets.imaging.preprocessing.contrast import luminance
-from hc_assets.imaging.preprocessing.geometry import letterbox
+from hc_assets.imaging.preprocessing.geometry import placed
 
 Picture = NDArray[np.uint8]
 
@@ -69,7 +69,7 @@ def tile(frame: Frame, caption: str = "", *, side: int = SIDE) -> Tile:
             rows = slice(max(0, box.row - margin), box.row + box.height + margin)
             columns = slice(max(0, box.column - margin), box.column + box.width + margin)
             shown[rows, columns] = 0
-    small = letterbox(shown, (side, side), frame.context.spacing).pixels
+    small = placed(shown, (side, side), frame.context.spacing).pixels
     if is_blurred:
         blocks = cv2.resize(small, (_BLOCKS, _BLOCKS), interpolation=cv2.INTER_AREA)
         small = np.asarray(

@@ -71,7 +71,8 @@ def test_written_text_is_found_where_it_is_in_nine_of_ten_images(first_frame):
     found = {}
     for name, font, share in product(CLEAN, FONTS, (0.022, 0.04)):
         frame = first_frame(name)
-        assert text_boxes(frame) == []
+        if is_looked_at(frame.context, is_color=frame.is_color):
+            assert text_boxes(frame) == []
         for text, place in TEXTS.items():
             written, drawn = write_on(frame, text, font=font, share=share, place=place)
             covered = np.zeros(drawn.shape, bool)
