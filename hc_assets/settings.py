@@ -163,10 +163,6 @@ class Settings(BaseSettings):
     quality_training_gate: float = Field(
         default=0.7, ge=0, le=1, description="overall_quality that a training set asks for."
     )
-    training_excludes_burned_in_text: bool = Field(
-        default=True,
-        description="Whether frames with probable burned-in text are unfit for a training set.",
-    )
     quality_pictures: bool = Field(
         default=True,
         description="Whether small pictures of frames are shown in Dagster and in the quality"
@@ -228,7 +224,7 @@ class Settings(BaseSettings):
         default=None, ge=1, description="Samples in it, at most; drawn by their hash."
     )
     training_burned_in: bool = Field(
-        default=False, description="Whether frames with burned-in annotation may be in it."
+        default=False, description="Whether frames with probable burned-in text may be in it."
     )
     training_splits: dict[str, float] = Field(
         default_factory=lambda: dict(DEFAULT_SPLITS),

@@ -155,7 +155,7 @@ def quality_metrics_and_undecodable_frames(
         settings.quality_gate,
         settings.quality_training_gate,
         settings.quality_scales,
-        settings.training_excludes_burned_in_text,
+        not settings.training_burned_in,
     )
     metrics, undecodable = {}, {}
     for batch in context.partition_keys:
@@ -175,7 +175,7 @@ def quality_metrics_and_undecodable_frames(
         ranked = add_percentiles(
             folder,
             [part for parts, _ in done for part in parts],
-            excludes_burned_in_text=settings.training_excludes_burned_in_text,
+            excludes_burned_in_text=not settings.training_burned_in,
         )
         metrics[batch] = Content(ranked, inputs)
         if settings.quality_pictures and _key("quality_metrics") in context.selected_asset_keys:

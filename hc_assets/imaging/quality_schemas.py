@@ -179,7 +179,7 @@ QUALITY_METRICS = pa.schema(
             "is_fit_for_training",
             pa.bool_(),
             "Whether the frame passes the gate of training sets and has no probable burned-in text,"
-            " which HC_TRAINING_EXCLUDES_BURNED_IN_TEXT=false allows; null where there is no score",
+            " which HC_TRAINING_BURNED_IN=true allows; null where there is no score",
         ),
     ]
 )

@@ -29,7 +29,7 @@ SELECT
     a.batch, a.source_file, a.file_sha256, a.sop_instance_uid, a.frame, a.modality,
     a.pipeline, a.parameters, a.source_to_array, a.content_sha256,
     m.overall_quality, upper(i.body_part) AS body_part,
-    i.burned_in_annotation = 'YES' AS is_burned_in,
+    coalesce(m.has_burned_in_text, i.burned_in_annotation = 'YES') AS is_burned_in,
     i.study_instance_uid, i.series_instance_uid, i.accession_number,
     trim(i.patient_id) AS patient_id,
     coalesce(
