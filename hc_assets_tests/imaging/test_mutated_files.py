@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from hc_assets.imaging import decoding
+from hc_assets.imaging.gates import explain
 from hc_assets.imaging.isolation import DecoderProcess
 from hc_assets.imaging.pixels import Frame, iter_frames
 from hc_assets.imaging.preprocessing.registry import pipeline_for
@@ -168,7 +169,7 @@ def frames_of(path: Path, name: str, *, is_measured: bool) -> Iterator[str]:
         yield "frames"
         assert frame.pixels.ndim == 2 + frame.is_color, name
         if is_measured and 0 < frame.pixels.size < 100_000:
-            assert measure(frame).explanation, name
+            assert explain(measure(frame), 0.5).text, name
             made = pipeline_for(frame.context.modality).run(frame)
             assert np.isfinite(made.pixels).all(), name
     assert seen == list(range(len(seen))), name
