@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hc_assets.imaging.burned_in_text import burned_in_text
 from hc_assets.imaging.display import displayed
 from hc_assets.imaging.pixels import Frame
 from hc_assets.imaging.preprocessing.contrast import luminance
@@ -43,16 +44,16 @@ class Comparison:
 
 
 def may_be_shown(frame: Frame) -> bool:
-    """Whether a frame is an original image of a kind that carries no burned-in text.
+    """Whether a frame is an original image of a kind that carries no text, and none was seen in it.
 
     BurnedInAnnotation is absent in most files, which means unknown; so what may hold text is held
-    back, whatever else the header says.
+    back, whatever else the header says, and so is whatever shows a face.
     """
     context = frame.context
     return (
-        context.burned_in_annotation in ("", "NO")
-        and context.modality in _WITHOUT_TEXT
-        and not (context.is_secondary or frame.is_color)
+        context.modality in _WITHOUT_TEXT
+        and not (context.is_secondary or context.is_recognizable or frame.is_color)
+        and not burned_in_text(frame).is_probable
     )
 
 

@@ -20,6 +20,8 @@ from hc_assets.imaging.schemas import preprocessed_arrays
 from hc_assets.imaging.steps import FileToRead, file_columns, frames_of
 
 _ARRAY_BYTES = 64 * 1024**2
+# Frames that are looked at for one that may be shown: looking may cost as much as making
+_LOOKED_AT = 5
 
 
 @dataclass(frozen=True)
@@ -77,12 +79,14 @@ class _ArrayRows:
         self.rows: list[dict[str, Any]] = []
         self._arrays: list[NDArray[np.floating[Any]]] = []
         self._comparison: Comparison | None = None
-        self._is_shown = False
+        self._left_to_look_at = _LOOKED_AT
 
     def add(self, columns: dict[str, Any], frame: Frame) -> None:
         made = self.pipeline.run(frame)
-        if not self._is_shown and may_be_shown(frame):
-            self._comparison, self._is_shown = compared(frame, made.pixels), True
+        if self._left_to_look_at:
+            self._left_to_look_at -= 1
+            if may_be_shown(frame):
+                self._comparison, self._left_to_look_at = compared(frame, made.pixels), 0
         self._arrays.append(made.pixels)
         self.rows.append(
             columns

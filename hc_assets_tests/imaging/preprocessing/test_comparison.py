@@ -53,3 +53,10 @@ def test_what_may_hold_burned_in_text_is_not_shown(frame_of, modality, context, 
 
 def test_colour_is_not_shown(frame_of):
     assert not may_be_shown(frame_of(np.zeros((64, 64, 3), np.uint8), "MR"))
+
+
+def test_a_radiograph_with_text_in_it_is_not_shown(frame_of):
+    pixels = np.full((400, 600), 30, np.uint8)
+    assert may_be_shown(frame_of(pixels.copy(), "DX"))
+    cv2.putText(pixels, "DOE JANE 1970", (40, 80), cv2.FONT_HERSHEY_SIMPLEX, 1.2, 255, 3)
+    assert not may_be_shown(frame_of(pixels, "DX"))
