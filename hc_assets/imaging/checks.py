@@ -11,7 +11,8 @@ from hc_assets.imaging import accounting, drift, index_verdicts
 from hc_assets.imaging.assets import dicom_batches
 from hc_assets.imaging.fhir_patients import patient_identifiers
 from hc_assets.imaging.preprocessing.registry import pipelines
-from hc_assets.lake.landing import batch_keys, read_manifest
+from hc_assets.imaging.shared_identifiers import count_conflicts
+from hc_assets.lake.landing import read_manifest
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import read_partition, read_partitions
 from hc_assets.lake.warehouse import Warehouse
@@ -57,12 +58,11 @@ def identifiers_unique(
 ) -> dg.AssetCheckResult:
     """Count conflicting identifiers; all files stay, so this only warns."""
     keys = batches_of(context)
-    columns = ["sop_instance_uid", "file_sha256"]
-    rows = read_partitions(layout, "imaging/dicom_index", keys).to_table(columns)
-    others = [key for key in batch_keys(layout, "dicom") if key not in keys]
-    elsewhere = read_partitions(layout, "imaging/dicom_index").only(others).batches(columns)
+    index = read_partitions(layout, "imaging/dicom_index")
+    own = read_partitions(layout, "imaging/dicom_index", keys)
+    conflicting, total = count_conflicts(*(list(map(str, t.parts())) for t in (own, index)))
     doubles = sum(len(read_manifest(layout, "dicom", key).duplicates) for key in keys)
-    return result(index_verdicts.identifiers_unique(rows, elsewhere, doubles), WARN)
+    return result(index_verdicts.identifiers_unique(conflicting, total, doubles), WARN)
 
 
 @dg.asset_check(

@@ -4,72 +4,20 @@ Belongs here: counting and comparing. Whether every file and frame is accounted 
 `accounting.py`; which check uses what, and how bad a failure is, is said in `checks.py`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydicom.sr.codedict import codes
-from pydicom.uid import (
-    CTImageStorage,
-    DigitalMammographyXRayImageStorageForPresentation,
-    DigitalMammographyXRayImageStorageForProcessing,
-    DigitalXRayImageStorageForPresentation,
-    DigitalXRayImageStorageForProcessing,
-    EnhancedCTImageStorage,
-    EnhancedMRImageStorage,
-    EnhancedPETImageStorage,
-    MediaStorageDirectoryStorage,
-    MRImageStorage,
-    NuclearMedicineImageStorage,
-    ParametricMapStorage,
-    PositronEmissionTomographyImageStorage,
-    RTDoseStorage,
-    SegmentationStorage,
-    XRayAngiographicImageStorage,
-)
+from pydicom.uid import MediaStorageDirectoryStorage
 
+from hc_assets.imaging.required_attributes import lacking_attributes
 from hc_assets.verdicts import Verdict, none_of, rate_at_least
 
-# Type 1 of PS3.3 C.12.1 (SOP Common), C.7.2.1 (General Study), C.7.3.1 (General Series)
-_ALWAYS = ("sop_class_uid", "sop_instance_uid")
-_OF_A_SERIES = ("study_instance_uid", "series_instance_uid", "modality")
-# C.7.6.3.1 (Image Pixel); floating point pixels (C.7.6.24) have no stored bits and no sign
-_PIXELS = (
-    *("samples_per_pixel", "photometric_interpretation", "rows", "columns"),
-    *("bits_allocated", "bits_stored", "pixel_representation"),
-)
-_FLOAT_PIXELS = ("samples_per_pixel", "photometric_interpretation", "rows", "columns")
-# C.7.6.2 (Image Plane) and C.7.4.1 (Frame of Reference)
-_PLANE = ("frame_of_reference_uid", "pixel_spacing", "image_orientation", "image_position")
-_RESCALED = ("rescale_slope", "rescale_intercept")
-
-_BY_CLASS: Mapping[str, tuple[str, ...]] = {
-    CTImageStorage: ("image_type", *_PLANE, *_RESCALED),  # C.8.2.1
-    MRImageStorage: ("image_type", *_PLANE),  # C.8.3.1
-    PositronEmissionTomographyImageStorage: ("image_type", *_PLANE, *_RESCALED),  # C.8.9.4
-    EnhancedCTImageStorage: ("image_type", "frame_of_reference_uid"),  # C.8.15.2
-    EnhancedMRImageStorage: ("image_type", "frame_of_reference_uid"),  # C.8.13.1
-    EnhancedPETImageStorage: ("image_type", "frame_of_reference_uid"),  # C.8.22.3
-    NuclearMedicineImageStorage: ("image_type",),  # C.8.4.9
-    XRayAngiographicImageStorage: ("image_type",),  # C.8.7.1
-    SegmentationStorage: ("image_type",),  # C.8.20.2
-    RTDoseStorage: ("frame_of_reference_uid",),  # A.18.3
-    # C.8.11.3 (DX Image) and C.8.11.4 (DX Detector)
-    DigitalXRayImageStorageForPresentation: ("image_type", "imager_pixel_spacing"),
-    DigitalXRayImageStorageForProcessing: ("image_type", "imager_pixel_spacing"),
-    DigitalMammographyXRayImageStorageForPresentation: ("image_type", "imager_pixel_spacing"),
-    DigitalMammographyXRayImageStorageForProcessing: ("image_type", "imager_pixel_spacing"),
-}
-
-REQUIRED_COLUMNS = sorted(
-    {
-        "has_pixels",
-        *(*_ALWAYS, *_OF_A_SERIES, *_PIXELS, *_PLANE, *_RESCALED),
-        *(name for names in _BY_CLASS.values() for name in names),
-    }
-)
+REQUIRED_COLUMNS = ["sop_class_uid", "has_pixels", "warnings", "dicom_json"]
 """Columns of the index that `required_attributes_present` looks at."""
 
 # Of C.7.3.1.1.1 what CID 33 lacks: newer terms, and retired ones that archives hold
@@ -85,8 +33,8 @@ _MORE_MODALITIES = frozenset(
 def required_attributes_present(rows: Iterable[pa.RecordBatch]) -> Verdict:
     """Judge that each file has the attributes that the standard requires of its SOP class.
 
-    Of an attribute that is of type 1 (PS3.5 7.4.1) in the class's modules, a column of the index
-    must hold a value; in multi-frame objects one may be in functional groups.
+    An attribute of type 1 (PS3.5 7.4.1) of a mandatory module must have a value; a malformed one is
+    a value. `required_attributes.py` says which ones of which class.
 
     Args:
         rows: of the index, with `REQUIRED_COLUMNS`.
@@ -95,66 +43,33 @@ def required_attributes_present(rows: Iterable[pa.RecordBatch]) -> Verdict:
         A verdict whose value counts the files that lack any; `counts` says how many lack which.
     """
     offending = total = 0
-    lacking: dict[str, int] = {}
+    lacking: Counter[str] = Counter()
     for batch in rows:
-        table = pa.Table.from_batches([batch])
-        kinds = table.group_by(["sop_class_uid", "has_pixels"]).aggregate([])
-        for kind in kinds.to_pylist():
-            of_kind = table.filter(
-                pc.and_(
-                    pc.equal(table["has_pixels"], kind["has_pixels"]),
-                    pc.fill_null(pc.equal(table["sop_class_uid"], kind["sop_class_uid"]), False)
-                    if kind["sop_class_uid"] is not None
-                    else pc.is_null(table["sop_class_uid"]),
-                )
+        for row in batch.to_pylist():
+            lacks = lacking_attributes(
+                row["dicom_json"],
+                row["warnings"],
+                row["sop_class_uid"],
+                has_pixels=row["has_pixels"],
             )
-            total += of_kind.num_rows
-            lacks = pa.array([False] * of_kind.num_rows)
-            for name in _required(kind["sop_class_uid"], has_pixels=kind["has_pixels"]):
-                missing = pc.is_null(of_kind[name])
-                count = pc.sum(missing).as_py()
-                if count:
-                    lacking[f"without_{name}"] = lacking.get(f"without_{name}", 0) + count
-                lacks = pc.or_(lacks, missing)
-            offending += pc.sum(lacks).as_py() or 0
+            lacking.update(f"without_{keyword}" for keyword in lacks)
+            offending += bool(lacks)
+        total += batch.num_rows
     verdict = none_of(offending, total, what="files that lack a required attribute")
     return replace(verdict, counts=verdict.counts | dict(sorted(lacking.items())))
 
 
-def _required(sop_class: str | None, *, has_pixels: bool) -> tuple[str, ...]:
-    if sop_class == MediaStorageDirectoryStorage:
-        return _ALWAYS
-    pixels = _FLOAT_PIXELS if sop_class == ParametricMapStorage else _PIXELS
-    of_class = _BY_CLASS.get(sop_class or "", ()) if has_pixels else ()
-    return (*_ALWAYS, *_OF_A_SERIES, *(pixels if has_pixels else ()), *of_class)
-
-
-def identifiers_unique(
-    rows: pa.Table, others: Iterable[pa.RecordBatch], same_bytes: int
-) -> Verdict:
+def identifiers_unique(conflicting: int, total: int, same_bytes: int) -> Verdict:
     """Judge that no SOPInstanceUID stands for files with different bytes.
 
     Args:
-        rows: sop_instance_uid and file_sha256 of the files in question; null does not count.
-        others: the same columns of the files that they are held against.
+        conflicting: how many do, of `shared_identifiers.count_conflicts`.
+        total: how many there are.
         same_bytes: how many files were not landed since their bytes were known: no fault.
     """
-    uids = rows["sop_instance_uid"].combine_chunks().drop_null().unique()
-    contents: dict[str, set[str]] = {}
-    for table in (rows, *map(_as_table, others)):
-        shared = table.filter(pc.is_in(table["sop_instance_uid"], value_set=uids))
-        for uid, sha256 in zip(
-            shared["sop_instance_uid"].to_pylist(), shared["file_sha256"].to_pylist(), strict=True
-        ):
-            contents.setdefault(uid, set()).add(sha256)
-    conflicting = sum(len(each) > 1 for each in contents.values())
     what = "SOPInstanceUIDs that stand for files with different bytes"
-    verdict = none_of(conflicting, len(contents), what=what)
+    verdict = none_of(conflicting, total, what=what)
     return replace(verdict, counts=verdict.counts | {"same_bytes": same_bytes})
-
-
-def _as_table(batch: pa.RecordBatch) -> pa.Table:
-    return pa.Table.from_batches([batch])
 
 
 def decodable_rate(decoded: int, undecodable: int, threshold: float) -> Verdict:
