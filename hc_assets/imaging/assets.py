@@ -150,7 +150,7 @@ def quality_metrics_and_undecodable_frames(
     settings: dg.ResourceParam[Settings],
     layout: dg.ResourceParam[Layout],
 ) -> Iterator[dg.Output[Mapping[str, Content]]]:
-    """Decode and measure every frame of the files that have pixels."""
+    """Decode and measure every frame of the files that are images."""
     rules = Rules(
         settings.quality_gate,
         settings.quality_training_gate,
@@ -160,13 +160,15 @@ def quality_metrics_and_undecodable_frames(
     metrics, undecodable = {}, {}
     for batch in context.partition_keys:
         of_batch = index.of(batch)
-        with_pixels = {
+        columns = ["source_file", "has_pixels", "rows", "columns", "bits_allocated"]
+        images = {
             row["source_file"]
-            for rows in of_batch.batches(["source_file", "has_pixels"])
+            for rows in of_batch.batches(columns)
             for row in rows.to_pylist()
-            if row["has_pixels"]
+            # An image without pixels has one frame that can't be decoded
+            if row["has_pixels"] or None not in (row["rows"], row["columns"], row["bits_allocated"])
         }
-        files = [f for f in _landed(layout, batch) if f.source_file in with_pixels]
+        files = [f for f in _landed(layout, batch) if f.source_file in images]
         units = units_of(str(layout.data_dir), batch, files, settings.chunk_bytes)
         score = partial(score_unit, rules=rules)
         done = fan_out(score, units, workers=settings.workers)

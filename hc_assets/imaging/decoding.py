@@ -193,6 +193,10 @@ def _encapsulated_frames(
     index = next(pending, None)
     reason = "the pixel data hold no encoded data for this frame"
     decoders = _Decoders(header.transfer_syntax, description)
+    if decoders.why_none:
+        for index in indices:
+            yield UndecodableFrame(index, decoders.why_none)
+        return
     encoded = enumerate(_encoded_frames(stream, header, place, description.frames))
     while index is not None:
         try:
@@ -281,6 +285,11 @@ class _Decoders:
         if syntax in _BY_IMAGECODECS:
             available = (*available, "imagecodecs")
         self._names = [name for name in _ORDER if name in available]
+        self.why_none: str | None = None
+        """Why no frame can be decoded at all, as of video; None where one may be."""
+        if not self._names and syntax not in (DEFLATED_IMAGE_FRAME, ENCAPSULATED_UNCOMPRESSED):
+            name = f" ({syntax.name})" if syntax.name != syntax else ""
+            self.why_none = f"no decoder for transfer syntax {syntax}{name}"
 
     def decode(self, index: int, data: bytes) -> Outcome:
         size = codestream_size(data)
@@ -298,8 +307,6 @@ class _Decoders:
             return _in_place(index, "pydicom", lambda: _from_native(data, described))
         if self._syntax == RLELossless and described.bits_allocated == 1:
             return _in_place(index, "rle-1-bit", lambda: _run_lengths_of_bits(data, described))
-        if not self._names:
-            return UndecodableFrame(index, f"no decoder for transfer syntax {self._syntax}")
         return self._first_success(index, data)
 
     def _first_success(self, index: int, data: bytes) -> Outcome:

@@ -48,6 +48,10 @@ _FORMATS = {
 AMBIGUOUS_BYTES = dict.fromkeys(("OB or OW", "US or OW", "US or SS or OW", "OB/OW", "OB_OW"), "OW")
 # After each of these a text goes back to its first character set (PS3.5 6.1.2.5.3)
 _RESETS = {0x09, 0x0A, 0x0C, 0x0D, ord("^"), ord("="), ord("\\")}
+# The escape sequence of ISO 2022 IR 58 (PS3.3 C.12.1.1.2), which pydicom leaves in the text
+_TO_GB2312 = "\x1b$)A"
+# Character sets newer than pydicom's table, by their codecs
+_NEWER_CHARACTER_SETS = {"ISO_IR 203": "iso8859_15"}
 _CHARACTER_SET = 0x00080005
 _PIXEL_REPRESENTATION = 0x00280103
 
@@ -168,7 +172,7 @@ class Elements:
 
     def _text(self, tag: int, vr: str, data: bytes) -> Sequence[Value]:
         if vr in _OWN_CHARACTERS:
-            text = decode_bytes(data, self.encodings, _RESETS)
+            text = decode_bytes(data, self.encodings, _RESETS).replace(_TO_GB2312, "")
         else:
             text = data.decode("ascii", "replace") if data.isascii() else data.decode("latin-1")
         text = text.rstrip("\0 ")
@@ -263,8 +267,11 @@ def _encodings(raw: Mapping[int, Element]) -> tuple[str, ...]:
         return ("iso8859",)
     text = value.decode("ascii", "replace") if isinstance(value, bytes) else value
     names = text.split("\\") if isinstance(text, str) else list(text)
+    names = [name.strip("\0 ") for name in names]
+    if len(names) == 1 and names[0] in _NEWER_CHARACTER_SETS:
+        return (_NEWER_CHARACTER_SETS[names[0]],)
     try:
-        return tuple(convert_encodings([name.strip("\0 ") for name in names]))
+        return tuple(convert_encodings(names))
     except (LookupError, ValueError):
         return ("iso8859",)
 

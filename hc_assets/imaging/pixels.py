@@ -29,6 +29,9 @@ from hc_assets.imaging.pixel_description import (
 )
 from hc_assets.imaging.reading import Header, opened, parse, quiet_pydicom
 
+# Rows, Columns and BitsAllocated: what has all three is an image (spectroscopy has no bits)
+_IMAGE_TAGS = (0x00280010, 0x00280011, 0x00280100)
+_PIXEL_PROVIDER = 0x00287FE0
 _PADDING = 0x00280120
 _PADDING_LIMIT = 0x00280121
 _MODALITY_LUTS = 0x00283000
@@ -77,8 +80,8 @@ def iter_frames(
         frame_limit: bytes that a decoded frame may take up; a larger one is refused unread.
 
     Yields:
-        Each wanted frame once: decoded, or with the reason why not. Nothing for a file without
-        pixel data, such as a report.
+        Each wanted frame once: decoded, or with the reason why not. One that can't be decoded for
+        an image that has no pixel data; nothing for what is no image, such as a report.
 
     Raises:
         UnreadableFile: the file has no DICOM header.
@@ -87,6 +90,9 @@ def iter_frames(
         header, stream = parse(file)
         place = header.pixels
         if place is None:
+            reason = _why_without_pixels(header)
+            if reason and (wanted is None or 0 in wanted):
+                yield UndecodableFrame(0, reason)
             return
         is_float = place.keyword != "PixelData"
         try:
@@ -107,6 +113,16 @@ def iter_frames(
                 with quiet_pydicom():
                     frame = frames.read(stored)
                 yield frame
+
+
+def _why_without_pixels(header: Header) -> str | None:
+    if not all(tag in header.elements for tag in _IMAGE_TAGS):
+        return None
+    if _PIXEL_PROVIDER in header.elements:
+        return "the pixel data are not in the file but on a server (PixelDataProviderURL)"
+    if any("truncated" in note or "damaged" in note for note in header.warnings):
+        return "the file ends, or is damaged, before its pixel data"
+    return "the header describes an image, but no pixel data follow"
 
 
 class _FrameReader:

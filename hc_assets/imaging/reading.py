@@ -219,14 +219,19 @@ def _dataset_start(file: BinaryIO) -> int:
 
 
 def _looks_like_element(head: bytes) -> bool:
-    group, element = struct.unpack_from("<HH", head)
+    """Whether a dataset could begin here: in one of the first groups, or with a known element."""
+    (group, element), swapped = struct.unpack_from("<HH", head), struct.unpack_from(">HH", head)
     if head[4:6] in _VRS:
-        swapped = struct.unpack_from(">H", head)[0]
-        return group in _FIRST_GROUPS or swapped in _FIRST_GROUPS
-    # Implicit VR: a known element of one of the first groups, with a length that can be
+        return any(g in _FIRST_GROUPS or _is_known(g, e) for g, e in ((group, element), swapped))
+    # Implicit VR: with a length that can be
     length = struct.unpack_from("<L", head, 4)[0]
-    known = dictionary_has_tag(group << 16 | element) or element == 0
-    return group in _FIRST_GROUPS and known and length < 2**16
+    return _is_known(group, element) and length < 2**16
+
+
+def _is_known(group: int, element: int) -> bool:
+    if element == 0:
+        return group in _FIRST_GROUPS
+    return dictionary_has_tag(group << 16 | element)
 
 
 def _file_meta(file: BinaryIO, start: int, notes: list[str]) -> dict[int, Element]:

@@ -12,7 +12,7 @@ from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 
 from hc_assets.imaging.dicom_json import BINARY_LIMIT
-from hc_assets.imaging.headers import read_header
+from hc_assets.imaging.headers import read_header, thorough_header
 from hc_assets.imaging.reading import UnreadableFile, quiet_pydicom
 from hc_assets.imaging.schemas import DICOM_INDEX
 
@@ -180,6 +180,57 @@ def test_names_in_every_character_set_are_those_that_pydicom_decodes(pydicom_fil
         assert found == {key: group for key, group in zip(keys, groups, strict=True) if group}
         compared += 1
     assert compared > 10
+
+
+@pytest.mark.parametrize(
+    ("character_set", "sent", "text"),
+    [
+        ("\\ISO 2022 IR 58", b"Wang \x1b$)A\xcd\xf5\xd0\xa1\xb6\xab", "Wang 王小东"),
+        ("\\ISO 2022 IR 149", b"Hong \x1b$)C\xb1\xe6\xb5\xbf", "Hong 길동"),
+        ("\\ISO 2022 IR 87", b"\x1b$B;3ED\x1b(B", "山田"),
+        ("\\ISO 2022 IR 159", b"\x1b$(D\x30\x21\x1b(B", "丂"),
+        ("ISO 2022 IR 13\\ISO 2022 IR 87", b"\xd4\xcf\xc0\xde", "ﾔﾏﾀﾞ"),
+        ("GB18030", "é 王".encode("gb18030"), "é 王"),
+        ("GBK", "誠".encode("gbk"), "誠"),
+        ("ISO_IR 192", "Ж 王".encode(), "Ж 王"),
+        ("ISO_IR 144", "Жанна".encode("iso8859_5"), "Жанна"),
+        ("ISO_IR 127", "قباني".encode("iso8859_6"), "قباني"),
+        ("ISO_IR 166", "ไทย".encode("tis_620"), "ไทย"),
+        ("ISO_IR 203", "5 €".encode("iso8859_15"), "5 €"),
+    ],
+    ids=lambda value: value if isinstance(value, str) and value.isascii() else "",
+)
+@pytest.mark.parametrize("reader", [read_header, thorough_header])
+def test_text_comes_without_escapes_in_every_character_set(
+    write_dicom, reader, character_set, sent, text
+):
+    path = write_dicom(PIXELS, SpecificCharacterSet="ISO_IR 6", StudyDescription="Q" * 40)
+    data = path.read_bytes().replace(b"Q" * 40, sent.ljust(40))
+    old = b"\x08\x00\x05\x00CS\x08\x00ISO_IR 6"
+    assert old in data
+    named = character_set.encode() + b" " * (len(character_set) % 2)
+    new = old[:6] + len(named).to_bytes(2, "little") + named
+    path.write_bytes(data.replace(old, new))
+    row = reader(path)
+    assert row["study_description"] == text
+    assert model(row)["00081030"]["Value"] == [text]
+
+
+@pytest.mark.parametrize("is_implicit", [True, False])
+@pytest.mark.parametrize("is_little", [True, False])
+def test_a_bare_dataset_may_begin_with_any_known_element(
+    write_dicom, tmp_path, is_implicit, is_little
+):
+    if is_implicit and not is_little:
+        pytest.skip("there is no such encoding")
+    bare = Dataset()
+    for element in dcmread(write_dicom(PIXELS)):
+        if element.tag.group >= 0x0010:
+            bare.add(element)
+    bare.PatientID = "7"
+    bare.save_as(tmp_path / "bare", implicit_vr=is_implicit, little_endian=is_little)
+    row = read_header(tmp_path / "bare")
+    assert (row["patient_id"], row["rows"], row["has_pixels"]) == ("7", 3, True)
 
 
 def test_a_file_without_preamble_or_file_meta_is_indexed(write_dicom):

@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels import apply_color_lut, apply_modality_lut
 from pydicom.sequence import Sequence
-from pydicom.uid import JPEG2000Lossless, JPEGExtended12Bit, RLELossless
+from pydicom.uid import MPEG2MPML, JPEG2000Lossless, JPEGExtended12Bit, RLELossless
 
 from hc_assets.imaging.decoding import UndecodableFrame
 from hc_assets.imaging.pixels import Frame, iter_frames
@@ -278,9 +278,44 @@ def test_a_bomb_of_frames_is_refused(write_dicom):
     assert "more than the 1048576 that are read" in frame.reason
 
 
+def test_video_is_told_of_every_frame_with_its_transfer_syntax(write_dicom):
+    path = compressed(write_dicom, [b"\x01\x02"] * 3, MPEG2MPML)
+    found = failures(path)
+    assert [frame.index for frame in found] == [0, 1, 2]
+    assert {frame.reason for frame in found} == {
+        "no decoder for transfer syntax 1.2.840.10008.1.2.4.100 (MPEG2 Main Profile / Main Level)"
+    }
+
+
 def test_an_unknown_transfer_syntax_is_named(write_dicom):
-    (frame,) = failures(compressed(write_dicom, [b"\x01\x02"], "1.2.840.10008.1.2.4.100"))
-    assert frame.reason == "no decoder for transfer syntax 1.2.840.10008.1.2.4.100"
+    (frame,) = failures(compressed(write_dicom, [b"\x01\x02"], "1.2.3.4"))
+    assert frame.reason == "no decoder for transfer syntax 1.2.3.4"
+
+
+def without_pixels(write_dicom, *others: str, **attributes):
+    dataset = dcmread(write_dicom(RAMP, **attributes))
+    for keyword in ("PixelData", *others):
+        del dataset[keyword]
+    return write_dicom(dataset)
+
+
+def test_an_image_without_pixels_is_told(write_dicom):
+    (frame,) = failures(without_pixels(write_dicom))
+    assert "no pixel data follow" in frame.reason
+    (frame,) = failures(without_pixels(write_dicom, PixelDataProviderURL="https://a/b"))
+    assert "on a server" in frame.reason
+    assert failures(without_pixels(write_dicom), wanted=frozenset([1])) == []
+
+
+def test_an_image_that_ends_before_its_pixels_is_told(write_dicom):
+    path = without_pixels(write_dicom, ICCProfile=bytes(1000))
+    path.write_bytes(path.read_bytes()[:-500])
+    (frame,) = failures(path)
+    assert "before its pixel data" in frame.reason
+
+
+def test_what_describes_no_pixels_has_no_frames(write_dicom):
+    assert failures(without_pixels(write_dicom, "BitsAllocated")) == []
 
 
 @pytest.mark.parametrize(
