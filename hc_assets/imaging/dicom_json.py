@@ -24,8 +24,9 @@ BINARY_LIMIT = 4 * 1024
 """Bytes of a binary value from which it counts as bulk."""
 TEXT_LIMIT = 64 * 1024
 """Bytes of a text from which it counts as bulk."""
-SEQUENCE_LIMIT = 1024**2
-"""Bytes of values in sequences that the JSON of a dataset holds; what follows is left out."""
+SEQUENCE_LIMIT = 8 * 1024**2
+"""Bytes of values in sequences that the JSON of a dataset holds; what follows is left out. Room for
+the functional groups of some thousands of frames, from which series have their positions."""
 DEPTH_LIMIT = 32
 """Sequences within sequences that are followed; real ones stay below ten."""
 

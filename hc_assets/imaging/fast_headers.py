@@ -37,7 +37,7 @@ from hc_assets.imaging.reading import NO_PREFIX, NO_SYNTAX, quiet_pydicom
 _DONE, _REFUSED, _MORE = range(3)
 
 _HEAD_BYTES = 16 * 1024
-_JSON_BYTES = 8 * 1024**2
+_JSON_BYTES = 32 * 1024**2
 _NUMBERS = 15
 _GAP_NUMBERS = 12
 _MAX_GAPS = 4096
@@ -84,7 +84,8 @@ class _Reader:
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._walk = library.hc_dicom_header
-        self._json = ctypes.create_string_buffer(_JSON_BYTES)
+        # Mapped, so that only what is used takes up memory
+        self._json = (ctypes.c_char * _JSON_BYTES).from_buffer(mmap.mmap(-1, _JSON_BYTES))
         self._answer = ctypes.create_string_buffer(_FIRST_GAP + 4 * _GAP_NUMBERS * _MAX_GAPS)
         self._columns = FastColumns()
         self._fragments: dict[tuple[object, ...], bytes] = {}

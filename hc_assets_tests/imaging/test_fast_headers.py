@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -265,6 +266,25 @@ def test_functional_groups_count_as_in_the_thorough_reader(write_dicom):
     )
     row = assert_read_fast(path)
     assert (row["pixel_spacing"], row["slice_thickness"]) == ([0.5, 0.6], 3)
+
+
+def test_positions_of_thousands_of_frames_are_kept(write_dicom):
+    groups = []
+    for number in range(2500):
+        position, content, group = Dataset(), Dataset(), Dataset()
+        position.ImagePositionPatient = [0, 0, number]
+        content.FrameComments = "x" * 500
+        group.PlanePositionSequence, group.FrameContentSequence = [position], [content]
+        groups.append(group)
+    path = write_dicom(
+        np.zeros((2500, 2, 2), np.uint8), PerFrameFunctionalGroupsSequence=Sequence(groups)
+    )
+    row = fast_header(path)
+    assert row == thorough_header(path)
+    per_frame = msgspec.json.decode(row["dicom_json"])["52009230"]["Value"]
+    assert [frame["00209113"]["Value"][0]["00200032"]["Value"][2] for frame in per_frame] == [
+        *range(2500)
+    ]
 
 
 def test_a_file_that_is_refused_is_read_all_the_same(testdata):

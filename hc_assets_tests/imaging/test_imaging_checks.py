@@ -76,13 +76,27 @@ def test_what_a_header_lacks_and_who_is_unknown_is_a_warning(hc_assets, query, i
     other.SeriesInstanceUID = "1.2.3.4"
     other.PixelData = other.PixelData[:100]
     other.save_as(tmp_path / "changed")
+    other.SOPInstanceUID = "1.2.3.5"
+    del other.PixelData
+    other.save_as(tmp_path / "bare")
     with zipfile.ZipFile(tmp_path / "study.zip", "w") as archive:
-        archive.write(tmp_path / "changed", "series/changed")
+        for name in ("changed", "bare"):
+            archive.write(tmp_path / name, f"series/{name}")
 
     assert hc_assets("ingest", tmp_path / "study.zip").exit_code == 0
 
-    assert query("SELECT source_file FROM imaging.dicom_index WHERE modality = 'QQ'") == [
-        (f"{tmp_path}/study.zip/series/changed",)
+    found = query(
+        "SELECT source_file, frames, reason FROM imaging.dicom_index"
+        " LEFT JOIN imaging.undecodable_frames USING (source_file)"
+        " WHERE modality = 'QQ' ORDER BY source_file"
+    )
+    assert found == [
+        (
+            f"{tmp_path}/study.zip/series/bare",
+            None,
+            "the header describes an image, but no pixel data follow",
+        ),
+        (f"{tmp_path}/study.zip/series/changed", 1, found[1][2]),
     ]
     report = msgspec.json.decode(hc_assets("report", "--format", "json").stdout)
     failed = {
@@ -92,8 +106,8 @@ def test_what_a_header_lacks_and_who_is_unknown_is_a_warning(hc_assets, query, i
     }
     assert failed == {
         "identifiers_unique": ("WARN", 1.0),
-        "required_attributes_present": ("WARN", 1.0),
-        "modality_known": ("WARN", 1.0),
+        "required_attributes_present": ("WARN", 2.0),
+        "modality_known": ("WARN", 2.0),
         "decodable_rate_at_least_threshold": ("WARN", 0.0),
         "patient_ids_match_fhir": ("WARN", 0.5),
     }

@@ -15,7 +15,7 @@
 /* Limits of dicom_json.py; what reaches one of them is a gap or is refused */
 #define TEXT_LIMIT (64 * 1024)
 #define BINARY_LIMIT (4 * 1024)
-#define SEQUENCE_LIMIT (1024 * 1024)
+#define SEQUENCE_LIMIT (8 * 1024 * 1024)
 
 static int add_gap(walk *w, const level *l, const head *h, int depth) {
     /* The character set of what precedes it may be still to come */
