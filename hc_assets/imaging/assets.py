@@ -75,7 +75,7 @@ def _key(name: str) -> dg.AssetKey:
                 " display attributes, and the header as DICOM JSON.",
                 layer="raw",
                 kinds={"dicom", "parquet"},
-                code_version="2",
+                code_version="3",
             ),
         ),
         "unreadable_files": dg.AssetOut(
