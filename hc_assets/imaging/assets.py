@@ -160,13 +160,13 @@ def quality_metrics_and_undecodable_frames(
     metrics, undecodable = {}, {}
     for batch in context.partition_keys:
         of_batch = index.of(batch)
-        columns = ["source_file", "has_pixels", "rows", "columns", "bits_allocated"]
+        # An image without pixels has one frame that can't be decoded
+        description = ["rows", "columns", "bits_allocated"]
         images = {
             row["source_file"]
-            for rows in of_batch.batches(columns)
+            for rows in of_batch.batches(["source_file", "has_pixels", *description])
             for row in rows.to_pylist()
-            # An image without pixels has one frame that can't be decoded
-            if row["has_pixels"] or None not in (row["rows"], row["columns"], row["bits_allocated"])
+            if row["has_pixels"] or all(row[name] is not None for name in description)
         }
         files = [f for f in _landed(layout, batch) if f.source_file in images]
         units = units_of(str(layout.data_dir), batch, files, settings.chunk_bytes)
