@@ -150,8 +150,8 @@ def test_what_is_too_large_for_the_json_is_not_missed(tmp_path):
     evidence.SOPInstanceUID = evidence.StudyInstanceUID = evidence.SeriesInstanceUID = "1.2.3"
     evidence.Modality = "KO"
     item = pydicom.Dataset()
-    item.TextValue = "x" * 1000
-    evidence.CurrentRequestedProcedureEvidenceSequence = [item] * 1100
+    item.TextValue = "x" * 10_000
+    evidence.CurrentRequestedProcedureEvidenceSequence = [item] * 900
     evidence.save_as(tmp_path / "large", implicit_vr=False, little_endian=True)
     row = read_header(tmp_path / "large")
     assert any("left out of the JSON" in note for note in row["warnings"])
