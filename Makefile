@@ -12,7 +12,7 @@ BIN = $(VENV)/bin
 export HC_DATA_DIR DAGSTER_HOME
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test fuzz ui lint format docs clean
+.PHONY: help demo test fuzz ui lint format docs docs-screenshots clean
 
 help:
 	@echo "make demo    sample data, every asset, the check report"
@@ -21,6 +21,7 @@ help:
 	@echo "make ui      the Dagster UI on the demo's data, at http://127.0.0.1:$(PORT)"
 	@echo "make format  format the code"
 	@echo "make docs    generate the data dictionary and the extensions' definitions anew"
+	@echo "make docs-screenshots   take the pictures of the docs anew, in a headless Chromium"
 	@echo "make clean   remove the virtual environment and the demo's data"
 
 $(BIN)/python:
@@ -49,7 +50,7 @@ test: $(VENV)/.installed-dev
 	@echo "==> mypy"
 	@$(BIN)/mypy
 	@echo "==> pytest"
-	@$(BIN)/pytest -n auto
+	@$(BIN)/pytest -n auto --dist loadgroup
 
 fuzz: $(VENV)/.installed-dev
 	@echo "==> $(FILES) damaged files from seed $(SEED)"
@@ -67,6 +68,9 @@ format: $(VENV)/.installed-dev
 docs: $(VENV)/.installed
 	@$(BIN)/python -m hc_assets.reports.data_dictionary docs/data-dictionary.md
 	@$(BIN)/python -m hc_assets.fhir.extension_definitions docs/fhir
+
+docs-screenshots: $(VENV)/.installed-dev
+	@HC_DOCS_IMAGES=$(CURDIR)/docs/images $(BIN)/pytest -q hc_assets_tests/browser
 
 clean:
 	rm -rf $(VENV) data/landing data/batches data/lake data/exports data/dagster data/warehouse.*

@@ -89,11 +89,14 @@ def _columns(place: str, table: str, schemas: Mapping[str, pa.Schema]) -> list[s
 
 
 def said(name: str, made_from: tuple[Source, ...]) -> str:
-    """Say what a column is made from, for people; "" where that is no column of a table.
+    """Say what a column is made from, for people: `<table>: <column>, <column>; <table>: …`.
 
-    A column that is taken over as it is is named by its table alone.
+    Returns:
+        The table alone where the column is taken over as it is; "" where there is no such column.
     """
-    return ", ".join(
-        source.table if source.column == name and len(made_from) == 1 else ".".join(source)
-        for source in made_from
-    )
+    if len(made_from) == 1 and made_from[0].column == name:
+        return made_from[0].table
+    columns: dict[str, list[str]] = {}
+    for source in made_from:
+        columns.setdefault(source.table, []).append(source.column)
+    return "; ".join(f"{table}: {', '.join(names)}" for table, names in columns.items())

@@ -49,7 +49,8 @@ def test_a_table_without_a_declaration_is_refused():
 
 def test_a_column_taken_over_is_named_by_its_table_alone():
     assert said("key", (Source("a/raw", "key"),)) == "a/raw"
-    assert said("score", (Source("a/raw", "key"), Source("a/raw", "text"))) == (
-        "a/raw.key, a/raw.text"
+    assert said("score", (Source("a/raw", "key"), Source("a/raw", "text"))) == "a/raw: key, text"
+    assert said("score", (Source("a/raw", "key"), Source("b/more", "key"))) == (
+        "a/raw: key; b/more: key"
     )
     assert said("score", ()) == ""
