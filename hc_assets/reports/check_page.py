@@ -3,6 +3,7 @@
 Belongs here: what the page is given. How it looks is in `check_page.html.jinja`.
 """
 
+from collections.abc import Iterable
 from itertools import groupby
 from typing import NamedTuple
 
@@ -47,7 +48,7 @@ def as_html(report: Report) -> str:
     for outcome in report.outcomes:
         of_check.setdefault((outcome.asset, outcome.check), []).append(outcome)
     rows = [
-        Row(trend, plot(trend), outcomes, _worst(outcomes))
+        Row(trend, plot(trend), outcomes, _worst(outcome.mark for outcome in outcomes))
         for trend in report.trends
         for outcomes in [of_check[trend.asset, trend.check]]
     ]
@@ -59,6 +60,7 @@ def as_html(report: Report) -> str:
         sums=report.summary(),
         attention=report.findings(warnings=True),
         assets=assets,
+        worst_of=_worst,
         width=_WIDTH,
         height=_HEIGHT,
     )
@@ -102,6 +104,6 @@ def plot(trend: Trend) -> Plot:
     )
 
 
-def _worst(outcomes: list[CheckOutcome]) -> str:
-    marks = {outcome.mark for outcome in outcomes}
-    return next(mark for mark in ("FAIL", "WARN", "PASS") if mark in marks)
+def _worst(marks: Iterable[str]) -> str:
+    found = set(marks)
+    return next(mark for mark in ("FAIL", "WARN", "PASS") if mark in found)

@@ -3,6 +3,7 @@
 Belongs here: how they are loaded. Each page has a module of its own beside its template.
 """
 
+from datetime import UTC, datetime
 from functools import cache
 
 import jinja2
@@ -24,5 +25,10 @@ def page_template(name: str) -> jinja2.Template:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters["number"] = number
+    environment.filters |= {"number": number, "moment": _moment}
     return environment.get_template(name)
+
+
+def _moment(time: str) -> str:
+    """Write a time in ISO 8601 as people do; "" stays."""
+    return f"{datetime.fromisoformat(time).astimezone(UTC):%Y-%m-%d %H:%M} UTC" if time else ""

@@ -86,6 +86,19 @@ def test_every_shape_of_rows_is_committed_and_counted(layout, made):
     assert (commit.rows, commit.batch, commit.code_version) == (3, "a", "7")
 
 
+def test_a_materialization_repeats_the_lineage_of_columns(layout):
+    source = dg.TableColumnDep(dg.AssetKey(["fhir", "raw"]), "number")
+    lineage = dg.TableColumnLineage({"number": [source]})
+
+    @dg.asset(key=["fhir", "numbers"], metadata={"dagster/column_lineage": lineage, "more": 1})
+    def numbers() -> Content:
+        return Content(iterator("all"))
+
+    (event,) = run(layout, [numbers], numbers).asset_materializations_for_node("fhir__numbers")
+    assert event.metadata["dagster/column_lineage"].value == lineage
+    assert "more" not in event.metadata
+
+
 def test_inputs_are_kept_for_the_auditor(layout):
     @dg.asset(key=["fhir", "numbers"])
     def numbers() -> Content:
