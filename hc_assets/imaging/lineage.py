@@ -64,7 +64,8 @@ LINEAGE: Mapping[str, Lineage] = {
         rest=_SCORE,
     ),
     _ARRAYS: Lineage(
-        carries=(_METRICS,), rest=(f"{_METRICS}.source_file", f"{_METRICS}.passes_gate")
+        carries=(_METRICS, _INDEX),
+        rest=(f"{_METRICS}.source_file", f"{_METRICS}.passes_gate"),
     ),
     "imaging/series": Lineage(
         carries=(_INDEX,),
