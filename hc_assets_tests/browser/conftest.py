@@ -98,7 +98,7 @@ def keep() -> Callable[..., None]:
     def kept(page: Any, name: str, **options: Any) -> None:
         if IMAGES:
             page.mouse.move(0, 0)
-            page.wait_for_timeout(1500)  # what fades in has
+            page.wait_for_timeout(4000)  # what is fetched or fades in has come
             page.screenshot(path=Path(IMAGES) / f"{name}.png", **options)
 
     return kept
