@@ -125,7 +125,21 @@ def apply_palette(values: NDArray[Any], header: Header) -> NDArray[Any]:
     palette.PixelRepresentation = int(values.dtype.kind == "i")
     try:
         with quiet_pydicom():
+            if not header.is_little_endian:
+                _to_little_endian(palette)
             colors = apply_color_lut(values, palette)
     except PARSE_ERRORS as error:
         raise ValueError(f"the palette can't be used: {error}") from error
     return np.ascontiguousarray(colors[..., :3])
+
+
+def _to_little_endian(palette: Dataset) -> None:
+    """Turn the entries of a big-endian file's palette, which pydicom 3.0 reads as they stand.
+
+    Segmented palettes are left as they are: those it reads by the file's byte order.
+    """
+    for tag in (0x00281201, 0x00281202, 0x00281203):
+        if tag in palette and isinstance(palette[tag].value, bytes):
+            entries = palette[tag].value
+            if len(entries) % 2 == 0:
+                palette[tag].value = np.frombuffer(entries, ">u2").astype("<u2").tobytes()

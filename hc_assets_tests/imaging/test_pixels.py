@@ -1,9 +1,11 @@
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 from pydicom import dcmread
+from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels import apply_color_lut, apply_modality_lut
@@ -390,3 +392,10 @@ def test_a_file_that_is_not_dicom_raises(tmp_path):
     path.write_text("hello")
     with pytest.raises(UnreadableFile):
         list(iter_frames(path))
+
+
+def test_a_palette_has_the_same_colours_in_either_byte_order() -> None:
+    little = only(Path(get_testdata_file("OBXXXX1A.dcm", download=False)))
+    big = only(Path(get_testdata_file("OBXXXX1A_expb.dcm", download=False)))
+    assert little.pixels.max() > 60_000
+    np.testing.assert_array_equal(little.pixels, big.pixels)
