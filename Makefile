@@ -13,10 +13,12 @@ export HC_DATA_DIR DAGSTER_HOME
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .PHONY: help demo test fuzz ui lint format docs docs-screenshots clean
+.PHONY: help demo test faults fuzz ui lint format docs clean
 
 help:
 	@echo "make demo    sample data, every asset, the check report"
 	@echo "make test    linters, types and every test"
+	@echo "make faults  kill at every place that writes, and all other faults; SEED (today's date) orders"
 	@echo "make fuzz    damaged DICOM files, FILES=100000 of them from SEED (today's date)"
 	@echo "make ui      the Dagster UI on the demo's data, at http://127.0.0.1:$(PORT)"
 	@echo "make format  format the code"
@@ -51,6 +53,10 @@ test: $(VENV)/.installed-dev
 	@$(BIN)/mypy
 	@echo "==> pytest"
 	@$(BIN)/pytest -n auto --dist loadgroup
+
+faults: $(VENV)/.installed-dev
+	@echo "==> every fault, from seed $(SEED)"
+	@HC_FAULT_SEED=$(SEED) $(BIN)/pytest -m "exhaustive or not exhaustive" hc_assets_tests/faults
 
 fuzz: $(VENV)/.installed-dev
 	@echo "==> $(FILES) damaged files from seed $(SEED)"

@@ -23,6 +23,7 @@ from hc_assets.lake.archives import ArchiveLimits
 from hc_assets.lake.discovery import AmbiguousKindError, discover, guess_kind
 from hc_assets.lake.landing import BatchLimits, LandingResult, land
 from hc_assets.lake.layout import Layout
+from hc_assets.lake_commands import lake_app, warehouse_app
 from hc_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,10 +41,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-warehouse_app = typer.Typer(help="The DuckDB warehouse.", no_args_is_help=True)
 app.add_typer(warehouse_app, name="warehouse")
 app.add_typer(fhir_app)
 app.add_typer(imaging_app)
+app.add_typer(lake_app, name="lake")
 _stderr = Console(stderr=True)
 
 
@@ -103,13 +104,28 @@ def faults_become_exit_codes() -> Iterator[None]:
     from dagster import DagsterError
 
     from hc_assets.jobs import BlockedError, RunFailedError
-    from hc_assets.lake.warehouse import WarehouseBusyError
+    from hc_assets.lake.parts import DamagedCommitError, DamagedPartError
+    from hc_assets.lake.warehouse import (
+        WarehouseBusyError,
+        WarehouseDamagedError,
+        WarehouseFailedError,
+    )
 
     try:
         yield
     except BlockedError as error:
         raise stop(FINDINGS, f"a blocking check failed: {error}") from error
-    except (OSError, RunFailedError, WarehouseBusyError, DagsterError) as error:
+    except (DamagedCommitError, DamagedPartError) as error:
+        said = f"{error}; `hc-assets lake verify --repair` makes it anew"
+        raise stop(ENVIRONMENT, said) from error
+    except (
+        OSError,
+        RunFailedError,
+        WarehouseBusyError,
+        WarehouseDamagedError,
+        WarehouseFailedError,
+        DagsterError,
+    ) as error:
         raise stop(ENVIRONMENT, str(error)) from error
 
 
@@ -373,19 +389,6 @@ def receive_command(
         raise stop(USAGE, "say with --allow which AE titles may send")
     with faults_become_exit_codes():
         run(settings)
-
-
-@warehouse_app.command("rebuild")
-def rebuild_warehouse() -> None:
-    """Delete the warehouse and make it anew from the Parquet."""
-    from hc_assets.jobs import rebuild
-    from hc_assets.lake.warehouse import Warehouse
-    from hc_assets.tables import PARQUET_TABLES
-
-    layout = Layout.of(Settings().data_dir)
-    with faults_become_exit_codes():
-        rows = rebuild(layout, Warehouse(layout, PARQUET_TABLES))
-    say(f"{len(PARQUET_TABLES)} views, {rows} current resources")
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from hc_assets.imaging.training import assets as training_assets
 from hc_assets.imaging.training import checks as training_checks
 from hc_assets.imaging.volumes import assets as volume_assets
 from hc_assets.imaging.volumes import checks as volume_checks
+from hc_assets.lake.atomic import keep_private
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parquet import ParquetIOManager
 from hc_assets.lake.warehouse import Warehouse
@@ -32,6 +33,7 @@ def build_defs(settings: Settings | None = None, **resources: object) -> dg.Defi
         settings: of the deployment; from the environment where None.
         resources: in place of those of the same name.
     """
+    keep_private()
     settings = settings or Settings()
     layout = Layout.of(settings.data_dir)
     report = str(layout.reports() / "checks.html")

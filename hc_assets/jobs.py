@@ -17,7 +17,7 @@ from hc_assets.assets import RETRIES
 from hc_assets.fhir.assets import fhir_batches
 from hc_assets.fhir.versions import apply_batches
 from hc_assets.imaging.assets import dicom_batches
-from hc_assets.lake.atomic import write_bytes
+from hc_assets.lake.atomic import keep_private, write_bytes
 from hc_assets.lake.backlog import unfinished
 from hc_assets.lake.landing import batch_keys
 from hc_assets.lake.layout import Layout
@@ -339,6 +339,7 @@ def open_instance(layout: Layout) -> dg.DagsterInstance:
     Raises:
         dg.DagsterInvariantViolationError: DAGSTER_HOME is not a folder.
     """
+    keep_private()
     home = Path(os.environ.get("DAGSTER_HOME") or layout.dagster_home)
     settings = home / "dagster.yaml"
     if home == layout.dagster_home and not settings.exists():
@@ -360,9 +361,9 @@ def rebuild(layout: Layout, warehouse: Warehouse) -> int:
     Returns:
         How many current resources it holds.
     """
-    warehouse.discard()
-    with warehouse.write() as connection:
-        applied = apply_batches(connection, read_partitions(layout, "fhir/enriched_resources"))
+    enriched = read_partitions(layout, "fhir/enriched_resources")
+    with warehouse.rewrite() as connection:
+        applied = apply_batches(connection, enriched)
     return applied.rows
 
 

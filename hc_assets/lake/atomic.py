@@ -71,6 +71,14 @@ class NamedBy(Protocol):
         """Give the path that the file gets."""
 
 
+def keep_private() -> None:
+    """Let whatever this process makes from now on be its owner's alone.
+
+    For what others write on our behalf: Dagster its records, DuckDB its log.
+    """
+    os.umask(0o777 & ~_PRIVATE_FOLDER)
+
+
 def is_local(path: UPath) -> bool:
     """Whether a path lies on this machine's file system rather than in an object store."""
     return path.protocol in ("", "file", "local")

@@ -26,10 +26,16 @@ from hc_assets.lake.archives import (
     archive_in,
     members,
 )
-from hc_assets.lake.atomic import atomic_file, local_path, make_folder, write_bytes
+from hc_assets.lake.atomic import (
+    atomic_file,
+    local_path,
+    make_folder,
+    sync_folder,
+    write_bytes,
+)
 from hc_assets.lake.discovery import AnyPath, Found, is_stored, version_of
 from hc_assets.lake.known_files import KnownFiles
-from hc_assets.lake.layout import Layout
+from hc_assets.lake.layout import MANIFEST_NAME, Layout
 from hc_assets.lake.sources import UnreadableSourceError, blocks, opened
 
 _MANIFEST_FORMAT = 1
@@ -146,7 +152,11 @@ def batch_keys(layout: Layout, kind: str) -> list[str]:
     folder = layout.batches(kind)
     if not folder.exists():
         return []
-    return sorted(p.name for p in folder.iterdir() if layout.manifest(kind, p.name).exists())
+    return sorted(
+        path.name
+        for path in folder.iterdir()
+        if not path.name.startswith(".") and layout.manifest(kind, path.name).exists()
+    )
 
 
 def land(
@@ -234,6 +244,8 @@ class _Landing:
                 self._make_room(size)
                 landed = self._batch.read(source, found.source_file, size, self._known)
             if before != _state(found.path, source):
+                if landed is not None:
+                    self._batch.give_back(landed, self._known)
                 raise StillBeingWrittenError
         if landed is not None:
             self._add(landed)
@@ -302,6 +314,11 @@ class _OpenBatch:
             (self._staging / "files" / landed.stored).unlink()
         return landed
 
+    def give_back(self, file: LandedFile, known: KnownFiles) -> None:
+        """Remove the copy of a file that is not to be listed, unless another has the same bytes."""
+        if file.stored and file not in known:
+            (self._staging / "files" / file.stored).unlink()
+
     def read(self, source: IO[bytes], name: str, size: int, known: KnownFiles) -> LandedFile:
         """Copy a file's bytes, unless they are known.
 
@@ -336,11 +353,6 @@ class _OpenBatch:
         files = sorted(self.files, key=lambda file: file.source_file)
         content = content_sha256(files)
         key = f"{self.now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{content[:8]}"
-        folder = self.layout.batch(self.kind, key)
-        if folder.exists():
-            shutil.rmtree(local_path(folder))  # a landing killed before its manifest was written
-        make_folder(self._staging)
-        self._staging.rename(folder)
         manifest = Manifest(
             kind=self.kind,
             key=key,
@@ -350,7 +362,10 @@ class _OpenBatch:
             duplicates=sorted(self.duplicates),
         )
         encoded = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
-        write_bytes(self.layout.manifest(self.kind, key), encoded)
+        # The rename makes the batch; a kill before it leaves what the next landing clears away.
+        write_bytes(self._staging / MANIFEST_NAME, encoded)
+        self._staging.rename(self.layout.batch(self.kind, key))
+        sync_folder(self.layout.batches(self.kind))
         result.batches.append(key)
         result.landed += len(files)
 

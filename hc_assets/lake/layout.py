@@ -12,6 +12,7 @@ from hc_assets.lake.atomic import local_path
 
 KINDS = ("fhir", "dicom", "genomics")
 COMMIT_NAME = "_commit.json"
+MANIFEST_NAME = "manifest.json"
 SCHEMA_FOLDER = "_schema"
 ALL_BATCHES_FOLDER = "all"
 BATCH_PREFIX = "batch="
@@ -46,7 +47,7 @@ class Layout:
 
     def manifest(self, kind: str, key: str) -> UPath:
         """Manifest of one batch; the batch exists when it does."""
-        return self.batch(kind, key) / "manifest.json"
+        return self.batch(kind, key) / MANIFEST_NAME
 
     def watched_files(self, kind: str) -> Path:
         """What was seen of the landing folder; can be deleted, then every file is hashed anew."""

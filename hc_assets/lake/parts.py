@@ -51,6 +51,7 @@ class Commit(msgspec.Struct, frozen=True):
         parts: in the order of the rows.
         inputs: hash of each input by its name.
         code_version: of the asset that wrote it.
+        check: SHA-256 of the commit itself, without this, in hex.
     """
 
     table: str
@@ -59,6 +60,13 @@ class Commit(msgspec.Struct, frozen=True):
     parts: list[Part]
     inputs: dict[str, str] = {}
     code_version: str | None = None
+    check: str = ""
+
+    def own_hash(self) -> str:
+        """What `check` has to be."""
+        sink = HashingSink.discarding()
+        sink.write(msgspec.json.encode(msgspec.structs.replace(self, check="")))
+        return sink.hexdigest()
 
     def digest(self) -> str:
         """Hash of the partition's content: that of its parts' hashes."""
@@ -70,6 +78,10 @@ class Commit(msgspec.Struct, frozen=True):
 
 class DamagedPartError(Exception):
     """A part is gone or is not what its commit says."""
+
+
+class DamagedCommitError(Exception):
+    """A commit is not what was written."""
 
 
 class PartWriter:
@@ -219,13 +231,37 @@ def read_commit(folder: UPath) -> Commit | None:
     """Read a partition's commit; None where the partition does not exist.
 
     Raises:
-        msgspec.DecodeError: the commit is damaged.
+        DamagedCommitError: the commit is not what was written.
     """
-    path = folder / COMMIT_NAME
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Commit)
+        made = msgspec.json.decode((folder / COMMIT_NAME).read_bytes(), type=Commit)
     except FileNotFoundError:
         return None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DamagedCommitError(_damaged(folder, "no commit can be read from it")) from error
+    if made.check != made.own_hash():
+        raise DamagedCommitError(_damaged(folder, "its hash is not that of what it says"))
+    return made
+
+
+def _damaged(folder: UPath, why: str) -> str:
+    table, partition = "/".join(folder.parts[-3:-1]), folder.name
+    return f"{table}: {partition}/{COMMIT_NAME} is damaged: {why}"
+
+
+def _replaced(folder: UPath) -> Commit | None:
+    """Give the commit that another one is about to replace, if it can be read."""
+    try:
+        return read_commit(folder)
+    except DamagedCommitError:
+        return None  # the parts that it listed become strays, which are cleared a day later
+
+
+def _write_commit(folder: UPath, made: Commit) -> Commit:
+    checked = msgspec.structs.replace(made, check=made.own_hash())
+    encoded = msgspec.json.format(msgspec.json.encode(checked), indent=1)
+    write_bytes(folder / COMMIT_NAME, encoded)
+    return checked
 
 
 def commit(
@@ -254,7 +290,7 @@ def commit(
     for part in parts:
         if not (folder / part.name).exists():
             raise DamagedPartError(f"{table}: {part.name} is gone before its commit")
-    before = read_commit(folder)
+    before = _replaced(folder)
     made = Commit(
         table=table,
         batch=batch,
@@ -263,7 +299,7 @@ def commit(
         inputs=inputs or {},
         code_version=code_version,
     )
-    write_bytes(folder / COMMIT_NAME, msgspec.json.format(msgspec.json.encode(made), indent=1))
+    made = _write_commit(folder, made)
     _clear(folder, before, made)
     return made
 
@@ -289,8 +325,8 @@ def declare(layout: Layout, table: str, schema: pa.Schema) -> None:
     """
     folder = layout.table(table) / SCHEMA_FOLDER
     part = write_part(folder, "part-00000-000", schema.empty_table())
-    known = read_commit(folder)
+    known = _replaced(folder)
     if known is None or [p.sha256 for p in known.parts] != [part.sha256]:
         made = Commit(table=table, batch=None, rows=0, parts=[part])
-        write_bytes(folder / COMMIT_NAME, msgspec.json.encode(made))
+        _write_commit(folder, made)
         _clear(folder, known, made)

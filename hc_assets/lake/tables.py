@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from upath import UPath
 
-from hc_assets.lake.atomic import HashingSink
 from hc_assets.lake.background import one_ahead
 from hc_assets.lake.layout import SCHEMA_FOLDER, Layout
 from hc_assets.lake.parts import Commit, DamagedPartError, Part, read_commit
@@ -215,21 +214,3 @@ def read_partitions(layout: Layout, table: str, batches: Iterable[str] | None = 
     children = sorted(folder.iterdir(), key=lambda p: p.name) if folder.exists() else []
     commits = [(p, read_commit(p)) for p in children if p.name != SCHEMA_FOLDER and p.is_dir()]
     return LakeTable(table, folder, [(p, made) for p, made in commits if made is not None])
-
-
-def verify(table: LakeTable) -> list[str]:
-    """Hash every part anew; name those that are gone or damaged."""
-    damaged = []
-    for folder, made in table.partitions:
-        for part in made.parts:
-            sink = HashingSink.discarding()
-            try:
-                with (folder / part.name).open("rb") as file:
-                    while block := file.read(1024 * 1024):
-                        sink.write(block)
-            except FileNotFoundError:
-                damaged.append(f"{folder.name}/{part.name} is gone")
-                continue
-            if sink.hexdigest() != part.sha256:
-                damaged.append(f"{folder.name}/{part.name} is not what was committed")
-    return damaged

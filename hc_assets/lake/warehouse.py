@@ -10,12 +10,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import extract_tb
 
 import duckdb
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
-from hc_assets.lake.atomic import make_folder
+from hc_assets.lake.atomic import make_folder, sync_folder
 from hc_assets.lake.columns import note
 from hc_assets.lake.layout import COMMIT_NAME, SCHEMA_FOLDER, Layout
 from hc_assets.lake.parts import declare
@@ -27,6 +28,14 @@ _MEMORY_LIMIT = "400MiB"
 
 class WarehouseBusyError(Exception):
     """Another program kept the warehouse open for longer than we were told to wait."""
+
+
+class WarehouseDamagedError(Exception):
+    """The file can't be opened, whoever has it."""
+
+
+class WarehouseFailedError(Exception):
+    """DuckDB refused a statement; says its error's class and where, never its text, or values."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +61,8 @@ class Warehouse:
         """
         if not self.layout.warehouse.exists():
             self.ensure()
-        connection = self._connect(read_only=True)
-        try:
+        with self._open(self.layout.warehouse, read_only=True) as connection:
             yield connection
-        finally:
-            connection.close()
 
     @contextmanager
     def write(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -67,41 +73,92 @@ class Warehouse:
         Raises:
             WarehouseBusyError: readers or another writer kept it longer than `wait_seconds`.
         """
+        with self._lock():
+            if not self.layout.warehouse.exists():
+                with self._beside():
+                    pass
+            with self._open(self.layout.warehouse, read_only=False) as connection:
+                yield connection
+
+    @contextmanager
+    def rewrite(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Make the file anew, with its views; where the block ends well, it replaces the old one.
+
+        Readers have the old file until then, and where the block raises or the process is killed.
+
+        Raises:
+            WarehouseBusyError: another writer kept it longer than `wait_seconds`.
+        """
+        with self._lock(), self._beside() as connection:
+            yield connection
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
         make_folder(self.layout.data_dir)
         path = self.layout.warehouse
-        is_new = not path.exists()
         lock = FileLock(path.with_suffix(".lock"), timeout=self.wait_seconds, mode=0o600)
         try:
             lock.acquire()
         except Timeout as error:
             raise WarehouseBusyError(f"{path.name} is being written by another program") from error
         try:
-            connection = self._connect(read_only=False)
-            try:
-                path.chmod(0o600)
-                if is_new:
-                    self.create_views(connection)
-                yield connection
-            finally:
-                connection.close()
+            yield
         finally:
             lock.release()
 
-    def _connect(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    @contextmanager
+    def _beside(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Make a file beside the warehouse and put it in its place: DuckDB makes none at once."""
+        path = self.layout.warehouse
+        fresh = path.with_suffix(".new")
+        _remove(fresh)
+        try:
+            with self._open(fresh, read_only=False) as connection:
+                self.create_views(connection)
+                yield connection
+            # The log of a file that was deleted, or is to be replaced, must not meet the new one.
+            _log_of(path).unlink(missing_ok=True)
+            fresh.replace(path)
+        finally:
+            _remove(fresh)
+        sync_folder(self.layout.data_dir)
+
+    @contextmanager
+    def _open(self, path: Path, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+        connection = self._connect(path, read_only=read_only)
+        try:
+            if not read_only:
+                path.chmod(0o600)
+            yield connection
+        except duckdb.Error as error:
+            # Its text may quote rows: `Could not convert string ...`, `Duplicate key ...`
+            frames = [f for f in extract_tb(error.__traceback__) if "hc_assets" in f.filename]
+            where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "SQL"
+            raise WarehouseFailedError(
+                f"{path.name}: {type(error).__name__} at {where}; `hc-assets lake verify` tells"
+                " whether what it reads is damaged"
+            ) from None
+        finally:
+            connection.close()
+
+    def _connect(self, path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         deadline = time.monotonic() + self.wait_seconds
         while True:
             try:
-                connection = duckdb.connect(self.layout.warehouse, read_only=read_only)
+                connection = duckdb.connect(path, read_only=read_only)
                 connection.execute(f"SET memory_limit = '{_MEMORY_LIMIT}'")
                 # Where the order of rows counts, it is asked for.
                 connection.execute("SET preserve_insertion_order = false")
                 return connection
             except duckdb.IOException as error:
                 if "lock" not in str(error):
-                    raise
+                    raise WarehouseDamagedError(
+                        f"{path.name} can't be opened; where no right is missing, `hc-assets"
+                        " warehouse rebuild` makes it anew"
+                    ) from error
                 if time.monotonic() > deadline:
                     raise WarehouseBusyError(
-                        f"{self.layout.warehouse.name} is kept open by another program"
+                        f"{path.name} is kept open by another program"
                     ) from error
                 time.sleep(_RETRY_SECONDS)
 
@@ -159,10 +216,15 @@ class Warehouse:
             )
         """  # noqa: S608 - every value is quoted above
 
-    def discard(self) -> None:
-        """Delete the file. `ensure` and the state tables' owners make it anew."""
-        for suffix in ("", ".wal"):
-            Path(f"{self.layout.warehouse}{suffix}").unlink(missing_ok=True)
+
+def _log_of(path: Path) -> Path:
+    """DuckDB's write-ahead log of a file; left behind only where a writer was killed."""
+    return path.with_name(f"{path.name}.wal")
+
+
+def _remove(path: Path) -> None:
+    for each in (path, _log_of(path)):
+        each.unlink(missing_ok=True)
 
 
 def quoted_name(table: str) -> str:
