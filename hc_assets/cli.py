@@ -102,6 +102,7 @@ def stop(code: int, text: str) -> typer.Exit:
 def faults_become_exit_codes() -> Iterator[None]:
     """Turn what can go wrong outside the inputs into an exit code, without a traceback."""
     from dagster import DagsterError
+    from sqlalchemy.exc import OperationalError
 
     from hc_assets.jobs import BlockedError, RunFailedError
     from hc_assets.lake.parts import DamagedCommitError, DamagedPartError
@@ -118,6 +119,8 @@ def faults_become_exit_codes() -> Iterator[None]:
     except (DamagedCommitError, DamagedPartError) as error:
         said = f"{error}; `hc-assets lake verify --repair` makes it anew"
         raise stop(ENVIRONMENT, said) from error
+    except OperationalError as error:
+        raise stop(ENVIRONMENT, f"Dagster's record can't be used: {error.orig}") from error
     except (
         OSError,
         RunFailedError,

@@ -15,14 +15,12 @@ from upath import UPath
 
 from hc_assets.assets import RETRIES
 from hc_assets.fhir.assets import fhir_batches
-from hc_assets.fhir.versions import apply_batches
+from hc_assets.fhir.versions import rebuild
 from hc_assets.imaging.assets import dicom_batches
 from hc_assets.lake.atomic import keep_private, write_bytes
-from hc_assets.lake.backlog import unfinished
+from hc_assets.lake.backlog import is_behind, unfinished
 from hc_assets.lake.landing import batch_keys
 from hc_assets.lake.layout import Layout
-from hc_assets.lake.parts import read_commit
-from hc_assets.lake.tables import read_partitions
 from hc_assets.lake.warehouse import Warehouse
 from hc_assets.reports.checks import report_of
 from hc_assets.reports.formats import FORMATS
@@ -125,8 +123,7 @@ PIPELINES = {
 
 
 PARTITION_TAG = "dagster/partition"
-# What Dagster raises in a run whose blocking check did not hold.
-_CHECK = "DagsterAssetCheckFailedError"
+_CHECK = "DagsterAssetCheckFailedError"  # of a run in which a blocking check did not hold
 FINISHED_IN_TIME = "batches_finished_in_time"
 TAKEN_IN_IN_TIME = "batches_taken_in_in_time"
 
@@ -310,19 +307,21 @@ def jobs_to_finish(layout: Layout, kind: str, batches: Iterable[str]) -> list[Jo
     """What is to be run so that batches and all that depends on them are materialized.
 
     Nothing for a batch whose tables are all committed; and nothing over all batches unless a batch
-    is run, or what is made of all of them is not there.
+    is run, or what is made of all of them lacks one: a run may have been killed in between.
     """
     pipeline = PIPELINES[kind]
     left = unfinished(layout, pipeline.batch_tables, batches)
     jobs = [Job(pipeline.ingest_job, batch) for batch in left]
-    published = all(
-        read_commit(layout.partition(table, None)) is not None
-        for table in pipeline.publish_tables
-        if table in PARQUET_TABLES
-    )
-    if pipeline.publish_job and (jobs or not published):
+    if pipeline.publish_job and (jobs or _is_unpublished(layout, pipeline)):
         jobs.append(Job(pipeline.publish_job))
     return jobs
+
+
+def _is_unpublished(layout: Layout, pipeline: Pipeline) -> bool:
+    made = [table for table in pipeline.publish_tables if table in PARQUET_TABLES]
+    keys = set(batch_keys(layout, pipeline.kind))
+    finished = keys.difference(unfinished(layout, pipeline.batch_tables, keys))
+    return any(is_behind(layout, t, [*pipeline.batch_tables, *made], finished) for t in made)
 
 
 class BlockedError(Exception):
@@ -353,18 +352,6 @@ def register_batches(instance: dg.DagsterInstance, kind: str, keys: Sequence[str
     name = PIPELINES[kind].partitions.name
     if keys and name is not None:
         instance.add_dynamic_partitions(name, list(keys))
-
-
-def rebuild(layout: Layout, warehouse: Warehouse) -> int:
-    """Make the warehouse anew from the Parquet.
-
-    Returns:
-        How many current resources it holds.
-    """
-    enriched = read_partitions(layout, "fhir/enriched_resources")
-    with warehouse.rewrite() as connection:
-        applied = apply_batches(connection, enriched)
-    return applied.rows
 
 
 def run_job(definitions: dg.Definitions, instance: dg.DagsterInstance, job: Job) -> None:

@@ -76,7 +76,7 @@ def mend(settings: Settings, found: list[Damage]) -> None:
 def rebuild_warehouse() -> None:
     """Make the warehouse anew from the Parquet; readers keep the old one until it is whole."""
     from hc_assets.cli import faults_become_exit_codes, say
-    from hc_assets.jobs import rebuild
+    from hc_assets.fhir.versions import rebuild
     from hc_assets.lake.warehouse import Warehouse
 
     layout = Layout.of(Settings().data_dir)

@@ -307,7 +307,7 @@ def ndjson_exports(
     layout: dg.ResourceParam[Layout],
     warehouse: dg.ResourceParam[Warehouse],
     settings: dg.ResourceParam[Settings],
-) -> pa.Table:
+) -> Content:
     """Write the current resources as NDJSON by type, what is in quarantine, and a manifest.
 
     Beside it leave the Provenance of the batches and the definitions of our extensions.
@@ -316,8 +316,10 @@ def ndjson_exports(
         files = exports.export(
             connection, layout, layout.exports("fhir"), exports.options_of(settings)
         )
+        inputs = versions.inputs(connection)
     write_companions(layout, settings.fhir_extension_base)
-    return pa.Table.from_pylist([vars(file) for file in files], TABLES["fhir/ndjson_exports"])
+    rows = pa.Table.from_pylist([vars(file) for file in files], TABLES["fhir/ndjson_exports"])
+    return Content(rows, inputs)
 
 
 ASSETS = [

@@ -23,7 +23,9 @@ from hc_assets.fhir.references import resolve
 from hc_assets.fhir.schemas import ENRICHED_RESOURCES
 from hc_assets.fhir.version_chain import make_chain
 from hc_assets.fhir.version_tables import create_tables
-from hc_assets.lake.tables import LakeTable
+from hc_assets.lake.layout import Layout
+from hc_assets.lake.tables import LakeTable, read_partitions
+from hc_assets.lake.warehouse import Warehouse
 
 # Read first, without the content, to tell which rows are versions.
 _SLIM = (
@@ -205,6 +207,24 @@ def apply_batches(connection: duckdb.DuckDBPyConnection, enriched: LakeTable) ->
         connection.rollback()
         raise
     return Applied(len(new), len(gone), *counts)
+
+
+def rebuild(layout: Layout, warehouse: Warehouse) -> int:
+    """Make the warehouse anew from the Parquet.
+
+    Returns:
+        How many current resources it holds.
+    """
+    enriched = read_partitions(layout, "fhir/enriched_resources")
+    with warehouse.rewrite() as connection:
+        applied = apply_batches(connection, enriched)
+    return applied.rows
+
+
+def inputs(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Hash of each batch that was taken in, by `<table>/<batch>`."""
+    rows = connection.execute("SELECT batch, digest FROM fhir.applied_batches ORDER BY batch")
+    return {f"fhir/enriched_resources/{batch}": digest for batch, digest in rows.fetchall()}
 
 
 def _apply(

@@ -10,6 +10,7 @@ from datetime import datetime
 from hc_assets.lake.landing import batch_keys, read_manifest
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import read_commit
+from hc_assets.lake.tables import LakeTable, read_partitions
 
 
 def unfinished(layout: Layout, tables: Iterable[str], keys: Iterable[str]) -> list[str]:
@@ -20,6 +21,35 @@ def unfinished(layout: Layout, tables: Iterable[str], keys: Iterable[str]) -> li
         for key in keys
         if any(read_commit(layout.partition(table, key)) is None for table in listed)
     ]
+
+
+def is_behind(layout: Layout, table: str, sources: Iterable[str], batches: Iterable[str]) -> bool:
+    """Whether a table over all batches was made without what its sources hold now.
+
+    A commit says what its rows were made from; a run that was killed left that of before.
+
+    Args:
+        layout: where the lake is.
+        table: over all batches, `<group>/<asset>`.
+        sources: tables that it may be made from; those that its commit does not speak of, it isn't.
+        batches: keys of the finished ones; what others hold is not missed yet.
+    """
+    made = read_commit(layout.partition(table, None))
+    if made is None:
+        return True
+    keys = {None, *batches}
+    taken, held = False, False
+    for source in sources:
+        partitions = read_partitions(layout, source)
+        due = LakeTable(
+            source, partitions.folder, [p for p in partitions.partitions if p[1].batch in keys]
+        ).digests()
+        held |= bool(due)
+        if any(name == source or name.startswith(f"{source}/") for name in made.inputs):
+            taken = True
+            if any(made.inputs.get(name) != digest for name, digest in due.items()):
+                return True
+    return held and not taken
 
 
 def hours_unfinished(

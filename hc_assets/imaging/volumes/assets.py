@@ -232,7 +232,7 @@ def nifti_exports(
     aligned_volumes: LakeTable,
     aligned_slices: LakeTable,
     layout: dg.ResourceParam[Layout],
-) -> pa.Table:
+) -> Content:
     """Write the volumes as NIfTI; files of volumes that there no longer are go."""
     folder = layout.exports("nifti")
     before = {row["file"]: row for row in _rows_before(layout, _EXPORTS)}
@@ -246,7 +246,9 @@ def nifti_exports(
         for row in exported(folder, rows_of(table), stored, before, is_aligned=is_aligned)
     ]
     remove_others(folder, frozenset(row["file"] for row in made))
-    return pa.Table.from_pylist(made, NIFTI_EXPORTS)
+    return Content(
+        pa.Table.from_pylist(made, NIFTI_EXPORTS), volumes.digests() | aligned_volumes.digests()
+    )
 
 
 def _rows_before(layout: Layout, table: str) -> list[Row]:
