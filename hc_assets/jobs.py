@@ -22,6 +22,7 @@ from hc_assets.lake.backlog import is_behind, unfinished
 from hc_assets.lake.landing import batch_keys
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.warehouse import Warehouse
+from hc_assets.lost_runs import end_lost_runs, own_tag
 from hc_assets.reports.checks import report_of
 from hc_assets.reports.formats import FORMATS
 from hc_assets.settings import Settings
@@ -366,9 +367,11 @@ def run_job(definitions: dg.Definitions, instance: dg.DagsterInstance, job: Job)
         BlockedError: a blocking check failed.
         RunFailedError: a step raised.
     """
+    end_lost_runs(instance)
     outcome = definitions.resolve_job_def(job.name).execute_in_process(
         instance=instance,
         partition_key=job.batch,
+        tags=own_tag(),
         raise_on_error=False,
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
     )

@@ -92,6 +92,19 @@ def test_a_whole_ingest(killed_everywhere: Kill, fed: Fed, at_most):
     assert killed_everywhere("command", fed.first, at_most=at_most, arguments=arguments) == at_most
 
 
+def test_an_ingest_killed_while_it_has_the_pool_of_the_warehouse(
+    spawner: Spawner, fed: Fed, tmp_path: Path
+):
+    """Dagster gives the pool to one run at a time, and nobody else would take it from the dead."""
+    data_dir = copied(fed.first, tmp_path / "data")
+    task = {"arguments": ["ingest", str(fed.deliveries / "second"), "--kind", "fhir"]}
+    dry = spawner.run("command", copied(fed.first, tmp_path / "dry"), watched=True, **task)
+    point = dry["points"].index("before duckdb begin") + 1
+    assert spawner.run("command", data_dir, watched=True, kill_at=point, **task)["signal"] == 9
+    assert spawner.must("command", data_dir, **task) == 0
+    assert kept(data_dir) == kept(fed.both)
+
+
 @pytest.mark.parametrize(
     "times", [pytest.param(5, id="few"), pytest.param(60, id="many", marks=pytest.mark.exhaustive)]
 )

@@ -1,3 +1,4 @@
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -8,7 +9,12 @@ import pytest
 from hc_assets.lake.columns import column
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import PartWriter, commit
-from hc_assets.lake.warehouse import Warehouse, WarehouseBusyError
+from hc_assets.lake.warehouse import (
+    Warehouse,
+    WarehouseBusyError,
+    WarehouseDamagedError,
+    WarehouseFailedError,
+)
 
 SCHEMA = pa.schema(
     [column("batch", pa.string(), "Key"), column("size", pa.int64(), "Size", unit="mm")]
@@ -104,3 +110,47 @@ def test_ensure_adds_the_views_of_new_tables(warehouse):
 def test_the_file_is_private(warehouse):
     warehouse.ensure()
     assert warehouse.layout.warehouse.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_text_of_an_error_which_may_quote_rows_stays_inside(warehouse):
+    secret = "".join(["Quv", "zix"])
+    with pytest.raises(WarehouseFailedError) as caught, warehouse.read() as connection:
+        connection.execute("SELECT CAST(? AS INTEGER)", [secret]).fetchall()
+    said = "".join(traceback.format_exception(caught.value))
+    assert "ConversionException at test_warehouse.py:" in said
+    assert secret not in said
+
+
+def test_a_file_that_is_no_database_is_told_with_what_to_do(warehouse):
+    warehouse.layout.warehouse.parent.mkdir(parents=True)
+    warehouse.layout.warehouse.write_bytes(b"no database" * 1000)
+    with pytest.raises(WarehouseDamagedError, match="warehouse rebuild"), warehouse.read():
+        pass
+
+
+def test_the_log_of_a_deleted_file_is_not_played_into_the_next(warehouse):
+    log = warehouse.layout.warehouse.with_name("warehouse.duckdb.wal")
+    warehouse.ensure()
+    warehouse.layout.warehouse.unlink()
+    log.write_bytes(b"of another file")
+    write(warehouse, "a", 1)
+    assert sizes(warehouse) == [("a", 1)]
+    assert not log.exists()
+
+
+def test_a_rewrite_that_fails_leaves_the_file_as_it_was(warehouse):
+    with warehouse.write() as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 7 AS n")
+    with pytest.raises(RuntimeError), warehouse.rewrite() as connection:
+        connection.execute("CREATE TABLE other AS SELECT 8 AS n")
+        raise RuntimeError("halfway")
+    with warehouse.read() as connection:
+        assert connection.sql("SELECT n FROM kept").fetchall() == [(7,)]
+    with warehouse.rewrite() as connection:
+        connection.execute("CREATE TABLE other AS SELECT 8 AS n")
+    with warehouse.read() as connection:
+        assert connection.sql("SELECT n FROM other").fetchall() == [(8,)]
+    assert sorted(path.name for path in warehouse.layout.data_dir.glob("warehouse.*")) == [
+        "warehouse.duckdb",
+        "warehouse.lock",
+    ]
