@@ -22,7 +22,7 @@ def small_disk(spawner: Spawner, tmp_path: Path) -> None:
         pytest.skip(f"a small disk can't be mounted here: {result['error']}")
 
 
-@pytest.mark.parametrize("size", ["64k", "700k", "2m", "5m"])
+@pytest.mark.parametrize("size", [pytest.param("64k", marks=pytest.mark.exhaustive), "700k", "2m"])
 def test_a_full_disk_is_told_and_the_next_run_completes(
     spawner: Spawner, fed: Fed, small_disk: None, tmp_path: Path, size: str
 ):
@@ -55,7 +55,16 @@ def test_a_file_that_may_not_be_read_is_listed_and_the_others_go_on(
     assert [problems[name] for name in ("people.json", "invalid.ndjson")] == ["", ""]
 
 
-@pytest.mark.parametrize("name", [".", "batches", "lake", "warehouse.duckdb", "exports/fhir"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(".", marks=pytest.mark.exhaustive),
+        "batches",
+        pytest.param("lake", marks=pytest.mark.exhaustive),
+        pytest.param("warehouse.duckdb", marks=pytest.mark.exhaustive),
+        "exports/fhir",
+    ],
+)
 def test_where_writing_is_denied_the_command_says_so_and_a_later_run_completes(
     spawner: Spawner, fed: Fed, tmp_path: Path, name: str
 ):

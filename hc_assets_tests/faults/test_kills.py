@@ -106,7 +106,7 @@ def test_an_ingest_killed_while_it_has_the_pool_of_the_warehouse(
 
 
 @pytest.mark.parametrize(
-    "times", [pytest.param(5, id="few"), pytest.param(60, id="many", marks=pytest.mark.exhaustive)]
+    "times", [pytest.param(3, id="few"), pytest.param(60, id="many", marks=pytest.mark.exhaustive)]
 )
 def test_a_write_of_the_warehouse_that_is_cut_in_two(
     spawner: Spawner, fed: Fed, tmp_path: Path, times: int
