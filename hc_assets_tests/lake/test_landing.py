@@ -167,6 +167,8 @@ def test_a_file_without_read_permission_is_listed_with_the_reason_as_root(layout
         if folder.owner() == "root" and folder != Path("/"):
             folder.chmod(folder.stat().st_mode | 0o011)
     tmp_path.chmod(0o777)
+    drop.chmod(0o755)
+    (drop / "good.json").chmod(0o644)
     os.seteuid(65534)
     try:
         (key,) = land_all(layout, drop).batches
