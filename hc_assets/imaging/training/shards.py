@@ -3,8 +3,9 @@
 Belongs here: what a worker process does for one batch. Which samples there are is decided in
 `plan.py`; what becomes of the shards in `export.py`. Imports no Dagster.
 
-Each shard is written twice: as Parquet, packed, for whatever reads that; and as Arrow IPC, not
-packed, whose pixels lie in the file as they do in memory, so that mapping it is reading it.
+Each shard is written twice: as Arrow IPC, not packed, whose pixels lie in the file as they do in
+memory, so that mapping it is reading it; and as Parquet, packed, for whatever reads that. There the
+tensors are plain lists of fixed length in one another, since few readers know tensors.
 """
 
 import hashlib
@@ -296,7 +297,7 @@ class _OpenShard:
         self._parquet_writer = self._stack.enter_context(
             pq.ParquetWriter(
                 pa.PythonFile(self._parquet, mode="w"),
-                self._schema,
+                _without_tensors(self._schema),
                 compression="zstd",
                 compression_level=1,
                 use_dictionary=plain,
@@ -311,9 +312,10 @@ class _OpenShard:
     def write(self, rows: pa.RecordBatch) -> None:
         """Write a record batch, a row group of the Parquet."""
         self._arrow_writer.write_batch(rows)
-        self._parquet_writer.write_table(
-            pa.Table.from_batches([rows]), row_group_size=rows.num_rows
+        table = pa.Table.from_arrays(
+            [*rows.columns[:-1], _nested(rows["pixels"])], schema=_without_tensors(self._schema)
         )
+        self._parquet_writer.write_table(table, row_group_size=rows.num_rows)
 
     def parquet_file(self) -> ShardFile:
         """The Parquet file, once it is closed."""
@@ -329,3 +331,19 @@ class _OpenShard:
     def _named(self, parquet: HashingSink) -> str:
         self.name = f"{self._stem}-{parquet.hexdigest()[:12]}"
         return self.name
+
+
+def _without_tensors(schema: pa.Schema) -> pa.Schema:
+    """The schema with the last column, the pixels, as lists of fixed length."""
+    field_ = schema.field("pixels")
+    type_ = field_.type.value_type
+    for size in reversed(field_.type.shape):
+        type_ = pa.list_(type_, size)
+    return schema.set(len(schema) - 1, field_.with_type(type_))
+
+
+def _nested(tensors: pa.FixedShapeTensorArray) -> pa.FixedSizeListArray:
+    values = tensors.storage.flatten()
+    for size in reversed(tensors.type.shape):
+        values = pa.FixedSizeListArray.from_arrays(values, size)
+    return values

@@ -11,8 +11,10 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
+from upath import UPath
 
 from hc_assets.imaging.schemas import DICOM_INDEX, QUALITY_METRICS, preprocessed_arrays
+from hc_assets.imaging.training.export import export_training_set
 from hc_assets.imaging.training.selection import Selection
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import PartWriter, commit
@@ -161,3 +163,20 @@ def connected(lake: Lake) -> Iterator[Callable[[], duckdb.DuckDBPyConnection]]:
 def asked() -> Callable[..., Selection]:
     """A selection with a salt of its own."""
     return lambda **choices: Selection(salt="a salt", **choices)
+
+
+@pytest.fixture
+def written(lake: Lake, asked: Callable[..., Selection], tmp_path: Path) -> Callable[..., Path]:
+    """Put scans into a lake, export them, and give the folder of the export."""
+
+    def write(*scans: Scan, shard_bytes: int = 500, **choices: Any) -> Path:
+        lake.put("b", *scans)
+        lake.warehouse.ensure()
+        folder = tmp_path / "set"
+        choices.setdefault("splits", {"train": 1.0})
+        export_training_set(
+            lake.warehouse, UPath(folder), asked(**choices), workers=1, shard_bytes=shard_bytes
+        )
+        return folder
+
+    return write
