@@ -19,6 +19,7 @@ from upath import UPath
 
 from hc_assets.fhir_commands import fhir_app
 from hc_assets.imaging_commands import imaging_app
+from hc_assets.imaging.training.command import training_app
 from hc_assets.lake.archives import ArchiveLimits
 from hc_assets.lake.discovery import AmbiguousKindError, discover, guess_kind
 from hc_assets.lake.landing import BatchLimits, LandingResult, land
@@ -45,6 +46,7 @@ app.add_typer(warehouse_app, name="warehouse")
 app.add_typer(fhir_app)
 app.add_typer(imaging_app)
 app.add_typer(lake_app, name="lake")
+app.add_typer(training_app)
 _stderr = Console(stderr=True)
 
 

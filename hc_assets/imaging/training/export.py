@@ -84,6 +84,7 @@ def export_training_set(
     workers: int = 0,
     batches: Sequence[str] | None = None,
     shard_bytes: int = SHARD_BYTES,
+    with_table: bool = True,
 ) -> Exported:
     """Write a training set in place of the one before.
 
@@ -94,6 +95,7 @@ def export_training_set(
         workers: worker processes, as in `compute.executor`.
         batches: whose arrays are looked at; all that are committed where None.
         shard_bytes: pixels from which a shard is full.
+        with_table: whether the rows of `imaging/training_set` are written too, to be committed.
 
     Raises:
         labels.LabelsError: a file of labels is not as it must be.
@@ -118,6 +120,7 @@ def export_training_set(
                 wanted,
                 before=before,
                 shard_bytes=shard_bytes,
+                with_table=with_table,
             )
             pool = executor(len(plan.units), workers)
             done = list(in_order(pool, export_unit, plan.units))
@@ -171,6 +174,7 @@ def _plan(
     *,
     before: Manifest | None,
     shard_bytes: int,
+    with_table: bool,
 ) -> _Planned:
     """Ask the warehouse, and let go of it: whoever writes it must not wait for the shards."""
     units: list[ShardUnit] = []
@@ -192,6 +196,7 @@ def _plan(
                     number=len(units),
                     shards=_still_there(folder, before, batch, digests[batch]),
                     shard_bytes=shard_bytes,
+                    with_table=with_table,
                 )
             )
         return _Planned(

@@ -67,6 +67,7 @@ class ShardUnit:
         number: of the parts that the unit writes into the table.
         shards: of the last export where they are as they should be; None where they are not.
         shard_bytes: pixels from which a shard is full.
+        with_table: whether the rows of `imaging/training_set` are written.
     """
 
     data_dir: str
@@ -76,6 +77,7 @@ class ShardUnit:
     number: int
     shards: tuple[Shard, ...] | None = None
     shard_bytes: int = SHARD_BYTES
+    with_table: bool = True
 
 
 def export_unit(unit: ShardUnit) -> tuple[list[Shard], list[Part]]:
@@ -92,6 +94,8 @@ def export_unit(unit: ShardUnit) -> tuple[list[Shard], list[Part]]:
         shards, places = _write_shards(unit, layout, plan)
     else:
         shards, places = list(unit.shards), _places(UPath(unit.folder), unit.shards)
+    if not unit.with_table:
+        return shards, []
     folder = layout.partition(TABLE, None)
     with PartWriter(folder, TRAINING_SET, number=unit.number) as writer:
         for rows in plan.to_batches(max_chunksize=_ROWS):
