@@ -16,7 +16,7 @@ training_app = typer.Typer()
 
 
 @training_app.command("training-set")
-def training_set(
+def training_set(  # noqa: PLR0917 - a command's options
     folder: Annotated[Path, typer.Argument(help="Where to write it.", show_default=False)],
     modality: Annotated[
         list[str] | None, typer.Option(help="Modality that is wanted; once for each.")
@@ -45,7 +45,7 @@ def training_set(
     from hc_assets.lake.warehouse import Warehouse
     from hc_assets.tables import PARQUET_TABLES
 
-    given = {
+    given: dict[str, object] = {
         "training_modalities": tuple(modality) if modality else None,
         "training_body_parts": tuple(body_part) if body_part else None,
         "quality_training_gate": quality,
