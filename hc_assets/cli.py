@@ -18,8 +18,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from upath import UPath
 
 from hc_assets.fhir_commands import fhir_app
-from hc_assets.imaging_commands import imaging_app
 from hc_assets.imaging.training.command import training_app
+from hc_assets.imaging_commands import imaging_app
 from hc_assets.lake.archives import ArchiveLimits
 from hc_assets.lake.discovery import AmbiguousKindError, discover, guess_kind
 from hc_assets.lake.landing import BatchLimits, LandingResult, land
