@@ -104,6 +104,8 @@ def test_what_is_not_asked_for_is_left_out_with_its_reason(lake, planned, scan):
         scan("P5", 5, quality=None),
         scan("P6", 6, more={"burned_in_annotation": "YES"}),
         scan("P7", 7, body_part="head", quality=0.7, more={"burned_in_annotation": "NO"}),
+        # What the pixels show goes before what the header says
+        scan("P8", 8, more={"burned_in_annotation": "NO", "has_burned_in_text": True}),
     )
     choices = {"modalities": ["ct"], "body_parts": ["Head"]}
     rows, plan = planned("b", **choices)
@@ -111,11 +113,16 @@ def test_what_is_not_asked_for_is_left_out_with_its_reason(lake, planned, scan):
     assert plan.left_out() == {
         "another body part": 1,
         "another modality": 1,
-        "burned-in annotation": 1,
+        "burned-in annotation": 2,
         "no quality score": 1,
         "quality below the threshold": 1,
     }
-    assert files(planned("b", with_burned_in=True, **choices)[0]) == ["0.dcm", "5.dcm", "6.dcm"]
+    assert files(planned("b", with_burned_in=True, **choices)[0]) == [
+        "0.dcm",
+        "5.dcm",
+        "6.dcm",
+        "7.dcm",
+    ]
 
 
 def test_a_maximum_takes_the_same_samples_of_all_batches(lake, planned, scan):
