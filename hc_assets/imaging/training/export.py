@@ -273,9 +273,9 @@ def _remove_unlisted(folder: UPath, known: Sequence[Shard], listed: Sequence[Sha
                 is_ours = path.name.endswith(_SUFFIXES) or path.name.startswith(TEMPORARY_PREFIX)
                 if is_ours and name not in kept:
                     path.unlink(missing_ok=True)
-            if is_local(kind) and not any(kind.iterdir()):
+            if is_local(kind) and not list(kind.iterdir()):
                 kind.rmdir()
-        if is_local(folder) and (folder / split).is_dir() and not any((folder / split).iterdir()):
+        if is_local(folder) and (folder / split).is_dir() and not list((folder / split).iterdir()):
             (folder / split).rmdir()
 
 
