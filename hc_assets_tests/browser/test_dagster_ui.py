@@ -70,13 +70,14 @@ def test_checks_show_passed_and_failed_with_plots_of_their_values(dagster_ui, op
     keep(page, "check")
 
 
-def test_a_materialization_shows_row_counts_and_a_picture(dagster_ui, open_page, keep):
-    page = open_page(f"{dagster_ui}/assets/imaging/volumes?view=events")
+@pytest.mark.parametrize("asset", ["quality_metrics", "volumes"])
+def test_a_materialization_shows_row_counts_and_pictures(dagster_ui, open_page, keep, asset):
+    page = open_page(f"{dagster_ui}/assets/imaging/{asset}?view=events")
     row = page.get_by_role("row").filter(has_text="dagster/row_count")
     assert int(row.locator("td").nth(1).inner_text()) > 0
-    page.get_by_text("[Show Markdown]").first.click()
-    picture = page.get_by_role("dialog").locator("img").or_(page.locator("img")).first
+    page.get_by_text("[Show Markdown]").last.click()
+    picture = page.locator("img").first
     picture.wait_for()
     width, height = picture.evaluate("image => [image.naturalWidth, image.naturalHeight]")
     assert min(width, height) > 32
-    keep(page, "picture")
+    keep(page, f"picture-{asset}")
