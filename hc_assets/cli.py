@@ -5,7 +5,7 @@ Dagster is imported by the command that needs it, so that `--help` and `validate
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -28,6 +28,8 @@ from hc_assets.lake_commands import lake_app, warehouse_app
 from hc_assets.settings import Settings
 
 if TYPE_CHECKING:
+    import dagster as dg
+
     from hc_assets.fhir.file_validation import Finding
 
 FINDINGS, USAGE, UNREADABLE, ENVIRONMENT = 1, 2, 3, 4
@@ -217,8 +219,7 @@ def _land(paths: list[Path], kind: Kind | None, settings: Settings) -> tuple[Lan
 
 def _materialize(kind: str, batches: list[str], settings: Settings) -> None:
     from hc_assets.definitions import build_defs
-    from hc_assets.jobs import BlockedError, jobs_to_finish, open_instance, run_job
-    from hc_assets.reports.checks import read_report
+    from hc_assets.jobs import jobs_to_finish, open_instance, run_job
 
     layout = Layout.of(settings.data_dir)
     jobs = jobs_to_finish(layout, kind, batches)
@@ -232,11 +233,22 @@ def _materialize(kind: str, batches: list[str], settings: Settings) -> None:
             progress.update(task, description=what)
             if not _stderr.is_terminal:
                 say(f"{number}/{len(jobs)} {what}")
+            if job.batch is None:
+                # Nothing is made of a batch that an earlier run blocked after its last table.
+                _refuse_blocked(definitions, instance, {*batches})
             run_job(definitions, instance, job)
             progress.advance(task)
-        # A batch may have been blocked by an earlier run after its last table was made.
-        findings = read_report(definitions, instance).findings()
-    blocked = [o for o in findings if o.is_blocking and o.batch in {None, *batches}]
+        _refuse_blocked(definitions, instance, {None, *batches})
+
+
+def _refuse_blocked(
+    definitions: "dg.Definitions", instance: "dg.DagsterInstance", batches: Set[str | None]
+) -> None:
+    from hc_assets.jobs import BlockedError
+    from hc_assets.reports.checks import read_report
+
+    findings = read_report(definitions, instance).findings()
+    blocked = [o for o in findings if o.is_blocking and o.batch in batches]
     if blocked:
         raise BlockedError("; ".join(f"{o.asset}: {o.check}: {o.explanation}" for o in blocked))
 

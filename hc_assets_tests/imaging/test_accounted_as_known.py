@@ -17,6 +17,10 @@ UNDECODABLE = {
     # Pixel data without an Image Pixel module
     "meta_missing_tsyntax.dcm": "(0028,0010) Rows is missing",
     "nested_priv_SQ.dcm": "(0028,0010) Rows is missing",
+    # Images by their class, made to show character sets
+    "chrJapMulti.dcm": "the header describes an image, but no pixel data follow",
+    "chrJapMultiExplicitIR6.dcm": "the header describes an image, but no pixel data follow",
+    "chrKoreanMulti.dcm": "the header describes an image, but no pixel data follow",
 }
 # A text, and a file with a stray byte before its first element, which DCMTK can't read either
 NOT_DICOM = {"README", "no_meta.dcm"}

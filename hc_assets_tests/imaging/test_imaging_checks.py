@@ -166,7 +166,8 @@ def test_an_array_out_of_range_blocks_and_is_said_again(hc_assets, data_dir, ima
     first = hc_assets("ingest", image)
     assert first.exit_code == 1
     assert "imaging/preprocessed_arrays: arrays_in_range" in first.stderr
-    assert hc_assets("ingest", image).exit_code == 1
+    second = hc_assets("ingest", image)
+    assert second.exit_code == 1, second.stderr
 
 
 def test_a_gated_frame_without_an_array_blocks(hc_assets, image, monkeypatch):
