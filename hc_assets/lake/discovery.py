@@ -8,7 +8,8 @@ import gzip
 import os
 import stat
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -78,16 +79,22 @@ def as_local(path: AnyPath) -> Path:
     return path if isinstance(path, Path) else local_path(path)
 
 
-def discover(paths: Iterable[AnyPath], landing_folder: AnyPath) -> Iterator[Found]:
+def discover(
+    paths: Iterable[AnyPath],
+    landing_folder: AnyPath,
+    leave_out: Callable[[str], bool] = lambda _: False,
+) -> Iterator[Found]:
     """List the files under paths, in a stable order.
 
     Folders are walked; names that begin with a dot are left out. A folder with nothing in it, a
     link that leads out of the path given or nowhere, and anything that is neither file nor folder
-    are found with a problem.
+    are found with a problem. What is deleted meanwhile is not found.
 
     Args:
         paths: files and folders; those in object stores as fsspec URLs.
         landing_folder: files below it are named relative to it.
+        leave_out: asked of the path of each local file before anything is asked of the file itself:
+            whether it is of no interest. Listings of object stores come with all that is asked.
 
     Raises:
         FileNotFoundError: a path given does not exist.
@@ -100,43 +107,82 @@ def discover(paths: Iterable[AnyPath], landing_folder: AnyPath) -> Iterator[Foun
         root = Path(os.path.normpath(as_local(given).absolute()))
         if not root.exists():
             raise FileNotFoundError(f"{given}: no such file or folder")
-        yield from _walk(root, root.resolve(), as_local(landing_folder).absolute())
+        place = Place(root.resolve(), as_local(landing_folder).absolute())
+        yield from _walk(str(root), place, leave_out, is_folder=root.is_dir())
 
 
-def _walk(path: Path, root: Path, landing_folder: Path) -> Iterator[Found]:
-    name = _name(path, landing_folder)
-    is_link = path.is_symlink()
-    try:
-        status = path.stat()
-        # Only a link can lead out of the folder that it is in: to resolve every path would take
-        # most of the time of a walk.
-        inside = not is_link or path.resolve().is_relative_to(root)
-    except OSError as error:
-        yield Found(path, name, f"can't be looked at: {error.strerror}")
-        return
+@dataclass(frozen=True)
+class Place:
+    """Where local files are looked for.
 
-    def found(problem: str = "") -> Found:
+    Attributes:
+        root: what links must not lead out of, itself without links.
+        landing_folder: files below it are named relative to it.
+    """
+
+    root: Path
+    landing_folder: Path
+
+    def examine(self, path: Path) -> Found | None:
+        """Look at one path; None where nothing is there but a folder in order."""
+        name = _name(path, self.landing_folder)
+        is_link = path.is_symlink()
+        try:
+            status = path.stat()
+            # Only a link can lead out of the folder that it is in: to resolve every path would take
+            # most of the time of a walk.
+            inside = not is_link or path.resolve().is_relative_to(self.root)
+        except FileNotFoundError as error:
+            gone = Found(path, name, f"can't be looked at: {error.strerror}")
+            return gone if is_link else None
+        except OSError as error:
+            return Found(path, name, f"can't be looked at: {error.strerror}")
+        problem = ""
+        if not inside:
+            problem = "is a link that leads out of its folder"
+        elif stat.S_ISDIR(status.st_mode):
+            problem = self._problem_of_folder(path, is_link=is_link)
+            if not problem:
+                return None
+        elif not stat.S_ISREG(status.st_mode):
+            problem = "is neither a file nor a folder"
         return Found(path, name, problem, _version(status), max(status.st_mtime, status.st_ctime))
 
-    if not inside:
-        yield found("is a link that leads out of its folder")
-    elif stat.S_ISREG(status.st_mode):
-        yield found()
-    elif not stat.S_ISDIR(status.st_mode):
-        yield found("is neither a file nor a folder")
-    elif is_link and path.resolve() in path.absolute().parents:
-        yield found("is a link to a folder above it")
-    else:
+    def _problem_of_folder(self, path: Path, *, is_link: bool) -> str:
+        if is_link and path.resolve() in path.absolute().parents:
+            return "is a link to a folder above it"
         try:
-            children = sorted(path.iterdir())
+            with os.scandir(path) as entries:
+                is_empty = next(entries, None) is None
+        except FileNotFoundError:
+            return ""
         except OSError as error:
-            yield found(f"is a folder that can't be listed: {error.strerror}")
+            return f"is a folder that can't be listed: {error.strerror}"
+        if is_empty and path.resolve() not in (self.root, self.landing_folder.resolve()):
+            return "is a folder with nothing in it"
+        return ""
+
+
+def _walk(
+    path: str, place: Place, leave_out: Callable[[str], bool], *, is_folder: bool
+) -> Iterator[Found]:
+    entries: list[os.DirEntry[str]] = []
+    if is_folder:
+        # Names and kinds come with the listing: known files are passed over without a look at them.
+        with suppress(OSError), os.scandir(path) as listed:
+            entries = sorted(listed, key=lambda entry: entry.name)
+    if not entries:
+        if leave_out(path):
             return
-        visible = [child for child in children if not child.name.startswith(".")]
-        if not children and path.resolve() not in (root, landing_folder.resolve()):
-            yield found("is a folder with nothing in it")
-        for child in visible:
-            yield from _walk(child, root, landing_folder)
+        found = place.examine(Path(path))
+        if found is not None:
+            yield found
+        elif not is_folder and os.path.isdir(path):  # noqa: PTH112 - a link to one
+            yield from _walk(path, place, leave_out, is_folder=True)
+    for entry in entries:
+        if not entry.name.startswith("."):
+            below = entry.is_dir(follow_symlinks=False)
+            yield from _walk(entry.path, place, leave_out, is_folder=below)
 
 
 def _version(status: os.stat_result) -> str:

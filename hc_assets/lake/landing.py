@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from typing import IO, NamedTuple
 
 import msgspec
@@ -206,13 +206,16 @@ class _Landing:
     """One landing: the batch that is open, what is known, and what was done."""
 
     def __init__(self, layout: Layout, kind: str, limits: BatchLimits, now: datetime) -> None:
-        self._limits = limits
-        self._known = KnownFiles(
-            read_manifest(layout, kind, key) for key in batch_keys(layout, kind)
-        )
+        self._limits, self._layout, self._kind = limits, layout, kind
         self._result = LandingResult()
         self._new_batch = partial(_OpenBatch, layout, kind, now)
         self._batch = self._new_batch()
+
+    @cached_property
+    def _known(self) -> KnownFiles:
+        # Read when there is a file to be landed: most looks at a folder find nothing new.
+        keys = batch_keys(self._layout, self._kind)
+        return KnownFiles(read_manifest(self._layout, self._kind, key) for key in keys)
 
     def take(self, found: Found) -> None:
         """Take a file, or the files of an archive."""

@@ -3,9 +3,10 @@
 Belongs here: telling files that are new from those that were seen, and keeping one look short. What
 a batch is says `landing.py`; who looks, and when, `sensors.py`.
 
-What was seen is a note of names and versions, so that a look at a folder of known files reads none
-of them. It is only a shortcut: whether a file is landed is decided by its content, so where the
-note is lost or a look is killed, files are hashed once more and nothing is landed twice.
+What was seen is a note of paths and versions, so that a look at a folder of known files reads none
+of them, and asks after a bounded number only whether they are still what they were. It is only a
+shortcut: whether a file is landed is decided by its content, so where the note is lost or a look is
+killed, files are hashed once more and nothing is landed twice.
 """
 
 import os
@@ -14,22 +15,27 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 from filelock import Timeout
 
 from hc_assets.lake.atomic import make_folder
-from hc_assets.lake.discovery import AnyPath, Found, discover
+from hc_assets.lake.discovery import AnyPath, Found, Place, as_local, discover, is_stored
 from hc_assets.lake.landing import BatchLimits, LandingResult, land
 from hc_assets.lake.layout import Layout
 
 _PRIVATE_FILE = 0o600
 # A landing by hand may take hours: the next look is a better time than to wait for it.
 _WAIT_SECONDS = 1.0
-_SEEN = """
-    CREATE TABLE IF NOT EXISTS seen (
-        name TEXT PRIMARY KEY, version TEXT NOT NULL, since REAL NOT NULL,
-        is_landed INTEGER NOT NULL, look INTEGER NOT NULL
-    ) WITHOUT ROWID
+# Time in which known files are asked after; here some 50,000, the next look goes on with the rest.
+_ASKING_SECONDS = 0.5
+_ASKED_AT_ONCE = 500
+# settled_at: POSIX time from which a file is worth a look again; NULL once it is landed.
+_NOTES = """
+    CREATE TABLE IF NOT EXISTS files (
+        path BLOB PRIMARY KEY, version TEXT NOT NULL, since REAL NOT NULL, settled_at REAL
+    ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS place (path BLOB NOT NULL);
 """
 
 
@@ -39,52 +45,102 @@ class Watch:
     `new_and_settled` gives what is to be landed; `keep` remembers that it was.
     """
 
-    def __init__(self, notes: sqlite3.Connection, *, now: float, settle_seconds: float) -> None:
+    def __init__(
+        self,
+        notes: sqlite3.Connection,
+        *,
+        now: float,
+        settle_seconds: float,
+        seconds: float,
+        clock: Callable[[], float],
+    ) -> None:
         self._notes, self._now, self._settle = notes, now, settle_seconds
-        (last,) = notes.execute("SELECT coalesce(max(look), 0) FROM seen").fetchone()
-        self._look = last + 1
-        self._given: list[str] = []
-        self._is_whole = False
+        self._seconds, self._clock = seconds, clock
+        self._given: list[bytes] = []
         self.waiting = 0
+
+    def forget_changed(self, place: Place) -> None:
+        """Forget known files that are gone or changed, so that they are new where they are there.
+
+        Asks after as many as there is time for, from where the look before stopped.
+        """
+        (path,) = self._notes.execute("SELECT coalesce(max(path), x'') FROM place").fetchone()
+        end = self._clock() + _ASKING_SECONDS
+        while True:
+            rows = self._notes.execute(
+                "SELECT path, version FROM files WHERE path > ? ORDER BY path LIMIT ?",
+                (path, _ASKED_AT_ONCE),
+            ).fetchall()
+            changed = [
+                (path,)
+                for path, version in rows
+                if _noted(place.examine(Path(os.fsdecode(path)))) != version
+            ]
+            self._notes.executemany("DELETE FROM files WHERE path = ?", changed)
+            path = rows[-1][0] if len(rows) == _ASKED_AT_ONCE else b""
+            if not path or self._clock() >= end:
+                break
+        self._notes.execute("DELETE FROM place")
+        self._notes.execute("INSERT INTO place VALUES (?)", (path,))
+
+    def forget_others(self, paths: set[bytes]) -> None:
+        """Forget what is not among those paths."""
+        known = self._notes.execute("SELECT path FROM files").fetchall()
+        gone = [row for row in known if row[0] not in paths]
+        self._notes.executemany("DELETE FROM files WHERE path = ?", gone)
+
+    def is_of_no_interest(self, path: str) -> bool:
+        """Whether a file is landed, or changed too lately to be worth a look; those are counted."""
+        row = self._notes.execute(
+            "SELECT settled_at FROM files WHERE path = ?", (os.fsencode(path),)
+        ).fetchone()
+        if row is None:
+            return False
+        is_waiting = row[0] is not None and row[0] > self._now
+        self.waiting += is_waiting
+        return is_waiting or row[0] is None
 
     def new_and_settled(self, found: Iterable[Found]) -> Iterator[Found]:
         """Give files that are not landed in this version and have kept it long enough.
 
         Files that changed less than the settling time ago, or that are seen in this version for a
-        shorter time where their file system does not tell, are counted as waiting.
+        shorter time where their file system does not tell, are counted as waiting. Time counts from
+        the first file that is not known; at least one is given, or noted as waiting.
         """
+        end = None
         for each in found:
-            version = f"{each.version} {each.problem}"
-            name = os.fsencode(str(each.path)).decode("utf-8", "backslashreplace")
-            since, is_landed = self._note(name, version)
-            if is_landed:
+            path, version = os.fsencode(str(each.path)), _noted(each)
+            row = self._notes.execute(
+                "SELECT version, since, settled_at FROM files WHERE path = ?", (path,)
+            ).fetchone()
+            is_same = row is not None and row[0] == version
+            if is_same and row[2] is None:
                 continue
-            age = self._now - (since if each.changed_at is None else min(since, each.changed_at))
-            if age < self._settle:
+            end = self._clock() + self._seconds if end is None else end
+            since = row[1] if is_same else self._now
+            changed_at = since if each.changed_at is None else min(since, each.changed_at)
+            self._notes.execute(
+                "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)",
+                (path, version, since, changed_at + self._settle),
+            )
+            if changed_at + self._settle > self._now:
                 self.waiting += 1
-                continue
-            self._given.append(name)
-            yield each
-        self._is_whole = True
-
-    def _note(self, name: str, version: str) -> tuple[float, bool]:
-        row = self._notes.execute(
-            "SELECT version, since, is_landed FROM seen WHERE name = ?", (name,)
-        ).fetchone()
-        if row is None or row[0] != version:
-            row = (version, self._now, False)
-        self._notes.execute(
-            "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?)", (name, *row, self._look)
-        )
-        return row[1], bool(row[2])
+            else:
+                self._given.append(path)
+                yield each
+            # Looked at before a file is taken from `found`, and noted only once it is taken.
+            if self._clock() >= end:
+                return
 
     def keep(self) -> None:
-        """Remember that what was given is landed; forget what is no longer there."""
+        """Remember that what was given is landed."""
         self._notes.executemany(
-            "UPDATE seen SET is_landed = 1 WHERE name = ?", ((name,) for name in self._given)
+            "UPDATE files SET settled_at = NULL WHERE path = ?", ((path,) for path in self._given)
         )
-        if self._is_whole:
-            self._notes.execute("DELETE FROM seen WHERE look <> ?", (self._look,))
+
+
+def _noted(found: Found | None) -> str | None:
+    return None if found is None else f"{found.version} {found.problem}"
 
 
 def look(
@@ -100,7 +156,10 @@ def look(
 ) -> LandingResult:
     """Land what is new and settled in a folder, as much as fits into a time.
 
-    What does not fit is left for the next look. A folder that is not there holds nothing.
+    What does not fit is left for the next look. A folder that is not there holds nothing. A look
+    lists all names; of the files themselves it asks only what is new, and, for half a second, known
+    ones in turn. So a known file that was replaced may be seen some looks later where there are
+    very many.
 
     Args:
         folder: local or an fsspec URL.
@@ -119,12 +178,16 @@ def look(
     if not folder.exists():
         return LandingResult()
     with _notes(layout, kind) as notes:
-        watch = Watch(notes, now=now.timestamp(), settle_seconds=settle_seconds)
-        new = watch.new_and_settled(discover([folder], folder))
-        timely = _for_a_time(new, landing_seconds, clock)
+        watch = Watch(
+            notes,
+            now=now.timestamp(),
+            settle_seconds=settle_seconds,
+            seconds=landing_seconds,
+            clock=clock,
+        )
         try:
             result = land(
-                timely,
+                watch.new_and_settled(_found(folder, watch)),
                 layout,
                 kind,
                 limits=limits,
@@ -138,17 +201,16 @@ def look(
         return result
 
 
-def _for_a_time(
-    found: Iterable[Found], seconds: float, clock: Callable[[], float]
-) -> Iterator[Found]:
-    # The time runs from the first new file: a folder full of known ones must not use it up. It is
-    # looked at before a file is taken from `found`, which remembers as landed what was taken.
-    deadline = None
-    for each in found:
-        deadline = clock() + seconds if deadline is None else deadline
-        yield each
-        if clock() >= deadline:
-            return
+def _found(folder: AnyPath, watch: Watch) -> Iterator[Found]:
+    if is_stored(folder):
+        # Its listing has the versions of all objects, so nothing is asked after by itself.
+        listed = list(discover([folder], folder))
+        watch.forget_others({os.fsencode(str(each.path)) for each in listed})
+        yield from listed
+        return
+    local = as_local(folder).absolute()
+    watch.forget_changed(Place(local.resolve(), local))
+    yield from discover([folder], folder, watch.is_of_no_interest)
 
 
 @contextmanager
@@ -159,7 +221,7 @@ def _notes(layout: Layout, kind: str) -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(path)
     try:
         with connection:
-            connection.execute(_SEEN)
+            connection.executescript(_NOTES)
             yield connection
     finally:
         connection.close()

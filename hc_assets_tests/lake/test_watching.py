@@ -8,7 +8,7 @@ import pytest
 from filelock import FileLock
 from upath import UPath
 
-from hc_assets.lake import watching
+from hc_assets.lake import discovery, watching
 from hc_assets.lake.discovery import AnyPath, discover
 from hc_assets.lake.landing import BatchLimits, LandingResult, batch_keys, read_manifest
 from hc_assets.lake.layout import Layout
@@ -148,6 +148,77 @@ def test_a_look_is_short_and_the_next_ones_land_the_rest(folder, layout):
     assert landed_names(layout) == [f"{number}.json" for number in range(10)]
 
 
+def test_a_look_asks_after_a_bounded_number_of_known_files_and_the_next_after_others(
+    folder, layout, monkeypatch
+):
+    for number in range(6):
+        (folder / f"{number}.json").write_text(f'{{"n": {number}}}')
+    look_at(folder, layout)
+    monkeypatch.setattr(watching, "_ASKED_AT_ONCE", 2)
+    asked: list[str] = []
+    examine = discovery.Place.examine
+
+    def asking(self, path):
+        asked.append(path.name)
+        return examine(self, path)
+
+    monkeypatch.setattr(discovery.Place, "examine", asking)
+    looks = []
+    for _ in range(4):
+        look_at(folder, layout, step=1.0)
+        looks.append([*asked])
+        asked.clear()
+    names = [[f"{first}.json", f"{first + 1}.json"] for first in (0, 2, 4)]
+    assert looks == [*names, []]  # the last one found no more after those, and begins anew
+    (folder / "3.json").write_text('"replaced"')
+    assert [look_at(folder, layout, step=1.0).landed for _ in range(4)] == [0, 1, 0, 0]
+
+
+def test_a_file_that_waits_is_not_asked_after_until_it_may_have_settled(
+    folder, layout, monkeypatch
+):
+    monkeypatch.setattr(watching.Watch, "forget_changed", lambda *_: None)
+    (folder / "a.json").write_bytes(b"{}")
+    assert look_at(folder, layout, after=1).waiting == 1
+    with monkeypatch.context() as patched:
+        patched.delattr(discovery.Place, "examine")
+        assert look_at(folder, layout, after=5).waiting == 1
+    assert look_at(folder, layout, after=15).landed == 1
+
+
+def test_waiting_files_do_not_keep_others_from_being_landed(folder, layout):
+    for number in range(6):
+        (folder / f"{number}.json").write_text(f'{{"n": {number}}}')
+    ahead = datetime.now(UTC).timestamp() + 86_400
+    for number in range(5):  # dated in the future: each must be seen to rest
+        os.utime(folder / f"{number}.json", (ahead, ahead))
+    looks = [look_at(folder, layout, landing_seconds=1.5, step=1.0) for _ in range(3)]
+    assert [each.landed for each in looks] == [0, 0, 1]
+
+
+def test_a_folder_that_was_empty_is_named_and_what_comes_into_it_is_landed(folder, layout):
+    (folder / "below").mkdir()
+    assert look_at(folder, layout).unreadable == 1
+    assert look_at(folder, layout).landed == 0
+    (folder / "below" / "a.json").write_bytes(b"{}")
+    assert look_at(folder, layout).landed == 1
+    assert landed_names(layout) == ["below", "below/a.json"]
+
+
+def test_a_file_deleted_while_its_folder_is_listed_is_no_error(folder, layout, monkeypatch):
+    for name in "ab":
+        (folder / f"{name}.json").write_text(f'"{name}"')
+    examine = discovery.Place.examine
+
+    def deleting(self, path):
+        (folder / "a.json").unlink(missing_ok=True)
+        return examine(self, path)
+
+    monkeypatch.setattr(discovery.Place, "examine", deleting)
+    assert look_at(folder, layout).landed == 1
+    assert landed_names(layout) == ["b.json"]
+
+
 def test_every_look_lands_at_least_one_file(folder, layout):
     for number in range(3):
         (folder / f"{number}.json").write_text(f'{{"n": {number}}}')
@@ -200,7 +271,7 @@ def test_what_is_gone_is_forgotten(folder, layout):
     (folder / "a.json").unlink()
     look_at(folder, layout)
     with watching._notes(layout, "fhir") as notes:
-        assert notes.execute("SELECT count(*) FROM seen").fetchone() == (0,)
+        assert notes.execute("SELECT count(*) FROM files").fetchone() == (0,)
 
 
 def test_the_notes_are_private(folder, layout):
