@@ -134,7 +134,7 @@ def main() -> None:
         report(folder.name, files, options.rounds)
         seconds = {
             which: float(
-                subprocess.run(  # noqa: S603 - this file
+                subprocess.run(
                     [sys.executable, __file__, str(folder), "--single-pass", which],
                     capture_output=True,
                     check=True,

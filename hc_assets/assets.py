@@ -46,6 +46,11 @@ class AssetArguments(TypedDict):
     metadata: dict[str, Any]
 
 
+def asset_key(table: str) -> dg.AssetKey:
+    """Key of the asset that keeps a table."""
+    return dg.AssetKey(table.split("/"))
+
+
 def asset_arguments(
     table: str,
     schema: pa.Schema,
@@ -101,10 +106,7 @@ def column_lineage(made_from: Mapping[str, tuple[Source, ...]]) -> dg.TableColum
     """Turn the columns that each one is made from into Dagster's terms."""
     return dg.TableColumnLineage(
         {
-            name: [
-                dg.TableColumnDep(dg.AssetKey(source.table.split("/")), source.column)
-                for source in sources
-            ]
+            name: [dg.TableColumnDep(asset_key(source.table), source.column) for source in sources]
             for name, sources in made_from.items()
             if sources
         }
@@ -241,7 +243,7 @@ def hand_over(
         made: content of each batch by table, `<group>/<asset>`; the output is named as the asset.
     """
     for table, contents in made.items():
-        key = dg.AssetKey(table.split("/"))
+        key = asset_key(table)
         if key in context.selected_asset_keys:
             yield dg.Output(contents, output_name=key.path[-1])
             continue

@@ -5,8 +5,9 @@ Belongs here: nothing but the merging.
 
 import dagster as dg
 
-from hc_assets import freshness, jobs
+from hc_assets import jobs
 from hc_assets.assets import automated, once_per_quiet_period, with_report, with_retries
+from hc_assets.checks import FRESHNESS
 from hc_assets.fhir import assets as fhir_assets
 from hc_assets.fhir import checks as fhir_checks
 from hc_assets.fhir.operations import assets as fhir_operations
@@ -42,7 +43,7 @@ def build_defs(settings: Settings | None = None, **resources: object) -> dg.Defi
     assets += [*imaging_assets.ASSETS, *volume_assets.ASSETS, *training_assets.ASSETS]
     checks = [*fhir_checks.CHECKS, *fhir_operations_checks.CHECKS]
     checks += [*imaging_checks.CHECKS, *volume_checks.CHECKS, *training_checks.CHECKS]
-    checks += freshness.CHECKS
+    checks += FRESHNESS
     return dg.Definitions(
         assets=[
             with_report(automated(with_retries(each), quiet), settings.report_url, report)

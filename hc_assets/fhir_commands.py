@@ -1,6 +1,6 @@
 """`hc-assets replay` and `hc-assets export`: FHIR's own commands.
 
-Belongs here: their arguments, and what they call. Exit codes are those of `cli.py`.
+Belongs here: their arguments, and what they call. Exit codes are those of `exit_codes.py`.
 """
 
 from pathlib import Path
@@ -13,6 +13,7 @@ from hc_assets.lake.backlog import unfinished
 from hc_assets.lake.landing import batch_keys
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import read_partition
+from hc_assets.pipelines import PIPELINES
 from hc_assets.settings import Settings
 
 fhir_app = typer.Typer()
@@ -21,7 +22,7 @@ fhir_app = typer.Typer()
 @fhir_app.command()
 def replay(batch: Annotated[str, typer.Argument(help="Key of a FHIR batch.")]) -> None:
     """Judge a batch's quarantine again, after a rule or profile changed; move on what is valid."""
-    from hc_assets.cli import USAGE, faults_become_exit_codes, stop
+    from hc_assets.exit_codes import USAGE, faults_become_exit_codes, stop
 
     with faults_become_exit_codes():
         try:
@@ -39,7 +40,7 @@ def export(
     ] = None,
 ) -> None:
     """Write a Bulk Data export of the current resources, and print its files."""
-    from hc_assets.cli import USAGE, faults_become_exit_codes, stop
+    from hc_assets.exit_codes import USAGE, faults_become_exit_codes, stop
     from hc_assets.fhir.exported_rows import UnknownBatchError
     from hc_assets.fhir.exports import export_to
 
@@ -68,7 +69,8 @@ def replay_batch(settings: Settings, batch: str) -> tuple[int, int]:
         RunFailedError: a step raised.
     """
     from hc_assets.definitions import build_defs
-    from hc_assets.jobs import PIPELINES, REPLAY_JOB, Job, open_instance, run_job
+    from hc_assets.jobs import REPLAY_JOB
+    from hc_assets.runs import Job, open_instance, run_job
 
     layout, pipeline = Layout.of(settings.data_dir), PIPELINES["fhir"]
     if batch not in batch_keys(layout, "fhir"):

@@ -1,6 +1,6 @@
 """`hc-assets quality-report`: what DICOM's assets say, on the command line.
 
-Belongs here: the command's arguments, and what it calls. Exit codes are those of `cli.py`.
+Belongs here: the command's arguments, and what it calls. Exit codes are those of `exit_codes.py`.
 """
 
 from pathlib import Path
@@ -29,7 +29,7 @@ def quality_report(
     By modality, scanner and batch. The page has what thresholds would keep and the worst frames as
     well. Neither holds patient data.
     """
-    from hc_assets.cli import faults_become_exit_codes
+    from hc_assets.exit_codes import faults_become_exit_codes
     from hc_assets.imaging.quality_report import gather
     from hc_assets.reports.quality_page import as_html, as_text
 

@@ -9,6 +9,7 @@ import typer
 
 from hc_assets.lake.integrity import Damage, damage, set_aside
 from hc_assets.lake.layout import Layout
+from hc_assets.pipelines import PIPELINES
 from hc_assets.settings import Settings
 from hc_assets.tables import PARQUET_TABLES
 
@@ -26,7 +27,7 @@ def verify(
     repair: Annotated[bool, typer.Option("--repair", help="Make anew what is damaged.")] = False,
 ) -> None:
     """Hash every landed file, part and commit anew; print what is damaged, and exit with 1."""
-    from hc_assets.cli import FINDINGS, faults_become_exit_codes, say
+    from hc_assets.exit_codes import FINDINGS, faults_become_exit_codes, say
 
     settings = Settings()
     layout = Layout.of(settings.data_dir)
@@ -53,8 +54,8 @@ def mend(settings: Settings, found: list[Damage]) -> None:
         RunFailedError: a step raised, since what it reads is damaged too and can't be made anew.
     """
     from hc_assets.definitions import build_defs
-    from hc_assets.jobs import PIPELINES, jobs_to_finish, open_instance, register_batches, run_job
     from hc_assets.lake.warehouse import Warehouse
+    from hc_assets.runs import jobs_to_finish, open_instance, register_batches, run_job
 
     layout = Layout.of(settings.data_dir)
     set_aside(layout, found)
@@ -75,7 +76,7 @@ def mend(settings: Settings, found: list[Damage]) -> None:
 @warehouse_app.command("rebuild")
 def rebuild_warehouse() -> None:
     """Make the warehouse anew from the Parquet; readers keep the old one until it is whole."""
-    from hc_assets.cli import faults_become_exit_codes, say
+    from hc_assets.exit_codes import faults_become_exit_codes, say
     from hc_assets.fhir.versions import rebuild
     from hc_assets.lake.warehouse import Warehouse
 

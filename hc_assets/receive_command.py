@@ -11,10 +11,10 @@ from contextlib import contextmanager
 import typer
 
 from hc_assets.imaging.receiving import ReceiverOptions, receive
-from hc_assets.jobs import open_instance, register_batches
 from hc_assets.lake.landing import BatchLimits, LandingResult
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.warehouse import Warehouse
+from hc_assets.runs import open_instance, register_batches
 from hc_assets.settings import Settings
 from hc_assets.tables import PARQUET_TABLES
 

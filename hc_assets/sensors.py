@@ -1,7 +1,7 @@
 """What starts by itself: folders watched, results published, failures told, reports written.
 
 Belongs here: wiring only. What is new in a folder is told by `lake/watching.py`, what a kind of
-landing is by its declaration in `jobs.py`.
+landing is by its declaration in `pipelines.py`.
 """
 
 import json
@@ -12,7 +12,7 @@ import dagster as dg
 from upath import UPath
 
 from hc_assets.alerts import FailedRun, send, summary, title
-from hc_assets.jobs import PARTITION_TAG, PIPELINES, Pipeline, error_class
+from hc_assets.jobs import PARTITION_TAG
 from hc_assets.lake.archives import ArchiveLimits
 from hc_assets.lake.atomic import write_bytes
 from hc_assets.lake.backlog import unfinished
@@ -20,6 +20,8 @@ from hc_assets.lake.landing import BatchLimits, batch_keys, read_manifest
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.warehouse import Warehouse
 from hc_assets.lake.watching import look
+from hc_assets.pipelines import PIPELINES, Pipeline
+from hc_assets.runs import error_class
 from hc_assets.settings import Settings
 
 # Dagster asks after each key by itself: as many as take a second or two.
@@ -68,7 +70,8 @@ def _landing_sensor(pipeline: Pipeline, settings: Settings) -> dg.SensorDefiniti
         due, unknown, cursor = _due(context, pipeline, layout, settings.sensor_batches)
         if not warehouse.is_made():
             warehouse.ensure()  # runs read the schemas that it declares
-        requests = [pipeline.partitions.build_add_request(unknown)] if unknown else []
+        batches = dg.DynamicPartitionsDefinition(name=pipeline.partitions_name)
+        requests = [batches.build_add_request(unknown)] if unknown else []
         if not due:
             idle = f"nothing new; {landed.waiting} files changed too lately"
             return dg.SensorResult(
@@ -103,7 +106,7 @@ def _due(
     known.
     """
     after = json.loads(context.cursor)["after"] if context.cursor else ""
-    known = set(context.instance.get_dynamic_partitions(pipeline.partitions.name or ""))
+    known = set(context.instance.get_dynamic_partitions(pipeline.partitions_name))
     due: list[str] = []
     unknown: list[str] = []
     for key in batch_keys(layout, pipeline.kind):

@@ -12,13 +12,14 @@ import dagster as dg
 import pytest
 from typer.testing import Result
 
+from hc_assets.checks import FINISHED_IN_TIME, TAKEN_IN_IN_TIME
 from hc_assets.definitions import build_defs
-from hc_assets.jobs import FINISHED_IN_TIME, TAKEN_IN_IN_TIME, open_instance
 from hc_assets.lake import landing
 from hc_assets.lake.backlog import hours_behind, hours_unfinished
 from hc_assets.lake.layout import Layout
 from hc_assets.reports.check_report import CheckOutcome
 from hc_assets.reports.checks import read_report
+from hc_assets.runs import open_instance
 
 DAGSTER = str(Path(sys.executable).parent / "dagster")
 

@@ -8,9 +8,10 @@ import pytest
 
 from hc_assets import sensors as sensors_module
 from hc_assets.definitions import build_defs
-from hc_assets.jobs import PIPELINES, open_instance, register_batches
 from hc_assets.lake.landing import batch_keys, read_manifest
 from hc_assets.lake.layout import Layout
+from hc_assets.pipelines import PIPELINES
+from hc_assets.runs import open_instance, register_batches
 from hc_assets.settings import Settings
 
 KEYS = ("settings", "layout", "warehouse")

@@ -7,9 +7,9 @@ import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 
-from hc_assets.jobs import PIPELINES
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import read_partitions
+from hc_assets.pipelines import PIPELINES
 from hc_assets.sample_data.write import write_sample
 
 SHAPES = {

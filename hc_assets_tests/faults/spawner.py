@@ -27,6 +27,7 @@ from kill_points import KillPoints, die_beyond
 
 import hc_assets.cli
 import hc_assets.definitions
+import hc_assets.ingest_commands
 from hc_assets.fhir import versions
 from hc_assets.fhir.exports import export, options_of
 from hc_assets.fhir.operations.companions import write_companions
@@ -60,7 +61,7 @@ def frozen(at: str) -> type[datetime]:
 
 def command(task: Task) -> int:
     """Run the command line."""
-    hc_assets.cli.datetime = frozen(task["now"])  # type: ignore[misc]
+    hc_assets.ingest_commands.datetime = frozen(task["now"])  # type: ignore[misc]
     sys.argv = ["hc-assets", *task["arguments"]]
     try:
         hc_assets.cli.main()

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from pydicom.data import get_testdata_file
 
-from hc_assets.jobs import open_instance
 from hc_assets.lake.layout import Layout
+from hc_assets.runs import open_instance
 
 
 @pytest.fixture(autouse=True)

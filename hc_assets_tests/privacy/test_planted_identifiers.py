@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 from hc_assets.cli import ReportFormat, app
 from hc_assets.definitions import build_defs
-from hc_assets.jobs import open_instance
 from hc_assets.lake.landing import batch_keys
 from hc_assets.lake.layout import Layout
+from hc_assets.runs import open_instance
 from hc_assets.settings import Settings
 from hc_assets_tests.privacy.identifiers import BIRTH, FAMILY, RECORD_NUMBER, leaks, needles
 from hc_assets_tests.privacy.planted_files import write_dicom, write_fhir

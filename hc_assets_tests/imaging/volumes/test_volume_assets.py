@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from pydicom.uid import MRImageStorage
 
-from hc_assets.jobs import open_instance
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import read_commit
+from hc_assets.runs import open_instance
 from hc_assets.settings import Settings
 
 
