@@ -12,8 +12,7 @@ BIN = $(VENV)/bin
 export HC_DATA_DIR DAGSTER_HOME
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test fuzz ui lint format docs docs-screenshots clean
-.PHONY: help demo test faults fuzz ui lint format docs clean
+.PHONY: help demo test faults fuzz ui format docs docs-screenshots snapshot clean
 
 help:
 	@echo "make demo    sample data, every asset, the check report"
@@ -24,6 +23,7 @@ help:
 	@echo "make format  format the code"
 	@echo "make docs    generate the data dictionary and the extensions' definitions anew"
 	@echo "make docs-screenshots   take the pictures of the docs anew, in a headless Chromium"
+	@echo "make snapshot  record the assets and checks as they are now, for review"
 	@echo "make clean   remove the virtual environment and the demo's data"
 
 $(BIN)/python:
@@ -77,6 +77,9 @@ docs: $(VENV)/.installed
 
 docs-screenshots: $(VENV)/.installed-dev
 	@HC_DOCS_IMAGES=$(CURDIR)/docs/images $(BIN)/pytest -q hc_assets_tests/browser
+
+snapshot: $(VENV)/.installed-dev
+	@$(BIN)/python -m hc_assets_tests.test_definitions
 
 clean:
 	rm -rf $(VENV) data/landing data/batches data/lake data/exports data/dagster data/warehouse.*

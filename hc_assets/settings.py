@@ -48,7 +48,7 @@ class Settings(BaseSettings):
         default=10, ge=0, description="How long a file must not have changed to be landed."
     )
     landing_seconds: float = Field(
-        default=5, gt=0, description="Time that one look at a landing folder may land files for."
+        default=4, gt=0, description="Time that one look at a landing folder may land files for."
     )
 
     # Automation

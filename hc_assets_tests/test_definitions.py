@@ -8,9 +8,14 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from hc_assets.assets import asset_key
 from hc_assets.definitions import build_defs
 from hc_assets.lake.columns import note
+from hc_assets.lake.landing import batch_keys
+from hc_assets.lake.layout import Layout
 from hc_assets.lake.lineage import sources
+from hc_assets.pipelines import PIPELINES
+from hc_assets.runs import open_instance
 from hc_assets.settings import Settings
 from hc_assets.tables import LINEAGE, PARQUET_TABLES, STATE_TABLES
 
@@ -39,17 +44,57 @@ def described() -> dict[str, object]:
     return {"assets": assets, "checks": checks}
 
 
+def snapshot() -> str:
+    """What is described, as it is kept."""
+    return json.dumps(described(), indent=1) + "\n"
+
+
 def test_asset_specs_are_as_recorded():
-    """Where the change is meant: write `described()` to asset_specs.json."""
-    assert described() == json.loads(SNAPSHOT.read_text())
+    """Where the change is meant: `make snapshot`."""
+    assert snapshot() == SNAPSHOT.read_text()
 
 
-def test_every_asset_says_what_a_row_is():
-    graph = build_defs(Settings()).resolve_asset_graph()
-    for key in graph.get_all_asset_keys():
-        node = graph.get(key)
-        assert node.description.startswith("One row per"), key
-        assert node.metadata["dagster/column_schema"].columns, key
+def test_each_kind_of_landing_has_the_partitions_and_jobs_that_its_declaration_says():
+    definitions = build_defs(Settings())
+    graph = definitions.resolve_asset_graph()
+    jobs = {job.name for job in definitions.jobs}
+    for pipeline in PIPELINES.values():
+        for table in pipeline.batch_tables:
+            assert graph.get(asset_key(table)).partitions_def.name == pipeline.partitions_name
+        assert all(graph.get(asset_key(t)).partitions_def is None for t in pipeline.publish_tables)
+        assert {pipeline.ingest_job, pipeline.check_job, pipeline.publish_job} <= jobs
+    declared = {t for p in PIPELINES.values() for t in (*p.batch_tables, *p.publish_tables)}
+    assert declared == {key.to_user_string() for key in graph.get_all_asset_keys()}
+
+
+FURTHER_KIND = """
+import sys
+import dagster as dg
+from hc_assets import pipelines
+pipelines.PIPELINES["genomics"] = pipelines.Pipeline("genomics", ("genomics/variants",))
+from hc_assets.cli import main
+from hc_assets.jobs import JOBS
+from hc_assets.sensors import sensors
+from hc_assets.settings import Settings
+assert "new_genomics_files" in {sensor.name for sensor in sensors(Settings())}
+assert {"ingest_genomics", "check_genomics_batch"} <= {job.name for job in JOBS}
+main()
+"""
+
+
+def test_a_further_kind_of_landing_is_one_declaration(data_dir, tmp_path):
+    (tmp_path / "a.vcf").write_text("##fileformat=VCFv4.3\n")
+    done = subprocess.run(
+        [sys.executable, "-c", FURTHER_KIND, "land", str(tmp_path / "a.vcf")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    key = done.stdout.strip()
+    assert batch_keys(Layout.of(data_dir), "genomics") == [key]
+    with open_instance(Layout.of(data_dir)) as instance:
+        assert instance.get_dynamic_partitions("genomics_batches") == [key]
 
 
 @pytest.mark.parametrize("table", sorted(PARQUET_TABLES))
@@ -119,3 +164,7 @@ def test_worker_modules_are_free_of_dagster():
         "sys.exit('dagster' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+if __name__ == "__main__":
+    SNAPSHOT.write_text(snapshot())

@@ -27,7 +27,7 @@ from hc_assets.lake.layout import Layout
 _PRIVATE_FILE = 0o600
 # A landing by hand may take hours: the next look is a better time than to wait for it.
 _WAIT_SECONDS = 1.0
-# Time in which known files are asked after; here some 50,000, the next look goes on with the rest.
+# Time in which known files are asked after; here some 20,000, the next look goes on with the rest.
 _ASKING_SECONDS = 0.5
 _ASKED_AT_ONCE = 500
 # settled_at: POSIX time from which a file is worth a look again; NULL once it is landed.
