@@ -60,7 +60,7 @@ class Settings(BaseSettings):
         default=30, ge=1, description="Least time between two looks at a landing folder."
     )
     sensor_batches: int = Field(
-        default=20, ge=1, description="Runs that one look may start; the next starts the others."
+        default=8, ge=1, description="Runs that one look may start; the next starts the others."
     )
     quiet_cron: str = Field(
         default="*/2 * * * *",

@@ -40,6 +40,7 @@ _VERSION_MEMBERS = (
     "updated",
     "mtime",
     "modified",
+    "modify",
     "created",
 )
 
