@@ -4,52 +4,47 @@ Belongs here: the facts that are judged, one by one. What the batch says is in `
 the facts weigh is in `quality.py`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
+import msgspec
+
 from hc_assets.fhir.batch_index import EncounterFacts, PatientFacts
-from hc_assets.fhir.elements import Event, Observation, Patient
+from hc_assets.fhir.elements import Concept
 from hc_assets.fhir.r4.issues import Issue, IssueCode
+from hc_assets.fhir.resource_texts import Names, Resource, text_of
 from hc_assets.fhir.sex_specific_codes import sex_of
 from hc_assets.fhir.times import Span, in_order, span_of
 
-# FHIR names of the attributes of `Event`.
-_NAMES = {
-    "effective": "effectiveDateTime",
-    "effective_instant": "effectiveInstant",
-    "effective_period": "effectivePeriod",
-    "onset": "onsetDateTime",
-    "onset_period": "onsetPeriod",
-    "performed": "performedDateTime",
-    "performed_period": "performedPeriod",
-    "occurrence": "occurrenceDateTime",
-    "authored": "authoredOn",
-    "recorded": "recordedDate",
-}
-_EFFECTIVE = ("effective", "effective_instant", "effective_period")
-# When what a resource tells of happened to the patient: within life.
+_EFFECTIVE = ("effectiveDateTime", "effectiveInstant", "effectivePeriod")
+# When what a resource tells of happened to the patient: within life. Of periods the start counts.
 _IN_LIFE: Mapping[str, tuple[str, ...]] = {
-    "Condition": ("onset", "onset_period"),
+    "Condition": ("onsetDateTime", "onsetPeriod"),
     "DiagnosticReport": _EFFECTIVE,
     "Encounter": ("period",),
     "ImagingStudy": ("started",),
-    "Immunization": ("occurrence",),
+    "Immunization": ("occurrenceDateTime",),
     "MedicationAdministration": _EFFECTIVE,
-    "MedicationRequest": ("authored",),
+    "MedicationRequest": ("authoredOn",),
     "Observation": _EFFECTIVE,
-    "Procedure": ("performed", "performed_period"),
+    "Procedure": ("performedDateTime", "performedPeriod"),
 }
 # And within the encounter that the resource names. A condition may have begun before.
 _IN_ENCOUNTER: Mapping[str, tuple[str, ...]] = {
     **{name: _IN_LIFE[name] for name in _IN_LIFE if name not in ("Condition", "Encounter")},
-    "Condition": ("recorded",),
+    "Condition": ("recordedDate",),
 }
+# What can't lie after what: two members, or the ends of one.
+_PAIRS = (("birthDate", "deceasedDateTime"), ("effectiveDateTime", "issued"))
+_PERIODS = ("period", "effectivePeriod", "onsetPeriod", "performedPeriod")
 # Specimens are taken the day before, certificates are written the day after, clocks differ.
 _TOLERANCE_MICROSECONDS = 86_400_000_000
 _SEX_CODED = frozenset({"Condition", "Observation", "Procedure"})
 _DANGLING = "found a reference to nothing in the batch"
 _CONTRADICTED = "found another resource of the batch that says otherwise"
 _BINARY_SEXES = frozenset({"male", "female"})
+_CACHED = 65_536
 
 
 class Facts(NamedTuple):
@@ -85,130 +80,170 @@ class Consistency(NamedTuple):
         return 1 - len(self.issues) / self.judged if self.judged else None
 
 
-def consistency(type_: str, seen: Event | Observation | Patient, facts: Facts) -> Consistency:
+def consistency(type_: str, seen: Resource, facts: Facts) -> Consistency:
     """Judge the facts that a valid resource states.
 
     Args:
         type_: of the resource.
-        seen: what was read of it.
+        seen: the resource.
         facts: what else is known.
     """
-    judged = _own_dates(type_, seen)
-    if facts.patient is not None:
-        judged += _of_patient(type_, seen, facts.patient)
-    if facts.encounter is not None:
-        judged += _of_encounter(type_, seen, facts.encounter)
     issues = [
         _issue("reference-resolves", "not-found", type_, _DANGLING)
         for _, leads_somewhere in facts.references
         if not leads_somewhere
     ]
-    issues += [
-        _issue(rule, "business-rule", path, text) for ok, rule, path, text in judged if not ok
-    ]
-    count = len(facts.references) + len(judged)
+    judged = len(facts.references)
+    stated = _stated(type_, seen.names)
+    if stated.pairs or stated.periods:
+        judged += _own_dates(stated, seen, issues)
+    if facts.patient is not None:
+        judged += _of_patient(stated, seen, facts.patient, issues)
+    if facts.encounter is not None and stated.in_encounter:
+        judged += _of_encounter(stated, seen, facts.encounter, issues)
     if facts.is_contradicted is not None:
-        count += 1
+        judged += 1
         if facts.is_contradicted:
             issues.append(_issue("not-contradicted", "business-rule", type_, _CONTRADICTED))
-    return Consistency(count, issues)
+    return Consistency(judged, issues)
 
 
 def _issue(rule: str, code: IssueCode, expression: str, text: str) -> Issue:
     return Issue(severity="warning", code=code, expression=expression, rule=rule, diagnostics=text)
 
 
-_Fact = tuple[bool, str, str, str]
+class _Stated(NamedTuple):
+    """What resources with members of some names can state: places of members, and their paths."""
+
+    pairs: tuple[tuple[int, int, str], ...]
+    periods: tuple[tuple[int, str], ...]
+    in_life: tuple[tuple[int, str], ...]
+    in_encounter: tuple[tuple[int, str], ...]
+    code: tuple[int, str] | None
 
 
-def _own_dates(type_: str, seen: Event | Observation | Patient) -> list[_Fact]:
-    # By class and name, not in a loop over names: this is asked of every resource.
-    facts: list[_Fact] = []
-    if isinstance(seen, Observation):
-        _ordered(facts, type_, "effectiveDateTime", seen.effective, seen.issued)
-        period = seen.effective_period
-        if period is not None:
-            _ordered(facts, type_, "effectivePeriod", period.start, period.end)
-    elif isinstance(seen, Patient):
-        _ordered(facts, type_, "birthDate", seen.birth_date, seen.deceased)
-    else:
-        _ordered(facts, type_, "birthDate", seen.birth_date, seen.deceased)
-        _ordered(facts, type_, "effectiveDateTime", seen.effective, seen.issued)
-        for name, value in (
-            ("period", seen.period),
-            ("effectivePeriod", seen.effective_period),
-            ("onsetPeriod", seen.onset_period),
-            ("performedPeriod", seen.performed_period),
-        ):
-            if value is not None:
-                _ordered(facts, type_, name, *_ends(value))
-    return facts
+@lru_cache(maxsize=_CACHED)
+def _stated(type_: str, names: Names) -> _Stated:
+    def listed(members: tuple[str, ...]) -> tuple[tuple[int, str], ...]:
+        return tuple((names.places[m], f"{type_}.{m}") for m in members if m in names.places)
+
+    pairs = tuple(
+        (names.places[first], names.places[second], f"{type_}.{first}")
+        for first, second in _PAIRS
+        if first in names.places and second in names.places
+    )
+    code = listed(("code",)) if type_ in _SEX_CODED else ()
+    return _Stated(
+        pairs,
+        listed(_PERIODS),
+        listed(_IN_LIFE.get(type_, ())),
+        listed(_IN_ENCOUNTER.get(type_, ())),
+        code[0] if code else None,
+    )
 
 
-def _ordered(facts: list[_Fact], type_: str, name: str, first: Any, second: Any) -> None:
-    if isinstance(first, str) and isinstance(second, str):
-        holds = in_order(span_of(first), span_of(second))
+class _Ends(msgspec.Struct, gc=False):
+    """A Period; of any type, for R4 uses some of these names for several."""
+
+    start: Any = None
+    end: Any = None
+
+
+_decode_ends = msgspec.json.Decoder(_Ends, float_hook=str).decode
+_decode_concept = msgspec.json.Decoder(Concept).decode
+
+
+@lru_cache(maxsize=_CACHED)
+def _span(raw: bytes) -> Span | None:
+    """What a date or time can mean, from its JSON; None where that is no text."""
+    return span_of(text_of(raw)) if raw.startswith(b'"') else None
+
+
+def _ends(raw: bytes) -> tuple[Span | None, Span | None]:
+    if not raw.startswith(b"{"):
+        return None, None
+    period = _decode_ends(raw)
+    start, end = period.start, period.end
+    return (
+        span_of(start) if isinstance(start, str) else None,
+        span_of(end) if isinstance(end, str) else None,
+    )
+
+
+def _own_dates(stated: _Stated, seen: Resource, issues: list[Issue]) -> int:
+    spans = [
+        (_span(seen.at(first)), _span(seen.at(second)), path)
+        for first, second, path in stated.pairs
+    ]
+    spans += [(*_ends(seen.at(place)), path) for place, path in stated.periods]
+    judged = 0
+    for first, second, path in spans:
+        if first is None or second is None:
+            continue
+        holds = in_order(first, second)
         if holds is not None:
-            text = "found it after what comes after it"
-            facts.append((holds, "dates-in-order", f"{type_}.{name}", text))
+            judged += 1
+            if not holds:
+                text = "found it after what comes after it"
+                issues.append(_issue("dates-in-order", "business-rule", path, text))
+    return judged
 
 
-def _of_patient(
-    type_: str, seen: Event | Observation | Patient, patient: PatientFacts
-) -> Iterator[_Fact]:
-    for path, span in _times(type_, seen, _IN_LIFE):
+def _of_patient(stated: _Stated, seen: Resource, patient: PatientFacts, issues: list[Issue]) -> int:
+    judged = 0
+    for place, name in stated.in_life:
+        at, path = _moment(seen.at(place), name)
+        if at is None:
+            continue
         if patient.birth is not None:
-            holds = in_order(patient.birth, span)
+            holds = in_order(patient.birth, at)
             if holds is not None:
-                yield holds, "in-life", path, "found it before the patient's birth"
+                judged += 1
+                if not holds:
+                    text = "found it before the patient's birth"
+                    issues.append(_issue("in-life", "business-rule", path, text))
         if patient.death is not None:
-            holds = span.first <= patient.death.last + _TOLERANCE_MICROSECONDS
-            yield holds, "in-life", path, "found it after the patient's death"
-    if type_ in _SEX_CODED and patient.sex in _BINARY_SEXES:
-        sex = _sex(getattr(seen, "code", None))
+            judged += 1
+            if at.first > patient.death.last + _TOLERANCE_MICROSECONDS:
+                text = "found it after the patient's death"
+                issues.append(_issue("in-life", "business-rule", path, text))
+    if stated.code is not None and patient.sex in _BINARY_SEXES:
+        sex = _sex(seen.at(stated.code[0]))
         if sex is not None:
-            text = f"found a code of {sex} patients only"
-            yield sex == patient.sex, "sex-specific-code", f"{type_}.code", text
+            judged += 1
+            if sex != patient.sex:
+                text = f"found a code of {sex} patients only"
+                issues.append(_issue("sex-specific-code", "business-rule", stated.code[1], text))
+    return judged
 
 
 def _of_encounter(
-    type_: str, seen: Event | Observation | Patient, encounter: EncounterFacts
-) -> Iterator[_Fact]:
-    for path, span in _times(type_, seen, _IN_ENCOUNTER):
-        holds = True
-        if encounter.start is not None:
-            holds = span.last >= encounter.start.first - _TOLERANCE_MICROSECONDS
-        if encounter.end is not None:
-            holds = holds and span.first <= encounter.end.last + _TOLERANCE_MICROSECONDS
-        if encounter.start is not None or encounter.end is not None:
-            yield holds, "in-encounter", path, "found it outside the encounter's period"
-
-
-def _times(
-    type_: str, seen: Event | Observation | Patient, table: Mapping[str, tuple[str, ...]]
-) -> Iterator[tuple[str, Span]]:
-    for attribute in table.get(type_, ()):
-        value = getattr(seen, attribute, None)
-        if value is None:
+    stated: _Stated, seen: Resource, encounter: EncounterFacts, issues: list[Issue]
+) -> int:
+    start, end = encounter
+    if start is None and end is None:
+        return 0
+    judged = 0
+    for place, name in stated.in_encounter:
+        at, path = _moment(seen.at(place), name)
+        if at is None:
             continue
-        path = f"{type_}.{_NAMES.get(attribute, attribute)}"
-        if not isinstance(value, str):
-            value, path = _ends(value)[0], f"{path}.start"
-        if isinstance(value, str):
-            yield path, span_of(value)
+        judged += 1
+        is_before = start is not None and at.last < start.first - _TOLERANCE_MICROSECONDS
+        is_after = end is not None and at.first > end.last + _TOLERANCE_MICROSECONDS
+        if is_before or is_after:
+            text = "found it outside the encounter's period"
+            issues.append(_issue("in-encounter", "business-rule", path, text))
+    return judged
 
 
-def _ends(period: Any) -> tuple[Any, Any]:
-    if isinstance(period, dict):
-        return period.get("start"), period.get("end")
-    return getattr(period, "start", None), getattr(period, "end", None)
+def _moment(raw: bytes, path: str) -> tuple[Span | None, str]:
+    """When something was, or began, and the path of that."""
+    return (_ends(raw)[0], f"{path}.start") if raw.startswith(b"{") else (_span(raw), path)
 
 
-def _sex(concept: Any) -> str | None:
-    """Sex that a concept, typed or not, can be true of."""
-    if isinstance(concept, dict):
-        codings = [(each.get("system"), each.get("code")) for each in concept.get("coding", ())]
-    else:
-        codings = [(each.system, each.code) for each in getattr(concept, "coding", ())]
-    found = {sex_of(*coding) for coding in codings}
+@lru_cache(maxsize=_CACHED)
+def _sex(concept: bytes) -> str | None:
+    """Sex that a concept, as JSON, can be true of; None where it says nothing of that."""
+    found = {sex_of(each.system, each.code) for each in _decode_concept(concept).coding}
     return found.pop() if len(found) == 1 else None

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 
@@ -17,11 +18,8 @@ from hc_assets.fhir.batch_index import PatientFacts, patient_facts
 from hc_assets.fhir.consistency import NO_FACTS, Facts, consistency
 from hc_assets.fhir.demographics import Ages, age_group, ages, risk_factors
 from hc_assets.fhir.elements import (
-    Event,
     Measured,
     Observation,
-    Patient,
-    decode_event,
     decode_meta,
     decode_observation,
     decode_patient,
@@ -40,8 +38,9 @@ from hc_assets.fhir.extensions import (
     extension,
     url,
 )
-from hc_assets.fhir.quality import Completeness, score
+from hc_assets.fhir.quality import Completeness, QualityScore, score
 from hc_assets.fhir.r4.issues import Issue
+from hc_assets.fhir.resource_texts import Resource, read_one, spliced, text_of
 from hc_assets.fhir.significance import (
     NOBODY,
     NotConvertible,
@@ -56,6 +55,8 @@ _VOLATILE_META = frozenset({"lastUpdated", "versionId"})
 _MADE_ID_LENGTH = 32
 # Observations that say nothing of the patient: not yet, or no longer (HL7 ObservationStatus).
 _WITHOUT_SIGNIFICANCE = frozenset({"registered", "entered-in-error", "cancelled", "unknown"})
+# Members of which a value may have a significance.
+_MEASURED = frozenset({"valueQuantity", "valueCodeableConcept", "component"})
 _CACHED = 16_384
 
 _decode_members = msgspec.json.Decoder(Members).decode
@@ -84,8 +85,7 @@ class EnrichmentOptions:
         return hashlib.sha256(_encode(self, order="sorted")).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Enriched:
+class Enriched(NamedTuple):
     """The enriched resource as one line of JSON, its id, the hash of what was sent, its scores.
 
     `content_sha256` leaves out `meta.lastUpdated` and `meta.versionId`, which change without the
@@ -122,7 +122,11 @@ class Enricher:
         self._landed_at, self._today = landed_at, landed_at.date().isoformat()
         self._base, self._source = options.extension_base, options.source
         self._extender = Extender(self._base)
-        self._completeness = Completeness(options.expected_elements)
+        completeness = Completeness(options.expected_elements)
+        # By shape, of which there are few, not by names.
+        self._completeness = lru_cache(maxsize=_CACHED)(
+            lambda type_, names: completeness(type_, names.listed)
+        )
         self._last_updated = _encode(landed_at.isoformat(timespec="seconds"))
         self._source_text = _encode(options.source)
         self._score_start = b'{"url":%b,"valueDecimal":' % _encode(url(self._base, SCORE))
@@ -155,41 +159,57 @@ class Enricher:
             age, age group and risk factors on a Patient; the significance of values on an
             Observation and its components. Those of an earlier run are replaced.
         """
-        members = _decode_members(compact)
-        type_ = _text(members["resourceType"])
+        return self.enriched(read_one(compact), warnings, known_id, facts, may_be_enriched=True)
+
+    def may_have_made(self, texts: bytes) -> bool:
+        """Whether resources in some JSON texts may have been enriched before; quick."""
+        return self._extender.may_be_in(texts)
+
+    def enriched(
+        self,
+        sent: Resource,
+        warnings: int,
+        known_id: str | None,
+        facts: Facts,
+        *,
+        may_be_enriched: bool,
+    ) -> Enriched:
+        """Enrich one valid resource whose members are found already."""
         place = None
-        if self._extender.may_be_in(compact):
-            bare = self._stripped(members)
-            if "extension" in members and "extension" not in bare:
-                place = list(members).index("extension")
-            members, compact = bare, _encode(bare)
-        content = _content_sha256(compact, members)
-        if "id" not in members:
-            members = _with_id(members, known_id, content)
-        issues: list[Issue] = []
-        seen: Event | Observation | Patient
-        if type_ == "Observation":
-            seen = decode_observation(compact)
-            issues += self._add_significance(members, seen, facts.patient)
-        elif type_ == "Patient":
-            seen = decode_patient(compact)
-            self._add_demographics(members, seen, compact)
+        if may_be_enriched and self._extender.may_be_in(sent.text):
+            bare = self._stripped(_decode_members(sent.text))
+            stripped = read_one(_encode(bare))
+            if "extension" in sent.names.places and "extension" not in bare:
+                place = sent.names.places["extension"]
+            sent = stripped
+        type_ = text_of(sent.at(sent.names.places["resourceType"]))
+        content = _content_sha256(sent)
+        changes = _Changes(sent)
+        raw_id = sent.raw("id")
+        if raw_id is None:
+            resource_id = known_id or content[:_MADE_ID_LENGTH]
+            changes.add_after("resourceType", b'"id":%b' % _encode(resource_id))
         else:
-            seen = decode_event(compact)
-        found = consistency(type_, seen, facts)
-        scores = score(self._completeness(type_, members), warnings, found.share)
-        last_updated = self._add_meta(members, scores.quality_score)
-        if place is not None and "extension" in members:
-            members = _moved(members, "extension", place)
+            resource_id = text_of(raw_id)
+        issues: list[Issue] = []
+        if type_ == "Observation":
+            if not _MEASURED.isdisjoint(sent.names.places):
+                issues += self._add_significance(changes, facts.patient)
+        elif type_ == "Patient":
+            self._add_demographics(changes, sent.text)
+        found = consistency(type_, sent, facts)
+        share = found.share if found.judged else None
+        scores, shown = _scored(self._completeness(type_, sent.names), warnings, share)
+        last_updated = self._add_meta(changes, shown)
+        made = changes.written()
+        if place is not None and changes.has_new_extension:
+            made = _moved(made, "extension", place)
         return Enriched(
-            _encode(members),
-            _text(members["id"]),
+            made,
+            resource_id,
             content,
             last_updated,
-            scores.quality_score,
-            scores.completeness,
-            scores.validity,
-            scores.consistency,
+            *scores,
             found.issues + issues if issues else found.issues,
         )
 
@@ -208,11 +228,10 @@ class Enricher:
                 del members["meta"]
         return members
 
-    def _add_meta(self, members: Members, quality: float) -> datetime:
-        value = repr(quality).encode()
-        raw = members.get("meta")
+    def _add_meta(self, changes: "_Changes", value: bytes) -> datetime:
+        raw = changes.sent.raw("meta")
         if raw is None:
-            members["meta"] = msgspec.Raw(b"%b%b}]}" % (self._whole_meta, value))
+            changes.append(b'"meta":%b%b}]}' % (self._whole_meta, value))
             return self._landed_at
         known = decode_meta(raw)
         meta = _decode_members(raw)
@@ -221,10 +240,11 @@ class Enricher:
         if known.source is None:
             meta["source"] = msgspec.Raw(self._source_text)
         extend(meta, [b"%b%b}" % (self._score_start, value)])
-        members["meta"] = msgspec.Raw(_encode(meta))
+        changes.replace("meta", _encode(meta))
         return _moment_of(known.last_updated) or self._landed_at
 
-    def _add_demographics(self, members: Members, patient: Patient, compact: bytes) -> None:
+    def _add_demographics(self, changes: "_Changes", compact: bytes) -> None:
+        patient = decode_patient(compact)
         if patient.is_dead:
             return  # dead, and nobody says since when
         facts = patient_facts(compact)
@@ -236,37 +256,79 @@ class Enricher:
         if patient.deceased is None:
             is_multiple = patient.is_multiple_birth or patient.birth_order is not None
             added += _risk_extensions(self._base, found, patient.gender, is_multiple)
-        extend(members, added)
+        changes.extend(added)
 
     def _add_significance(
-        self, members: Members, seen: Observation, patient: PatientFacts | None
+        self, changes: "_Changes", patient: PatientFacts | None
     ) -> Iterator[Issue]:
+        seen = decode_observation(changes.sent.text)
         if seen.status in _WITHOUT_SIGNIFICANCE:
             return
         person = _person(seen, patient)
         if seen.quantity is not None or seen.concept is not None:
-            yield from self._judge(members, seen, person)
+            yield from self._judge(changes, seen, person)
         if seen.component:
             judged = [self._judgement(part, person) for part in seen.component]
             extensions = [each if isinstance(each, bytes) else None for each in judged]
             if any(extensions):
-                members["component"] = extend_each(members["component"], extensions)
+                parts = msgspec.Raw(changes.sent.raw("component") or b"")
+                changes.replace("component", bytes(extend_each(parts, extensions)))
             for number, each in enumerate(judged):
                 if isinstance(each, NotConvertible):
                     yield _not_convertible(each, f"Observation.component[{number}].valueQuantity")
 
-    def _judge(self, members: Members, seen: Observation, person: Person) -> Iterator[Issue]:
+    def _judge(self, changes: "_Changes", seen: Observation, person: Person) -> Iterator[Issue]:
         found = self._judgement(seen, person)
         if isinstance(found, NotConvertible):
             yield _not_convertible(found, "Observation.valueQuantity")
         elif found is not None:
-            extend(members, [found])
+            changes.extend([found])
 
     def _judgement(self, measured: Measured, person: Person) -> bytes | NotConvertible | None:
         found = significance(measured, person)
         if found is None or isinstance(found, NotConvertible):
             return found
         return significance_extension(self._base, found)
+
+
+class _Changes:
+    """What is added to a resource; every other byte of it stays."""
+
+    def __init__(self, sent: Resource) -> None:
+        self.sent = sent
+        self.has_new_extension = False
+        self._replaced: list[tuple[int, int, bytes]] = []
+        self._appended = b""
+
+    def append(self, member: bytes) -> None:
+        """Add a member, name and value, behind all others."""
+        self._appended += b"," + member
+
+    def add_after(self, name: str, member: bytes) -> None:
+        """Add a member, name and value, behind the one of a name."""
+        end = self.sent.ends[2 * self.sent.names.places[name] + 1]
+        self._replaced.append((end, end, b"," + member))
+
+    def replace(self, name: str, value: bytes) -> None:
+        """Put another value in place of a member's."""
+        place = self.sent.names.places[name]
+        begin, end = self.sent.ends[2 * place : 2 * place + 2]
+        self._replaced.append((begin, end, value))
+
+    def extend(self, extensions: list[bytes]) -> None:
+        """Append extensions."""
+        added = b",".join(extensions)
+        place = self.sent.names.places.get("extension")
+        if place is None:
+            self.append(b'"extension":[%b]' % added)
+            self.has_new_extension = True
+        else:
+            end = self.sent.ends[2 * place + 1]
+            self._replaced.append((end - 1, end - 1, b"," + added))
+
+    def written(self) -> bytes:
+        """Give the resource with them."""
+        return spliced(self.sent.text, sorted(self._replaced), self._appended)
 
 
 def _not_convertible(found: NotConvertible, expression: str) -> Issue:
@@ -287,6 +349,15 @@ def _person(seen: Observation, patient: PatientFacts | None) -> Person:
         when = seen.effective_period.start
     known = when is not None and patient.birth is not None
     return Person(ages(patient.birth, when) if known else None, patient.sex)
+
+
+@lru_cache(maxsize=_CACHED)
+def _scored(
+    completeness: float | None, warnings: int, share: float | None
+) -> tuple[QualityScore, bytes]:
+    """The scores, and the quality score as JSON: there are few of them."""
+    scores = score(completeness, warnings, share)
+    return scores, repr(scores.quality_score).encode()
 
 
 @lru_cache(maxsize=_CACHED)
@@ -321,36 +392,23 @@ def _risk_extensions(
     )
 
 
-def _content_sha256(compact: bytes, members: Members) -> str:
-    if "meta" in members and (b'"lastUpdated"' in compact or b'"versionId"' in compact):
-        meta = _decode_members(members["meta"])
+def _content_sha256(sent: Resource) -> str:
+    compact = sent.text
+    raw = sent.raw("meta")
+    if raw is not None and (b'"lastUpdated"' in raw or b'"versionId"' in raw):
+        meta = _decode_members(raw)
         kept = {name: raw for name, raw in meta.items() if name not in _VOLATILE_META}
-        content = {**members, "meta": msgspec.Raw(_encode(kept))}
+        content = _decode_members(compact)
+        content["meta"] = msgspec.Raw(_encode(kept))
         if not kept:
             del content["meta"]
         compact = _encode(content)
     return hashlib.sha256(compact).hexdigest()
 
 
-def _moved(members: Members, name: str, place: int) -> Members:
+def _moved(resource: bytes, name: str, place: int) -> bytes:
     """Put a member where it was, so that enriching once more changes not a byte."""
+    members = _decode_members(resource)
     pairs = [(each, raw) for each, raw in members.items() if each != name]
     pairs.insert(place, (name, members[name]))
-    return dict(pairs)
-
-
-def _with_id(members: Members, known_id: str | None, content: str) -> Members:
-    made = known_id or content[:_MADE_ID_LENGTH]
-    identified = {}
-    for name, raw in members.items():
-        identified[name] = raw
-        if name == "resourceType":
-            identified["id"] = msgspec.Raw(_encode(made))
-    return identified
-
-
-_decode_text = msgspec.json.Decoder(str).decode
-
-
-def _text(raw: msgspec.Raw) -> str:
-    return _decode_text(raw)
+    return _encode(dict(pairs))

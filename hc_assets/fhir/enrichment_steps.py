@@ -27,16 +27,20 @@ from hc_assets.fhir.batch_index import (
     patient_facts,
 )
 from hc_assets.fhir.consistency import NO_FACTS, Facts
-from hc_assets.fhir.enrichment import Enriched, Enricher, EnrichmentOptions, compact
+from hc_assets.fhir.enrichment import Enriched, Enricher, EnrichmentOptions
 from hc_assets.fhir.entry_targets import entry_targets
 from hc_assets.fhir.identifiers import identifier_tokens
 from hc_assets.fhir.quality import BEST_PRACTICE
-from hc_assets.fhir.r4.issues import Issue
-from hc_assets.fhir.references import conditional_references, local_targets, resolve
+from hc_assets.fhir.references import (
+    conditional_references,
+    local_targets,
+    resolved_texts,
+)
 from hc_assets.fhir.requests import known_id
-from hc_assets.fhir.schemas import ENRICHED_RESOURCES, ISSUE
+from hc_assets.fhir.resource_texts import Resource, compacted, resources_in
+from hc_assets.fhir.schemas import ENRICHED_RESOURCES
 from hc_assets.fhir.statements import STATING
-from hc_assets.fhir.steps import ResourceUnit
+from hc_assets.fhir.steps import ResourceUnit, issue_lists
 from hc_assets.fhir.validation import is_valid
 from hc_assets.lake.atomic import TEMPORARY_PREFIX, write_bytes
 from hc_assets.lake.layout import Layout
@@ -114,7 +118,6 @@ class _Row(NamedTuple):
     last_modified: datetime | None
     patient_id: str | None
     encounter_id: str | None
-    resource: bytes | None
 
     def known_id(self) -> str | None:
         """The id that it goes by, its own or one that is known without looking into it."""
@@ -122,10 +125,14 @@ class _Row(NamedTuple):
 
 
 class _Read(NamedTuple):
-    """A resource as it is enriched: compact, its references resolved, and their texts."""
+    """A resource as it is enriched: compact, its references resolved.
 
-    compact: bytes
+    `references` are their texts, and `targets` what a batch can hold of what they name.
+    """
+
+    resource: Resource
     references: list[str]
+    targets: list[str]
 
 
 _READ = _Row._fields
@@ -137,17 +144,22 @@ def _enriched(
     columns = (rows[name].to_pylist() for name in _READ)
     listed = [_Row(*row) for row in zip(*columns, strict=True)]
     targets = entry_targets(unit.raw_parts, {row.source_sha256 for row in listed})
+    texts, references = resolved_texts(
+        compacted(rows["resource"]), [targets[row.source_sha256] for row in listed]
+    )
     read = [
-        None
-        if row.resource is None
-        else _Read(*resolve(compact(row.resource), targets[row.source_sha256]))
-        for row in listed
+        None if resource is None else _Read(resource, of_row, local_targets(of_row))
+        for resource, of_row in zip(resources_in(texts), references, strict=True)
     ]
     facts = _facts(listed, read, index)
+    # Asked of all at once: of each it costs as much as reading it.
+    may_be_enriched = enricher.may_have_made(texts.buffer)
     made = [
         None
         if each is None
-        else enricher(each.compact, warnings, known_id=row.known_id(), facts=of_row)
+        else enricher.enriched(
+            each.resource, warnings, row.known_id(), of_row, may_be_enriched=may_be_enriched
+        )
         for row, each, warnings, of_row in zip(listed, read, _warnings(rows), facts, strict=True)
     ]
     return _batch(rows, listed, read, made, unit.landed_at)
@@ -165,28 +177,36 @@ def _warnings(rows: pa.RecordBatch) -> list[int]:
 
 def _facts(rows: Sequence[_Row], read: Sequence[_Read | None], index: BatchIndex) -> list[Facts]:
     """Find what the batch says of each row's patient, encounter and references."""
-    targets = [[] if each is None else local_targets(each.references) for each in read]
-    known = iter(index.are_known([key_of(target) for of_row in targets for target in of_row]))
-    own_keys = [key_of(f"{row.resource_type}/{row.known_id()}") for row in rows]
-    contradicted = index.are_contradicted(own_keys)
+    distinct = list(
+        dict.fromkeys(target for each in read if each is not None for target in each.targets)
+    )
+    known = dict(zip(distinct, index.are_known(list(map(key_of, distinct))), strict=True))
+    stating = [
+        each is not None and row.resource_type in STATING
+        for row, each in zip(rows, read, strict=True)
+    ]
+    own_keys = [
+        key_of(f"{row.resource_type}/{row.known_id()}")
+        for row, states in zip(rows, stating, strict=True)
+        if states
+    ]
+    contradicted = iter(index.are_contradicted(own_keys))
     return [
         NO_FACTS
         if each is None
         else Facts(
             _patient(row, each, index),
             index.encounter(row.encounter_id) if row.encounter_id else None,
-            [(target, next(known)) for target in of_row],
-            is_contradicted if row.resource_type in STATING else None,
+            [(target, known[target]) for target in each.targets],
+            next(contradicted) if states else None,
         )
-        for row, each, of_row, is_contradicted in zip(
-            rows, read, targets, contradicted, strict=True
-        )
+        for row, each, states in zip(rows, read, stating, strict=True)
     ]
 
 
 def _patient(row: _Row, each: _Read, index: BatchIndex) -> PatientFacts | None:
     if row.resource_type == "Patient":
-        return patient_facts(each.compact)
+        return patient_facts(each.resource.text)
     return index.patient(row.patient_id) if row.patient_id else None
 
 
@@ -212,25 +232,31 @@ def _batch(
     columns["last_updated"] = [
         (r.last_modified or landed_at) if e is None else e.last_updated for r, e in both
     ]
-    columns["issues"] = [
-        None if each is None else [issue_row(issue) for issue in each.issues] for each in made
-    ]
-    references = [None if each is None else each.references for each in read]
-    columns["literal_references"] = [t and local_targets(t) for t in references]
-    columns["conditional_references"] = [t and conditional_references(t) for t in references]
-    columns["identifiers"] = [
-        None if each is None else identifier_tokens(each.compact) for each in read
-    ]
+    columns["issues"] = issue_lists([None if each is None else each.issues for each in made])
+    columns["literal_references"] = _lists([each and each.targets for each in read])
+    columns["conditional_references"] = _lists(
+        [each and conditional_references(each.references) for each in read]
+    )
+    columns["identifiers"] = _lists(
+        [each and identifier_tokens(each.resource.raw("identifier")) for each in read]
+    )
     arrays = [
-        pa.array(columns[field.name], field.type) if field.name in columns else rows[field.name]
+        rows[field.name]
+        if field.name not in columns
+        else made_column
+        if isinstance(made_column := columns[field.name], pa.Array)
+        else pa.array(made_column, field.type)
         for field in ENRICHED_RESOURCES
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=ENRICHED_RESOURCES)
 
 
-def issue_row(issue: Issue) -> dict[str, str]:
-    """Give an issue as a row of a table."""
-    return {field.name: getattr(issue, field.name) for field in ISSUE}
+def _lists(lists: Sequence[Sequence[str] | None]) -> pa.Array:
+    """A column of lists of texts; null where there is no list."""
+    ends = np.cumsum([0, *(len(each or ()) for each in lists)], dtype=np.int32)
+    items = pa.array([text for texts in lists for text in texts or ()], pa.string())
+    absent = pa.array([each is None for each in lists], pa.bool_())
+    return pa.ListArray.from_arrays(pa.array(ends), items, mask=absent)
 
 
 def count_invalid(rows: RowUnit) -> int:

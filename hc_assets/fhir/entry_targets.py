@@ -4,7 +4,7 @@ Belongs here: reading them from the raw rows of a batch without reading the whol
 references is in `references.py`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import lru_cache
 
 import pyarrow as pa
@@ -15,6 +15,8 @@ from upath import UPath
 from hc_assets.fhir.requests import IDENTITY, known_id
 
 _CACHED_BATCHES = 2
+# Batches of rows that follow one another come from the same few row groups.
+_CACHED_GROUPS = 4
 _COLUMNS = ["source_sha256", *IDENTITY]
 
 
@@ -34,25 +36,29 @@ def entry_targets(parts: tuple[str, ...], files: Iterable[str]) -> dict[str, dic
     found: dict[str, dict[str, str]] = {file: {} for file in wanted}
     ambiguous: set[tuple[str, str]] = set()
     groups = sorted({place for file in wanted for place in places.get(file, ())})
-    for path in dict.fromkeys(path for path, _ in groups):
-        with UPath(path).open("rb") as stream, pq.ParquetFile(stream) as file:
-            of_part = [group for other, group in groups if other == path]
-            rows = file.read_row_groups(of_part, _COLUMNS)
-            for row in rows.filter(pc.is_valid(rows["full_url"])).to_pylist():
-                if row["source_sha256"] in wanted:
-                    _add(found[row["source_sha256"]], row, ambiguous)
+    for place in groups:
+        for sha256, target, full_url in _entries_of(*place):
+            if sha256 in wanted and found[sha256].setdefault(full_url, target) != target:
+                ambiguous.add((sha256, full_url))
     for sha256, full_url in ambiguous:
         del found[sha256][full_url]
     return found
 
 
-def _add(targets: dict[str, str], row: Mapping[str, str], ambiguous: set[tuple[str, str]]) -> None:
-    id_ = known_id(row)
-    if row["resource_type"] is None or id_ is None:
-        return
-    target = f"{row['resource_type']}/{id_}"
-    if targets.setdefault(row["full_url"], target) != target:
-        ambiguous.add((row["source_sha256"], row["full_url"]))
+@lru_cache(maxsize=_CACHED_GROUPS)
+def _entries_of(path: str, group: int) -> list[tuple[str, str, str]]:
+    """Hash of the file, `<type>/<id>` and fullUrl of the entries of a row group that have them."""
+    with UPath(path).open("rb") as stream, pq.ParquetFile(stream) as file:
+        rows = file.read_row_group(group, _COLUMNS)
+    listed = (rows[name].to_pylist() for name in _COLUMNS)
+    entries = []
+    for sha256, type_, id_, full_url, *rest in zip(*listed, strict=True):
+        if full_url is None or type_ is None:
+            continue
+        known = id_ or known_id(dict(zip(IDENTITY, (type_, id_, full_url, *rest), strict=True)))
+        if known is not None:
+            entries.append((sha256, f"{type_}/{known}", full_url))
+    return entries
 
 
 @lru_cache(maxsize=_CACHED_BATCHES)

@@ -3,27 +3,24 @@
 Belongs here: reading `identifier`. What they are compared with is in `conditional_references.py`.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-
-class _Identified(msgspec.Struct):
-    identifier: Any = None
+_decode: Callable[[bytes], Any] = msgspec.json.Decoder(float_hook=str).decode
 
 
-_decode = msgspec.json.Decoder(_Identified, float_hook=str).decode
-
-
-def identifier_tokens(resource: bytes) -> list[str]:
+def identifier_tokens(identifier: bytes | None) -> list[str]:
     """Give `system|value` of each identifier that has a value; the system may be empty.
 
     Args:
-        resource: valid R4 JSON. `identifier` is a list in most types, one in some (Bundle).
+        identifier: that member of a valid resource, as JSON: a list in most types, one in some
+            (Bundle); None where it has none.
     """
-    if b'"identifier"' not in resource:
+    if identifier is None:
         return []
-    found = _decode(resource).identifier
+    found = _decode(identifier)
     listed = found if isinstance(found, list) else [found]
     return [
         f"{each.get('system', '')}|{each['value']}"

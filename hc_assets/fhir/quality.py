@@ -6,7 +6,6 @@ are judged is in `consistency.py`.
 
 import re
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from typing import NamedTuple
 
 # Rules that R4 itself marks as best practice (elementdefinition-bestpractice): a resource without
@@ -14,7 +13,6 @@ from typing import NamedTuple
 BEST_PRACTICE = frozenset({"dom-6"})
 COMPLETENESS_WEIGHT, VALIDITY_WEIGHT, CONSISTENCY_WEIGHT = 0.5, 0.3, 0.2
 _COST_OF_A_WARNING = 0.1
-_CACHED = 8_192
 _ELEMENT = re.compile(r"[a-z][A-Za-z0-9]*(?:\[x\])?")
 
 
@@ -66,7 +64,6 @@ class Completeness:
             type_: tuple(_choices(type_, element) for element in elements)
             for type_, elements in expected.items()
         }
-        self._share = lru_cache(maxsize=_CACHED)(self._counted)
 
     def __call__(self, type_: str, members: Iterable[str]) -> float | None:
         """Give the share of a type's elements that are there, 0 to 1.
@@ -78,13 +75,10 @@ class Completeness:
         Returns:
             None where the table has no such type, or nothing for it.
         """
-        # Resources of one source come in few shapes, so that this is nearly always known already.
-        return self._share(type_, tuple(members))
-
-    def _counted(self, type_: str, members: tuple[str, ...]) -> float | None:
         expected = self._expected.get(type_)
         if not expected:
             return None
+        members = tuple(members)
         present = sum(any(map(choice.fullmatch, members)) for choice in expected)
         return present / len(expected)
 

@@ -95,7 +95,7 @@ def _of_reading(patient_id: str, seen: _Reading) -> Iterator[tuple[int, int]]:
     told = [seen.quantity, seen.concept, seen.text, seen.boolean, seen.integer]
     for part in seen.component:
         told += part.code, part.quantity, part.concept, part.text
-    if any(map(len, map(bytes, told))):
+    if any(map(bytes, told)):
         about = seen.code, seen.body_site, seen.method, seen.specimen, seen.device
         yield _hash(_joined(patient_id, seen.effective, *about)), _hash(_joined(*told))
 
@@ -124,7 +124,8 @@ def _hash(text: str | bytes) -> int:
 
 def _joined(*parts: msgspec.Raw | str) -> bytes:
     """One text of several, the same whatever white space stands between their tokens."""
-    texts = (part.encode() if isinstance(part, str) else bytes(part) for part in parts)
-    return b"\0".join(
-        msgspec.json.format(text, indent=-1) if b" " in text else text for text in texts
-    )
+    texts = [
+        b'"%b"' % part.encode() if isinstance(part, str) else bytes(part) or b"null"
+        for part in parts
+    ]
+    return msgspec.json.format(b"[%b]" % b",".join(texts), indent=-1)

@@ -187,8 +187,8 @@ def _with(
     made: dict[str, Callable[[], pa.Array]] = {
         "patient_id": lambda: pa.array([v.patient_id for v in of_kept], pa.string()),
         "encounter_id": lambda: pa.array([v.encounter_id for v in of_kept], pa.string()),
-        "warnings": lambda: _issue_lists([v.issues for v in of_kept]),
-        "issues": lambda: _issue_lists([sorted(v.issues, key=_badness) for v in of_kept]),
+        "warnings": lambda: issue_lists([v.issues for v in of_kept]),
+        "issues": lambda: issue_lists([sorted(v.issues, key=_badness) for v in of_kept]),
     }
     arrays = [made[name]() if name in made else kept[name] for name in schema.names]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
@@ -198,13 +198,14 @@ def _badness(issue: Issue) -> int:
     return _WORST_FIRST.index(issue.severity)
 
 
-def _issue_lists(lists: Sequence[Sequence[Issue]]) -> pa.Array:
-    ends = np.cumsum([0, *map(len, lists)], dtype=np.int32)
-    flat = [issue for issues in lists for issue in issues]
+def issue_lists(lists: Sequence[Sequence[Issue] | None]) -> pa.Array:
+    """Give issues as a column of lists of `ISSUE`; null where there is no list."""
+    ends = np.cumsum([0, *(len(each or ()) for each in lists)], dtype=np.int32)
+    flat = [issue for issues in lists for issue in issues or ()]
     columns = [pa.array([getattr(i, f.name) for i in flat], f.type) for f in ISSUE]
-    return pa.ListArray.from_arrays(
-        pa.array(ends), pa.StructArray.from_arrays(columns, fields=list(ISSUE)), pa.list_(ISSUE)
-    )
+    absent = pa.array([each is None for each in lists], pa.bool_())
+    items = pa.StructArray.from_arrays(columns, fields=list(ISSUE))
+    return pa.ListArray.from_arrays(pa.array(ends), items, pa.list_(ISSUE), mask=absent)
 
 
 class _Judge:

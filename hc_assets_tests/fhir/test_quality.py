@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hc_assets.fhir.consistency import NO_FACTS, consistency
-from hc_assets.fhir.elements import decode_event
 from hc_assets.fhir.expected_elements import EXPECTED_ELEMENTS
 from hc_assets.fhir.quality import Completeness, score
 from hc_assets.fhir.r4.definitions import r4
+from hc_assets.fhir.resource_texts import read_one
 from hc_assets.fhir.times import Span, day_from, day_of, first_and_last_day, moment_of, span_of
 
 PATIENT = ("identifier", "name", "gender", "birthDate", "address", "telecom")
@@ -19,7 +19,7 @@ completeness = Completeness(EXPECTED_ELEMENTS)
 
 
 def share(**members: Any) -> float | None:
-    seen = decode_event(json.dumps(members).encode())
+    seen = read_one(json.dumps(members).encode())
     return consistency("Basic", seen, NO_FACTS).share
 
 

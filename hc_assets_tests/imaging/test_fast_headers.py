@@ -3,11 +3,7 @@
 import importlib.util
 import json
 import logging
-import os
-import shutil
 import struct
-import subprocess
-import sys
 import warnings
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +12,6 @@ from types import ModuleType
 
 import msgspec
 import numpy as np
-import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
@@ -27,6 +22,7 @@ from hc_assets.imaging.dicom_json import BINARY_LIMIT
 from hc_assets.imaging.fast_headers import fast_header
 from hc_assets.imaging.headers import read_header, thorough_header
 from hc_assets.imaging.reading import UnreadableFile
+from hc_assets_tests.sanitizers import run_sanitized
 
 PIXELS = np.arange(12, dtype=np.uint16).reshape(3, 4)
 MUTATIONS = 2_400
@@ -92,35 +88,9 @@ def test_damage_gives_the_same_row_or_is_refused(real_files, tmp_path):
     assert min(outcomes.values()) > MUTATIONS / 10, outcomes
 
 
-@pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc to compile with sanitizers")
 def test_no_byte_is_read_or_written_out_of_bounds(tmp_path):
-    library = tmp_path / "sanitized.so"
-    flags = ["-std=c11", "-O1", "-g", "-fPIC", "-shared", "-fvisibility=hidden"]
-    checks = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    sources = sorted(map(str, NATIVE.glob("*.c")))
-    built = subprocess.run(["gcc", *flags, *checks, "-o", library, *sources], check=False)
-    if built.returncode:
-        pytest.skip("gcc has no sanitizers here")
-    runtimes = [
-        subprocess.run(
-            ["gcc", f"-print-file-name={name}"], capture_output=True, text=True, check=True
-        ).stdout.strip()
-        for name in ("libasan.so", "libubsan.so")
-    ]
-    environment = os.environ | {
-        "LD_PRELOAD": " ".join(runtimes),
-        "PYTHONMALLOC": "malloc",  # or reads past the end of a small file would go unseen
-        "ASAN_OPTIONS": "detect_leaks=0",
-    }
-    done = subprocess.run(
-        [sys.executable, mutated.__file__, library, "2", "8000"],
-        env=environment,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    assert int(done.stdout) > 800
+    printed = run_sanitized(NATIVE.glob("*.c"), mutated.__file__, tmp_path, "2", "8000")
+    assert int(printed) > 800
 
 
 def test_threads_read_beside_one_another(real_files):

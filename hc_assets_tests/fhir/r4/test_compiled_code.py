@@ -6,10 +6,6 @@ verdicts are right is `test_two_paths_agree.py`.
 
 import importlib.util
 import json
-import os
-import shutil
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,6 +20,7 @@ from hc_assets.fhir.r4.fast_path import accept
 from hc_assets.fhir.r4.primitives import PATTERNS, format_problem, has_control_characters
 from hc_assets.fhir.r4.references import parse_reference
 from hc_assets.fhir.r4.thorough_path import thorough_issues
+from hc_assets_tests.sanitizers import run_sanitized
 
 _MUTANTS = Path(__file__).with_name("mutants.py")
 _SPEC = importlib.util.spec_from_file_location("mutants", _MUTANTS)
@@ -46,35 +43,9 @@ def test_mutants_that_are_accepted_have_no_issue_on_the_thorough_path() -> None:
     assert accepted > 200
 
 
-@pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc to compile with sanitizers")
 def test_no_byte_is_read_or_written_out_of_bounds(tmp_path: Path) -> None:
-    library = tmp_path / "sanitized.so"
-    flags = ["-std=c11", "-D_GNU_SOURCE", "-O1", "-g", "-fPIC", "-shared", "-fvisibility=hidden"]
-    checks = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    sources = sorted(map(str, _SOURCES.glob("*.c")))
-    built = subprocess.run(["gcc", *flags, *checks, "-o", library, *sources], check=False)
-    if built.returncode:
-        pytest.skip("gcc has no sanitizers here")
-    runtimes = [
-        subprocess.run(
-            ["gcc", f"-print-file-name={name}"], capture_output=True, text=True, check=True
-        ).stdout.strip()
-        for name in ("libasan.so", "libubsan.so")
-    ]
-    environment = os.environ | {
-        "LD_PRELOAD": " ".join(runtimes),
-        "PYTHONMALLOC": "malloc",  # or reads past the end of a small text would go unseen
-        "ASAN_OPTIONS": "detect_leaks=0",
-    }
-    done = subprocess.run(
-        [sys.executable, _MUTANTS, library, "2", "40000"],
-        env=environment,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    assert int(done.stdout) > 400
+    printed = run_sanitized(_SOURCES.glob("*.c"), _MUTANTS, tmp_path, "2", "40000")
+    assert int(printed) > 400
 
 
 def test_threads_judge_beside_one_another() -> None:
