@@ -11,7 +11,8 @@ import duckdb
 import msgspec
 from upath import UPath
 
-from hc_assets.fhir.bundles import Entry, read_entries
+from hc_assets.fhir.bundles import read_entries
+from hc_assets.fhir.entries import Entry
 from hc_assets.fhir.ndjson import MANIFEST_NAME
 from hc_assets.lake.atomic import HashingSink
 from hc_assets.lake.landing import media_type

@@ -16,7 +16,8 @@ from typing import Any
 import msgspec
 
 from hc_assets.compute import executor, in_order
-from hc_assets.fhir.bundles import Entry, is_packed, read_entries
+from hc_assets.fhir.bundles import is_packed, read_entries
+from hc_assets.fhir.entries import Entry
 from hc_assets.fhir.profile_rules import profile_issues
 from hc_assets.fhir.quality import BEST_PRACTICE
 from hc_assets.fhir.validation import Issue, has_errors, validate

@@ -17,8 +17,9 @@ import pyarrow as pa
 
 from hc_assets.compute import no_cycles
 from hc_assets.fhir.batch_facts import birth_dates, bundle_targets
-from hc_assets.fhir.bundles import Entry, read_entries
+from hc_assets.fhir.bundles import read_entries
 from hc_assets.fhir.business_rules import BusinessRules, Facts
+from hc_assets.fhir.entries import Entry
 from hc_assets.fhir.file_validation import unreadable
 from hc_assets.fhir.profile_rules import profile_issues
 from hc_assets.fhir.references import decode_members, links_of

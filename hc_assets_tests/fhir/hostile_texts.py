@@ -8,13 +8,14 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from hc_assets.fhir import resource_texts
+from hc_assets.fhir import bundle_entries, resource_texts
 from hc_assets.fhir.resource_texts import Texts, compacted, resources_in
 
 _KNOWN = (
     b'{"resourceType":"X","subject":{"reference":"Patient/1"},"a":["\\"",1.5e3,null,{}]}',
     b'{ "reference" : "\\u0041\\\\" , "b" : [ [ ] , { "reference":"x" } ] }',
     b"{}",
+    b'{"resourceType":"Bundle","type":"batch","entry":[{"fullUrl":"a","resource":{"id":"x"}},{}]}',
 )
 _BYTES = b'"\\{}[]:, \n\x00\xff1'
 
@@ -40,6 +41,7 @@ def read_hostile(seed: int, count: int) -> int:
     """Read each alone, so that its end is that of a buffer; how many could be read."""
     read = 0
     for text in hostile(seed, count):
+        bundle_entries.bundle_places(text)
         try:
             resources_in(compacted(pa.array([text], pa.binary())).texts)
             resources_in(Texts(text, np.array([0, len(text)], np.int64)))
@@ -51,7 +53,9 @@ def read_hostile(seed: int, count: int) -> int:
 
 def main(library: str, seed: int, count: int) -> None:
     """Read them with another build of the compiled code; print how many could be read."""
-    resource_texts.load_library = lambda _: ctypes.CDLL(library)  # type: ignore[attr-defined]
+    sanitized = ctypes.CDLL(library)
+    for module in (resource_texts, bundle_entries):
+        module.load_library = lambda _: sanitized  # type: ignore[attr-defined]
     sys.stdout.write(str(read_hostile(seed, count)))
 
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hc_assets.fhir.bundles import Entry, read_entries
+from hc_assets.fhir.bundles import read_entries
+from hc_assets.fhir.entries import Entry
 
 DOCUMENT = "application/fhir+json"
 LINES = "application/fhir+ndjson"
@@ -550,3 +551,53 @@ def test_synthea_bundles_split_into_the_entries_that_the_standard_library_counts
         assert [e.problem for e in found] == [None] * len(sent)
         assert [e.full_url for e in found] == [entry["fullUrl"] for entry in sent]
         assert [exact.decode(e.resource or b"") for e in found] == [e["resource"] for e in sent]
+
+
+# --- Two ways through a Bundle ---
+
+_TEXTS = st.sampled_from(
+    ["Patient", "a", "Patient/1", "urn:uuid:a", "x\ny", "é", "OperationOutcome"]
+)
+_RESOURCES = st.none() | st.dictionaries(
+    st.sampled_from(["resourceType", "id", "entry", "resource", "x"]),
+    _TEXTS | st.integers() | st.lists(_TEXTS, max_size=2),
+    max_size=4,
+)
+_REQUESTS = st.dictionaries(
+    st.sampled_from(["method", "url", "ifNoneExist", "x"]),
+    st.sampled_from(["POST", "PUT", "DELETE", "PATCH", "Patient", "Patient/1", "Patient?a=b", "$x"])
+    | st.integers(0, 9),
+    max_size=3,
+)
+_ENTRIES = st.fixed_dictionaries(
+    {},
+    optional={
+        "fullUrl": _TEXTS | st.none() | st.integers(),
+        "resource": _RESOURCES | st.lists(_TEXTS, max_size=1),
+        "request": _REQUESTS | st.none(),
+        "response": st.just({"lastModified": "2026-01-01T00:00:00Z"}),
+        "search": st.just({"mode": "match"}),
+    },
+)
+_BUNDLES = st.fixed_dictionaries(
+    {"resourceType": st.just("Bundle")},
+    optional={
+        "type": st.sampled_from(["transaction", "document", 1, None]),
+        "meta": st.just({"lastUpdated": "2026-02-01T00:00:00Z"}) | st.none(),
+        "timestamp": st.just("2026-03-01T00:00:00Z") | st.integers(),
+        "entry": st.lists(_ENTRIES, max_size=4) | st.none() | st.lists(st.integers(), max_size=1),
+    },
+)
+
+
+@given(_BUNDLES, st.sampled_from([None, 2]), st.booleans(), st.data())
+def test_usual_bundles_are_split_as_unusual_ones_are(bundle, indent, ascii_only, data):
+    text = json.dumps(bundle, indent=indent, ensure_ascii=ascii_only).encode()
+    if data.draw(st.booleans()):
+        # Something said twice, at whatever depth it stands.
+        name = data.draw(st.sampled_from([b'"fullUrl"', b'"resource"', b'"request"', b'"id"']))
+        text = text.replace(name, name + b":null," + name, 1)
+    entries = list(read_entries(io.BytesIO(text), "application/fhir+json"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hc_assets.fhir.bundle_splitting.bundle_places", lambda _: None)
+        assert list(read_entries(io.BytesIO(text), "application/fhir+json")) == entries

@@ -3,14 +3,7 @@
  * Belongs here: finding places in texts that a parser has accepted already. What stands there is read
  * in Python. Whatever the bytes are, nothing is read or written outside of the buffers given.
  */
-#include <stdint.h>
-#include <string.h>
-
-#define EXPORT __attribute__((visibility("default")))
-#define ONES 0x0101010101010101u
-#define HIGHS 0x8080808080808080u
-
-enum { MALFORMED = -1, FULL = -2 };
+#include "json_places.h"
 
 typedef struct {
     int64_t row, begin, end;
@@ -19,44 +12,6 @@ typedef struct {
 typedef struct {
     int32_t begin, end;
 } Span;
-
-static inline uint64_t load(const uint8_t *at) {
-    uint64_t word;
-    memcpy(&word, at, 8);
-    return word;
-}
-
-/* A high bit in the first byte that is zero, and none before it. */
-static inline uint64_t zero_bytes(uint64_t word) { return (word - ONES) & ~word & HIGHS; }
-
-/* The quote that ends a string, from behind the one that begins it; NULL where there is none. */
-static const uint8_t *string_end(const uint8_t *at, const uint8_t *end) {
-    for (;;) {
-        uint64_t found = 0;
-        while (end - at >= 8) {
-            uint64_t word = load(at);
-            found = zero_bytes(word ^ (ONES * '"')) | zero_bytes(word ^ (ONES * '\\'));
-            if (found != 0) break;
-            at += 8;
-        }
-        if (found != 0) at += __builtin_ctzll(found) >> 3;
-        while (at < end && *at != '"' && *at != '\\') at++;
-        if (at >= end) return NULL;
-        if (*at == '"') return at;
-        if (end - at < 2) return NULL;
-        at += 2;
-    }
-}
-
-static inline int is_space(uint8_t c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
-
-static inline const uint8_t *skip_space(const uint8_t *at, const uint8_t *end) {
-    while (at < end && is_space(*at)) {
-        at++;
-        while (end - at >= 8 && load(at) == ONES * ' ') at += 8;
-    }
-    return at;
-}
 
 /* Copies texts without the white space between their tokens, and finds the text of each member
  * `reference` in them.
@@ -105,32 +60,6 @@ EXPORT int64_t hc_compact(const uint8_t *data, const int32_t *offsets, int64_t r
     }
     out_offsets[rows] = to - out;
     return count;
-}
-
-/* Where the value ends that begins here. */
-static const uint8_t *value_end(const uint8_t *at, const uint8_t *end) {
-    int64_t depth = 0;
-    while (at < end) {
-        uint8_t c = *at;
-        if (c == '"') {
-            at = string_end(at + 1, end);
-            if (at == NULL) return NULL;
-            at++;
-            if (depth == 0) return at;
-        } else if (c == '{' || c == '[') {
-            depth++;
-            at++;
-        } else if (c == '}' || c == ']') {
-            if (depth == 0) return at; /* of a number or a word before it */
-            at++;
-            if (--depth == 0) return at;
-        } else if (depth == 0 && (c == ',' || is_space(c))) {
-            return at;
-        } else {
-            at++;
-        }
-    }
-    return NULL;
 }
 
 /* Finds the members of one object; gives how many, or MALFORMED or FULL. */
