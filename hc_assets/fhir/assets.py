@@ -13,7 +13,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from hc_assets.assets import asset_arguments, fan_out, hand_over
-from hc_assets.fhir import exports, versions
+from hc_assets.fhir import exports, version_ledger, versions
 from hc_assets.fhir.business_rules import BusinessRules
 from hc_assets.fhir.enrichment import EnrichmentOptions
 from hc_assets.fhir.enrichment_steps import enrich_rows, gather_facts, kept_index
@@ -316,7 +316,7 @@ def ndjson_exports(
         files = exports.export(
             connection, layout, layout.exports("fhir"), exports.options_of(settings)
         )
-        inputs = versions.inputs(connection)
+        inputs = version_ledger.inputs(connection)
     write_companions(layout, settings.fhir_extension_base)
     rows = pa.Table.from_pylist([vars(file) for file in files], TABLES["fhir/ndjson_exports"])
     return Content(rows, inputs)

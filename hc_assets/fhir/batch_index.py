@@ -92,6 +92,7 @@ def gather(batches: Iterable[pa.RecordBatch]) -> Gathered:
     patients: list[tuple[Any, ...]] = []
     encounters: list[tuple[Any, ...]] = []
     stated: list[tuple[int, int, int]] = []
+    types: set[str] = set()
     for batch in batches:
         columns = (batch[name].to_pylist() for name in COLUMNS)
         for *identity, patient_id, resource in zip(*columns, strict=True):
@@ -102,13 +103,14 @@ def gather(batches: Iterable[pa.RecordBatch]) -> Gathered:
             if id_:
                 own_key = key_of(f"{type_}/{id_}")
                 known.append(own_key)
+                types.add(type_)
                 stated += [(*each, own_key) for each in statements(type_, patient_id, resource)]
                 if type_ == "Patient":
                     patients.append(_patient_row(id_, resource))
                 elif type_ == "Encounter":
                     encounters.append(_encounter_row(id_, resource))
     return Gathered(
-        np.unique(np.array(known, np.uint64)),
+        np.unique(np.array([*known, *map(key_of, types)], np.uint64)),
         np.array(patients, _PATIENT),
         np.array(encounters, _ENCOUNTER),
         np.unique(np.array(stated, _STATEMENT)),
@@ -200,7 +202,7 @@ class BatchIndex:
             return cls(gathered, arrays["contradicted"])
 
     def are_known(self, keys: Sequence[int]) -> list[bool]:
-        """Whether each key is that of the type and id of a resource in the batch."""
+        """Whether the batch has what each key is of: a type and id (`Patient/p1`), or a type."""
         return _are_in(self._known, keys)
 
     def are_contradicted(self, keys: Sequence[int]) -> list[bool]:

@@ -53,8 +53,8 @@ class Facts(NamedTuple):
     Attributes:
         patient: that it is about; None where the batch has none.
         encounter: that it belongs to; None where the batch has none.
-        references: each literal reference of the resource, and whether it leads to a resource of
-            the batch.
+        references: each literal reference of the resource that the batch can judge, and whether
+            it leads to a resource of the batch.
         is_contradicted: whether another resource of the batch states otherwise what it states;
             None where it states nothing that can be.
     """

@@ -26,6 +26,7 @@ from hc_assets.fhir.batch_index import (
     key_of,
     patient_facts,
 )
+from hc_assets.fhir.bundle_links import BundleLinks, links_replaced
 from hc_assets.fhir.consistency import NO_FACTS, Facts
 from hc_assets.fhir.enrichment import Enriched, Enricher, EnrichmentOptions
 from hc_assets.fhir.entry_targets import entry_targets
@@ -125,7 +126,7 @@ class _Row(NamedTuple):
 
 
 class _Read(NamedTuple):
-    """A resource as it is enriched: compact, its references resolved.
+    """A resource as it is enriched: compact, its references and links resolved.
 
     `references` are their texts, and `targets` what a batch can hold of what they name.
     """
@@ -147,6 +148,9 @@ def _enriched(
     texts, references = resolved_texts(
         compacted(rows["resource"]), [targets[row.source_sha256] for row in listed]
     )
+    links = {file: BundleLinks(of_file) for file, of_file in targets.items()}
+    asked = [links[r.source_sha256] if r.request_method is not None else None for r in listed]
+    texts = links_replaced(texts, asked)
     read = [
         None if resource is None else _Read(resource, of_row, local_targets(of_row))
         for resource, of_row in zip(resources_in(texts), references, strict=True)
@@ -176,11 +180,22 @@ def _warnings(rows: pa.RecordBatch) -> list[int]:
 
 
 def _facts(rows: Sequence[_Row], read: Sequence[_Read | None], index: BatchIndex) -> list[Facts]:
-    """Find what the batch says of each row's patient, encounter and references."""
+    """Find what the batch says of each row's patient, encounter and references.
+
+    A reference is left out where the batch can't tell: it is no URN, which only a bundle resolves,
+    and the batch has nothing of the type, so that such resources are kept in another one.
+    """
     distinct = list(
         dict.fromkeys(target for each in read if each is not None for target in each.targets)
     )
     known = dict(zip(distinct, index.are_known(list(map(key_of, distinct))), strict=True))
+    types = list({_type_of(each) for each in distinct if not each.startswith("urn:")})
+    held = dict(zip(types, index.are_known(list(map(key_of, types))), strict=True))
+    judged = {
+        t: is_known
+        for t, is_known in known.items()
+        if is_known or t.startswith("urn:") or held[_type_of(t)]
+    }
     stating = [
         each is not None and row.resource_type in STATING
         for row, each in zip(rows, read, strict=True)
@@ -197,11 +212,15 @@ def _facts(rows: Sequence[_Row], read: Sequence[_Read | None], index: BatchIndex
         else Facts(
             _patient(row, each, index),
             index.encounter(row.encounter_id) if row.encounter_id else None,
-            [(target, known[target]) for target in each.targets],
+            [(target, judged[target]) for target in each.targets if target in judged],
             next(contradicted) if states else None,
         )
         for row, each, states in zip(rows, read, stating, strict=True)
     ]
+
+
+def _type_of(target: str) -> str:
+    return target.partition("/")[0]
 
 
 def _patient(row: _Row, each: _Read, index: BatchIndex) -> PatientFacts | None:

@@ -16,8 +16,9 @@ from hc_assets.lake.tables import LakeTable
 
 _ROWS_AT_ONCE = 2_000
 _SINCE = (
-    "batch IN (SELECT batch FROM fhir.applied_batches WHERE sequence > "
-    "(SELECT sequence FROM fhir.applied_batches WHERE batch = $since))"
+    "greatest(changed_sequence, (SELECT sequence FROM fhir.applied_batches AS ledger "
+    "WHERE ledger.batch = resource_versions.batch)) "
+    "> (SELECT sequence FROM fhir.applied_batches WHERE batch = $since)"
 )
 
 
@@ -49,7 +50,7 @@ def current_lines(
 
     Args:
         connection: to the warehouse.
-        since: a batch; only what batches taken in after it brought. All where None.
+        since: a batch; only what batches taken in after it brought or changed. All where None.
     """
     yield from _rows(connection, "coalesce(resolved, resource)", "NOT is_deleted", since)
 

@@ -15,13 +15,16 @@ _FROM_16 = (16, 200)
 _ADULT = (18, 200)
 _FROM_20 = (20, 200)
 
-ABIM = "American Board of Internal Medicine, Laboratory Test Reference Ranges, January 2024"
+# The figures of a source are as it prints them; where it has none for a code, the code has no row.
+ABIM = "American Board of Internal Medicine, Laboratory Test Reference Ranges"
 KOST = "Kost, JAMA 1990;263:704-707, mean critical limits of US medical centers"
+CLR = "Kost and Hale, Table of Critical Limits, MLO Clinical Laboratory Reference 2023-2024, adults"
 NEWS2 = "Royal College of Physicians, National Early Warning Score (NEWS) 2, 2017"
 ACC_AHA = "ACC/AHA guideline for high blood pressure in adults, 2017"
 NHLBI = "National Heart, Lung, and Blood Institute, Low Blood Pressure"
-AHA = "American Heart Association, normal resting heart rate"
-PALS = "American Heart Association, Pediatric Advanced Life Support Provider Manual, 2020"
+NLM_PULSE = "MedlinePlus, Pulse: resting heart rate from 10 years on"
+NLM_GLUCOSE = "MedlinePlus, Blood sugar test: random"
+PALS = "American Heart Association, Pediatric Advanced Life Support, 2015, awake"
 ADA = "American Diabetes Association, Standards of Care in Diabetes, 2024"
 ATP_III = "National Cholesterol Education Program, ATP III, 2002"
 WHO = "World Health Organization, Technical Report Series 894, 2000"
@@ -106,10 +109,11 @@ _VITAL_SIGNS = (
          critical_high=180, critical_source=ACC_AHA, high_is_normal=False),
     _Row(_DIASTOLIC, "Diastolic blood pressure", "mm[Hg]", 60, 80, f"{ACC_AHA}; {NHLBI}",
          critical_high=120, critical_source=ACC_AHA, high_is_normal=False),
-    _Row(_HEART_RATE, "Heart rate", "/min", 60, 100, AHA, _FROM_16,
+    _Row(_HEART_RATE, "Heart rate", "/min", 60, 100, NLM_PULSE, _FROM_16,
          critical_low=41, critical_high=130, critical_source=NEWS2),
     *_pediatric(_HEART_RATE, "Heart rate", {
-        (0, 1): (100, 180), (1, 3): (98, 140), (3, 6): (80, 120), (6, 12): (75, 118),
+        # Of neonates (100 to 205) and infants (100 to 190) the wider: ages are in whole years.
+        (0, 1): (100, 205), (1, 3): (98, 140), (3, 6): (80, 120), (6, 12): (75, 118),
         (12, 16): (60, 100)}),
     _Row(_RESPIRATORY_RATE, "Respiratory rate", "/min", 12, 20, NEWS2, _FROM_16,
          critical_low=9, critical_high=24),
@@ -124,28 +128,31 @@ _VITAL_SIGNS = (
 _CHEMISTRY = (
     _Row(("1558-6", "14771-0"), "Glucose, fasting", "mg/dL", 70, 99, f"{ADA}; {ABIM}",
          critical_low=54, critical_high=484, critical_source=f"{ADA}; {KOST}", analyte=_GLUCOSE),
-    _Row(("2345-7", "2339-0", "41653-7", "14749-6", "15074-8"), "Glucose", "mg/dL", 70, 140, ADA,
-         critical_low=54, critical_high=484, critical_source=f"{ADA}; {KOST}",
-         high_is_normal=False, analyte=_GLUCOSE),
+    _Row(("2345-7", "2339-0", "41653-7", "14749-6", "15074-8"), "Glucose", "mg/dL", 70, 125,
+         f"{ADA}; {NLM_GLUCOSE}",
+         critical_low=54, critical_high=484, critical_source=f"{ADA}; {KOST}", analyte=_GLUCOSE),
+    _Row(("1518-0",), "Glucose, 2 hours after 75 g", "mg/dL", None, 140, ADA,
+         critical_high=484, critical_source=KOST, high_is_normal=False, analyte=_GLUCOSE),
     _Row(("2951-2", "2947-0"), "Sodium", "mmol/L", 136, 145, ABIM,
          critical_low=120, critical_high=158, critical_source=KOST, analyte=_SODIUM),
     _Row(("2823-3", "6298-4"), "Potassium", "mmol/L", 3.5, 5.0, ABIM,
          critical_low=2.8, critical_high=6.2, critical_source=KOST, analyte=_POTASSIUM),
     _Row(("2075-0", "2069-3"), "Chloride", "mmol/L", 98, 106, ABIM, analyte=_CHLORIDE),
-    _Row(("2028-9", "20565-8", "1963-8"), "Bicarbonate", "mmol/L", 23, 28, ABIM,
-         critical_low=11, critical_high=40, critical_source=KOST, analyte=_BICARBONATE),
+    _Row(("2028-9", "20565-8"), "Carbon dioxide, total", "mmol/L", 23, 30, ABIM,
+         critical_low=11, critical_high=40, critical_source=CLR, analyte=_BICARBONATE),
+    _Row(("1963-8",), "Bicarbonate", "mmol/L", 23, 28, ABIM, analyte=_BICARBONATE),
     _Row(("17861-6", "49765-1", "2000-8"), "Calcium", "mg/dL", 8.6, 10.2, ABIM,
          critical_low=6.6, critical_high=12.9, critical_source=KOST, analyte=_CALCIUM),
     _Row(("19123-9", "2601-3"), "Magnesium", "mg/dL", 1.6, 2.6, ABIM,
-         critical_low=1.0, critical_high=4.9, critical_source=KOST, analyte=_MAGNESIUM),
+         critical_low=1.0, critical_high=4.9, critical_source=CLR, analyte=_MAGNESIUM),
     _Row(("2777-1", "14879-1"), "Phosphate", "mg/dL", 3.0, 4.5, ABIM,
-         critical_low=1.2, critical_high=8.9, critical_source=KOST, analyte=_PHOSPHORUS),
+         critical_low=1.2, critical_high=8.9, critical_source=CLR, analyte=_PHOSPHORUS),
     _Row(("3094-0", "6299-2", "14937-7"), "Urea nitrogen", "mg/dL", 8, 20, ABIM,
-         critical_high=104, critical_source=KOST, analyte=_UREA_NITROGEN),
+         critical_high=104, critical_source=CLR, analyte=_UREA_NITROGEN),
     _Row(("2160-0", "38483-4", "14682-9"), "Creatinine", "mg/dL", 0.7, 1.3, ABIM, sex="male",
-         critical_high=7.4, critical_source=KOST, analyte=_CREATININE),
+         critical_high=7.4, critical_source=CLR, analyte=_CREATININE),
     _Row(("2160-0", "38483-4", "14682-9"), "Creatinine", "mg/dL", 0.5, 1.1, ABIM, sex="female",
-         critical_high=7.4, critical_source=KOST, analyte=_CREATININE),
+         critical_high=7.4, critical_source=CLR, analyte=_CREATININE),
     _Row(("33914-3", "48642-3", "62238-1", "98979-8"), "Glomerular filtration rate",
          "mL/min/{1.73_m2}", 60, None, KDIGO, critical_low=15),
     _Row(("1751-7",), "Albumin", "g/dL", 3.5, 5.5, ABIM, analyte=_ALBUMIN),
@@ -158,13 +165,13 @@ _CHEMISTRY = (
          high_is_normal=False, only_unit=True),
     _Row(("59261-8",), "Hemoglobin A1c (IFCC)", "mmol/mol", None, 39, ADA, high_is_normal=False,
          only_unit=True),
-    _Row(("2093-3", "14647-2"), "Cholesterol, total", "mg/dL", None, 200, ATP_III,
+    _Row(("2093-3", "14647-2"), "Cholesterol, total", "mg/dL", None, 200, ATP_III, _FROM_20,
          high_is_normal=False, analyte=_CHOLESTEROL),
     _Row(("18262-6", "13457-7", "2089-1", "39469-2"), "LDL cholesterol", "mg/dL", None, 130,
-         ATP_III, high_is_normal=False, analyte=_CHOLESTEROL),
-    _Row(("2085-9", "14646-4"), "HDL cholesterol", "mg/dL", 40, None, ATP_III,
+         ATP_III, _FROM_20, high_is_normal=False, analyte=_CHOLESTEROL),
+    _Row(("2085-9", "14646-4"), "HDL cholesterol", "mg/dL", 40, None, ATP_III, _FROM_20,
          analyte=_CHOLESTEROL),
-    _Row(("2571-8", "14927-8"), "Triglycerides", "mg/dL", None, 150, ATP_III,
+    _Row(("2571-8", "14927-8"), "Triglycerides", "mg/dL", None, 150, ATP_III, _FROM_20,
          high_is_normal=False, analyte=_TRIGLYCERIDES),
     _Row(("3016-3",), "Thyrotropin", "m[IU]/L", 0.5, 4.0, ABIM),
 )  # fmt: skip

@@ -39,15 +39,20 @@ _LEDGER = """
         batch VARCHAR, digest VARCHAR, sequence BIGINT
     )
 """
+# Where the current content of a resource changed by what another batch brought (a reference by
+# query stands for something else, the version after it was taken back): the ledger's sequence then.
+_CHANGED_SEQUENCE = (
+    "ALTER TABLE fhir.resource_versions ADD COLUMN IF NOT EXISTS changed_sequence BIGINT"
+)
 _CURRENT = """
     CREATE OR REPLACE VIEW fhir.current_resources AS
-    SELECT * EXCLUDE (source_file, position, is_current, place, resolved)
+    SELECT * EXCLUDE (source_file, position, is_current, place, resolved, changed_sequence)
         REPLACE (coalesce(resolved, resource) AS resource)
     FROM fhir.resource_versions WHERE is_current
 """
 _HISTORY = """
     CREATE OR REPLACE VIEW fhir.resource_history AS
-    SELECT * EXCLUDE (place, resolved) FROM fhir.resource_versions
+    SELECT * EXCLUDE (place, resolved, changed_sequence) FROM fhir.resource_versions
 """
 
 
@@ -66,6 +71,7 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
         "CREATE TABLE IF NOT EXISTS fhir.resource_versions "
         f"({columns}, place BIGINT, resolved BLOB)"
     )
+    connection.execute(_CHANGED_SEQUENCE)
     for view, sql, schema in (
         ("current_resources", _CURRENT, CURRENT_RESOURCES),
         ("resource_history", _HISTORY, RESOURCE_HISTORY),

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hc_assets.fhir import conditional_references
+from hc_assets.fhir import version_ledger as ledger
 from hc_assets.fhir.references import resolve
 from hc_assets.fhir.schemas import ENRICHED_RESOURCES
 from hc_assets.fhir.version_chain import make_chain
@@ -98,7 +99,9 @@ _VERSIONS_GONE = """
 """
 _VERSIONS_RENUMBERED = """
     UPDATE fhir.resource_versions AS known
-    SET version_id = chain.version_id, is_current = chain.is_current
+    SET version_id = chain.version_id, is_current = chain.is_current,
+        changed_sequence = CASE WHEN chain.is_current AND NOT known.is_current
+            THEN $sequence ELSE known.changed_sequence END
     FROM chain
     WHERE chain.batch = known.batch AND chain.place = known.place AND chain.version_id IS NOT NULL
         AND (chain.version_id, chain.is_current) != (known.version_id, known.is_current)
@@ -111,6 +114,14 @@ _VERSIONS_NEW = """
         SEMI JOIN touched USING (resource_type, resource_id)
     ) AS known USING (batch, place)
     WHERE version_id IS NOT NULL
+"""
+# What was a repetition in a batch of before, and is a version now.
+_VERSIONS_OF_OLD_BATCHES = """
+    UPDATE fhir.resource_versions AS known SET changed_sequence = $sequence
+    FROM new_versions AS new
+    WHERE known.batch = new.batch AND known.place = new.place AND new.is_current
+        AND new.batch IN (SELECT batch FROM fhir.applied_batches)
+        AND new.batch NOT IN (SELECT batch FROM taken_back)
 """
 # Versions that were there before, whose references stand for something else now.
 _STALE = """
@@ -190,14 +201,12 @@ def apply_batches(connection: duckdb.DuckDBPyConnection, enriched: LakeTable) ->
     connection.begin()
     try:
         create_tables(connection)
-        ledger: Mapping[str, str] = dict(
-            connection.execute("SELECT batch, digest FROM fhir.applied_batches").fetchall()
-        )
-        gone = sorted(b for b, digest in ledger.items() if digests.get(b) != digest)
-        new = sorted(b for b, digest in digests.items() if ledger.get(b) != digest)
+        known = ledger.digests(connection)
+        gone = sorted(b for b, digest in known.items() if digests.get(b) != digest)
+        new = sorted(b for b, digest in digests.items() if known.get(b) != digest)
         if gone or new:
-            _apply(connection, enriched, new, gone)
-            _record(connection, {batch: digests[batch] for batch in new})
+            _apply(connection, enriched, new, gone, ledger.sequence_after(connection, new))
+            ledger.record(connection, {batch: digests[batch] for batch in new})
         counts = connection.execute(
             "SELECT count(*) FILTER (is_current), count(*) FILTER (is_current AND is_deleted), "
             "count(*) FROM fhir.resource_versions"
@@ -221,14 +230,12 @@ def rebuild(layout: Layout, warehouse: Warehouse) -> int:
     return applied.rows
 
 
-def inputs(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    """Hash of each batch that was taken in, by `<table>/<batch>`."""
-    rows = connection.execute("SELECT batch, digest FROM fhir.applied_batches ORDER BY batch")
-    return {f"fhir/enriched_resources/{batch}": digest for batch, digest in rows.fetchall()}
-
-
 def _apply(
-    connection: duckdb.DuckDBPyConnection, enriched: LakeTable, new: list[str], gone: list[str]
+    connection: duckdb.DuckDBPyConnection,
+    enriched: LakeTable,
+    new: list[str],
+    gone: list[str],
+    sequence: int,
 ) -> None:
     connection.register("taken_back", pa.table({"batch": pa.array(gone, pa.string())}))
     slim = pa.schema([*(ENRICHED_RESOURCES.field(name) for name in _SLIM), _PLACE])
@@ -239,12 +246,13 @@ def _apply(
     for statement in _REPLACE_DELIVERIES:
         connection.execute(statement)
     connection.execute(_VERSIONS_GONE)
-    connection.execute(_VERSIONS_RENUMBERED)
+    connection.execute(_VERSIONS_RENUMBERED, {"sequence": sequence})
     connection.execute(_VERSIONS_NEW)
     conditional_references.look_up(connection)
     targets = conditional_references.targets(connection)
     _insert_versions(connection, enriched, targets)
-    _resolve_again(connection, targets)
+    connection.execute(_VERSIONS_OF_OLD_BATCHES, {"sequence": sequence})
+    _resolve_again(connection, targets, sequence)
     for table in _TEMPORARY:
         connection.execute(f"DROP TABLE {table}")
 
@@ -338,7 +346,9 @@ def _resolved(
     return pa.array(found, pa.binary())
 
 
-def _resolve_again(connection: duckdb.DuckDBPyConnection, targets: Mapping[str, str]) -> None:
+def _resolve_again(
+    connection: duckdb.DuckDBPyConnection, targets: Mapping[str, str], sequence: int
+) -> None:
     """Resolve references of versions that were there before, some at a time."""
     connection.execute(_STALE)
     count = connection.execute("SELECT count(*) FROM stale").fetchall()[0][0]
@@ -354,9 +364,12 @@ def _resolve_again(connection: duckdb.DuckDBPyConnection, targets: Mapping[str, 
         ]
         connection.register("resolved_again", pa.Table.from_pylist(again, _RESOLVED_ROWS))
         connection.execute(
-            "UPDATE fhir.resource_versions AS known SET resolved = again.resolved "
+            "UPDATE fhir.resource_versions AS known "
+            "SET resolved = again.resolved, changed_sequence = $sequence "
             "FROM resolved_again AS again "
-            "WHERE known.batch = again.batch AND known.place = again.place"
+            "WHERE known.batch = again.batch AND known.place = again.place "
+            "AND known.resolved IS DISTINCT FROM again.resolved",
+            {"sequence": sequence},
         )
         connection.unregister("resolved_again")
 
@@ -367,23 +380,3 @@ def _changed(resource: bytes | None, targets: Mapping[str, str]) -> bytes | None
         return None
     made, _ = resolve(resource, targets)
     return None if made == resource else made
-
-
-def _record(connection: duckdb.DuckDBPyConnection, applied: Mapping[str, str]) -> None:
-    connection.execute(
-        "DELETE FROM fhir.applied_batches WHERE batch IN (SELECT batch FROM taken_back)"
-    )
-    ledger = pa.table(
-        {
-            "batch": pa.array(applied.keys(), pa.string()),
-            "digest": pa.array(applied.values(), pa.string()),
-        }
-    )
-    connection.register("newly_applied", ledger)
-    connection.execute(
-        "INSERT INTO fhir.applied_batches "
-        "SELECT batch, digest, row_number() OVER (ORDER BY batch) "
-        "+ (SELECT coalesce(max(sequence), 0) FROM fhir.applied_batches) FROM newly_applied"
-    )
-    connection.unregister("newly_applied")
-    connection.unregister("taken_back")

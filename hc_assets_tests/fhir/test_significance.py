@@ -66,6 +66,52 @@ def test_a_value_is_held_against_the_table(value, code):
     assert code_of(code=coded("2823-3"), valueQuantity=quantity(value, "mmol/L")) == code
 
 
+@pytest.mark.parametrize(
+    ("loinc", "value", "unit", "code"),
+    [
+        # A random glucose, one while fasting, one 2 hours after 75 g.
+        ("2345-7", 125, "mg/dL", "N"),
+        ("2345-7", 126, "mg/dL", "H"),
+        ("2345-7", 484, "mg/dL", "H"),
+        ("2345-7", 485, "mg/dL", "HH"),
+        ("1558-6", 99, "mg/dL", "N"),
+        ("1558-6", 100, "mg/dL", "H"),
+        ("1558-6", 53, "mg/dL", "LL"),
+        ("1518-0", 139, "mg/dL", "N"),
+        ("1518-0", 140, "mg/dL", "H"),
+        # CO2 content has wider limits than bicarbonate, and critical ones.
+        ("2028-9", 30, "mmol/L", "N"),
+        ("2028-9", 41, "mmol/L", "HH"),
+        ("1963-8", 28, "mmol/L", "N"),
+        ("1963-8", 41, "mmol/L", "H"),
+        # "Less than" in the source: the limit itself is high.
+        ("8480-6", 130, "mm[Hg]", "H"),
+        ("8480-6", 180, "mm[Hg]", "H"),
+        ("8480-6", 181, "mm[Hg]", "HH"),
+        ("8480-6", 90, "mm[Hg]", "N"),
+        ("8480-6", 89, "mm[Hg]", "L"),
+        ("39156-5", 25, "kg/m2", "H"),
+        ("39156-5", 18.5, "kg/m2", "N"),
+        ("2085-9", 40, "mg/dL", "N"),
+        ("2085-9", 39, "mg/dL", "L"),
+        ("4548-4", 5.6, "%", "N"),
+        ("4548-4", 5.7, "%", "H"),
+        # The score of 3 in NEWS2 is critical.
+        ("8867-4", 40, "/min", "LL"),
+        ("8867-4", 41, "/min", "L"),
+        ("8867-4", 131, "/min", "HH"),
+        ("9279-1", 8, "/min", "LL"),
+        ("9279-1", 25, "/min", "HH"),
+        ("8310-5", 35.0, "Cel", "LL"),
+        ("8310-5", 38.0, "Cel", "N"),
+        ("2708-6", 91, "%", "LL"),
+        ("2708-6", 96, "%", "N"),
+    ],
+)
+def test_limits_are_those_of_the_sources(loinc, value, unit, code):
+    assert code_of(code=coded(loinc), valueQuantity=quantity(value, unit)) == code
+
+
 def test_the_reason_names_limit_and_source():
     found = told(code=coded("2823-3"), valueQuantity=quantity(6.5, "mmol/L"))
     assert found["interpretation"] == {
@@ -134,6 +180,8 @@ def test_a_unit_that_is_only_text_counts_where_it_is_spelled_as_the_limits():
         ("2020-01-01", None, "8867-4", 150, "/min", "N"),  # five months
         ("2018-01-01", None, "8867-4", 150, "/min", "H"),  # two years
         ("1980", None, "8867-4", 150, "/min", "HH"),
+        ("2020-05-20", None, "8867-4", 200, "/min", "N"),  # twelve days
+        ("2001-01-01", None, "2085-9", 30, "mg/dL", None),  # ATP III is for 20 years and older
         ("2010-01-01", None, "2823-3", 4.0, "mmol/L", None),  # the table is for adults
         ("2002-06-01", None, "2823-3", 4.0, "mmol/L", "N"),  # 18 that day
         ("2002-06-02", None, "2823-3", 4.0, "mmol/L", None),

@@ -453,6 +453,43 @@ def test_references_within_a_bundle_become_type_and_id(run):
     assert json.loads(found[VALIDATED][0]["resource"])["subject"]["reference"] == URN_A
 
 
+def test_links_to_entries_of_a_transaction_are_replaced_and_those_of_a_collection_are_kept(run):
+    file = resource("DocumentReference", "d1", status="current")
+    file["content"] = [{"attachment": {"url": URN_A}}]
+    binary = resource("Binary", contentType="text/plain")
+    post = {"request": {"method": "POST", "url": "Binary"}}
+    put = {"request": {"method": "PUT", "url": "DocumentReference/d1"}}
+    entries = [entry(binary, URN_A, **post), entry(file, URN_B, **put)]
+    whole = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    asked = run.all(a__json=json.dumps(whole).encode())[ENRICHED]
+    kept = run.all(a__json=bundle(entry(binary, URN_A), entry(file, URN_B)))[ENRICHED]
+    for made, url in ((asked, f"Binary/{URN_A[9:]}"), (kept, URN_A)):
+        (found,) = [json.loads(r["resource"]) for r in made if r["resource_id"] == "d1"]
+        assert found["content"] == [{"attachment": {"url": url}}]
+
+
+def test_a_reference_counts_where_the_batch_can_tell_whether_it_leads_anywhere(run):
+    lines = [
+        observation("known", "Patient/p1"),
+        observation("missing", "Patient/p2"),
+        observation("elsewhere", "Group/g1"),
+        observation("nowhere", URN_C),
+        patient("p1"),
+    ]
+    found = run.all(a__ndjson=b"\n".join(json.dumps(each).encode() for each in lines))[ENRICHED]
+    judged = {
+        row["resource_id"]: (row["consistency"], [i["rule"] for i in row["issues"]])
+        for row in found
+        if row["resource_type"] == "Observation"
+    }
+    assert judged == {
+        "known": (1.0, []),
+        "missing": (0.5, ["reference-resolves"]),  # the other fact: nothing contradicts it
+        "elsewhere": (1.0, []),
+        "nowhere": (0.5, ["reference-resolves"]),
+    }
+
+
 def test_a_full_url_that_two_entries_share_stands_for_neither(run):
     found = run.all(
         a__json=bundle(

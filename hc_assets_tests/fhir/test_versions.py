@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hc_assets.fhir.exported_rows import batches_since, current_lines, deleted_lines
 from hc_assets.fhir.schemas import CURRENT_RESOURCES, ENRICHED_RESOURCES, RESOURCE_HISTORY
 from hc_assets.fhir.versions import Applied, apply_batches
 from hc_assets.lake.layout import Layout
@@ -31,11 +32,14 @@ class Sent(NamedTuple):
     identifiers: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     type: str = "Patient"
+    named: bool = False
 
 
 def body(sent: Sent) -> bytes:
     references = [{"reference": text} for text in sent.references]
-    return json.dumps({"content": sent.content, "to": references}, separators=(",", ":")).encode()
+    members = {"id": sent.id, "day": sent.day} if sent.named else {}
+    members |= {"content": sent.content, "to": references}
+    return json.dumps(members, separators=(",", ":")).encode()
 
 
 def row(batch: str, position: int, sent: Sent) -> dict[str, Any]:
@@ -339,6 +343,24 @@ def test_what_a_query_stands_for_follows_the_resources_that_are_current(layout, 
         assert referred(connection) == [expected], batch
 
 
+def exported(connection: duckdb.DuckDBPyConnection, since: str) -> list[bytes]:
+    return [line for _, line in current_lines(connection, since)]
+
+
+def test_an_export_since_a_batch_has_rows_whose_query_stands_for_something_else(layout, connection):
+    other = Sent("p2", "x", 0, references=("Practitioner?identifier=s|2",))
+    write(layout, "b1", [Sent("p1", "a", 0, references=(ASKED,)), other])
+    apply(connection, layout)
+    write(layout, "b2", [doctor("d1")])
+    apply(connection, layout)
+    resolved = body(Sent("p1", "a", 0, references=("Practitioner/d1",)))
+    assert exported(connection, "b1") == [resolved, body(doctor("d1"))]
+    assert exported(connection, "b2") == []
+    write(layout, "b3", [Sent("p3", "c", 0)])
+    apply(connection, layout)
+    assert exported(connection, "b2") == [body(Sent("p3", "c", 0))]
+
+
 def test_the_history_keeps_references_as_they_came(layout, connection):
     write(layout, "b1", [Sent("p1", "a", 0, references=(ASKED,)), doctor("d1")])
     apply(connection, layout)
@@ -526,3 +548,37 @@ def test_batches_that_change_or_go_leave_the_rows_of_a_rebuild(in_memory, before
     from_nothing(in_memory)
     apply_batches(in_memory, table)
     assert changed == everything(in_memory)
+
+
+def current(connection: duckdb.DuckDBPyConnection) -> dict[str, bytes]:
+    return {json.loads(line)["id"]: line for _, line in current_lines(connection)}
+
+
+@settings(max_examples=15)
+@given(BATCHES, BATCHES, st.randoms(use_true_random=False), st.booleans())
+def test_an_export_since_a_batch_brings_whoever_had_that_state_up_to_now(
+    in_memory, before, after, random, as_one
+):
+    # Batches taken in before and after, each lot with earlier and later keys than the other.
+    listed = [(rows, False) for rows in before] + [(rows, True) for rows in after]
+    random.shuffle(listed)
+    table = stored([[sent._replace(named=True) for sent in rows] for rows, _ in listed])
+    early = {f"b{n}" for n, (_, is_late) in enumerate(listed) if not is_late}
+    late = [f"b{n}" for n, (_, is_late) in enumerate(listed) if is_late]
+    if not early:
+        return
+    from_nothing(in_memory)
+    apply_batches(in_memory, table.only(early))
+    copy = current(in_memory)
+    ((since,),) = in_memory.execute(
+        "SELECT batch FROM fhir.applied_batches ORDER BY sequence DESC LIMIT 1"
+    ).fetchall()
+    for upto in [len(late)] if as_one else range(1, len(late) + 1):
+        apply_batches(in_memory, table.only({*early, *late[:upto]}))
+    assert set(batches_since(in_memory, since)) == set(late)
+    for _, line in current_lines(in_memory, since):
+        copy[json.loads(line)["id"]] = line
+    for _, line in deleted_lines(in_memory, since):
+        url = json.loads(line)["entry"][0]["request"]["url"]
+        copy.pop(url.partition("/")[2], None)
+    assert copy == current(in_memory)
