@@ -9,12 +9,14 @@ import pyarrow as pa
 from hc_assets.fhir.schemas import CURRENT_RESOURCES, RESOURCE_HISTORY
 from hc_assets.lake.warehouse import describe
 
+# Content makes up nearly all of the file: a quarter of it with zstd, and quicker to write.
+_CONTENT = "BLOB USING COMPRESSION zstd"
 _TYPES = {
     "timestamp[us, tz=UTC]": "TIMESTAMPTZ",
     "string": "VARCHAR",
     "int64": "BIGINT",
     "bool": "BOOLEAN",
-    "binary": "BLOB",
+    "binary": _CONTENT,
 }
 # A row per time that a resource or its deletion was delivered, whether that made a version or not:
 # what arrives late may make a version of it. Holds no content; that is in the Parquet.
@@ -69,7 +71,7 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
     columns = ", ".join(f"{f.name} {_TYPES[str(f.type)]}" for f in RESOURCE_HISTORY)
     connection.execute(
         "CREATE TABLE IF NOT EXISTS fhir.resource_versions "
-        f"({columns}, place BIGINT, resolved BLOB)"
+        f"({columns}, place BIGINT, resolved {_CONTENT})"
     )
     connection.execute(_CHANGED_SEQUENCE)
     for view, sql, schema in (
