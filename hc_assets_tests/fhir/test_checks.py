@@ -1,10 +1,12 @@
 from collections import Counter
+from typing import Any
 
 import msgspec
 import pytest
 
 from hc_assets.fhir import assets
 from hc_assets.fhir.business_rules import BusinessRules
+from hc_assets.fhir.enrichment import Enricher
 from hc_assets.fhir.steps import Judged, ResourceUnit, validate_rows
 
 
@@ -64,6 +66,36 @@ def test_a_blocked_batch_is_finished_by_the_next_ingest(hc_assets, query, patien
         assert hc_assets("ingest", patients).exit_code == 1
     assert hc_assets("ingest", patients).exit_code == 0
     assert query("SELECT count(*) FROM fhir.current_resources") == [(8,)]
+
+
+def test_an_enriched_resource_that_is_not_valid_blocks_what_is_downstream(
+    hc_assets, query, patients, data_dir, monkeypatch
+):
+    enriched = Enricher.enriched
+
+    def spoiling(enricher: Enricher, *arguments: Any, **named: Any) -> Any:
+        made = enriched(enricher, *arguments, **named)
+        if made.resource_id == "p3":
+            return made._replace(resource=made.resource[:-1] + b',"gender":"unheard of"}')
+        return made
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Enricher, "enriched", spoiling)
+        result = hc_assets("ingest", patients)
+    assert result.exit_code == 1
+    assert "enriched_resources_valid" in result.stderr
+    check = outcomes(hc_assets)["enriched_resources_valid"]
+    assert (check["passed"], check["severity"], check["is_blocking"]) == (False, "ERROR", True)
+    assert (check["value"], check["threshold"]) == (1.0, 0.0)
+    assert query("SELECT count(*) FROM fhir.enriched_resources") == [(9,)]
+    made = "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'resource_versions'"
+    assert query(made) == [(0,)]
+    assert not (data_dir / "exports" / "fhir").exists()
+
+    # Nor does a run of what is made of all batches take it in; a repaired enrichment lets it pass.
+    assert hc_assets("ingest", patients).exit_code == 0
+    assert query("SELECT count(*) FROM fhir.current_resources") == [(8,)]
+    assert outcomes(hc_assets)["enriched_resources_valid"]["passed"] is True
 
 
 def test_a_step_that_raises_is_named_without_its_words(hc_assets, patients, monkeypatch):
