@@ -5,6 +5,7 @@ landing is by its declaration in `pipelines.py`.
 """
 
 import json
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -50,6 +51,9 @@ def _landing_sensor(pipeline: Pipeline, settings: Settings) -> dg.SensorDefiniti
         layout: dg.ResourceParam[Layout],
         warehouse: dg.ResourceParam[Warehouse],
     ) -> dg.SensorResult:
+        begun = time.monotonic()
+        if not warehouse.is_made():
+            warehouse.ensure()  # runs read the schemas that it declares
         landed = look(
             landing_folder(settings, layout, pipeline.kind),
             layout,
@@ -60,7 +64,8 @@ def _landing_sensor(pipeline: Pipeline, settings: Settings) -> dg.SensorDefiniti
                 ArchiveLimits(*settings.archive_limits),
             ),
             settle_seconds=settings.landing_settle_seconds,
-            landing_seconds=settings.landing_seconds,
+            # To declare the schemas once takes seconds: landing gets less then, but never nothing.
+            landing_seconds=max(1.0, settings.landing_seconds - (time.monotonic() - begun)),
             now=datetime.now(UTC),
         )
         context.log.info(
@@ -68,8 +73,6 @@ def _landing_sensor(pipeline: Pipeline, settings: Settings) -> dg.SensorDefiniti
             f" {landed.already_landed} known by their content, {landed.waiting} still changing"
         )
         due, unknown, cursor = _due(context, pipeline, layout, settings.sensor_batches)
-        if not warehouse.is_made():
-            warehouse.ensure()  # runs read the schemas that it declares
         batches = dg.DynamicPartitionsDefinition(name=pipeline.partitions_name)
         requests = [batches.build_add_request(unknown)] if unknown else []
         if not due:

@@ -65,7 +65,7 @@ def landing(data_dir: Path) -> Path:
 
 
 def settings(**changed: object) -> Settings:
-    return Settings(landing_settle_seconds=0, **changed)
+    return Settings(**{"landing_settle_seconds": 0, "landing_seconds": 600, **changed})
 
 
 def patient(number: int) -> str:

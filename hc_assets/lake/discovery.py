@@ -65,6 +65,10 @@ class Found:
     version: str = ""
     changed_at: float | None = None
 
+    def noted(self) -> str:
+        """Version and problem, as one text: what is the same needs no look."""
+        return f"{self.version} {self.problem}"
+
 
 def is_stored(path: AnyPath) -> bool:
     """Whether a path lies in an object store, or another file system that fsspec speaks to."""
@@ -123,6 +127,15 @@ class Place:
 
     root: Path
     landing_folder: Path
+
+    def version(self, path: str) -> str | None:
+        """Give the version and the problem of what `examine` finds, as one text."""
+        with suppress(OSError):
+            status = os.lstat(path)
+            if stat.S_ISREG(status.st_mode):  # most are, and a fifth of the time will do for them
+                return f"{_version(status)} "
+        found = self.examine(Path(path))
+        return None if found is None else found.noted()
 
     def examine(self, path: Path) -> Found | None:
         """Look at one path; None where nothing is there but a folder in order."""

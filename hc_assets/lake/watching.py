@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 
 from filelock import Timeout
 
@@ -27,7 +26,7 @@ from hc_assets.lake.layout import Layout
 _PRIVATE_FILE = 0o600
 # A landing by hand may take hours: the next look is a better time than to wait for it.
 _WAIT_SECONDS = 1.0
-# Time in which known files are asked after; here some 20,000, the next look goes on with the rest.
+# Time in which known files are asked after; here some 50,000, the next look goes on with the rest.
 _ASKING_SECONDS = 0.5
 _ASKED_AT_ONCE = 500
 # settled_at: POSIX time from which a file is worth a look again; NULL once it is landed.
@@ -72,9 +71,7 @@ class Watch:
                 (path, _ASKED_AT_ONCE),
             ).fetchall()
             changed = [
-                (path,)
-                for path, version in rows
-                if _noted(place.examine(Path(os.fsdecode(path)))) != version
+                (path,) for path, version in rows if place.version(os.fsdecode(path)) != version
             ]
             self._notes.executemany("DELETE FROM files WHERE path = ?", changed)
             path = rows[-1][0] if len(rows) == _ASKED_AT_ONCE else b""
@@ -109,7 +106,7 @@ class Watch:
         """
         end = None
         for each in found:
-            path, version = os.fsencode(str(each.path)), _noted(each)
+            path, version = os.fsencode(str(each.path)), each.noted()
             row = self._notes.execute(
                 "SELECT version, since, settled_at FROM files WHERE path = ?", (path,)
             ).fetchone()
@@ -137,10 +134,6 @@ class Watch:
         self._notes.executemany(
             "UPDATE files SET settled_at = NULL WHERE path = ?", ((path,) for path in self._given)
         )
-
-
-def _noted(found: Found | None) -> str | None:
-    return None if found is None else f"{found.version} {found.problem}"
 
 
 def look(

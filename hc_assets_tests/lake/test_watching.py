@@ -156,13 +156,13 @@ def test_a_look_asks_after_a_bounded_number_of_known_files_and_the_next_after_ot
     look_at(folder, layout)
     monkeypatch.setattr(watching, "_ASKED_AT_ONCE", 2)
     asked: list[str] = []
-    examine = discovery.Place.examine
+    version = discovery.Place.version
 
     def asking(self, path):
-        asked.append(path.name)
-        return examine(self, path)
+        asked.append(Path(path).name)
+        return version(self, path)
 
-    monkeypatch.setattr(discovery.Place, "examine", asking)
+    monkeypatch.setattr(discovery.Place, "version", asking)
     looks = []
     for _ in range(4):
         look_at(folder, layout, step=1.0)
