@@ -144,7 +144,8 @@ def test_a_replay_moves_on_what_a_changed_rule_lets_pass_and_counts_nothing_twic
     assert unchanged.stdout == "moved\t0\nleft\t2\n"
 
     monkeypatch.setenv("HC_FHIR_RULES_AS_ERRORS", "[]")
-    assert hc_assets("replay", key).stdout == "moved\t1\nleft\t1\n"
+    changed = hc_assets("replay", key)
+    assert (changed.exit_code, changed.stdout) == (0, "moved\t1\nleft\t1\n"), changed.stderr
     for table, rows in (
         ("raw_bundles", 3),
         ("validated_resources", 2),
@@ -159,7 +160,8 @@ def test_a_replay_moves_on_what_a_changed_rule_lets_pass_and_counts_nothing_twic
     }
     before = sorted((data_dir / "lake" / "fhir").rglob("part-*"))
     again = hc_assets("replay", key)
-    assert (again.stderr, again.stdout) == ("", "moved\t0\nleft\t1\n")
+    # Whatever a library warns of on a busy machine goes to stderr, too: it says nothing of this.
+    assert (again.exit_code, again.stdout) == (0, "moved\t0\nleft\t1\n"), again.stderr
     assert sorted((data_dir / "lake" / "fhir").rglob("part-*")) == before
     report = json.loads(hc_assets("report", "--format", "json").stdout)
     named = {each["check"]: each["passed"] for each in report["checks"]}
