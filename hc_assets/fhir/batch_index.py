@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import xxhash
 from upath import UPath
 
 from hc_assets.fhir.elements import decode_event, decode_patient
 from hc_assets.fhir.requests import IDENTITY, known_id
-from hc_assets.fhir.statements import statements
+from hc_assets.fhir.statements import readings, statements
 from hc_assets.fhir.times import Span, span_of
 
 COLUMNS = (*IDENTITY, "patient_id", "resource")
@@ -50,6 +51,8 @@ _ENCOUNTER = np.dtype(
 )
 # What it is about, what it says, who says it.
 _STATEMENT = np.dtype([("key", "u8"), ("value", "u8"), ("by", "u8")])
+# Types of resources that are read one by one.
+_TOLD_BY = pa.array(["Condition", "Encounter", "Patient"])
 _CACHED = 65_536
 
 
@@ -88,41 +91,78 @@ def gather(batches: Iterable[pa.RecordBatch]) -> Gathered:
     Args:
         batches: with the columns COLUMNS.
     """
-    known: list[int] = []
+    known: list[Keys] = [np.zeros(0, np.uint64)]
     patients: list[tuple[Any, ...]] = []
     encounters: list[tuple[Any, ...]] = []
-    stated: list[tuple[int, int, int]] = []
-    types: set[str] = set()
+    stated: list[Records] = [np.zeros(0, _STATEMENT)]
+    named: set[str] = set()
     for batch in batches:
-        columns = (batch[name].to_pylist() for name in COLUMNS)
-        for *identity, patient_id, resource in zip(*columns, strict=True):
-            if resource is None:
-                continue
-            type_ = identity[0]
-            id_ = identity[1] or known_id(dict(zip(IDENTITY, identity, strict=True)))
-            if id_:
-                own_key = key_of(f"{type_}/{id_}")
-                known.append(own_key)
-                types.add(type_)
-                stated += [(*each, own_key) for each in statements(type_, patient_id, resource)]
-                if type_ == "Patient":
-                    patients.append(_patient_row(id_, resource))
-                elif type_ == "Encounter":
-                    encounters.append(_encounter_row(id_, resource))
+        rows = _identified(batch)
+        ids, resources = rows["resource_id"], rows["resource"]
+        types, patient_ids = rows["resource_type"], rows["patient_id"]
+        names = pc.binary_join_element_wise(types, ids, "/").to_pylist()
+        keys = np.array(list(map(key_of, names)), np.uint64)
+        known.append(keys)
+        named.update(types.unique().to_pylist())
+        is_reading = pc.equal(types, "Observation")
+        of_readings = rows.select(["patient_id", "resource"]).filter(is_reading)
+        stated.append(_of_readings(of_readings, keys[_flags(is_reading)]))
+        of_others = np.flatnonzero(_flags(pc.is_in(types, _TOLD_BY)))
+        others = (each.take(pa.array(of_others)) for each in (types, ids, patient_ids, resources))
+        found = []
+        for key, *other in zip(
+            keys[of_others].tolist(), *(each.to_pylist() for each in others), strict=True
+        ):
+            type_, id_, patient_id, resource = other
+            found += [(*each, key) for each in statements(type_, patient_id, resource)]
+            if type_ == "Patient":
+                patients.append(_patient_row(id_, resource))
+            elif type_ == "Encounter":
+                encounters.append(_encounter_row(id_, resource))
+        stated.append(np.array(found, _STATEMENT))
     return Gathered(
-        np.unique(np.array([*known, *map(key_of, types)], np.uint64)),
+        np.unique(np.concatenate([*known, np.array([*map(key_of, named)], np.uint64)])),
         np.array(patients, _PATIENT),
         np.array(encounters, _ENCOUNTER),
-        np.unique(np.array(stated, _STATEMENT)),
+        np.concatenate(stated),
     )
+
+
+def _identified(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Rows of resources that go by some id, with that."""
+    rows = batch
+    if rows["resource"].null_count:
+        rows = rows.filter(pc.is_valid(rows["resource"]))
+    if rows["resource_id"].null_count:
+        ids = [known_id(row) for row in rows.select(IDENTITY).to_pylist()]
+        place = rows.schema.get_field_index("resource_id")
+        rows = rows.set_column(place, "resource_id", pa.array(ids, pa.string()))
+        rows = rows.filter(pc.is_valid(rows["resource_id"]))
+    return rows
+
+
+def _flags(values: pa.Array) -> npt.NDArray[np.bool_]:
+    flags: npt.NDArray[np.bool_] = values.to_numpy(zero_copy_only=False)
+    return flags
+
+
+def _of_readings(rows: pa.RecordBatch, keys: Keys) -> Records:
+    about = _flags(pc.is_valid(rows["patient_id"]))
+    if not about.all():
+        rows, keys = rows.filter(pa.array(about)), keys[about]
+    named = rows["patient_id"].dictionary_encode()
+    patients = np.array([key_of(each) for each in named.dictionary.to_pylist()], np.uint64)
+    which, told, values = readings(rows["resource"], patients[named.indices.to_numpy()])
+    stated = np.empty(len(which), _STATEMENT)
+    stated["key"], stated["value"], stated["by"] = told, values, keys[which]
+    return stated
 
 
 def _patient_row(id_: str, resource: bytes) -> tuple[Any, ...]:
     facts = patient_facts(resource)
     birth = facts.birth or Span(_UNKNOWN, _UNKNOWN, has_time=False)
     death = facts.death or Span(_UNKNOWN, _UNKNOWN, has_time=False)
-    sex = _SEXES.index(facts.sex) if facts.sex in _SEXES else 0
-    return (key_of(id_), *birth[:2], *death, sex)
+    return (key_of(id_), *birth[:2], *death, sex_number(facts.sex))
 
 
 def patient_facts(resource: bytes) -> PatientFacts:
@@ -201,6 +241,16 @@ class BatchIndex:
             )
             return cls(gathered, arrays["contradicted"])
 
+    @property
+    def patients(self) -> Records:
+        """Patients by key."""
+        return self._patients
+
+    @property
+    def encounters(self) -> Records:
+        """Encounters by key."""
+        return self._encounters
+
     def are_known(self, keys: Sequence[int]) -> list[bool]:
         """Whether the batch has what each key is of: a type and id (`Patient/p1`), or a type."""
         return _are_in(self._known, keys)
@@ -229,6 +279,20 @@ class BatchIndex:
         )
 
 
+def places_of(rows: Records, ids: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Numbers of patients or encounters by id; -1 where there is none."""
+    keys = np.array([key_of(each) for each in ids], np.uint64)
+    if not len(rows) or not len(keys):
+        return np.full(len(keys), -1, np.int64)
+    at = np.searchsorted(rows["key"], keys).clip(max=len(rows) - 1)
+    return np.where(rows["key"][at] == keys, at, -1)
+
+
+def sex_number(sex: str | None) -> int:
+    """Number by which a `BatchIndex` keeps an AdministrativeGender."""
+    return _SEXES.index(sex) if sex in _SEXES else 0
+
+
 def _are_in(known: Keys, keys: Sequence[int]) -> list[bool]:
     wanted = np.array(keys, np.uint64)
     if not len(known):
@@ -251,8 +315,9 @@ def _row(rows: Records, key: int) -> Any:
 
 def _with_several(stated: Records, field: str) -> Keys:
     """Keys of which there are several values of a field."""
-    keys, counts = np.unique(np.unique(stated[["key", field]])["key"], return_counts=True)
-    several: Keys = keys[counts > 1]
+    order = np.lexsort((stated[field], stated["key"]))
+    keys, values = stated["key"][order], stated[field][order]
+    several: Keys = np.unique(keys[1:][(keys[1:] == keys[:-1]) & (values[1:] != values[:-1])])
     return several
 
 

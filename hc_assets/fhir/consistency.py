@@ -94,7 +94,7 @@ def consistency(type_: str, seen: Resource, facts: Facts) -> Consistency:
         if not leads_somewhere
     ]
     judged = len(facts.references)
-    stated = _stated(type_, seen.names)
+    stated = stated_by(type_, seen.names)
     if stated.pairs or stated.periods:
         judged += _own_dates(stated, seen, issues)
     if facts.patient is not None:
@@ -112,7 +112,7 @@ def _issue(rule: str, code: IssueCode, expression: str, text: str) -> Issue:
     return Issue(severity="warning", code=code, expression=expression, rule=rule, diagnostics=text)
 
 
-class _Stated(NamedTuple):
+class Stated(NamedTuple):
     """What resources with members of some names can state: places of members, and their paths."""
 
     pairs: tuple[tuple[int, int, str], ...]
@@ -123,7 +123,9 @@ class _Stated(NamedTuple):
 
 
 @lru_cache(maxsize=_CACHED)
-def _stated(type_: str, names: Names) -> _Stated:
+def stated_by(type_: str, names: Names) -> Stated:
+    """What resources of a type, with members of some names, can state."""
+
     def listed(members: tuple[str, ...]) -> tuple[tuple[int, str], ...]:
         return tuple((names.places[m], f"{type_}.{m}") for m in members if m in names.places)
 
@@ -133,7 +135,7 @@ def _stated(type_: str, names: Names) -> _Stated:
         if first in names.places and second in names.places
     )
     code = listed(("code",)) if type_ in _SEX_CODED else ()
-    return _Stated(
+    return Stated(
         pairs,
         listed(_PERIODS),
         listed(_IN_LIFE.get(type_, ())),
@@ -170,7 +172,7 @@ def _ends(raw: bytes) -> tuple[Span | None, Span | None]:
     )
 
 
-def _own_dates(stated: _Stated, seen: Resource, issues: list[Issue]) -> int:
+def _own_dates(stated: Stated, seen: Resource, issues: list[Issue]) -> int:
     spans = [
         (_span(seen.at(first)), _span(seen.at(second)), path)
         for first, second, path in stated.pairs
@@ -189,7 +191,7 @@ def _own_dates(stated: _Stated, seen: Resource, issues: list[Issue]) -> int:
     return judged
 
 
-def _of_patient(stated: _Stated, seen: Resource, patient: PatientFacts, issues: list[Issue]) -> int:
+def _of_patient(stated: Stated, seen: Resource, patient: PatientFacts, issues: list[Issue]) -> int:
     judged = 0
     for place, name in stated.in_life:
         at, path = _moment(seen.at(place), name)
@@ -208,7 +210,7 @@ def _of_patient(stated: _Stated, seen: Resource, patient: PatientFacts, issues: 
                 text = "found it after the patient's death"
                 issues.append(_issue("in-life", "business-rule", path, text))
     if stated.code is not None and patient.sex in _BINARY_SEXES:
-        sex = _sex(seen.at(stated.code[0]))
+        sex = sex_coded(seen.at(stated.code[0]))
         if sex is not None:
             judged += 1
             if sex != patient.sex:
@@ -218,7 +220,7 @@ def _of_patient(stated: _Stated, seen: Resource, patient: PatientFacts, issues: 
 
 
 def _of_encounter(
-    stated: _Stated, seen: Resource, encounter: EncounterFacts, issues: list[Issue]
+    stated: Stated, seen: Resource, encounter: EncounterFacts, issues: list[Issue]
 ) -> int:
     start, end = encounter
     if start is None and end is None:
@@ -243,7 +245,7 @@ def _moment(raw: bytes, path: str) -> tuple[Span | None, str]:
 
 
 @lru_cache(maxsize=_CACHED)
-def _sex(concept: bytes) -> str | None:
+def sex_coded(concept: bytes) -> str | None:
     """Sex that a concept, as JSON, can be true of; None where it says nothing of that."""
     found = {sex_of(each.system, each.code) for each in _decode_concept(concept).coding}
     return found.pop() if len(found) == 1 else None

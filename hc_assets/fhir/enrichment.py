@@ -16,7 +16,8 @@ import msgspec
 
 from hc_assets.fhir.batch_index import PatientFacts, patient_facts
 from hc_assets.fhir.consistency import NO_FACTS, Facts, consistency
-from hc_assets.fhir.demographics import Ages, age_group, ages, risk_factors
+from hc_assets.fhir.demographic_extensions import age_extensions, risk_extensions
+from hc_assets.fhir.demographics import ages
 from hc_assets.fhir.elements import (
     Measured,
     Observation,
@@ -26,21 +27,17 @@ from hc_assets.fhir.elements import (
 )
 from hc_assets.fhir.expected_elements import EXPECTED_ELEMENTS
 from hc_assets.fhir.extensions import (
-    AGE,
-    AGE_GROUP,
-    RISK_FACTOR,
     SCORE,
     Extender,
     Members,
-    canonical,
     extend,
     extend_each,
-    extension,
     url,
 )
 from hc_assets.fhir.quality import Completeness, QualityScore, score
 from hc_assets.fhir.r4.issues import Issue
-from hc_assets.fhir.resource_texts import Resource, read_one, spliced, text_of
+from hc_assets.fhir.resource_changes import Changes
+from hc_assets.fhir.resource_texts import Names, Resource, read_one, text_of
 from hc_assets.fhir.significance import (
     NOBODY,
     NotConvertible,
@@ -49,14 +46,15 @@ from hc_assets.fhir.significance import (
     significance_extension,
 )
 from hc_assets.fhir.times import moment_of
-from hc_assets.fhir.units import UCUM
 
 _VOLATILE_META = frozenset({"lastUpdated", "versionId"})
 _MADE_ID_LENGTH = 32
 # Observations that say nothing of the patient: not yet, or no longer (HL7 ObservationStatus).
 _WITHOUT_SIGNIFICANCE = frozenset({"registered", "entered-in-error", "cancelled", "unknown"})
 # Members of which a value may have a significance.
-_MEASURED = frozenset({"valueQuantity", "valueCodeableConcept", "component"})
+MEASURED = frozenset({"valueQuantity", "valueCodeableConcept", "component"})
+# Of the score, until it is known: no JSON text has such a byte in it.
+_PLACEHOLDER = b"\0"
 _CACHED = 16_384
 
 _decode_members = msgspec.json.Decoder(Members).decode
@@ -184,7 +182,7 @@ class Enricher:
             sent = stripped
         type_ = text_of(sent.at(sent.names.places["resourceType"]))
         content = _content_sha256(sent)
-        changes = _Changes(sent)
+        changes = Changes(sent)
         raw_id = sent.raw("id")
         if raw_id is None:
             resource_id = known_id or content[:_MADE_ID_LENGTH]
@@ -193,13 +191,13 @@ class Enricher:
             resource_id = text_of(raw_id)
         issues: list[Issue] = []
         if type_ == "Observation":
-            if not _MEASURED.isdisjoint(sent.names.places):
+            if not MEASURED.isdisjoint(sent.names.places):
                 issues += self._add_significance(changes, facts.patient)
         elif type_ == "Patient":
             self._add_demographics(changes, sent.text)
         found = consistency(type_, sent, facts)
         share = found.share if found.judged else None
-        scores, shown = _scored(self._completeness(type_, sent.names), warnings, share)
+        scores, shown = self.scored(type_, sent.names, warnings, share)
         last_updated = self._add_meta(changes, shown)
         made = changes.written()
         if place is not None and changes.has_new_extension:
@@ -228,22 +226,74 @@ class Enricher:
                 del members["meta"]
         return members
 
-    def _add_meta(self, changes: "_Changes", value: bytes) -> datetime:
+    def _add_meta(self, changes: Changes, value: bytes) -> datetime:
         raw = changes.sent.raw("meta")
+        before, after = self._around_score(raw)
         if raw is None:
-            changes.append(b'"meta":%b%b}]}' % (self._whole_meta, value))
+            changes.append(b"%b%b%b" % (before, value, after))
             return self._landed_at
+        changes.replace("meta", b"%b%b%b" % (before, value, after))
+        return _moment_of(decode_meta(raw).last_updated) or self._landed_at
+
+    def _around_score(self, raw: bytes | None) -> tuple[bytes, bytes]:
+        """What stands before and behind the score in the meta that is made of one."""
+        if raw is None:
+            return b'"meta":%b' % self._whole_meta, b"}]}"
         known = decode_meta(raw)
         meta = _decode_members(raw)
         if known.last_updated is None:
             meta["lastUpdated"] = msgspec.Raw(self._last_updated)
         if known.source is None:
             meta["source"] = msgspec.Raw(self._source_text)
-        extend(meta, [b"%b%b}" % (self._score_start, value)])
-        changes.replace("meta", _encode(meta))
-        return _moment_of(known.last_updated) or self._landed_at
+        extend(meta, [b"%b%b}" % (self._score_start, _PLACEHOLDER)])
+        before, _, after = _encode(meta).partition(_PLACEHOLDER)
+        return before, after
 
-    def _add_demographics(self, changes: "_Changes", compact: bytes) -> None:
+    def around_score(self, raw: bytes | None) -> tuple[bytes, bytes] | None:
+        """What to write before and behind the score, in place of a resource's meta.
+
+        Args:
+            raw: JSON of the meta; where there is none, it is added as a member.
+
+        Returns:
+            None where that resource's time or content hash follows from its meta.
+        """
+        if raw is not None and (b'"lastUpdated"' in raw or b'"versionId"' in raw):
+            return None
+        before, after = self._around_score(raw)
+        return (b"," + before, after) if raw is None else (before, after)
+
+    def scored(
+        self, type_: str, names: Names, warnings: int, share: float | None
+    ) -> tuple[QualityScore, bytes]:
+        """The scores of a resource, and the first of them as JSON.
+
+        Args:
+            type_: of the resource.
+            names: of its members.
+            warnings: how many warnings the validator gave, best practice aside.
+            share: of the facts that hold; None where there is none to judge.
+        """
+        return _scored(self._completeness(type_, names), warnings, share)
+
+    def added_to_observation(self, text: bytes, patient: PatientFacts | None) -> bytes | None:
+        """What a significance adds at the end of an Observation that has no extension.
+
+        Returns:
+            A comma and a member; empty where nothing is added; None where more is to be done than
+            to add it: components have values of their own, or a unit can't be converted.
+        """
+        seen = decode_observation(text)
+        if seen.status in _WITHOUT_SIGNIFICANCE:
+            return b""
+        if seen.component:
+            return None
+        found = self._judgement(seen, _person(seen, patient))
+        if isinstance(found, NotConvertible):
+            return None
+        return b',"extension":[%b]' % found if found is not None else b""
+
+    def _add_demographics(self, changes: Changes, compact: bytes) -> None:
         patient = decode_patient(compact)
         if patient.is_dead:
             return  # dead, and nobody says since when
@@ -252,15 +302,13 @@ class Enricher:
         found = ages(facts.birth, until) if facts.birth is not None else None
         if found is None:
             return
-        added = list(_age_extensions(self._base, found))
+        added = list(age_extensions(self._base, found))
         if patient.deceased is None:
             is_multiple = patient.is_multiple_birth or patient.birth_order is not None
-            added += _risk_extensions(self._base, found, patient.gender, is_multiple)
+            added += risk_extensions(self._base, found, patient.gender, is_multiple)
         changes.extend(added)
 
-    def _add_significance(
-        self, changes: "_Changes", patient: PatientFacts | None
-    ) -> Iterator[Issue]:
+    def _add_significance(self, changes: Changes, patient: PatientFacts | None) -> Iterator[Issue]:
         seen = decode_observation(changes.sent.text)
         if seen.status in _WITHOUT_SIGNIFICANCE:
             return
@@ -277,7 +325,7 @@ class Enricher:
                 if isinstance(each, NotConvertible):
                     yield _not_convertible(each, f"Observation.component[{number}].valueQuantity")
 
-    def _judge(self, changes: "_Changes", seen: Observation, person: Person) -> Iterator[Issue]:
+    def _judge(self, changes: Changes, seen: Observation, person: Person) -> Iterator[Issue]:
         found = self._judgement(seen, person)
         if isinstance(found, NotConvertible):
             yield _not_convertible(found, "Observation.valueQuantity")
@@ -289,46 +337,6 @@ class Enricher:
         if found is None or isinstance(found, NotConvertible):
             return found
         return significance_extension(self._base, found)
-
-
-class _Changes:
-    """What is added to a resource; every other byte of it stays."""
-
-    def __init__(self, sent: Resource) -> None:
-        self.sent = sent
-        self.has_new_extension = False
-        self._replaced: list[tuple[int, int, bytes]] = []
-        self._appended = b""
-
-    def append(self, member: bytes) -> None:
-        """Add a member, name and value, behind all others."""
-        self._appended += b"," + member
-
-    def add_after(self, name: str, member: bytes) -> None:
-        """Add a member, name and value, behind the one of a name."""
-        end = self.sent.ends[2 * self.sent.names.places[name] + 1]
-        self._replaced.append((end, end, b"," + member))
-
-    def replace(self, name: str, value: bytes) -> None:
-        """Put another value in place of a member's."""
-        place = self.sent.names.places[name]
-        begin, end = self.sent.ends[2 * place : 2 * place + 2]
-        self._replaced.append((begin, end, value))
-
-    def extend(self, extensions: list[bytes]) -> None:
-        """Append extensions."""
-        added = b",".join(extensions)
-        place = self.sent.names.places.get("extension")
-        if place is None:
-            self.append(b'"extension":[%b]' % added)
-            self.has_new_extension = True
-        else:
-            end = self.sent.ends[2 * place + 1]
-            self._replaced.append((end - 1, end - 1, b"," + added))
-
-    def written(self) -> bytes:
-        """Give the resource with them."""
-        return spliced(self.sent.text, sorted(self._replaced), self._appended)
 
 
 def _not_convertible(found: NotConvertible, expression: str) -> Issue:
@@ -358,38 +366,6 @@ def _scored(
     """The scores, and the quality score as JSON: there are few of them."""
     scores = score(completeness, warnings, share)
     return scores, repr(scores.quality_score).encode()
-
-
-@lru_cache(maxsize=_CACHED)
-def _age_extensions(base: str, found: Ages) -> tuple[bytes, ...]:
-    def years(value: int) -> dict[str, object]:
-        return {"value": value, "unit": "years", "system": UCUM, "code": "a"}
-
-    if found.least == found.most:
-        # No valueAge: that can't be 0 (age-1), as it is before the first birthday.
-        age = extension(base, AGE, valueQuantity=years(found.least))
-    else:
-        range_ = {"low": years(found.least), "high": years(found.most)}
-        age = extension(base, AGE, valueRange=range_)
-    group = age_group(found.least)
-    if group != age_group(found.most):
-        return (age,)
-    return age, extension(base, AGE_GROUP, valueCode=group)
-
-
-@lru_cache(maxsize=_CACHED)
-def _risk_extensions(
-    base: str, found: Ages, sex: str | None, is_multiple_birth: bool
-) -> tuple[bytes, ...]:
-    system = canonical(base, "CodeSystem", RISK_FACTOR)
-    return tuple(
-        extension(
-            base,
-            RISK_FACTOR,
-            valueCoding={"system": system, "code": factor.code, "display": factor.display},
-        )
-        for factor in risk_factors(found, sex, is_multiple_birth=is_multiple_birth)
-    )
 
 
 def _content_sha256(sent: Resource) -> str:

@@ -4,9 +4,11 @@ Belongs here: reading them from the raw rows of a batch without reading the whol
 references is in `references.py`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import pairwise
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -32,33 +34,57 @@ def entry_targets(parts: tuple[str, ...], files: Iterable[str]) -> dict[str, dic
         resources stands for none.
     """
     places = _row_groups(parts)
-    wanted = set(files)
-    found: dict[str, dict[str, str]] = {file: {} for file in wanted}
-    ambiguous: set[tuple[str, str]] = set()
-    groups = sorted({place for file in wanted for place in places.get(file, ())})
-    for place in groups:
-        for sha256, target, full_url in _entries_of(*place):
-            if sha256 in wanted and found[sha256].setdefault(full_url, target) != target:
-                ambiguous.add((sha256, full_url))
-    for sha256, full_url in ambiguous:
-        del found[sha256][full_url]
+    found: dict[str, dict[str, str]] = {}
+    for file in set(files):
+        listed = [_entries_of(*place).get(file, []) for place in places.get(file, ())]
+        found[file] = _targets([entries for of_group in listed for entries in of_group])
     return found
 
 
+Entries = dict[str, str]
+
+
+def _targets(several: Sequence[Entries]) -> Entries:
+    """Put together what fullUrls stand for; those that stand for several resources, for none."""
+    if len(several) == 1:
+        return several[0]
+    targets: Entries = {}
+    ambiguous = set()
+    for entries in several:
+        for full_url, target in entries.items():
+            if targets.setdefault(full_url, target) != target:
+                ambiguous.add(full_url)
+    for full_url in ambiguous:
+        del targets[full_url]
+    return targets
+
+
 @lru_cache(maxsize=_CACHED_GROUPS)
-def _entries_of(path: str, group: int) -> list[tuple[str, str, str]]:
-    """Hash of the file, `<type>/<id>` and fullUrl of the entries of a row group that have them."""
+def _entries_of(path: str, group: int) -> dict[str, list[Entries]]:
+    """`<type>/<id>` by fullUrl of the entries of a row group that have both, by hash of the file.
+
+    Several for a file whose rows do not stand together, or give a fullUrl twice.
+    """
     with UPath(path).open("rb") as stream, pq.ParquetFile(stream) as file:
         rows = file.read_row_group(group, _COLUMNS)
-    listed = (rows[name].to_pylist() for name in _COLUMNS)
-    entries = []
-    for sha256, type_, id_, full_url, *rest in zip(*listed, strict=True):
-        if full_url is None or type_ is None:
-            continue
-        known = id_ or known_id(dict(zip(IDENTITY, (type_, id_, full_url, *rest), strict=True)))
-        if known is not None:
-            entries.append((sha256, f"{type_}/{known}", full_url))
-    return entries
+    rows = rows.filter(pc.and_(pc.is_valid(rows["full_url"]), pc.is_valid(rows["resource_type"])))
+    ids = rows["resource_id"]
+    if ids.null_count:
+        ids = pa.array([known_id(row) for row in rows.select(IDENTITY).to_pylist()], pa.string())
+        rows, ids = rows.filter(pc.is_valid(ids)), pc.drop_null(ids)
+    types = rows["resource_type"].cast(pa.string())
+    targets = pc.binary_join_element_wise(types, ids, "/").to_pylist()
+    full_urls = rows["full_url"].to_pylist()
+    files = rows["source_sha256"].combine_chunks().dictionary_encode()
+    numbers = files.indices.to_numpy()
+    begins = np.flatnonzero(np.diff(numbers, prepend=-1)).tolist()
+    found: dict[str, list[Entries]] = {}
+    for begin, end in pairwise([*begins, len(numbers)]):
+        of_file = found.setdefault(files.dictionary[int(numbers[begin])].as_py(), [])
+        pairs = list(zip(full_urls[begin:end], targets[begin:end], strict=True))
+        entries = dict(pairs)
+        of_file += [entries] if len(entries) == len(pairs) else [dict([pair]) for pair in pairs]
+    return found
 
 
 @lru_cache(maxsize=_CACHED_BATCHES)

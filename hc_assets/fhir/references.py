@@ -6,14 +6,11 @@ lead anywhere is asked in `checks.py`; conditional ones are resolved over all ba
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
 import msgspec
-import numpy as np
-
-from hc_assets.fhir.resource_texts import Compact, Texts, text_of
 
 # R4's Patient compartment reaches a resource through one of these; the first that names a Patient
 # counts.
@@ -103,53 +100,13 @@ def resolve(compact: bytes, targets: Mapping[str, str]) -> tuple[bytes, list[str
         if target is not None:
             is_changed = True
         texts.append(target or text)
-        parts.append(part if target is None else _encode_text(target)[1:-1] + part[end:])
+        parts.append(part if target is None else encoded(target) + part[end:])
     return (_REFERENCE_START.join(parts) if is_changed else compact), texts
 
 
-def resolved_texts(
-    compact: Compact, targets: Sequence[Mapping[str, str]]
-) -> tuple[Texts, list[list[str]]]:
-    """Do what `resolve` does to many resources at once.
-
-    Args:
-        compact: the resources.
-        targets: what references stand for, for each of them; many have the same object.
-    """
-    buffer = compact.texts.buffer
-    references: list[list[str]] = [[] for _ in targets]
-    grown = [0] * len(targets)
-    parts: list[bytes] = []
-    at = 0
-    # By the bytes that a text mostly stands as: those that stand otherwise are looked up as texts.
-    written = {id(each): _written(each) for each in {id(each): each for each in targets}.values()}
-    for row, begin, end in compact.references.tolist():
-        sent = buffer[begin:end]
-        found = written[id(targets[row])].get(sent)
-        if found is None:
-            text = text_of(b'"%b"' % sent)
-            target = targets[row].get(text) if b"\\" in sent else None
-            if target is None:
-                references[row].append(text)
-                continue
-            found = target, _encode_text(target)[1:-1]
-        target, new = found
-        references[row].append(target)
-        parts += buffer[at:begin], new
-        at = end
-        grown[row] += len(new) - (end - begin)
-    if not at:
-        return compact.texts, references
-    offsets = compact.texts.offsets.copy()
-    offsets[1:] += np.cumsum(grown)
-    return Texts(b"".join([*parts, buffer[at:]]), offsets), references
-
-
-def _written(targets: Mapping[str, str]) -> dict[bytes, tuple[str, bytes]]:
-    return {
-        _encode_text(text)[1:-1]: (target, _encode_text(target)[1:-1])
-        for text, target in targets.items()
-    }
+def encoded(text: str) -> bytes:
+    """What a text is written as between the quotes of JSON."""
+    return _encode_text(text)[1:-1]
 
 
 def local_targets(texts: Iterable[str]) -> list[str]:

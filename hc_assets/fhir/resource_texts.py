@@ -105,6 +105,14 @@ def _library() -> ctypes.CDLL:
     return library
 
 
+def texts_of(resources: pa.Array) -> Texts:
+    """Give a binary column as texts; what is null is empty."""
+    filled = resources.fill_null(b"") if resources.null_count else resources
+    _, places, data = filled.buffers()
+    offsets = np.frombuffer(places, np.int32)[filled.offset : filled.offset + len(filled) + 1]
+    return Texts(data.to_pybytes() if data is not None else b"", offsets.astype(np.int64))
+
+
 def compacted(resources: pa.Array) -> Compact:
     """Take the white space from between the tokens of JSON texts, and change nothing else.
 
@@ -139,11 +147,49 @@ def compacted(resources: pa.Array) -> Compact:
     return Compact(Texts(out[: offsets[-1]].tobytes(), offsets), found[:count])
 
 
-def resources_in(texts: Texts) -> list[Resource | None]:
+class Members(NamedTuple):
+    """Where the members of some JSON objects are.
+
+    Attributes:
+        texts: the objects.
+        first: int64, one more than texts: where a text's members begin in `values`.
+        values: int32, rows of two: where a value begins and ends in its text.
+        alike: int32, of each text the first with members of the same names in the same order.
+        shapes: those names, by the first text that has them.
+    """
+
+    texts: Texts
+    first: Numbers
+    values: npt.NDArray[np.int32]
+    alike: npt.NDArray[np.int32]
+    shapes: dict[int, Names]
+
+    def places(self, name: str) -> Numbers:
+        """Where a member's value begins and ends in the texts; -1 where there is none."""
+        at = {row: names.places.get(name, -1) for row, names in self.shapes.items()}
+        return self.values_at(np.array([at[row] for row in self.alike.tolist()], np.int64))
+
+    def values_at(self, places: Numbers) -> Numbers:
+        """Where values begin and end in the texts, by the place of one member of each, or -1."""
+        is_there = places >= 0
+        found = np.full((len(places), 2), -1, np.int64)
+        found[is_there] = self.values[self.first[:-1][is_there] + places[is_there]]
+        found[is_there] += self.texts.offsets[:-1][is_there, None]
+        return found
+
+    def resource(self, row: int) -> Resource:
+        """The object of a text that is not empty."""
+        begin, end = self.texts.offsets[row : row + 2].tolist()
+        first, until = self.first[row : row + 2].tolist()
+        ends: list[int] = self.values[first:until].ravel().tolist()
+        return Resource(self.texts.buffer[begin:end], self.shapes[int(self.alike[row])], ends)
+
+
+def members_in(texts: Texts) -> Members:
     """Find the members of each text.
 
     Args:
-        texts: JSON objects; where one is empty, there is None.
+        texts: JSON objects; one that is empty has none.
 
     Raises:
         ValueError: a text is no JSON object.
@@ -171,21 +217,12 @@ def resources_in(texts: Texts) -> list[Resource | None]:
         capacity *= 4
     if count == _MALFORMED:
         raise ValueError("a resource is no JSON object")
-    starts, begins = texts.offsets.tolist(), first.tolist()
     shapes: dict[int, Names] = {}
     for row in np.unique(alike).tolist():
-        of_row = names[begins[row] : begins[row + 1]] + starts[row]
+        start = int(texts.offsets[row])
+        of_row = names[first[row] : first[row + 1]] + start
         shapes[row] = _names(tuple(texts.buffer[b:e] for b, e in of_row.tolist()))
-    ends: list[int] = values[:count].ravel().tolist()
-    buffer = texts.buffer
-    return [
-        None
-        if start == end
-        else Resource(buffer[start:end], shapes[shape], ends[2 * begin : 2 * until])
-        for start, end, shape, begin, until in zip(
-            starts[:-1], starts[1:], alike.tolist(), begins[:-1], begins[1:], strict=True
-        )
-    ]
+    return Members(texts, first, values[:count], alike, shapes)
 
 
 def read_one(text: bytes) -> Resource:
@@ -194,11 +231,9 @@ def read_one(text: bytes) -> Resource:
     Raises:
         ValueError: it is no JSON object.
     """
-    offsets = np.array([0, len(text)], np.int64)
-    (found,) = resources_in(Texts(text, offsets))
-    if found is None:
+    if not text:
         raise ValueError("a resource is no JSON object")
-    return found
+    return members_in(Texts(text, np.array([0, len(text)], np.int64))).resource(0)
 
 
 def spliced(text: bytes, changes: Sequence[tuple[int, int, bytes]], appended: bytes) -> bytes:

@@ -8,7 +8,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 import xxhash
+
+from hc_assets.fhir.resource_columns import Keys, distinct, hashed
+from hc_assets.fhir.resource_texts import Members, Numbers, members_in, texts_of
 
 # Types of which one resource can contradict another.
 STATING = frozenset({"Condition", "Observation", "Patient"})
@@ -27,22 +33,17 @@ class _Part(msgspec.Struct, gc=False):
     text: msgspec.Raw = msgspec.field(name="valueString", default=_NOTHING)
 
 
-class _Reading(msgspec.Struct, gc=False):
-    """An Observation, in parts whose text is compared."""
-
-    status: str = ""
-    code: msgspec.Raw = _NOTHING
-    effective: str = msgspec.field(name="effectiveDateTime", default="")
-    body_site: msgspec.Raw = msgspec.field(name="bodySite", default=_NOTHING)
-    method: msgspec.Raw = _NOTHING
-    specimen: msgspec.Raw = _NOTHING
-    device: msgspec.Raw = _NOTHING
-    quantity: msgspec.Raw = msgspec.field(name="valueQuantity", default=_NOTHING)
-    concept: msgspec.Raw = msgspec.field(name="valueCodeableConcept", default=_NOTHING)
-    text: msgspec.Raw = msgspec.field(name="valueString", default=_NOTHING)
-    boolean: msgspec.Raw = msgspec.field(name="valueBoolean", default=_NOTHING)
-    integer: msgspec.Raw = msgspec.field(name="valueInteger", default=_NOTHING)
-    component: list[_Part] = []
+# What an Observation's statement is about, and what it says.
+_ABOUT = ("effectiveDateTime", "code", "bodySite", "method", "specimen", "device")
+_TOLD = (
+    "valueQuantity",
+    "valueCodeableConcept",
+    "valueString",
+    "valueBoolean",
+    "valueInteger",
+    "component",
+)
+_DATE = len('"2026-01-31"')
 
 
 class _Status(msgspec.Struct):
@@ -61,7 +62,8 @@ class _Identity(msgspec.Struct):
     gender: str = ""
 
 
-_decode_reading = msgspec.json.Decoder(_Reading).decode
+_decode_parts = msgspec.json.Decoder(list[_Part]).decode
+_decode_text = msgspec.json.Decoder(str).decode
 _decode_diagnosis = msgspec.json.Decoder(_Diagnosis, float_hook=str).decode
 _decode_identity = msgspec.json.Decoder(_Identity, float_hook=str).decode
 
@@ -69,35 +71,66 @@ _decode_identity = msgspec.json.Decoder(_Identity, float_hook=str).decode
 def statements(type_: str, patient_id: str | None, resource: bytes) -> Iterator[tuple[int, int]]:
     """Give the statements of a valid resource: hash of what each is about, hash of what it says.
 
-    - An Observation says the value of a code for a patient at a time of the day (a date alone
-      leaves room for several), by one method, on one specimen, at one site.
     - A Condition says whether a patient has what is coded, from an onset: confirmed or refuted.
     - A Patient says birth date and gender of whom an identifier with a system names.
 
     Args:
-        type_: of the resource.
+        type_: of the resource; those of Observations are given by `readings`.
         patient_id: whom it is about.
         resource: as JSON.
     """
-    if type_ == "Observation":
-        if patient_id is not None:
-            yield from _of_reading(patient_id, _decode_reading(resource))
-    elif type_ == "Condition":
+    if type_ == "Condition":
         if patient_id is not None:
             yield from _of_diagnosis(patient_id, _decode_diagnosis(resource))
     elif type_ == "Patient":
         yield from _of_identity(_decode_identity(resource))
 
 
-def _of_reading(patient_id: str, seen: _Reading) -> Iterator[tuple[int, int]]:
-    if "T" not in seen.effective or seen.status in _NOT_STATED:
-        return
-    told = [seen.quantity, seen.concept, seen.text, seen.boolean, seen.integer]
-    for part in seen.component:
-        told += part.code, part.quantity, part.concept, part.text
-    if any(map(bytes, told)):
-        about = seen.code, seen.body_site, seen.method, seen.specimen, seen.device
-        yield _hash(_joined(patient_id, seen.effective, *about)), _hash(_joined(*told))
+def readings(resources: pa.Array, patients: Keys) -> tuple[Numbers, Keys, Keys]:
+    """Give the statements of valid Observations.
+
+    Each says the value of a code for a patient at a time of the day (a date alone leaves room for
+    several), by one method, on one specimen, at one site.
+
+    Args:
+        resources: binary, as JSON.
+        patients: hash of the id of whom each is about.
+
+    Returns:
+        Numbers of those that state anything; hash of what it is about; hash of what it says.
+    """
+    texts = texts_of(resources)
+    members = members_in(texts)
+    about = np.stack([members.places(name) for name in _ABOUT], axis=1)
+    told = np.stack([members.places(name) for name in _TOLD], axis=1)
+    effective = about[:, 0]
+    has_time = effective[:, 1] - effective[:, 0] > _DATE
+    states = has_time & _is_stated(members) & (told[:, :, 0] >= 0).any(axis=1)
+    rows = np.flatnonzero(states)
+    about, told = about[rows], told[rows]
+    parts, size = [texts.buffer], len(texts.buffer)
+    for number in np.flatnonzero(told[:, -1, 0] >= 0).tolist():
+        # Without what somebody may have added to the components.
+        begin, end = told[number, -1].tolist()
+        parts.append(_bare(texts.buffer[begin:end]))
+        told[number, -1] = size, size + len(parts[-1])
+        size += len(parts[-1])
+    data = b"".join(parts)
+    seeds = np.zeros(len(rows), np.uint64)
+    return rows, hashed(data, about, patients[rows]), hashed(data, told, seeds)
+
+
+def _is_stated(members: Members) -> npt.NDArray[np.bool_]:
+    places = members.places("status")
+    buffer = members.texts.buffer
+    first, which = distinct(buffer, places, np.zeros(len(places), np.int32))
+    stated = [_decode_text(buffer[b:e]) not in _NOT_STATED for b, e in places[first].tolist()]
+    return np.array([*stated, True])[which]
+
+
+def _bare(components: bytes) -> bytes:
+    found = [(p.code, p.quantity, p.concept, p.text) for p in _decode_parts(components)]
+    return b"".join(b"%b\0" % bytes(raw) for each in found for raw in each)
 
 
 def _of_diagnosis(patient_id: str, seen: _Diagnosis) -> Iterator[tuple[int, int]]:

@@ -3,17 +3,19 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import hc_assets
-from hc_assets.fhir.references import resolve, resolved_texts
 from hc_assets.fhir.resource_texts import (
+    Resource,
+    Texts,
     compacted,
+    members_in,
     read_one,
-    resources_in,
     spliced,
     text_of,
 )
@@ -30,7 +32,12 @@ VALUES = st.recursive(
     max_leaves=12,
 )
 OBJECTS = st.dictionaries(TEXT, VALUES, max_size=6)
-TARGETS = {"urn:uuid:a": "Patient/p1", 'a"b': "Encounter/e1"}
+
+
+def resources_in(texts: Texts) -> list[Resource | None]:
+    members = members_in(texts)
+    sizes = np.diff(texts.offsets).tolist()
+    return [members.resource(row) if size else None for row, size in enumerate(sizes)]
 
 
 def written(value: Any, indent: int | None, *, ascii_only: bool) -> bytes:
@@ -52,17 +59,6 @@ def test_texts_are_compact_and_their_members_found(objects, indent, ascii_only):
         assert [json.loads(resource.at(i)) for i in range(len(value))] == list(value.values())
         # White space between the tokens is no obstacle either.
         assert read_one(text).names is resource.names
-
-
-@given(st.lists(OBJECTS, max_size=5), st.booleans())
-def test_references_of_many_are_resolved_as_those_of_one(objects, ascii_only):
-    sent = [written(each, None, ascii_only=ascii_only) for each in objects]
-    compact = compacted(pa.array(sent, pa.binary()))
-    texts, references = resolved_texts(compact, [TARGETS] * len(sent))
-    for number, text in enumerate(sent):
-        one, of_one = resolve(msgspec.json.format(text, indent=-1), TARGETS)
-        begin, end = texts.offsets[number : number + 2]
-        assert (texts.buffer[begin:end], references[number]) == (one, of_one)
 
 
 def test_a_slice_of_a_column_is_read_from_its_place():
@@ -109,5 +105,5 @@ def test_hostile_texts_are_read_or_refused():
 
 
 def test_no_byte_is_read_or_written_out_of_bounds(tmp_path):
-    printed = run_sanitized(NATIVE.glob("*.c"), hostile_texts.__file__, tmp_path, "2", "20000")
-    assert int(printed) > 2_000
+    printed = run_sanitized(NATIVE.glob("*.c"), hostile_texts.__file__, tmp_path, "2", "5000")
+    assert int(printed) > 500

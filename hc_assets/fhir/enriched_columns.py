@@ -1,0 +1,310 @@
+"""Enrichment of a record batch: what nearly all resources have in common is done to whole columns.
+
+Belongs here: telling the ordinary resources from the others, for which `Enricher.enriched` does all
+of it, and putting both into columns. An ordinary one differs from others in nothing but what
+compiled code can see: it has an id, is enriched for the first time, its meta says nothing of times,
+all of its facts hold, and what is added comes at its end. Both ways give the same bytes.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hc_assets.fhir.batch_index import (
+    BatchIndex,
+    Records,
+    patient_facts,
+    places_of,
+    sex_number,
+)
+from hc_assets.fhir.column_rows import Flags, Rows, read_rows
+from hc_assets.fhir.consistency import Facts, sex_coded
+from hc_assets.fhir.enrichment import Enriched, Enricher
+from hc_assets.fhir.identifiers import identifier_tokens
+from hc_assets.fhir.resource_columns import PLAN, distinct, joined, judged
+from hc_assets.fhir.resource_texts import Numbers
+from hc_assets.fhir.schemas import ENRICHED_RESOURCES
+from hc_assets.fhir.statements import STATING
+from hc_assets.fhir.steps import issue_lists
+
+# The column by which a resource of a type belongs to itself.
+_ITSELF = {"Patient": "patient_id", "Encounter": "encounter_id"}
+_SCORES = ("quality_score", "completeness", "validity", "consistency")
+_PIECES = 8  # of a resource: see `_written`
+
+
+def enriched(
+    columns: pa.RecordBatch,
+    enricher: Enricher,
+    index: BatchIndex,
+    targets: Mapping[str, Mapping[str, str]],
+    landed_at: datetime,
+) -> pa.RecordBatch:
+    """Enrich validated rows.
+
+    Args:
+        columns: the rows.
+        enricher: of the batch.
+        index: of the batch.
+        targets: what references stand for, by their text, by hash of the file.
+        landed_at: when the batch landed.
+
+    Returns:
+        Rows of ENRICHED_RESOURCES; a deletion passes through.
+    """
+    rows = read_rows(columns, index, targets)
+    counts = _judged(rows, index)
+    is_plain = counts >= 0
+    is_plain[rows.references.dangling()] = False
+    is_plain &= ~rows.contradicted & rows.of_shape([s.is_open for s in rows.shapes], False)
+    texts = rows.members.texts
+    may_be_enriched = enricher.may_have_made(texts.buffer)
+    if may_be_enriched:
+        for row in np.flatnonzero(is_plain).tolist():
+            begin, end = texts.offsets[row : row + 2].tolist()
+            is_plain[row] = not enricher.may_have_made(texts.buffer[begin:end])
+    metas, meta_of = _metas(rows, enricher)
+    is_plain &= np.array([meta is not None for meta in metas])[meta_of]
+    added = _added(rows, is_plain, enricher, index)
+    others = {
+        row: _other(rows, row, enricher, index, may_be_enriched=may_be_enriched)
+        for row in np.flatnonzero(~is_plain & (rows.shape_of >= 0)).tolist()
+    }
+    scores, score_of = _scores(rows, counts, enricher)
+    written = _written(
+        rows,
+        is_plain,
+        metas=(metas, meta_of),
+        scores=(scores, score_of),
+        added=added,
+        others=others,
+    )
+    made = _columns(rows, is_plain, (scores, score_of), others, landed_at) | {"resource": written}
+    arrays = [
+        made[field.name] if field.name in made else columns[field.name]
+        for field in ENRICHED_RESOURCES
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=ENRICHED_RESOURCES)
+
+
+def _judged(rows: Rows, index: BatchIndex) -> npt.NDArray[np.int32]:
+    """Facts of time and sex that hold of each row; -1 where some do not, or are read in Python."""
+    codes = rows.places(shape.code for shape in rows.shapes)
+    first, which = distinct(rows.members.texts.buffer, codes, np.zeros(len(codes), np.int32))
+    sexes = [
+        sex_number(sex_coded(rows.members.texts.buffer[begin:end]))
+        for begin, end in codes[first].tolist()
+    ]
+    plans: Records = np.array([*(shape.plan for shape in rows.shapes)], PLAN)
+    return judged(
+        rows.members,
+        plan_of=rows.shape_of,
+        plans=plans,
+        patient_of=_places(rows.columns["patient_id"], index.patients),
+        patients=index.patients,
+        encounter_of=_places(rows.columns["encounter_id"], index.encounters),
+        encounters=index.encounters,
+        sex_of_code=np.array([*sexes, 0], np.uint8)[which],
+    )
+
+
+def _places(ids: pa.Array, known: Records) -> Numbers:
+    named = ids.dictionary_encode()
+    places = np.array([*places_of(known, named.dictionary.to_pylist()), -1], np.int64)
+    which = pc.fill_null(named.indices, len(places) - 1).to_numpy()
+    found: Numbers = places[which]
+    return found
+
+
+def _metas(rows: Rows, enricher: Enricher) -> tuple[list[tuple[bytes, bytes] | None], Numbers]:
+    """What stands around the score in each different meta; the last is that of rows without one."""
+    places = rows.places(shape.meta for shape in rows.shapes)
+    buffer = rows.members.texts.buffer
+    first, which = distinct(buffer, places, np.zeros(len(places), np.int32))
+    found = [enricher.around_score(buffer[begin:end]) for begin, end in places[first].tolist()]
+    return [*found, enricher.around_score(None)], which
+
+
+def _added(rows: Rows, is_plain: Flags, enricher: Enricher, index: BatchIndex) -> dict[int, bytes]:
+    """What is added to rows with a significance; where that is not all, a row is not plain."""
+    added = {}
+    measured = is_plain & rows.of_shape([shape.is_measured for shape in rows.shapes], False)
+    of_these = np.flatnonzero(measured)
+    patients = rows.columns["patient_id"].take(pa.array(of_these)).to_pylist()
+    offsets, buffer = rows.members.texts.offsets, rows.members.texts.buffer
+    for row, patient_id in zip(of_these.tolist(), patients, strict=True):
+        patient = index.patient(patient_id) if patient_id else None
+        found = enricher.added_to_observation(buffer[offsets[row] : offsets[row + 1]], patient)
+        if found is None:
+            is_plain[row] = False
+        elif found:
+            added[row] = found
+    return added
+
+
+def _other(
+    rows: Rows, row: int, enricher: Enricher, index: BatchIndex, *, may_be_enriched: bool
+) -> Enriched:
+    """Enrich one resource by itself."""
+    resource = rows.members.resource(row)
+    patient_id = rows.columns["patient_id"][row].as_py()
+    encounter_id = rows.columns["encounter_id"][row].as_py()
+    patient = index.patient(patient_id) if patient_id else None
+    if rows.types[row] == "Patient":
+        patient = patient_facts(resource.text)
+    facts = Facts(
+        patient,
+        index.encounter(encounter_id) if encounter_id else None,
+        rows.references.judged_of_row(row),
+        bool(rows.contradicted[row]) if rows.types[row] in STATING else None,
+    )
+    warnings, id_ = int(rows.warnings[row]), rows.known_id(row)
+    return enricher.enriched(resource, warnings, id_, facts, may_be_enriched=may_be_enriched)
+
+
+Scores = list[tuple[tuple[float | None, ...], bytes]]
+
+
+def _scores(
+    rows: Rows, counts: npt.NDArray[np.int32], enricher: Enricher
+) -> tuple[Scores, Numbers]:
+    """The different scores of rows of which every fact holds, and which of them each has."""
+    local = rows.references.counts_judged(len(counts))
+    states = rows.of_shape([shape.type in STATING for shape in rows.shapes], False)
+    is_judged = (counts + local + states) > 0
+    key = (rows.warnings * (len(rows.shapes) + 1) + rows.shape_of) * 2 + is_judged
+    _, first, which = np.unique(key, return_index=True, return_inverse=True)
+    found: Scores = []
+    for row in first.tolist():
+        if rows.shape_of[row] < 0:
+            found.append(((None,) * len(_SCORES), b""))
+            continue
+        share = 1.0 if is_judged[row] else None
+        shape = rows.shapes[rows.shape_of[row]]
+        found.append(enricher.scored(shape.type, shape.names, int(rows.warnings[row]), share))
+    return found, which
+
+
+def _written(
+    rows: Rows,
+    is_plain: Flags,
+    *,
+    metas: tuple[Sequence[tuple[bytes, bytes] | None], Numbers],
+    scores: tuple[Scores, Numbers],
+    added: Mapping[int, bytes],
+    others: Mapping[int, Enriched],
+) -> pa.Array:
+    """Put the resources together.
+
+    Of a plain one: what stands before its meta; what is added, where it has no meta; what stands
+    before the score; the score; what stands behind it; the rest; what is added, where it has a
+    meta; its end.
+    """
+    texts = rows.members.texts
+    (around, meta_of), (found, score_of) = metas, scores
+    made = [b"}", *added.values(), *(each.resource for each in others.values())]
+    made += [part for pair in around for part in pair or (b"", b"")]
+    made += [shown for _, shown in found]
+    ends = np.cumsum([0, *map(len, made)], dtype=np.int64)
+    places = np.stack([ends[:-1], ends[1:]], axis=1)
+    of_metas = len(made) - len(found) - 2 * len(around)
+    pieces = np.zeros((len(is_plain), _PIECES, 3), np.int64)
+    plain = np.flatnonzero(is_plain)
+    meta = rows.places(shape.meta for shape in rows.shapes)[plain]
+    ends_at = texts.offsets[1:][plain] - 1
+    has_meta = meta[:, 0] >= 0
+    pieces[plain, 0, 1] = texts.offsets[:-1][plain]
+    pieces[plain, 0, 2] = np.where(has_meta, meta[:, 0], ends_at)
+    pieces[plain, 5, 1] = np.where(has_meta, meta[:, 1], 0)
+    pieces[plain, 5, 2] = np.where(has_meta, ends_at, 0)
+    pieces[:, [1, 2, 3, 4, 6, 7], 0] = 1
+    pieces[plain, 2, 1:] = places[of_metas + 2 * (meta_of[plain] % len(around))]
+    pieces[plain, 4, 1:] = places[of_metas + 2 * (meta_of[plain] % len(around)) + 1]
+    pieces[plain, 3, 1:] = places[len(made) - len(found) + score_of[plain]]
+    pieces[plain, 7, 1:] = places[0]
+    kept = [(n, row) for n, row in enumerate(added, start=1) if is_plain[row]]
+    if kept:
+        numbers, of_rows = np.array(kept).T
+        without = rows.places(shape.meta for shape in rows.shapes)[of_rows, 0] < 0
+        pieces[of_rows, np.where(without, 1, 6), 1:] = places[numbers]
+    if others:
+        of_rows = np.array(list(others))
+        pieces[of_rows, 0, 0] = 1
+        pieces[of_rows, 0, 1:] = places[1 + len(added) + np.arange(len(others))]
+    return joined([texts.buffer, b"".join(made)], pieces, rows.absent)
+
+
+def _columns(
+    rows: Rows,
+    is_plain: Flags,
+    scores: tuple[Scores, Numbers],
+    others: Mapping[int, Enriched],
+    landed_at: datetime,
+) -> dict[str, pa.Array]:
+    """All columns that enrichment makes, but the resource."""
+    count, absent = len(is_plain), rows.absent
+    columns = {
+        "literal_references": rows.references.literal(count, absent),
+        "conditional_references": rows.references.conditional(count, absent),
+        "content_sha256": pa.array(_hashes(rows, is_plain, others), pa.string()),
+        "identifiers": _identifiers(rows),
+    }
+    found, score_of = scores
+    for place, name in enumerate(_SCORES):
+        values: list[Any] = [each[place] for each, _ in found]
+        listed = pa.array(values, pa.float64()).take(pa.array(score_of))
+        changed = {row: getattr(each, name) for row, each in others.items()}
+        columns[name] = _changed(pc.if_else(absent, None, listed), changed)
+    times = rows.columns["last_modified"].cast(ENRICHED_RESOURCES.field("last_updated").type)
+    landed = pa.scalar(landed_at, times.type)
+    times = pc.if_else(absent, pc.fill_null(times, landed), landed)
+    columns["last_updated"] = _changed(times, {r: e.last_updated for r, e in others.items()})
+    ids = {row: each.resource_id for row, each in others.items()}
+    columns["resource_id"] = _changed(rows.columns["resource_id"], ids)
+    for type_, name in _ITSELF.items():
+        # Which it may have got just now.
+        own = {row: id_ for row, id_ in ids.items() if rows.types[row] == type_}
+        columns[name] = _changed(rows.columns[name], own)
+    issues: list[Any] = [None if is_absent else () for is_absent in absent.to_pylist()]
+    for row, each in others.items():
+        issues[row] = each.issues
+    columns["issues"] = issue_lists(issues)
+    return columns
+
+
+def _changed(column: pa.Array, changed: Mapping[int, Any]) -> pa.Array:
+    if not changed:
+        return column
+    mask = np.zeros(len(column), bool)
+    mask[list(changed)] = True
+    values = pa.array([changed[row] for row in sorted(changed)], column.type)
+    return pc.replace_with_mask(column, pa.array(mask), values)
+
+
+def _hashes(rows: Rows, is_plain: Flags, others: Mapping[int, Enriched]) -> list[str | None]:
+    offsets, text = rows.members.texts.offsets.tolist(), memoryview(rows.members.texts.buffer)
+    hashes: list[str | None] = [None] * len(is_plain)
+    for row in np.flatnonzero(is_plain).tolist():
+        hashes[row] = hashlib.sha256(text[offsets[row] : offsets[row + 1]]).hexdigest()
+    for row, each in others.items():
+        hashes[row] = each.content_sha256
+    return hashes
+
+
+def _identifiers(rows: Rows) -> pa.Array:
+    """Tokens of each row's identifiers."""
+    places = rows.places(shape.identifier for shape in rows.shapes)
+    of_rows = np.flatnonzero(places[:, 0] >= 0)
+    buffer = rows.members.texts.buffer
+    tokens = [identifier_tokens(buffer[begin:end]) for begin, end in places[of_rows].tolist()]
+    counts = np.zeros(len(places), np.int64)
+    counts[of_rows] = [len(each) for each in tokens]
+    ends = np.cumsum([0, *counts], dtype=np.int32)
+    values = pa.array([token for of_row in tokens for token in of_row], pa.string())
+    return pa.ListArray.from_arrays(pa.array(ends), values, mask=rows.absent)
