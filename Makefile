@@ -21,7 +21,7 @@ help:
 	@echo "make fuzz    damaged DICOM files, FILES=100000 of them from SEED (today's date)"
 	@echo "make ui      the Dagster UI on the demo's data, at http://127.0.0.1:$(PORT)"
 	@echo "make format  format the code"
-	@echo "make docs    generate the data dictionary and the extensions' definitions anew"
+	@echo "make docs    generate the data dictionary, the table of limits and the extensions' definitions anew"
 	@echo "make docs-screenshots   take the pictures of the docs anew, in a headless Chromium"
 	@echo "make snapshot  record the assets and checks as they are now, for review"
 	@echo "make clean   remove the virtual environment and the demo's data"
@@ -73,6 +73,7 @@ format: $(VENV)/.installed-dev
 
 docs: $(VENV)/.installed
 	@$(BIN)/python -m hc_assets.reports.data_dictionary docs/data-dictionary.md
+	@$(BIN)/python -m hc_assets.reports.reference_limits docs/reference-limits.md
 	@$(BIN)/python -m hc_assets.fhir.extension_definitions docs/fhir
 
 docs-screenshots: $(VENV)/.installed-dev

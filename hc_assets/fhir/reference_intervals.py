@@ -18,7 +18,7 @@ _FROM_20 = (20, 200)
 # The figures of a source are as it prints them; where it has none for a code, the code has no row.
 ABIM = "American Board of Internal Medicine, Laboratory Test Reference Ranges"
 KOST = "Kost, JAMA 1990;263:704-707, mean critical limits of US medical centers"
-CLR = "Kost and Hale, Table of Critical Limits, MLO Clinical Laboratory Reference 2023-2024, adults"
+CLR = "Table of Critical Limits, MLO Clinical Laboratory Reference 2023-2024, adults"
 NEWS2 = "Royal College of Physicians, National Early Warning Score (NEWS) 2, 2017"
 ACC_AHA = "ACC/AHA guideline for high blood pressure in adults, 2017"
 NHLBI = "National Heart, Lung, and Blood Institute, Low Blood Pressure"
