@@ -4,25 +4,22 @@ Belongs here: finding where each entry or line begins and ends, and what it says
 it is a valid resource is judged in `validation.py`.
 """
 
-import gzip
-import io
-import zlib
-from collections.abc import Iterable, Iterator
-from typing import Any, BinaryIO, cast
+from collections.abc import Generator, Iterable, Iterator
+from typing import Any, BinaryIO
 
 import msgspec
-import pyarrow as pa
 
 from hc_assets.fhir.bundle_splitting import split_bundle
 from hc_assets.fhir.entries import Entry, Unreadable, data_only, decode_head, resource_entry
-
-_GZIP_MAGIC = b"\x1f\x8b"
-_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
-_MAGICS = (_GZIP_MAGIC, _ZSTD_MAGIC)
-_DAMAGED = (EOFError, zlib.error, OSError)
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_WHITE_SPACE = b" \t\r\n"
-
+from hc_assets.fhir.text_streams import (
+    BYTE_ORDER_MARK,
+    LINES,
+    WHITE_SPACE,
+    DamagedTextError,
+    Lines,
+    read_text,
+    unpacked,
+)
 
 # A document is attested, and a message sent, as a whole: among the lines of an export they are
 # resources that were stored, whereas the other types carry resources.
@@ -45,60 +42,25 @@ def read_entries(file: BinaryIO, media_type: str, *, keep_bundles: bool = False)
         which are counted on, so that positions stay unique; a document or message among lines is
         one entry.
     """
-    # The media type is told by the file's name, without .gz or .zst.
-    stream = _unpacked(file)
-    if media_type == "application/fhir+ndjson":
+    stream = unpacked(file)
+    if media_type == LINES:
         yield from _lines(stream, keep_bundles=keep_bundles)
         return
     try:
-        data = stream.read()
-    except _DAMAGED as error:
-        yield Entry(0, None, _damage(error))
+        data = read_text(stream)
+    except DamagedTextError as error:
+        yield Entry(0, None, str(error))
         return
-    yield from _document(data, keep_bundles=keep_bundles)
+    yield from entries_of_document(data, keep_bundles=keep_bundles)
 
 
-def is_packed(file: BinaryIO) -> bool:
-    """Whether a file is packed with gzip or zstd, by its content.
-
-    Args:
-        file: open, seekable; left at its beginning.
-    """
-    return _magic(file) != b""
-
-
-def _magic(file: BinaryIO) -> bytes:
-    file.seek(0)
-    head = file.read(max(map(len, _MAGICS)))
-    file.seek(0)
-    return next((magic for magic in _MAGICS if head.startswith(magic)), b"")
-
-
-def _unpacked(file: BinaryIO) -> BinaryIO:
-    magic = _magic(file)
-    if magic == _GZIP_MAGIC:
-        return cast(BinaryIO, gzip.GzipFile(fileobj=file))
-    if magic == _ZSTD_MAGIC:
-        packed = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd")
-        return io.BufferedReader(packed)
-    return file
-
-
-def _damage(error: Exception) -> str:
-    # Arrow reads zstd and raises a bare OSError; a failing disk has a number.
-    if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile):
-        if error.errno is not None:
-            raise error
-        return "zstd is damaged"
-    return f"gzip is damaged: {error}"
-
-
-def _document(data: bytes, *, keep_bundles: bool) -> Iterator[Entry]:
-    data = data.removeprefix(_BYTE_ORDER_MARK)
-    if not data.strip(_WHITE_SPACE):
+def entries_of_document(data: bytes, *, keep_bundles: bool = False) -> Iterator[Entry]:
+    """Split the text of a file that should be one JSON document; see `read_entries`."""
+    data = data.removeprefix(BYTE_ORDER_MARK)
+    if not data.strip(WHITE_SPACE):
         yield Entry(0, data, "the file is empty" if not data else "the file is blank")
         return
-    whole = resource_entry(0, data.strip(_WHITE_SPACE))
+    whole = resource_entry(0, data.strip(WHITE_SPACE))
     if keep_bundles and not whole.problem:
         yield whole
     elif whole.resource_type == "Bundle":
@@ -125,8 +87,8 @@ def _is_bulk_manifest(data: bytes | None) -> bool:
 
 
 def _first_line_is_json(data: bytes) -> bool:
-    first, separator, rest = data.lstrip(_WHITE_SPACE).partition(b"\n")
-    if not separator or not rest.strip(_WHITE_SPACE):
+    first, separator, rest = data.lstrip(WHITE_SPACE).partition(b"\n")
+    if not separator or not rest.strip(WHITE_SPACE):
         return False
     try:
         decode_head(first)
@@ -136,22 +98,46 @@ def _first_line_is_json(data: bytes) -> bool:
 
 
 def _lines(stream: Iterable[bytes], *, keep_bundles: bool) -> Iterator[Entry]:
-    position = 0
-    empty = True
-    try:
-        for number, line in enumerate(stream):
-            stripped = (line if number else line.removeprefix(_BYTE_ORDER_MARK)).strip(_WHITE_SPACE)
-            if not stripped:
-                position += 1
-                continue
-            empty = False
-            for found in _of_line(position, stripped, keep_bundles=keep_bundles):
-                yield found
-                position += 1
-    except _DAMAGED as error:
-        yield Entry(position, None, _damage(error))
-        return
-    if empty:
+    lines = Lines(stream)
+    position = yield from entries_of_lines(lines, 0, keep_bundles=keep_bundles)
+    yield from ending(lines, position)
+
+
+def entries_of_lines(
+    lines: Iterable[bytes], first: int, *, keep_bundles: bool = False
+) -> Generator[Entry, None, int]:
+    """Split consecutive lines into entries.
+
+    Args:
+        lines: with or without their ends.
+        first: position of the first one.
+        keep_bundles: as for `read_entries`.
+
+    Returns:
+        The position that the next line has.
+    """
+    position = first
+    for line in lines:
+        stripped = line.strip(WHITE_SPACE)
+        if not stripped:
+            position += 1
+            continue
+        for found in _of_line(position, stripped, keep_bundles=keep_bundles):
+            yield found
+            position += 1
+    return position
+
+
+def ending(lines: Lines, position: int) -> Iterator[Entry]:
+    """Give what is to be said of lines that were read to their end, if anything.
+
+    Args:
+        lines: all of a file.
+        position: behind its last line.
+    """
+    if lines.damage:
+        yield Entry(position, None, lines.damage)
+    elif lines.are_blank:
         yield Entry(0, b"", "the file is blank" if position else "the file is empty")
 
 

@@ -16,10 +16,11 @@ from typing import Any
 import msgspec
 
 from hc_assets.compute import executor, in_order
-from hc_assets.fhir.bundles import is_packed, read_entries
+from hc_assets.fhir.bundles import read_entries
 from hc_assets.fhir.entries import Entry
 from hc_assets.fhir.profile_rules import profile_issues
 from hc_assets.fhir.quality import BEST_PRACTICE
+from hc_assets.fhir.text_streams import is_packed
 from hc_assets.fhir.validation import Issue, has_errors, validate
 from hc_assets.lake.discovery import Found, as_local
 from hc_assets.lake.landing import media_type

@@ -232,5 +232,5 @@ def _remove_unlisted(folder: UPath, listed: set[str]) -> None:
             is_export = path.name.removesuffix(".gz").removesuffix(".zst").endswith(".ndjson")
             if is_export and f"{place}{path.name}" not in listed and path.is_file():
                 path.unlink()
-        if place and is_local(inside) and not any(inside.iterdir()):
+        if place and is_local(inside) and not list(inside.iterdir()):
             inside.rmdir()

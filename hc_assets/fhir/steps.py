@@ -9,17 +9,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 
 from hc_assets.compute import no_cycles
 from hc_assets.fhir.batch_facts import birth_dates, bundle_targets
-from hc_assets.fhir.bundles import read_entries
 from hc_assets.fhir.business_rules import BusinessRules, Facts
 from hc_assets.fhir.entries import Entry
+from hc_assets.fhir.entry_columns import Columns, columns_of, read_columns
 from hc_assets.fhir.file_validation import unreadable
 from hc_assets.fhir.profile_rules import profile_issues
 from hc_assets.fhir.references import decode_members, links_of
@@ -39,11 +38,6 @@ from hc_assets.lake.tables import RowUnit
 
 _WORST_FIRST = ("fatal", "error", "warning", "information")
 _ROWS_PER_BATCH = 2_000
-_BYTES_PER_BATCH = 16 * 1024**2
-# The members of Entry, in order, by the columns that hold them.
-_ENTRY_COLUMNS = tuple(
-    "request_if_none_exist" if name == "if_none_exist" else name for name in Entry.__struct_fields__
-)
 
 
 @dataclass(frozen=True)
@@ -87,40 +81,24 @@ def split_files(unit: SplitUnit) -> list[Part]:
     folder = layout.partition("fhir/raw_bundles", unit.batch)
     with PartWriter(folder, RAW_BUNDLES, number=unit.number) as writer:
         for file in unit.files:
-            pending: list[Entry] = []
-            size = 0
-            for entry in _entries(layout, unit.batch, file):
-                pending.append(entry)
-                size += len(entry.resource or b"")
-                if len(pending) >= _ROWS_PER_BATCH or size >= _BYTES_PER_BATCH:
-                    writer.write(_raw_rows(unit.batch, file, pending))
-                    pending, size = [], 0
-            writer.write(_raw_rows(unit.batch, file, pending))
+            for columns in _columns(layout, unit.batch, file):
+                writer.write(_raw_rows(unit.batch, file, columns))
     return writer.parts
 
 
-def _entries(layout: Layout, batch: str, file: LandedFile) -> Iterator[Entry]:
+def _columns(layout: Layout, batch: str, file: LandedFile) -> Iterator[Columns]:
     if file.problem:
-        yield Entry(0, None, f"the file {file.problem}")
+        yield columns_of([Entry(0, None, f"the file {file.problem}")])
         return
     with layout.landed_file("fhir", batch, file.stored).open("rb") as stream:
-        yield from read_entries(stream, file.media_type)
+        yield from read_columns(stream, file.media_type)
 
 
-def _raw_rows(batch: str, file: LandedFile, entries: Sequence[Entry]) -> pa.RecordBatch:
-    columns: dict[str, Any] = dict(
-        zip(_ENTRY_COLUMNS, zip(*map(msgspec.structs.astuple, entries), strict=True), strict=True)
-        if entries
-        else ((name, ()) for name in _ENTRY_COLUMNS)
-    )
-    for name, value in (
-        ("batch", batch),
-        ("source_file", file.source_file),
-        ("source_sha256", file.sha256),
-    ):
-        columns[name] = pa.repeat(value, len(entries))
+def _raw_rows(batch: str, file: LandedFile, columns: Columns) -> pa.RecordBatch:
+    of_file = {"batch": batch, "source_file": file.source_file, "source_sha256": file.sha256}
+    count = len(columns["position"])
     arrays = [
-        made if isinstance(made := columns[field.name], pa.Array) else pa.array(made, field.type)
+        pa.repeat(of_file[field.name], count) if field.name in of_file else columns[field.name]
         for field in RAW_BUNDLES
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=RAW_BUNDLES)

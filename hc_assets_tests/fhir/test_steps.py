@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hc_assets.compute import executor, in_order
-from hc_assets.fhir import steps
+from hc_assets.fhir import entry_columns, steps
 from hc_assets.fhir.accounting import (
     entries_accounted_for,
     entry_keys,
@@ -376,7 +376,7 @@ def test_full_urls_lead_nowhere_outside_their_own_bundle(run):
 
 
 def test_a_patient_in_another_part_of_the_same_writer_is_found(run, monkeypatch):
-    monkeypatch.setattr(steps, "_ROWS_PER_BATCH", 1)
+    monkeypatch.setattr(entry_columns, "_ROWS_PER_BATCH", 1)
     monkeypatch.setattr(steps, "PartWriter", partial(PartWriter, part_bytes=1))
     run.unit_bytes = 1
     found = run.all(a__json=bundle(entry(observation("o1", URN_A)), entry(patient("p1"), URN_A)))
@@ -508,7 +508,7 @@ def test_a_reference_to_a_quarantined_entry_still_names_it(run):
 
 
 def test_references_are_resolved_across_the_parts_and_row_groups_of_a_file(run, monkeypatch):
-    monkeypatch.setattr(steps, "_ROWS_PER_BATCH", 1)
+    monkeypatch.setattr(entry_columns, "_ROWS_PER_BATCH", 1)
     monkeypatch.setattr(steps, "PartWriter", partial(PartWriter, part_bytes=1))
     run.unit_bytes = 1
     found = run.all(

@@ -208,6 +208,10 @@ const uint8_t *skip_space(const uint8_t *at, const uint8_t *end);
 const uint8_t *scan_string(Run *run, const uint8_t *at, String *found);
 const uint8_t *scan_number(const uint8_t *at, const uint8_t *end, int *is_integer);
 const uint8_t *skip_value(const uint8_t *at, const uint8_t *end);
+/* Behind the opening quote to behind the closing one; and behind any value, all of whose syntax has
+ * been looked at. `depth` is how many objects and arrays it stands in. */
+const uint8_t *pass_string(const uint8_t *at, const uint8_t *end, int *is_ascii, int *has_escape);
+const uint8_t *pass_value(const uint8_t *at, const uint8_t *end, int depth);
 
 /* scan.c: looks into JSON that has been accepted. */
 Text member_in(Text object, const char *name);

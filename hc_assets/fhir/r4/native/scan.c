@@ -122,27 +122,34 @@ static inline const uint8_t *skip_plain(const uint8_t *at, const uint8_t *end) {
     return at;
 }
 
-const uint8_t *scan_string(Run *run, const uint8_t *at, String *found) {
-    const uint8_t *end = run->end, *start = at;
-    int has_escape = 0;
-    found->is_ascii = 1;
+const uint8_t *pass_string(const uint8_t *at, const uint8_t *end, int *is_ascii, int *has_escape) {
+    *is_ascii = 1;
+    *has_escape = 0;
     for (;;) {
         at = skip_plain(at, end);
         if (UNLIKELY(at >= end)) return NULL;
-        if (LIKELY(*at == '"')) break;
+        if (LIKELY(*at == '"')) return at + 1;
         if (*at == '\\') {
             uint32_t code;
             at = escape(at + 1, end, &code);
             if (at == NULL) return NULL;
-            if (code >= 0x80) found->is_ascii = 0;
-            has_escape = 1;
+            if (code >= 0x80) *is_ascii = 0;
+            *has_escape = 1;
         } else {
             int length = *at < 0x20 ? 0 : utf8_length(at, end);
             if (length == 0) return NULL;
             at += length;
-            found->is_ascii = 0;
+            *is_ascii = 0;
         }
     }
+}
+
+const uint8_t *scan_string(Run *run, const uint8_t *at, String *found) {
+    const uint8_t *start = at;
+    int has_escape;
+    at = pass_string(at, run->end, &found->is_ascii, &has_escape);
+    if (UNLIKELY(at == NULL)) return NULL;
+    at--; /* the closing quote */
     found->text.at = start;
     found->text.size = (size_t)(at - start);
     if (UNLIKELY(has_escape)) {
@@ -192,6 +199,70 @@ const uint8_t *scan_number(const uint8_t *at, const uint8_t *end, int *is_intege
     /* Numbers with an exponent, or of more digits than any measurement has, go the thorough way. */
     if (at < end && ((*at | 32) == 'e' || is_digit(*at))) return NULL;
     return at - start <= 64 ? at : NULL;
+}
+
+static const uint8_t *pass_number(const uint8_t *at, const uint8_t *end) {
+    if (at < end && *at == '-') at++;
+    if (at >= end || !is_digit(*at)) return NULL;
+    if (*at == '0') {
+        at++;
+    } else {
+        while (at < end && is_digit(*at)) at++;
+    }
+    if (at < end && *at == '.') {
+        const uint8_t *digits = ++at;
+        while (at < end && is_digit(*at)) at++;
+        if (at == digits) return NULL;
+    }
+    if (at < end && (*at | 32) == 'e') {
+        at++;
+        if (at < end && (*at == '+' || *at == '-')) at++;
+        const uint8_t *digits = at;
+        while (at < end && is_digit(*at)) at++;
+        if (at == digits) return NULL;
+    }
+    return at;
+}
+
+static const uint8_t *pass_word(const uint8_t *at, const uint8_t *end, const char *word) {
+    size_t size = strlen(word);
+    return (size_t)(end - at) >= size && memcmp(at, word, size) == 0 ? at + size : NULL;
+}
+
+const uint8_t *pass_value(const uint8_t *at, const uint8_t *end, int depth) {
+    int is_ascii, has_escape;
+    if (at >= end) return NULL;
+    switch (*at) {
+    case '"': return pass_string(at + 1, end, &is_ascii, &has_escape);
+    case 't': return pass_word(at, end, "true");
+    case 'f': return pass_word(at, end, "false");
+    case 'n': return pass_word(at, end, "null");
+    case '{':
+    case '[': break;
+    default: return pass_number(at, end);
+    }
+    int is_object = *at == '{';
+    uint8_t closing = is_object ? '}' : ']';
+    if (depth >= MAX_DEPTH) return NULL;
+    at = skip_space(at + 1, end);
+    if (at < end && *at == closing) return at + 1;
+    for (;;) {
+        if (is_object) {
+            if (at >= end || *at != '"') return NULL;
+            at = pass_string(at + 1, end, &is_ascii, &has_escape);
+            if (at == NULL) return NULL;
+            at = skip_space(at, end);
+            if (at >= end || *at != ':') return NULL;
+            at = skip_space(at + 1, end);
+        }
+        at = pass_value(at, end, depth + 1);
+        if (at == NULL) return NULL;
+        at = skip_space(at, end);
+        if (at >= end) return NULL;
+        if (*at == closing) return at + 1;
+        if (*at != ',') return NULL;
+        at = skip_space(at + 1, end);
+    }
 }
 
 const uint8_t *skip_value(const uint8_t *at, const uint8_t *end) {
