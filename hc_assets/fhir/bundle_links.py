@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from hc_assets.fhir.r4.walker import members_of
+from hc_assets.fhir.resource_columns import rows_with
 from hc_assets.fhir.resource_texts import Texts
 
 _LINKS = frozenset({"uri", "url", "oid", "uuid"})
@@ -118,7 +119,7 @@ def links_replaced(texts: Texts, links: Sequence[BundleLinks | None]) -> Texts:
         links: of the bundle that each came in; None where it has to stay as it is.
     """
     signs = {sign for each in {each for each in links if each is not None} for sign in each.signs}
-    rows = sorted({row for sign in signs for row in _rows_with(sign, texts)})
+    rows = np.flatnonzero(rows_with(sorted(signs), texts)).tolist()
     parts: list[bytes] = []
     at = 0
     grown = np.zeros(len(links), np.int64)
@@ -136,13 +137,3 @@ def links_replaced(texts: Texts, links: Sequence[BundleLinks | None]) -> Texts:
     offsets = texts.offsets.copy()
     offsets[1:] += np.cumsum(grown)
     return Texts(b"".join([*parts, texts.buffer[at:]]), offsets)
-
-
-def _rows_with(sign: bytes, texts: Texts) -> list[int]:
-    rows = []
-    at = texts.buffer.find(sign)
-    while at >= 0:
-        row = int(np.searchsorted(texts.offsets, at, side="right")) - 1
-        rows.append(row)
-        at = texts.buffer.find(sign, int(texts.offsets[row + 1]))
-    return rows

@@ -27,7 +27,7 @@ from hc_assets.fhir.column_rows import Flags, Rows, read_rows
 from hc_assets.fhir.consistency import Facts, sex_coded
 from hc_assets.fhir.enrichment import Enriched, Enricher
 from hc_assets.fhir.identifiers import identifier_tokens
-from hc_assets.fhir.resource_columns import PLAN, distinct, joined, judged
+from hc_assets.fhir.resource_columns import PLAN, distinct, joined, judged, rows_with
 from hc_assets.fhir.resource_texts import Numbers
 from hc_assets.fhir.schemas import ENRICHED_RESOURCES
 from hc_assets.fhir.statements import STATING
@@ -63,17 +63,12 @@ def enriched(
     is_plain = counts >= 0
     is_plain[rows.references.dangling()] = False
     is_plain &= ~rows.contradicted & rows.of_shape([s.is_open for s in rows.shapes], False)
-    texts = rows.members.texts
-    may_be_enriched = enricher.may_have_made(texts.buffer)
-    if may_be_enriched:
-        for row in np.flatnonzero(is_plain).tolist():
-            begin, end = texts.offsets[row : row + 2].tolist()
-            is_plain[row] = not enricher.may_have_made(texts.buffer[begin:end])
+    is_plain &= ~rows_with(enricher.signs, rows.members.texts)
     metas, meta_of = _metas(rows, enricher)
     is_plain &= np.array([meta is not None for meta in metas])[meta_of]
     added = _added(rows, is_plain, enricher, index)
     others = {
-        row: _other(rows, row, enricher, index, may_be_enriched=may_be_enriched)
+        row: _other(rows, row, enricher, index)
         for row in np.flatnonzero(~is_plain & (rows.shape_of >= 0)).tolist()
     }
     scores, score_of = _scores(rows, counts, enricher)
@@ -148,9 +143,7 @@ def _added(rows: Rows, is_plain: Flags, enricher: Enricher, index: BatchIndex) -
     return added
 
 
-def _other(
-    rows: Rows, row: int, enricher: Enricher, index: BatchIndex, *, may_be_enriched: bool
-) -> Enriched:
+def _other(rows: Rows, row: int, enricher: Enricher, index: BatchIndex) -> Enriched:
     """Enrich one resource by itself."""
     resource = rows.members.resource(row)
     patient_id = rows.columns["patient_id"][row].as_py()
@@ -164,8 +157,8 @@ def _other(
         rows.references.judged_of_row(row),
         bool(rows.contradicted[row]) if rows.types[row] in STATING else None,
     )
-    warnings, id_ = int(rows.warnings[row]), rows.known_id(row)
-    return enricher.enriched(resource, warnings, id_, facts, may_be_enriched=may_be_enriched)
+    id_ = None if resource.raw("id") else rows.known_id(row)
+    return enricher.enriched(resource, int(rows.warnings[row]), id_, facts)
 
 
 Scores = list[tuple[tuple[float | None, ...], bytes]]

@@ -157,11 +157,12 @@ class Enricher:
             age, age group and risk factors on a Patient; the significance of values on an
             Observation and its components. Those of an earlier run are replaced.
         """
-        return self.enriched(read_one(compact), warnings, known_id, facts, may_be_enriched=True)
+        return self.enriched(read_one(compact), warnings, known_id, facts)
 
-    def may_have_made(self, texts: bytes) -> bool:
-        """Whether resources in some JSON texts may have been enriched before; quick."""
-        return self._extender.may_be_in(texts)
+    @property
+    def signs(self) -> tuple[bytes, ...]:
+        """What a resource that was enriched before holds one of, at least."""
+        return self._extender.signs
 
     def enriched(
         self,
@@ -169,12 +170,10 @@ class Enricher:
         warnings: int,
         known_id: str | None,
         facts: Facts,
-        *,
-        may_be_enriched: bool,
     ) -> Enriched:
         """Enrich one valid resource whose members are found already."""
         place = None
-        if may_be_enriched and self._extender.may_be_in(sent.text):
+        if self._extender.may_be_in(sent.text):
             bare = self._stripped(_decode_members(sent.text))
             stripped = read_one(_encode(bare))
             if "extension" in sent.names.places and "extension" not in bare:

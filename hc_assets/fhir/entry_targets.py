@@ -19,7 +19,7 @@ from hc_assets.fhir.requests import IDENTITY, known_id
 _CACHED_BATCHES = 2
 # Batches of rows that follow one another come from the same few row groups.
 _CACHED_GROUPS = 4
-_COLUMNS = ["source_sha256", *IDENTITY]
+_COLUMNS = ["source_sha256", "resource_type", "resource_id", "full_url"]
 
 
 def entry_targets(parts: tuple[str, ...], files: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -67,6 +67,8 @@ def _entries_of(path: str, group: int) -> dict[str, list[Entries]]:
     """
     with UPath(path).open("rb") as stream, pq.ParquetFile(stream) as file:
         rows = file.read_row_group(group, _COLUMNS)
+        if rows["resource_id"].null_count:
+            rows = file.read_row_group(group, ["source_sha256", *IDENTITY])
     rows = rows.filter(pc.and_(pc.is_valid(rows["full_url"]), pc.is_valid(rows["resource_type"])))
     ids = rows["resource_id"]
     if ids.null_count:

@@ -58,16 +58,20 @@ def extension(base: str, name: str, **value: Any) -> bytes:
 
 
 class Extender:
-    """Adds our extensions to elements, and takes away those of an earlier run."""
+    """Adds our extensions to elements, and takes away those of an earlier run.
+
+    Attributes:
+        signs: a JSON text that holds none of these has none of our extensions.
+    """
 
     def __init__(self, base: str) -> None:
         self._urls = frozenset(url(base, name) for name in NAMES)
-        self._mark = msgspec.json.encode(f"{base}/")[1:-1]
+        # A slash may be written with a backslash before it: rare enough to look closer then.
+        self.signs = (msgspec.json.encode(f"{base}/")[1:-1], rb"\/")
 
     def may_be_in(self, text: bytes) -> bool:
         """Whether some of our extensions may be in a JSON text; quick."""
-        # A slash may be written with a backslash before it: rare enough to look closer then.
-        return self._mark in text or rb"\/" in text
+        return any(sign in text for sign in self.signs)
 
     def strip(self, members: Members) -> Members:
         """Give an element without our extensions; without any list of them that would be empty."""

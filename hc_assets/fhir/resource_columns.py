@@ -48,6 +48,8 @@ def _library() -> ctypes.CDLL:
     library.hc_replaced.restype = number
     library.hc_judged.argtypes = [place, place, number, *[place] * 10]
     library.hc_joined.argtypes = [place, place, number, number, place, place]
+    library.hc_rows_with.argtypes = [place, place, number, place, number, place]
+    library.hc_rows_with.restype = None
     library.hc_hashed.argtypes = [place, place, number, number, place, place, place]
     library.hc_hashed.restype = None
     library.hc_distinct.restype = library.hc_judged.restype = library.hc_joined.restype = None
@@ -81,6 +83,18 @@ def distinct(data: bytes, places: Numbers, groups: Indexes) -> tuple[Numbers, Nu
     is_first = first == np.arange(count)
     numbers = np.cumsum(is_first) - 1
     return np.flatnonzero(is_first), np.where(first < 0, -1, numbers[first])
+
+
+def rows_with(signs: Sequence[bytes], texts: Texts) -> npt.NDArray[np.bool_]:
+    """Tell which texts hold one of some bytes at least."""
+    rows = len(texts.offsets) - 1
+    holds, found = np.zeros(rows, bool), np.empty(rows, np.uint8)
+    for sign in signs:
+        _library().hc_rows_with(
+            texts.buffer, texts.offsets.ctypes.data, rows, sign, len(sign), found.ctypes.data
+        )
+        holds |= found.astype(bool)
+    return holds
 
 
 def replaced(texts: Texts, references: Numbers, which: Numbers, new: Sequence[bytes]) -> Texts:

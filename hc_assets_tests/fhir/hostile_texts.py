@@ -9,7 +9,15 @@ import numpy as np
 import pyarrow as pa
 
 from hc_assets.fhir import bundle_entries, resource_columns, resource_texts
-from hc_assets.fhir.resource_columns import PLAN, distinct, hashed, joined, judged, replaced
+from hc_assets.fhir.resource_columns import (
+    PLAN,
+    distinct,
+    hashed,
+    joined,
+    judged,
+    replaced,
+    rows_with,
+)
 from hc_assets.fhir.resource_texts import Compact, Texts, compacted, members_in
 
 _KNOWN = (
@@ -42,6 +50,7 @@ def hostile(seed: int, count: int) -> Iterator[bytes]:
 
 def _read_columns(compact: Compact) -> None:
     """Do all that is done to a column; every member is read as each kind of time."""
+    rows_with([b"\\u00", b'"reference"'], compact.texts)
     places = compact.references[:, 1:]
     distinct(compact.texts.buffer, places, np.zeros(len(places), np.int32))
     which = np.arange(len(places)) % 3 - 1

@@ -1,5 +1,5 @@
-/* What is done to a whole column of compact resources at once: equal texts told, texts replaced,
- * joined and hashed.
+/* What is done to a whole column of compact resources at once: equal texts told, texts searched,
+ * replaced, joined and hashed.
  *
  * Belongs here: moving bytes. What is judged of them is in time_facts.c.
  * Places come from resource_texts.c; whatever they are, nothing is read or written outside of the
@@ -160,5 +160,32 @@ EXPORT void hc_hashed(const uint8_t *data, const Place *places, int64_t rows, in
             scratch[size++] = 0; /* no JSON text has such a byte in it */
         }
         hashes[row] = hash_of(scratch, (size_t)size, seeds[row]);
+    }
+}
+
+/* Where some bytes are; NULL where they are not. */
+static const uint8_t *find(const uint8_t *at, const uint8_t *end, const uint8_t *sign, size_t size) {
+    if (*sign != '\\') return memmem(at, (size_t)(end - at), sign, size);
+    /* A backslash is rare, so that nothing is faster than to look for it alone. */
+    for (; (at = memchr(at, *sign, (size_t)(end - at))) != NULL; at++)
+        if ((size_t)(end - at) >= size && memcmp(at, sign, size) == 0) return at;
+    return NULL;
+}
+
+/* Finds which texts hold some bytes.
+ *
+ * offsets: rows + 1 of them, into data.
+ * sign: those bytes, one at least.
+ * found: of each row, 1 where its text holds them, else 0. */
+EXPORT void hc_rows_with(const uint8_t *data, const int64_t *offsets, int64_t rows,
+                         const uint8_t *sign, int64_t size, uint8_t *found) {
+    const uint8_t *at = data + offsets[0], *end = data + offsets[rows];
+    memset(found, 0, (size_t)rows);
+    for (int64_t row = 0; at < end && (at = find(at, end, sign, (size_t)size)) != NULL;) {
+        while (data + offsets[row + 1] <= at) row++;
+        const uint8_t *last = data + offsets[row + 1];
+        /* What begins in one text and ends in the next is in none of them. */
+        found[row] = last - at >= size;
+        at = found[row] ? last : at + 1;
     }
 }
