@@ -152,7 +152,7 @@ class Samples(Sequence[Sample]):
         self._folder, self._check = folder, check
         self._ends = list(accumulate(shard.samples for shard in shards))
         self._open: dict[int, _MappedShard] = {}
-        self._unseen = np.ones(len(self), np.bool_)
+        self._seen = bytearray(len(self))
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_open": {}}
@@ -169,7 +169,7 @@ class Samples(Sequence[Sample]):
         """
         if isinstance(index, slice):
             return [self[each] for each in range(*index.indices(len(self)))]
-        shard, row = self._place(index)
+        shard, row = self._place(self._number(index))
         rows, at = shard.rows(row)
         labels = rows["labels"][at].as_py()
         return Sample(
@@ -183,11 +183,13 @@ class Samples(Sequence[Sample]):
 
     def pixels(self, index: int) -> NDArray[np.floating]:
         """Give the pixels of a sample, a read-only view; errors as `__getitem__`."""
-        shard, row = self._place(index)
-        if self._check == "always" or (self._check == "first" and self._unseen[index]):
-            shard.check(row)
-            self._unseen[index] = False
-        return shard.pixels(row)
+        number = self._number(index)
+        shard, row = self._place(number)
+        if self._is_unseen(number):
+            self._look_at(number, shard, row)
+        rows, at = shard.stacked(row)
+        view: NDArray[np.floating] = rows[at]
+        return view
 
     def read(
         self, indices: Sequence[int] | NDArray[np.integer], out: NDArray[Any] | None = None
@@ -201,15 +203,43 @@ class Samples(Sequence[Sample]):
         Raises:
             ValueError: the samples have several shapes or types: ask for one pipeline.
         """
-        views = [self.pixels(int(index)) for index in indices]
-        kinds = {(view.shape, view.dtype.name) for view in views}
+        wanted = [self._number(int(index)) for index in indices]
+        kinds = {
+            (self.shards[at].shape, self.shards[at].dtype)
+            for at in {bisect_right(self._ends, number) for number in wanted}
+        }
         if len(kinds) != 1:
             raise ValueError(f"expected samples of one shape and type, found {sorted(kinds)}")
+        ((shape, dtype),) = kinds
         if out is None:
-            return np.stack(views)
-        for place, view in zip(out, views, strict=True):
-            place[...] = view
+            out = np.empty((len(wanted), *shape), dtype)
+        if out.shape != (len(wanted), *shape):
+            raise ValueError(f"expected out of shape {(len(wanted), *shape)}, found {out.shape}")
+        place = 0
+        while place < len(wanted):
+            rows = self._run(wanted, place)
+            out[place : place + len(rows)] = rows
+            place += len(rows)
         return out
+
+    def _run(self, wanted: Sequence[int], place: int) -> NDArray[np.floating]:
+        """Views of the samples from a place on that lie one behind the other, to be copied at once.
+
+        Where hashes are looked at it is one sample, so that what was hashed is copied while it is
+        still in the processor's cache.
+        """
+        first = wanted[place]
+        shard, row = self._place(first)
+        rows, at = shard.stacked(row)
+        if self._is_unseen(first):
+            self._look_at(first, shard, row)
+            return rows[at : at + 1]
+        count = 1
+        for number in wanted[place + 1 : place + len(rows) - at]:
+            if number != first + count or self._is_unseen(number):
+                break
+            count += 1
+        return rows[at : at + count]
 
     def targets(self, kind: Target) -> NDArray[Any]:
         """Give the labels of all samples as numbers.
@@ -260,13 +290,22 @@ class Samples(Sequence[Sample]):
             ]
         return blocks
 
-    def _place(self, index: int) -> tuple["_MappedShard", int]:
+    def _number(self, index: int) -> int:
+        """Number of a sample from 0; negative ones count from the end."""
         if not -len(self) <= index < len(self):
             raise IndexError(f"expected a sample from 0 to {len(self) - 1}, found {index}")
-        index %= len(self)
-        number = bisect_right(self._ends, index)
-        row = index - (self._ends[number - 1] if number else 0)
-        return self._mapped(number), row
+        return index % len(self)
+
+    def _place(self, number: int) -> tuple["_MappedShard", int]:
+        shard = bisect_right(self._ends, number)
+        return self._mapped(shard), number - (self._ends[shard - 1] if shard else 0)
+
+    def _is_unseen(self, number: int) -> bool:
+        return self._check == "always" or (self._check == "first" and not self._seen[number])
+
+    def _look_at(self, number: int, shard: "_MappedShard", row: int) -> None:
+        shard.check(row)
+        self._seen[number] = 1
 
     def _mapped(self, number: int) -> "_MappedShard":
         mapped = self._open.get(number)
@@ -288,6 +327,9 @@ class _MappedShard:
             self._arrays = [
                 _flat(batch["pixels"].storage).reshape(-1, *shard.shape) for batch in self.batches
             ]
+            self._hashes = [
+                batch["pixels_xxh3"].to_numpy(zero_copy_only=True) for batch in self.batches
+            ]
         except (pa.ArrowInvalid, KeyError, ValueError) as error:
             raise DamagedSetError(f"{self._file}: expected an Arrow file of pixels") from error
         if sum(batch.num_rows for batch in self.batches) != shard.samples:
@@ -299,19 +341,16 @@ class _MappedShard:
         number, at = divmod(row, self._step)
         return self.batches[number], at
 
-    def pixels(self, row: int) -> NDArray[np.floating]:
-        """Pixels of a row, a view."""
+    def stacked(self, row: int) -> tuple[NDArray[np.floating], int]:
+        """Pixels of all rows that lie behind one another in memory with a row, and its place."""
         number, at = divmod(row, self._step)
-        view: NDArray[np.floating] = self._arrays[number][at]
-        return view
+        return self._arrays[number], at
 
     def check(self, row: int) -> None:
         """Hold the pixels of a row against their hash."""
-        rows, at = self.rows(row)
-        stated, found = (
-            rows["pixels_xxh3"][at].as_py(),
-            xxhash.xxh3_64_intdigest(self.pixels(row).data),
-        )
+        number, at = divmod(row, self._step)
+        stated = int(self._hashes[number][at])
+        found = xxhash.xxh3_64_intdigest(self._arrays[number][at].data)
         if stated != found:
             raise DamagedSetError(
                 f"{self._file}, row {row}: expected pixels of XXH3 {stated:016x},"

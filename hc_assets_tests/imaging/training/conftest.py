@@ -43,11 +43,12 @@ class Scan:
     frame: int = 0
     body_part: str | None = "HEAD"
     sop: str | None = None
+    dtype: str = "float32"
     more: dict[str, Any] = field(default_factory=dict)
 
     def pixels(self) -> np.ndarray:
-        """Its array, float32, 0 to 1."""
-        return np.random.default_rng(self.seed).random(self.shape, np.float32)
+        """Its array, 0 to 1."""
+        return np.random.default_rng(self.seed).random(self.shape, np.float32).astype(self.dtype)
 
 
 def _row(schema: pa.Schema, known: dict[str, Any]) -> dict[str, Any]:
@@ -73,7 +74,7 @@ class Lake:
     def put(self, batch: str, *scans: Scan) -> None:
         """Commit the rows of some scans as a batch."""
         index, metrics = [], []
-        arrays: dict[tuple[int, int], list[tuple[dict[str, Any], np.ndarray]]] = {}
+        arrays: dict[tuple[Any, ...], list[tuple[dict[str, Any], np.ndarray]]] = {}
         for number, scan in enumerate(scans):
             pixels = scan.pixels()
             known = {
@@ -96,9 +97,9 @@ class Lake:
             }
             index.append(_row(DICOM_INDEX, known))
             metrics.append(_row(QUALITY_METRICS, known))
-            schema = preprocessed_arrays(scan.shape)
+            schema = preprocessed_arrays(scan.shape, scan.dtype)
             rest = schema.remove(schema.get_field_index("pixels"))
-            arrays.setdefault(scan.shape, []).append((_row(rest, known), pixels))
+            arrays.setdefault((scan.shape, scan.dtype), []).append((_row(rest, known), pixels))
         self._commit("imaging/dicom_index", batch, [pa.RecordBatch.from_pylist(index, DICOM_INDEX)])
         self._commit(
             "imaging/quality_metrics",
@@ -108,7 +109,7 @@ class Lake:
         self._commit(
             "imaging/preprocessed_arrays",
             batch,
-            [_tensors(shape, made) for shape, made in arrays.items()],
+            [_tensors(*kind, made) for kind, made in arrays.items()],
         )
 
     def _commit(self, table: str, batch: str, rows: list[pa.RecordBatch]) -> None:
@@ -127,9 +128,9 @@ class Lake:
 
 
 def _tensors(
-    shape: tuple[int, int], made: list[tuple[dict[str, Any], np.ndarray]]
+    shape: tuple[int, int], dtype: str, made: list[tuple[dict[str, Any], np.ndarray]]
 ) -> pa.RecordBatch:
-    schema = preprocessed_arrays(shape)
+    schema = preprocessed_arrays(shape, dtype)
     tensors = pa.FixedShapeTensorArray.from_numpy_ndarray(np.stack([pixels for _, pixels in made]))
     columns = [
         tensors

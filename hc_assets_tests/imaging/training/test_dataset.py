@@ -2,7 +2,10 @@ import pickle
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from hc_assets.imaging.dataset import DamagedSetError, TrainingSet
 from hc_assets.imaging.training.manifest import ManifestError
@@ -20,6 +23,11 @@ def spoil(path, find: bytes) -> None:
 @pytest.fixture
 def scans(scan):
     return [scan(f"P{n}", n) for n in range(11)]
+
+
+@pytest.fixture
+def folder_of_11(written, scans):
+    return written(*scans)
 
 
 @pytest.fixture
@@ -44,6 +52,48 @@ def test_samples_are_the_arrays_in_shards_of_any_size(written, scans):
     out = np.empty((4, 8, 6), np.float32)
     assert samples.read(order, out) is out
     np.testing.assert_array_equal(out, expected)
+
+
+@pytest.mark.parametrize("check", ["first", "always", "never"])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_batches_hold_what_is_asked_for_in_its_order(folder_of_11, scans, check, data):
+    samples = TrainingSet(folder_of_11).split("train", check=check)
+    runs = st.integers(-11, 10).flatmap(
+        lambda first: st.integers(1, 11).map(lambda n: list(range(first, min(first + n, 11))))
+    )
+    order = [index for run in data.draw(st.lists(runs, min_size=1, max_size=4)) for index in run]
+    expected = np.stack([scans[index].pixels() for index in order])
+    np.testing.assert_array_equal(samples.read(order), expected)
+    out = np.zeros(expected.shape)  # of another type: values are converted
+    np.testing.assert_array_equal(samples.read(np.array(order), out), expected)
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 6), (3, 8, 6), (2, 6, 8)])
+def test_a_batch_that_does_not_fit_is_refused(written, scans, shape):
+    samples = TrainingSet(written(*scans)).split("train")
+    with pytest.raises(ValueError, match=r"expected out of shape \(2, 8, 6\), found"):
+        samples.read([0, 1], np.zeros(shape))
+
+
+def test_half_floats_leave_and_come_back_as_such(written, scan, tmp_path):
+    scans = [scan(f"P{n}", n, dtype="float16" if n % 2 else "float32") for n in range(6)]
+    folder = written(*scans)
+    opened = TrainingSet(folder)
+    samples = opened.split("train")
+    assert sorted({shard.dtype for shard in samples.shards}) == ["float16", "float32"]
+    halves = [n for n in range(6) if samples.pixels(n).dtype == np.float16]
+    assert [samples[n].pixels.tobytes() for n in halves] == [
+        scans[n].pixels().tobytes() for n in (1, 3, 5)
+    ]
+    assert samples.read(halves).dtype == np.float16
+    for shard in samples.shards:
+        if shard.dtype == "float16":
+            table = pq.read_table(folder / shard.parquet.file)
+            assert table.schema.field("pixels").type == pa.list_(pa.list_(pa.float16(), 6), 8)
+    with pytest.raises(ValueError, match=r"one shape and type, found .*'float16'.*'float32'"):
+        samples.read(range(6))
+    assert opened.verify() == []
 
 
 def test_pixels_are_views_of_the_file_that_nobody_can_change(written, scans):
