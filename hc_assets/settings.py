@@ -249,6 +249,11 @@ class Settings(BaseSettings):
         description="FHIR codes by label, in place of a file: a JSON object of lists of"
         " `system|code`.",
     )
+    training_label_scope: Literal["patient", "study"] = Field(
+        default="patient",
+        description="What a FHIR code labels: all studies of the `patient`, or the `study` that the"
+        " report, finding or condition speaks of.",
+    )
     training_balance_threshold: float = Field(
         default=0.1,
         ge=0,

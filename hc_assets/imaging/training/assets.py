@@ -9,7 +9,7 @@ from hc_assets.assets import asset_arguments
 from hc_assets.imaging.training.export import export_training_set, selection_of
 from hc_assets.imaging.training.schemas import TRAINING_SET
 from hc_assets.lake.layout import Layout
-from hc_assets.lake.parquet import Content
+from hc_assets.lake.parquet import COLUMN_LINEAGE, Content
 from hc_assets.lake.tables import read_partitions
 from hc_assets.lake.warehouse import Warehouse
 from hc_assets.settings import Settings
@@ -57,4 +57,23 @@ def training_set(
     return Content(made.parts, {"plan": made.manifest.content_sha256} | taken_in)
 
 
-ASSETS = [training_set]
+def assets(settings: Settings) -> list[dg.AssetsDefinition]:
+    """Give the assets of a deployment: where labels come from FHIR, they depend on its resources.
+
+    Without such labels they don't: DICOM alone needs no FHIR, and new FHIR makes no new set.
+    """
+    return [_from_fhir(training_set) if settings.training_label_codes else training_set]
+
+
+def _from_fhir(definition: dg.AssetsDefinition) -> dg.AssetsDefinition:
+    resources = dg.AssetKey(["fhir", "current_resources"])
+    resource = dg.TableColumnDep(resources, "resource")
+
+    def labelled(spec: dg.AssetSpec) -> dg.AssetSpec:
+        by_column = dict(spec.metadata[COLUMN_LINEAGE].deps_by_column)
+        by_column["labels"] = [*by_column["labels"], resource]
+        return spec.replace_attributes(deps=[*spec.deps, resources]).merge_attributes(
+            metadata={COLUMN_LINEAGE: dg.TableColumnLineage(by_column)}
+        )
+
+    return definition.map_asset_specs(labelled)

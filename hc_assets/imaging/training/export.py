@@ -151,6 +151,7 @@ def selection_of(settings: Settings, layout: Layout) -> Selection:
         split_seed=settings.training_split_seed,
         labels_file=settings.training_labels,
         label_codes=settings.training_label_codes,
+        label_scope=settings.training_label_scope,
         patient_system=settings.dicom_patient_system,
     )
 

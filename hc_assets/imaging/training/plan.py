@@ -15,7 +15,7 @@ from itertools import islice
 import duckdb
 import pyarrow as pa
 
-from hc_assets.imaging.training import labels
+from hc_assets.imaging.training import fhir_labels, labels
 from hc_assets.imaging.training.groups import groups_of
 from hc_assets.imaging.training.selection import Selection
 
@@ -110,6 +110,28 @@ FROM single
 _LABELS = """
     LEFT JOIN label_lists AS exact ON exact.key = frames.{column} AND exact.frame = frames.frame
     LEFT JOIN label_lists AS general ON general.key = frames.{column} AND general.frame IS NULL
+"""
+
+# A name that two Patients have says nothing of either
+_PATIENT_LABELS = """
+    CREATE TEMP TABLE label_lists AS SELECT key, NULL::INTEGER AS frame,
+        coalesce(list_sort(list(DISTINCT label) FILTER (label IS NOT NULL)), []) AS labels
+    FROM fhir_names LEFT JOIN (SELECT DISTINCT id, label FROM fhir_labels) USING (id)
+    GROUP BY key HAVING min(id) = max(id)
+"""
+# A study that nothing speaks of is not in it: that nobody reported a finding is no finding
+_STUDY_LABELS = """
+    CREATE TEMP TABLE label_lists AS
+    WITH RECURSIVE reach (id, uid) AS (
+        SELECT source, coalesce(uid, target) FROM fhir_spoken_of
+            LEFT JOIN fhir_studies ON name = target
+        UNION
+        SELECT source, uid FROM fhir_spoken_of JOIN reach ON target = id
+    )
+    SELECT uid AS key, NULL::INTEGER AS frame,
+        coalesce(list_sort(list(DISTINCT label) FILTER (label IS NOT NULL)), []) AS labels
+    FROM reach LEFT JOIN (SELECT DISTINCT id, label FROM fhir_labels) USING (id)
+    GROUP BY uid
 """
 
 _OF_BATCH = """
@@ -245,18 +267,22 @@ class Plan:
             return labels.key_column(selection.labels_file)
         if not selection.label_codes:
             return ""
-        is_there = labels.has_fhir(connection)
-        names = labels.patient_names(connection, selection.patient_system) if is_there else ()
-        coded = labels.coded_patients(connection, selection.label_codes) if is_there else ()
-        self._keep("fhir_names", {"key": pa.string(), "id": pa.string()}, names)
-        self._keep("fhir_labels", {"id": pa.string(), "label": pa.string()}, coded)
-        connection.execute(
-            # A name that two Patients have says nothing of either
-            "CREATE TEMP TABLE label_lists AS SELECT key, NULL::INTEGER AS frame, coalesce("
-            "list_sort(list(DISTINCT label) FILTER (label IS NOT NULL)), []) AS labels"
-            " FROM fhir_names LEFT JOIN (SELECT DISTINCT id, label FROM fhir_labels) USING (id)"
-            " GROUP BY key HAVING min(id) = max(id)"
-        )
+        is_there = fhir_labels.has_fhir(connection)
+        text = pa.string()
+        if selection.label_scope == "study":
+            named = fhir_labels.study_names(connection) if is_there else ()
+            spoken = fhir_labels.spoken_of(connection) if is_there else ()
+            coded = fhir_labels.coded_resources(connection, selection.label_codes)
+            self._keep("fhir_studies", {"name": text, "uid": text}, named)
+            self._keep("fhir_spoken_of", {"source": text, "target": text}, spoken)
+            self._keep("fhir_labels", {"id": text, "label": text}, coded if is_there else ())
+            connection.execute(_STUDY_LABELS)
+            return "study_instance_uid"
+        names = fhir_labels.patient_names(connection, selection.patient_system) if is_there else ()
+        coded = fhir_labels.coded_patients(connection, selection.label_codes) if is_there else ()
+        self._keep("fhir_names", {"key": text, "id": text}, names)
+        self._keep("fhir_labels", {"id": text, "label": text}, coded)
+        connection.execute(_PATIENT_LABELS)
         return "patient_id"
 
     def _keep(

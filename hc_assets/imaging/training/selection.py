@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hc_assets.imaging.training.fhir_labels import Scope
 from hc_assets.imaging.training.labels import file_hash
 from hc_assets.imaging.training.splits import DEFAULT_SPLITS, SelectionError, check_splits
 
@@ -25,7 +26,8 @@ class Selection:
         split_seed: another seed makes other splits.
         salt: secret that pseudonyms are made with.
         labels_file: CSV, see `labels.read_csv`.
-        label_codes: FHIR codes by label, see `labels.coded_patients`; in place of a file.
+        label_codes: FHIR codes by label, see `fhir_labels.py`; in place of a file.
+        label_scope: whether these label all studies of a patient, or the study they speak of.
         patient_system: identifier system of PatientIDs, for labels from FHIR; "" for any.
     """
 
@@ -39,6 +41,7 @@ class Selection:
     split_seed: str = ""
     labels_file: Path | None = None
     label_codes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    label_scope: Scope = "patient"
     patient_system: str = ""
 
     def __post_init__(self) -> None:
@@ -64,5 +67,6 @@ class Selection:
             "splits": dict(self.splits),
             "split_seed": self.split_seed,
             "labels_file_sha256": file_hash(self.labels_file) if self.labels_file else None,
+            "label_scope": self.label_scope if self.label_codes else None,
             "label_codes": {label: list(codes) for label, codes in self.label_codes.items()},
         }
