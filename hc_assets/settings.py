@@ -212,6 +212,13 @@ class Settings(BaseSettings):
         default=True, description="Whether aligned MR volumes are freed of the coils' shading (N4)."
     )
 
+    volume_aligned_per_series: int = Field(
+        default=8,
+        ge=1,
+        description="Volumes of one MR series (echoes, b-values, times) that are brought onto the"
+        " study's grid, at most; of the others, the transform is told.",
+    )
+
     # Training set: what it asks of a frame is here and in quality_training_gate
     training_modalities: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Modalities in a training set, separated by commas; all where none."

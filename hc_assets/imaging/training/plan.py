@@ -272,10 +272,10 @@ class Plan:
         if selection.label_scope == "study":
             named = fhir_labels.study_names(connection) if is_there else ()
             spoken = fhir_labels.spoken_of(connection) if is_there else ()
-            coded = fhir_labels.coded_resources(connection, selection.label_codes)
+            carrying = fhir_labels.coded_resources(connection, selection.label_codes)
             self._keep("fhir_studies", {"name": text, "uid": text}, named)
             self._keep("fhir_spoken_of", {"source": text, "target": text}, spoken)
-            self._keep("fhir_labels", {"id": text, "label": text}, coded if is_there else ())
+            self._keep("fhir_labels", {"id": text, "label": text}, carrying if is_there else ())
             connection.execute(_STUDY_LABELS)
             return "study_instance_uid"
         names = fhir_labels.patient_names(connection, selection.patient_system) if is_there else ()

@@ -11,7 +11,9 @@ from itertools import groupby
 from operator import itemgetter
 
 import numpy as np
+import pyarrow as pa
 
+from hc_assets.imaging.single_thread import single_thread
 from hc_assets.imaging.volumes.alignment import Aligned, align, groups_of
 from hc_assets.imaging.volumes.geometry import ras_from_lps, spacing_of
 from hc_assets.imaging.volumes.pictures import three_planes
@@ -40,6 +42,7 @@ class StudyUnit:
         inputs_sha256: of what they were made of.
         spacing_mm: of the isotropic grid.
         correct_bias: whether the bias field of MR magnitudes is taken out.
+        per_series: volumes of one series that are brought onto the grid.
     """
 
     data_dir: str
@@ -48,6 +51,7 @@ class StudyUnit:
     inputs_sha256: str
     spacing_mm: float
     correct_bias: bool
+    per_series: int
 
 
 def studies_of(volumes: LakeTable) -> Iterator[tuple[str, list[Row]]]:
@@ -73,29 +77,43 @@ def align_study(unit: StudyUnit) -> SeriesVolumes:
         return unit.stored.load(row, part_number(row["series_instance_uid"]))
 
     rows = []
-    with PartWriter(
-        layout.partition(ALIGNED_SLICES_TABLE, None),
-        ALIGNED_SLICES,
-        number=number,
-        part_bytes=_PART_BYTES,
-    ) as writer:
+    with (
+        single_thread(),
+        PartWriter(
+            layout.partition(ALIGNED_SLICES_TABLE, None),
+            ALIGNED_SLICES,
+            number=number,
+            part_bytes=_PART_BYTES,
+        ) as writer,
+    ):
         for group in groups_of(unit.rows):
             for made in align(
-                group, load, spacing_mm=unit.spacing_mm, correct_bias=unit.correct_bias
+                group,
+                load,
+                spacing_mm=unit.spacing_mm,
+                correct_bias=unit.correct_bias,
+                per_series=unit.per_series,
             ):
                 row = _row(made, unit)
                 rows.append(row)
                 keys = {name: row[name] for name in ("aligned_id", "study_instance_uid")}
-                voxels = made.volume.voxels
-                for start in range(0, len(voxels), _SLICES_AT_ONCE):
-                    part = voxels[start : start + _SLICES_AT_ONCE]
-                    of_part = [keys | {"slice": start + at} for at in range(len(part))]
-                    writer.write(slice_batch(of_part, part, ALIGNED_SLICES))
+                for batch in _slices(made.volume, keys):
+                    writer.write(batch)
     return SeriesVolumes(sorted(rows, key=itemgetter("aligned_id")), writer.parts)
 
 
+def _slices(volume: Volume | None, keys: Row) -> Iterator[pa.RecordBatch]:
+    if volume is None:
+        return
+    voxels = volume.voxels
+    for start in range(0, len(voxels), _SLICES_AT_ONCE):
+        part = voxels[start : start + _SLICES_AT_ONCE]
+        of_part = [keys | {"slice": start + at} for at in range(len(part))]
+        yield slice_batch(of_part, part, ALIGNED_SLICES)
+
+
 def _row(made: Aligned, unit: StudyUnit) -> Row:
-    source, volume, found = made.source, made.volume, made.registration
+    source, found = made.source, made.registration
     low, high = made.value_range or (None, None)
     matrix = np.eye(4) if found is None else found.matrix
     name = hashlib.sha256(f"{source['volume_id']}/aligned".encode()).hexdigest()[:16]
@@ -108,10 +126,6 @@ def _row(made: Aligned, unit: StudyUnit) -> Row:
         "aligned_id": name,
         "reference_id": made.reference["volume_id"],
         "verdict": made.verdict,
-        "shape": list(volume.voxels.shape),
-        "spacing_mm": spacing_of(volume.affine)[0],
-        "affine_lps": volume.affine.ravel().tolist(),
-        "affine_ras": ras_from_lps(volume.affine).ravel().tolist(),
         "to_source": matrix.ravel().tolist(),
         "rotation_deg": None if found is None else found.rotation_deg,
         "translation_mm": None if found is None else found.translation_mm,
@@ -120,7 +134,20 @@ def _row(made: Aligned, unit: StudyUnit) -> Row:
         "corrections": list(made.corrections),
         "low_value": low,
         "high_value": high,
+        "inputs_sha256": unit.inputs_sha256,
+        **_grid_columns(made.volume),
+    }
+
+
+def _grid_columns(volume: Volume | None) -> Row:
+    if volume is None:
+        names = ("shape", "spacing_mm", "affine_lps", "affine_ras", "content_sha256", "picture")
+        return dict.fromkeys(names)
+    return {
+        "shape": list(volume.voxels.shape),
+        "spacing_mm": spacing_of(volume.affine)[0],
+        "affine_lps": volume.affine.ravel().tolist(),
+        "affine_ras": ras_from_lps(volume.affine).ravel().tolist(),
         "content_sha256": volume.content_sha256(),
         "picture": three_planes(volume),
-        "inputs_sha256": unit.inputs_sha256,
     }

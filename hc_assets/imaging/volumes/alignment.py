@@ -4,8 +4,9 @@ Belongs here: which volumes go together, and the order of the steps. The steps a
 `slice_artifacts.py`, `intensities.py`, `registration.py` and `resampling.py`.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import SimpleITK as sitk
@@ -26,20 +27,22 @@ class Aligned:
     Attributes:
         source: row of the volume that it was made of.
         reference: row of the volume whose grid it is on.
-        volume: the voxels; 0 to 1 where `value_range` is not None.
-        verdict: reference, alone, or that of its registration.
-        registration: how it was laid on the reference; None for the reference itself.
+        verdict: reference, alone, with_series, one_too_many, or that of its registration.
+        registration: how it was laid on the reference, with_series that of the first of its series;
+            None for the reference itself and what moves with it.
         corrections: stripes, gains, bias: what was mended before, in that order.
+        volume: the voxels; 0 to 1 where `value_range` is not None; None where it is one too many of
+            its series.
         value_range: values that became 0 and 1; None where the units were kept.
     """
 
     source: Row
     reference: Row
-    volume: Volume
     verdict: str
     registration: Registration | None
-    corrections: tuple[str, ...]
-    value_range: tuple[float, float] | None
+    corrections: tuple[str, ...] = ()
+    volume: Volume | None = None
+    value_range: tuple[float, float] | None = None
 
 
 def groups_of(rows: Sequence[Row]) -> list[list[Row]]:
@@ -49,17 +52,19 @@ def groups_of(rows: Sequence[Row]) -> list[list[Row]]:
         rows: of `imaging/volumes`, those that are volumes.
 
     Returns:
-        The MR volumes, the first of each series (a time series moves as one), the finest first: it
-        is the reference. Every other volume is alone, in its own units.
+        The MR volumes: the first of each series, the finest in front, which is the reference; then
+        the others of each series, which move as their first does. Every volume that is not MR is
+        alone, in its own units.
     """
     first: dict[str, Row] = {}
+    others: list[Row] = []
     alone: list[list[Row]] = []
     for row in sorted(rows, key=lambda row: (row["series_instance_uid"], row["volume"])):
-        if row["modality"] == "MR":
-            first.setdefault(row["series_instance_uid"], row)
-        else:
+        if row["modality"] != "MR":
             alone.append([row])
-    together = sorted(first.values(), key=_coarseness)
+        elif first.setdefault(row["series_instance_uid"], row) is not row:
+            others.append(row)
+    together = [*sorted(first.values(), key=_coarseness), *others]
     return ([together] if together else []) + alone
 
 
@@ -74,14 +79,17 @@ def align(
     *,
     spacing_mm: float,
     correct_bias: bool,
+    per_series: int,
 ) -> Iterator[Aligned]:
     """Bring the volumes of a group onto one isotropic grid, that of the first.
 
     Args:
-        group: rows of volumes, the reference first.
+        group: rows of volumes, in the order of `groups_of`.
         load: gives the voxels of a row; besides the reference one is held at a time.
         spacing_mm: of the grid.
         correct_bias: whether the bias field of MR magnitudes is taken out.
+        per_series: volumes of one series that are brought onto the grid; of the others, the
+            transform is told.
 
     Yields:
         The volumes in the order of the group.
@@ -90,21 +98,31 @@ def align(
     fixed, corrections = _mended(reference, load(reference), correct_bias)
     grid = isotropic(fixed, spacing_mm)
     verdict = "reference" if len(group) > 1 else "alone"
-    yield _finished(reference, reference, grid, verdict, corrections)
+    yield _scaled(Aligned(reference, reference, verdict, None, corrections), grid)
+    found: dict[str, Registration | None] = {reference["series_instance_uid"]: None}
+    counts = Counter([reference["series_instance_uid"]])
     for row in group[1:]:
+        series = row["series_instance_uid"]
+        counts[series] += 1
+        if counts[series] > per_series:
+            yield Aligned(row, reference, "one_too_many", found[series])
+            continue
         moving, corrections = _mended(row, load(row), correct_bias)
-        frame = row["frame_of_reference_uid"]
-        found = register(
-            fixed,
-            moving,
-            is_same_frame=frame is not None and frame == reference["frame_of_reference_uid"],
-        )
-        image = smoothed(to_image(moving), spacing_of(grid.affine))
-        laid = sitk.Resample(
-            image, to_image(grid), transform_of(found.matrix), sitk.sitkLinear, moving.fill
-        )
-        volume = from_image(laid, moving.fill)
-        yield _finished(row, reference, volume, found, corrections)
+        verdict = "with_series"
+        if series not in found:
+            frame = row["frame_of_reference_uid"]
+            is_same_frame = frame is not None and frame == reference["frame_of_reference_uid"]
+            registration = register(fixed, moving, is_same_frame=is_same_frame)
+            found[series], verdict = registration, registration.verdict
+        made = Aligned(row, reference, verdict, found[series], corrections)
+        yield _scaled(made, _laid(moving, grid, found[series]))
+
+
+def _laid(moving: Volume, grid: Volume, found: Registration | None) -> Volume:
+    image = smoothed(to_image(moving), spacing_of(grid.affine))
+    transform = transform_of(np.eye(4) if found is None else found.matrix)
+    laid = sitk.Resample(image, to_image(grid), transform, sitk.sitkLinear, moving.fill)
+    return from_image(laid, moving.fill)
 
 
 def _is_magnitude(row: Row, volume: Volume) -> bool:
@@ -131,20 +149,10 @@ def _mended(row: Row, volume: Volume, correct_bias: bool) -> tuple[Volume, tuple
     return mended, tuple(done)
 
 
-def _finished(
-    row: Row,
-    reference: Row,
-    volume: Volume,
-    registration: Registration | str,
-    corrections: tuple[str, ...],
-) -> Aligned:
-    verdict, found = (
-        (registration, None)
-        if isinstance(registration, str)
-        else (registration.verdict, registration)
-    )
-    if not _is_magnitude(row, volume):
-        return Aligned(row, reference, volume, verdict, found, corrections, None)
+def _scaled(made: Aligned, volume: Volume) -> Aligned:
+    """With the voxels: magnitudes from 0 to 1, others as they are."""
+    if not _is_magnitude(made.source, volume):
+        return replace(made, volume=volume)
     low, high = tissue_range(volume.voxels)
     scaled = Volume(normalised(volume.voxels, low, high), volume.affine, 0.0)
-    return Aligned(row, reference, scaled, verdict, found, corrections, (low, high))
+    return replace(made, volume=scaled, value_range=(low, high))

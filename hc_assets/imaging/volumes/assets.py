@@ -4,8 +4,9 @@ Belongs here: wiring only. What happens to a series is in `steps.py` and the mod
 """
 
 import base64
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from heapq import merge
 from itertools import chain, islice
 from typing import TypeVar
 
@@ -173,29 +174,33 @@ def aligned_volumes_and_slices(
 ) -> Iterator[dg.Output[Content]]:
     """Align the volumes of every study; those of studies with the same volumes are kept."""
     spacing, bias = settings.volume_spacing_mm, settings.volume_bias_correction
-    parameters = f"{CODE_VERSION} {spacing} {bias}"
+    per_series = settings.volume_aligned_per_series
+    parameters = f"{CODE_VERSION} {spacing} {bias} {per_series}"
     stored = StoredVolumes.of(slices, "volume_id")
-    before = _rows_before(layout, _ALIGNED)
-    kept_studies: dict[str, list[Row]] = {}
-    for row in before:
-        kept_studies.setdefault(row["inputs_sha256"], []).append(row)
-    kept: list[Row] = []
+    before = _aligned_before(layout)
+    digests = {study: inputs_of(rows, parameters) for study, rows in studies_of(volumes)}
+    kept = {study for study, digest in digests.items() if before.get(study) == digest}
 
     def units() -> Iterator[StudyUnit]:
-        for _, rows in studies_of(volumes):
-            digest = inputs_of(rows, parameters)
-            if digest in kept_studies:
-                kept.extend(kept_studies[digest])
-            else:
-                numbers = {part_number(row["series_instance_uid"]) for row in rows}
-                own = StoredVolumes(stored.key, {n: stored.parts.get(n, ()) for n in numbers})
-                yield StudyUnit(str(layout.data_dir), tuple(rows), own, digest, spacing, bias)
+        for study, rows in studies_of(volumes):
+            if study in kept:
+                continue
+            numbers = {part_number(row["series_instance_uid"]) for row in rows}
+            own = StoredVolumes(stored.key, {n: stored.parts.get(n, ()) for n in numbers})
+            digest = digests[study]
+            yield StudyUnit(
+                str(layout.data_dir), tuple(rows), own, digest, spacing, bias, per_series
+            )
 
     done = _Done("study_instance_uid")
-    made = list(done.rows_of(align_study, units(), settings.workers))
-    rows = sorted([*kept, *made], key=lambda row: (row["study_instance_uid"], row["aligned_id"]))
+    rows: Iterator[Row] = done.rows_of(align_study, units(), settings.workers)
+    if kept:
+        rows = merge(_rows_of_studies(layout, kept), rows, key=_study_order)
+    with PartWriter(layout.partition(_ALIGNED, None), ALIGNED_VOLUMES) as writer:
+        while group := list(islice(rows, _ROWS)):
+            writer.write(pa.RecordBatch.from_pylist(group, ALIGNED_VOLUMES))
     committed = read_commit(layout.partition(ALIGNED_SLICES_TABLE, None))
-    still = {part_number(row["study_instance_uid"]) for row in kept}
+    still = {part_number(study) for study in kept}
     parts = [
         part
         for part in (committed.parts if committed else [])
@@ -206,7 +211,7 @@ def aligned_volumes_and_slices(
         ALIGNED_SLICES_TABLE: Content(
             sorted([*done.parts, *parts], key=lambda part: part.name), inputs
         ),
-        _ALIGNED: Content(_batches(rows, ALIGNED_VOLUMES), inputs),
+        _ALIGNED: Content(writer.parts, inputs),
     }
     told = {"made_anew": dg.MetadataValue.int(done.volumes), **_pictured(done.picture)}
     yield from _hand_over(context, layout, contents, {_ALIGNED: told})
@@ -258,9 +263,25 @@ def _rows_before(layout: Layout, table: str) -> list[Row]:
     return [row for batch in rows for row in batch.to_pylist()]
 
 
-def _batches(rows: Sequence[Row], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    for start in range(0, len(rows), _ROWS):
-        yield pa.RecordBatch.from_pylist(rows[start : start + _ROWS], schema)
+def _aligned_before(layout: Layout) -> dict[str, str]:
+    """What the aligned volumes of each study were made of."""
+    if read_commit(layout.partition(_ALIGNED, None)) is None:
+        return {}
+    table = read_partition(layout, _ALIGNED, None)
+    return {
+        row["study_instance_uid"]: row["inputs_sha256"]
+        for batch in table.batches(["study_instance_uid", "inputs_sha256"])
+        for row in batch.to_pylist()
+    }
+
+
+def _rows_of_studies(layout: Layout, studies: set[str]) -> Iterator[Row]:
+    for batch in read_partition(layout, _ALIGNED, None).batches():
+        yield from (row for row in batch.to_pylist() if row["study_instance_uid"] in studies)
+
+
+def _study_order(row: Row) -> tuple[str, str]:
+    return row["study_instance_uid"], row["aligned_id"]
 
 
 @dataclass

@@ -63,7 +63,7 @@ def tissue_range(voxels: Voxels) -> tuple[float, float]:
     """
     low = float(np.percentile(voxels, 1))
     image = sitk.GetImageFromArray(voxels)
-    mask = sitk.GetArrayViewFromImage(sitk.OtsuThreshold(image, 0, 1, 128)).astype(bool)
+    mask = sitk.GetArrayFromImage(sitk.OtsuThreshold(image, 0, 1, 128)).astype(bool)
     tissue = voxels[mask] if mask.any() else voxels
     high = float(np.percentile(tissue, _TOP_PERCENTILE))
     return low, max(high, low + 1e-6)

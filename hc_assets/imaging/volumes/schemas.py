@@ -196,8 +196,9 @@ ALIGNED_VOLUMES = pa.schema(
         column(
             "verdict",
             pa.string(),
-            "alone, reference, registered; or why it was left where coordinates put it:"
-            " not_improved, implausible, no_overlap, too_small",
+            "alone, reference, registered; with_series: moved as the first volume of its series;"
+            " one_too_many: the same, but without voxels here; or why it was left where coordinates"
+            " put it: not_improved, implausible, no_overlap, too_small",
             nullable=False,
         ),
         column("shape", pa.list_(pa.int32(), 3), "Slices, rows, columns", unit="{voxels}"),
@@ -233,8 +234,7 @@ ALIGNED_VOLUMES = pa.schema(
         column(
             "content_sha256",
             pa.string(),
-            "SHA-256 of affine (float64) and voxels (float32)",
-            nullable=False,
+            "SHA-256 of affine (float64) and voxels (float32); null where there are none",
         ),
         column("picture", pa.binary(), "The middle slices of three planes as a small PNG"),
         column(

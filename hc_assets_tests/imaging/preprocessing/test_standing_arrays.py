@@ -3,6 +3,7 @@
 import base64
 import re
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -10,9 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from msgspec import structs
 
 from hc_assets.imaging import assets
-from hc_assets.imaging.preprocessing import pipeline, planning
+from hc_assets.imaging.preprocessing import pipeline, planning, registry
 from hc_assets.imaging.preprocessing.parameters import (
     CtParameters,
     MrParameters,
@@ -58,10 +60,18 @@ class Batch:
                 writer.write(rows)
         commit(self.layout, "imaging/quality_metrics", self.key, writer.parts)
 
-    def make(self, told: Preprocessing = SMALL) -> tuple[int, list[str]]:
-        """Make what is missing; give how many arrays were made, and the names of all parts."""
+    def make(self, told: Preprocessing = SMALL, other_content: str = "") -> tuple[int, list[str]]:
+        """Make what is missing; give how many arrays were made, and the names of all parts.
+
+        Files of the name `other_content` are told to be of other bytes than they were.
+        """
         metrics = read_partition(self.layout, "imaging/quality_metrics", self.key)
-        landed = read_manifest(self.layout, "dicom", self.key).files
+        landed = [
+            structs.replace(file, sha256="0" * 64)
+            if other_content and file.source_file.endswith(other_content)
+            else file
+            for file in read_manifest(self.layout, "dicom", self.key).files
+        ]
         plan = plan_arrays(self.layout, self.key, landed, metrics, told=told, unit_bytes=10**9)
         done = [preprocess_unit(unit, told) for unit in plan.units]
         parts = plan.parts_with(done)
@@ -125,6 +135,22 @@ def test_another_version_of_a_library_makes_its_pipelines_anew(batch, monkeypatc
         assert batch.make()[0] == 1
     finally:
         pipeline._versions.cache_clear()
+
+
+def test_another_version_of_a_pipeline_makes_it_anew(batch, monkeypatch):
+    batch.make()
+    newer = replace(registry.PIPELINES["MR"], version=99)
+    monkeypatch.setattr(registry, "PIPELINES", registry.PIPELINES | {"MR": newer})
+    registry._told.cache_clear()
+    try:
+        assert batch.make()[0] == 1
+    finally:
+        registry._told.cache_clear()
+
+
+def test_other_bytes_of_a_file_make_its_arrays_anew(batch):
+    batch.make()
+    assert batch.make(other_content="CT_small.dcm")[0] == 1
 
 
 def test_another_version_of_the_table_makes_all_anew(batch, monkeypatch):

@@ -95,7 +95,8 @@ class Lake:
                 "content_sha256": hashlib.sha256(pixels).hexdigest(),
                 **scan.more,
             }
-            index.append(_row(DICOM_INDEX, known))
+            if all(row["source_file"] != known["source_file"] for row in index):
+                index.append(_row(DICOM_INDEX, known))
             metrics.append(_row(QUALITY_METRICS, known))
             schema = preprocessed_arrays(scan.shape, scan.dtype)
             rest = schema.remove(schema.get_field_index("pixels"))

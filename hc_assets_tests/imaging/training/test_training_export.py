@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from upath import UPath
 
+from hc_assets.imaging.dataset import TrainingSet
 from hc_assets.imaging.training import export
 from hc_assets.imaging.training.export import export_training_set
 from hc_assets.imaging.training.manifest import read_manifest
@@ -157,6 +158,21 @@ def test_an_array_that_is_not_what_its_row_says_stops_the_export(lake, exported,
     lake.put("b", scan("P1", 1), scan("P2", 2, frame=7, more={"content_sha256": "0" * 64}))
     with pytest.raises(DamagedArrayError, match="b, frame 7: expected pixels of SHA-256 0000"):
         exported()
+
+
+def test_the_folder_is_whole_without_lake_and_warehouse(lake, exported, scan, tmp_path):
+    scans = [scan(f"P{n}", n) for n in range(4)]
+    lake.put("b", *scans)
+    exported()
+    folder = tmp_path / "set"
+    moved = folder.rename(tmp_path / "elsewhere")
+    shutil.rmtree(lake.layout.data_dir.path)
+    opened = TrainingSet(moved)
+    assert opened.verify() == []
+    found = {
+        sample.pixels.tobytes() for name in opened.manifest.splits for sample in opened.split(name)
+    }
+    assert found == {each.pixels().tobytes() for each in scans}
 
 
 def test_a_set_without_arrays_is_a_manifest(lake, exported, scan):

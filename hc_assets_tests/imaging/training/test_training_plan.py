@@ -125,6 +125,27 @@ def test_what_is_not_asked_for_is_left_out_with_its_reason(lake, planned, scan):
     ]
 
 
+def test_burned_in_text_holds_back_the_frame_that_has_it_and_no_other(lake, planned, scan):
+    text = {"has_burned_in_text": True}
+    # Files of the same names, and frames of one file
+    lake.put("b", scan("P1", 1, more=text), scan("P2", 2))
+    lake.put(
+        "c",
+        scan("P3", 3),
+        scan("P4", 4, more={**text, "source_file": "many.dcm"}),
+        scan("P4", 5, frame=1, more={"source_file": "many.dcm", "has_burned_in_text": False}),
+        scan("P5", 6, more={"has_burned_in_text": None, "burned_in_annotation": None}),
+    )
+    rows, plan = planned("b", "c")
+    assert [(row["source_file"], row["frame"]) for row in rows] == [
+        ("1.dcm", 0),
+        ("0.dcm", 0),
+        ("3.dcm", 0),
+        ("many.dcm", 1),
+    ]
+    assert plan.left_out() == {"burned-in annotation": 2}
+
+
 def test_a_maximum_takes_the_same_samples_of_all_batches(lake, planned, scan):
     for batch, first in (("b", 0), ("c", 10)):
         lake.put(batch, *(scan(f"P{n}", seed=n) for n in range(first, first + 10)))

@@ -1,5 +1,7 @@
 """A real MR head in two contrasts becomes tables, aligned volumes and files; a slice comes late."""
 
+import hashlib
+import shutil
 from pathlib import Path
 
 import dagster as dg
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 from pydicom.uid import MRImageStorage
 
+from hc_assets.imaging.volumes.schemas import TABLES
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import read_commit
 from hc_assets.runs import open_instance
@@ -42,6 +45,19 @@ def settings(monkeypatch):
 def parts(data_dir: Path, table: str) -> set[str]:
     made = read_commit(Layout.of(data_dir).partition(table, None))
     return {part.name for part in made.parts}
+
+
+def hashes(data_dir: Path) -> dict[tuple[str, str], str]:
+    """SHA-256 of every part of the volume tables and of every NIfTI file."""
+    layout = Layout.of(data_dir)
+    found = {
+        (table, part.name): part.sha256
+        for table in TABLES
+        for part in read_commit(layout.partition(table, None)).parts
+    }
+    for path in (data_dir / "exports" / "nifti").iterdir():
+        found["nifti", path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
 
 
 def test_a_study_becomes_volumes_on_one_grid_and_nifti_files(
@@ -92,6 +108,14 @@ def test_a_study_becomes_volumes_on_one_grid_and_nifti_files(
         assert (image.get_data_dtype(), image.shape) == (np.int16, (128, 96, 24))
         assert b"P1" not in image.header.binaryblock
         assert (folder / name).stat().st_mode & 0o777 == 0o600
+
+    made = hashes(data_dir)
+    assert len({table for table, _ in made}) == 6
+    for table in TABLES:
+        shutil.rmtree(Layout.of(data_dir).partition(table, None).path)
+    shutil.rmtree(folder)
+    assert hc_assets("ingest", late).exit_code == 0
+    assert hashes(data_dir) == made  # from scratch as by and by
 
     report = msgspec.json.decode(hc_assets("report", "--format", "json").stdout)
     checks = {
