@@ -93,9 +93,7 @@ def test_mammograms_become_arrays_of_the_breast_alone_all_turned_one_way(
     indexed = query("SELECT dicom_json, warnings, sop_class_uid FROM imaging.dicom_index")
     assert [lacking_attributes(*row, has_pixels=True) for row in indexed] == [[]] * 4
 
-    scores = query("SELECT passes_gate, overall_quality FROM imaging.quality_metrics")
-    assert [passes for passes, _ in scores] == [True] * 4
-    assert max(score for _, score in scores) - min(score for _, score in scores) < 0.02
+    assert query("SELECT passes_gate FROM imaging.quality_metrics") == [(True,)] * 4
 
     columns = ["source_file", "pipeline", "decisions", "source_to_array", "pixels"]
     table = read_partitions(Layout.of(data_dir), "imaging/preprocessed_arrays").to_table(columns)
