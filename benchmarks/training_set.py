@@ -66,9 +66,7 @@ def write_set(folder: Path, images: Path) -> Path:
         "HC_TRAINING_SPLITS": '{"train": 1.0}',
     }
     command = [Path(sys.executable).with_name("hc-assets"), "ingest", "--kind", "dicom", images]
-    subprocess.run(  # noqa: S603 - the project's own command
-        command, env=os.environ | settings, check=True, capture_output=True
-    )
+    subprocess.run(command, env=os.environ | settings, check=True, capture_output=True)
     return folder / "exports" / "training_set"
 
 
