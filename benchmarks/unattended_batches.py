@@ -150,7 +150,7 @@ def findings(layout: Layout, instance: dg.DagsterInstance, batches: int, log: Pa
     claims = {
         "a batch for each file": len(keys) == batches,
         "each batch is known to Dagster": set(keys)
-        == set(instance.get_dynamic_partitions(FHIR.partitions.name or "")),
+        == set(instance.get_dynamic_partitions(FHIR.partitions_name)),
         "one run for each batch": of_batch == dict.fromkeys(keys, 1),
         "each run succeeded": all(run.is_success for run in runs),
         "one row for each file": rows == batches,

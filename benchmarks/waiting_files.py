@@ -77,7 +77,7 @@ def take_in(daemon: Daemon, layout: Layout, *, rest: int) -> None:
         batches, processor = len(batch_keys(layout, KIND)), time.process_time()
         runs = daemon.tick()
         new = len(batch_keys(layout, KIND)) - batches
-        idle = 0 if runs or new else idle + 1
+        idle = 0 if runs or new or not daemon.cursor else idle + 1
         print(
             f"tick {len(daemon.seconds):3}: {daemon.seconds[-1]:5.2f} s"
             f" ({time.process_time() - processor:5.2f} s of processor), {new} batches, {runs} runs",

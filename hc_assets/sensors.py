@@ -5,7 +5,6 @@ landing is by its declaration in `pipelines.py`.
 """
 
 import json
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -51,9 +50,10 @@ def _landing_sensor(pipeline: Pipeline, settings: Settings) -> dg.SensorDefiniti
         layout: dg.ResourceParam[Layout],
         warehouse: dg.ResourceParam[Warehouse],
     ) -> dg.SensorResult:
-        begun = time.monotonic()
         if not warehouse.is_made():
-            warehouse.ensure()  # runs read the schemas that it declares
+            # Runs read the schemas that it declares. It takes seconds: a look of its own.
+            warehouse.ensure()
+            return dg.SensorResult(skip_reason="made the warehouse; the next look lands files")
         landed = look(
             landing_folder(settings, layout, pipeline.kind),
             layout,
@@ -64,8 +64,7 @@ def _landing_sensor(pipeline: Pipeline, settings: Settings) -> dg.SensorDefiniti
                 ArchiveLimits(*settings.archive_limits),
             ),
             settle_seconds=settings.landing_settle_seconds,
-            # To declare the schemas once takes seconds: landing gets less then, but never nothing.
-            landing_seconds=max(1.0, settings.landing_seconds - (time.monotonic() - begun)),
+            landing_seconds=settings.landing_seconds,
             now=datetime.now(UTC),
         )
         context.log.info(

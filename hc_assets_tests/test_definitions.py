@@ -60,7 +60,9 @@ def test_each_kind_of_landing_has_the_partitions_and_jobs_that_its_declaration_s
     jobs = {job.name for job in definitions.jobs}
     for pipeline in PIPELINES.values():
         for table in pipeline.batch_tables:
-            assert graph.get(asset_key(table)).partitions_def.name == pipeline.partitions_name
+            node = graph.get(asset_key(table))
+            assert node.partitions_def.name == pipeline.partitions_name
+            assert node.backfill_policy == dg.BackfillPolicy.single_run(), "a range is one run"
         assert all(graph.get(asset_key(t)).partitions_def is None for t in pipeline.publish_tables)
         assert {pipeline.ingest_job, pipeline.check_job, pipeline.publish_job} <= jobs
     declared = {t for p in PIPELINES.values() for t in (*p.batch_tables, *p.publish_tables)}

@@ -23,6 +23,7 @@ class Daemon:
     def __init__(self, instance: dg.DagsterInstance, settings: Settings, name: str) -> None:
         self.instance = instance
         self.definitions = build_defs(settings)
+        self.definitions.resources["warehouse"].ensure()  # as the first look does
         self.name = name
         self.cursor: str | None = None
         self.runs: dict[str, str] = {}
@@ -96,6 +97,16 @@ def test_new_files_become_batches_each_with_a_run_named_by_its_content(daemon, l
         assert run_key == read_manifest(layout, "fhir", batch).content_sha256
     assert not daemon.tick().run_requests
     assert len(daemon.runs) == 3
+
+
+def test_the_first_look_makes_the_warehouse_and_the_next_lands(daemon, landing, data_dir):
+    (landing / "a.json").write_text(patient(1))
+    (data_dir / "warehouse.duckdb").unlink()
+    told = daemon.tick()
+    assert "the next look lands" in told.skip_reason.skip_message
+    assert not told.run_requests
+    assert daemon.tick().run_requests
+    assert (data_dir / "warehouse.duckdb").exists()
 
 
 def test_a_requested_run_ingests_its_batch(daemon, landing, layout):
