@@ -49,7 +49,6 @@ def tick(layout: Layout, name: str) -> str:
     """What a sensor asks for and says."""
     definitions = build_defs(Settings(landing_settle_seconds=0))
     resources = {key: definitions.resources[key] for key in ("settings", "layout", "warehouse")}
-    resources["warehouse"].ensure()  # where there is none, a look makes it and lands nothing
     with (
         open_instance(layout) as instance,
         dg.build_sensor_context(instance=instance, resources=resources) as context,
