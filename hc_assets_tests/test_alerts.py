@@ -1,9 +1,5 @@
-import json
 import socket
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import ClassVar
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -41,30 +37,6 @@ def test_the_title_names_job_and_batches():
     assert title(LOST) == "hc_assets: publish_fhir failed"
 
 
-class Webhook(BaseHTTPRequestHandler):
-    received: ClassVar[list[dict[str, str]]] = []
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.received.append(json.loads(body))
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None: ...
-
-
-@pytest.fixture
-def webhook() -> Iterator[str]:
-    Webhook.received.clear()
-    server = HTTPServer(("127.0.0.1", 0), Webhook)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"json://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
 class Mailbox:
     def __init__(self) -> None:
         self.letters: list[str] = []
@@ -86,8 +58,9 @@ def mailbox() -> Iterator[tuple[str, Mailbox]]:
 
 
 def test_a_web_hook_is_told(webhook):
-    send("# It failed", subject="failed", urls=[webhook])
-    (told,) = Webhook.received
+    url, received = webhook
+    send("# It failed", subject="failed", urls=[url])
+    (told,) = received
     assert told["title"] == "failed"
     assert "It failed" in told["message"]
 
@@ -105,9 +78,10 @@ def test_nobody_to_tell_is_no_error():
 
 
 def test_all_are_told_and_the_one_not_reached_is_named_by_its_number_only(webhook):
+    url, received = webhook
     unreachable = "json://user:secret@127.0.0.1:9"
     with pytest.raises(AlertNotSentError) as caught:
-        send("text", subject="failed", urls=["nonsense", unreachable, webhook])
+        send("text", subject="failed", urls=["nonsense", unreachable, url])
     assert "number 1, 2 was not reached" in str(caught.value)
     assert "secret" not in str(caught.value)
-    assert len(Webhook.received) == 1
+    assert len(received) == 1

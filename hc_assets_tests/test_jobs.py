@@ -145,9 +145,11 @@ def failure_summary(data_dir: Path, outcome: dg.ExecuteInProcessResult) -> str:
     return (data_dir / "reports" / "failures" / f"{outcome.run_id}.md").read_text()
 
 
-def test_a_failed_run_leaves_a_summary_that_names_step_batch_and_no_patient(
-    hc_assets, tmp_path, data_dir
+def test_a_failed_run_leaves_a_summary_that_names_step_batch_and_no_patient_and_tells_of_it(
+    hc_assets, tmp_path, data_dir, webhook, monkeypatch
 ):
+    url, received = webhook
+    monkeypatch.setenv("HC_ALERT_URLS", url)
     (tmp_path / "a.json").write_text(patient(1))
     key = hc_assets("land", tmp_path / "a.json").stdout.strip()
     manifest = Layout.of(data_dir).manifest("fhir", key)
@@ -160,6 +162,9 @@ def test_a_failed_run_leaves_a_summary_that_names_step_batch_and_no_patient(
     assert f"ingest_fhir failed on batch {key}" in text
     assert "step `fhir__raw_bundles` ended with DecodeError" in text
     assert "zq-secret" not in text
+    (told,) = received
+    assert told["title"] == f"hc_assets: ingest_fhir failed on batch {key}"
+    assert "ended with DecodeError" in told["message"]
 
 
 def test_a_fault_that_stays_is_not_tried_again(hc_assets, tmp_path, data_dir):
