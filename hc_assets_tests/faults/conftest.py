@@ -16,6 +16,7 @@ import duckdb
 import pytest
 
 from hc_assets_tests.faults.deliveries import write_deliveries
+from hc_assets_tests.faults.dicom_deliveries import ENVIRONMENT, write_dicom_deliveries
 
 SEED = int(os.environ.get("HC_FAULT_SEED", "20260101"))
 _TIMES = "fhir/pipeline_metrics/all/"
@@ -100,7 +101,7 @@ def kept(data_dir: Path) -> dict[str, str]:
     lists, are seen by no reader and cleared a day later. Nor are times that steps took.
     """
     found = {}
-    for name in ("batches", "lake", "exports"):
+    for name in ("batches", "lake", "exports", "reports"):
         for file, digest in files_below(data_dir / name).items():
             if not file.rpartition("/")[2].startswith(".tmp-") and _TIMES not in file:
                 found[f"{name}/{file}"] = digest
@@ -164,7 +165,7 @@ def killed_everywhere(spawner: Spawner, tmp_path: Path) -> Kill:
     def run(do: str, start: Path, *, at_most: int | None, **task: Any) -> int:
         data_dir = tmp_path / "data"
         copied(start, data_dir)
-        dry = spawner.run(do, data_dir, watched=True, **task)
+        dry = spawner.run(do, data_dir, kill={}, **task)
         assert dry["signal"] == 0, spawner.tail()
         assert "error" not in dry, dry["error"]
         expected = kept(data_dir)
@@ -173,7 +174,7 @@ def killed_everywhere(spawner: Spawner, tmp_path: Path) -> Kill:
         for point in chosen:
             copied(start, data_dir)
             where = f"{do}: killed at {point} of {len(points)}, {dry['points'][point - 1]}"
-            result = spawner.run(do, data_dir, watched=True, kill_at=point, **task)
+            result = spawner.run(do, data_dir, kill={"kill_at": point}, **task)
             assert result["signal"] == 9, (where, result)
             again = spawner.run(do, data_dir, **task)
             assert again.get("value") == dry["value"] or do == "land", (where, again)
@@ -181,6 +182,50 @@ def killed_everywhere(spawner: Spawner, tmp_path: Path) -> Kill:
         return len(chosen)
 
     return run
+
+
+Ended = Callable[..., tuple[int, int]]
+
+
+@pytest.fixture
+def ended_everywhere(spawner: Spawner, tmp_path: Path) -> Ended:
+    """Run a task once, keep what a kill at its write points would leave, and finish each of that.
+
+    Cheaper than killing each time, since the way to the place is gone but once; that a kill leaves
+    the same is a test of its own. Gives how many places there were, and how many were tried.
+    """
+
+    def run(
+        do: str, start: Path, expected: dict[str, str], *, at_most: int | None, **task: Any
+    ) -> tuple[int, int]:
+        data_dir, states = tmp_path / "data", tmp_path / "states"
+        copied(start, data_dir)
+        states.mkdir()
+        keep = {"keep": str(states), "at_most": at_most, "seed": f"{SEED} {do}"}
+        whole = spawner.run(do, data_dir, kill=keep, **task)
+        assert (whole["signal"], whole.get("value")) == (0, 0), spawner.tail()
+        assert differences(data_dir, expected) == []
+        tried = sorted(states.iterdir(), key=lambda state: int(state.name))
+        assert len(tried) == whole["states"] if at_most is None else at_most
+        for state in tried:
+            shutil.rmtree(data_dir)
+            shutil.move(state, data_dir)
+            place = int(state.name)
+            where = f"at {place} of {len(whole['points'])}, {whole['points'][place - 1]}"
+            again = spawner.run(do, data_dir, **task)
+            assert (again["signal"], again.get("value")) == (0, 0), (where, again, spawner.tail())
+            assert differences(data_dir, expected) == [], where
+        return len(whole["points"]), len(tried)
+
+    return run
+
+
+def differences(data_dir: Path, expected: dict[str, str]) -> list[str]:
+    """Names of what is kept otherwise than expected."""
+    found = kept(data_dir)
+    return sorted(
+        name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name)
+    )
 
 
 @dataclass(frozen=True)
@@ -206,6 +251,21 @@ def fed(spawner: Spawner, tmp_path_factory: pytest.TempPathFactory) -> Fed:
     assert spawner.ingest(data_dir, first, "--kind", "fhir", now=EARLIER) == 0, spawner.tail()
     after_first = copied(data_dir, folder / "after first")
     assert spawner.ingest(data_dir, second, "--kind", "fhir") == 0, spawner.tail()
+    return Fed(
+        folder / "nothing", after_first, copied(data_dir, folder / "both"), folder / "deliveries"
+    )
+
+
+@pytest.fixture(scope="session")
+def fed_dicom(spawner: Spawner, tmp_path_factory: pytest.TempPathFactory) -> Fed:
+    """The same of DICOM."""
+    folder = tmp_path_factory.mktemp("fed_dicom")
+    first, second = write_dicom_deliveries(folder / "deliveries")
+    data_dir = folder / "data"
+    told = {"environment": ENVIRONMENT}
+    assert spawner.ingest(data_dir, first, "--kind", "dicom", now=EARLIER, **told) == 0
+    after_first = copied(data_dir, folder / "after first")
+    assert spawner.ingest(data_dir, second, "--kind", "dicom", **told) == 0, spawner.tail()
     return Fed(
         folder / "nothing", after_first, copied(data_dir, folder / "both"), folder / "deliveries"
     )

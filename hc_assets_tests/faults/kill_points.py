@@ -1,4 +1,5 @@
-"""Where a process writes: counts the places, and kills the process at one of them.
+"""Where a process writes: counts the places, kills the process at one of them, or keeps what a kill
+would leave at each.
 
 Belongs here: what a test's child process is watched by. Nothing of it is in the package: file
 operations are seen by Python's audit hooks, bytes and DuckDB's statements by wrapping their calls.
@@ -6,15 +7,19 @@ operations are seen by Python's audit hooks, bytes and DuckDB's statements by wr
 
 import functools
 import os
+import random
 import resource
+import shutil
 import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from hc_assets.lake.atomic import HashingSink
+from hc_assets.lake.atomic import TEMPORARY_PREFIX, HashingSink
 
 _FILE_EVENTS = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod")
 _READ_ONLY_SQL = ("SELECT", "SET")
@@ -25,11 +30,38 @@ class KillPoints:
 
     Attributes:
         reached: what happened at each place, in order.
+        states: how many different states of the folder a kill could have left, where they are kept.
     """
 
-    def __init__(self, folder: str, kill_at: int | None) -> None:
+    def __init__(
+        self,
+        folder: str,
+        *,
+        kill_at: int | None = None,
+        keep: str | None = None,
+        at_most: int | None = None,
+        seed: str = "",
+    ) -> None:
+        """Watch a folder.
+
+        Args:
+            folder: what is watched.
+            kill_at: number of the place at which the process is killed, from 1.
+            keep: where copies of the folder go, named by the number of the place at which each was
+                made: what a kill there would leave, since the kernel keeps what was written and
+                nothing else. A place at which nothing has changed since the one before has none,
+                nor has one at which a file under a temporary name has grown: nobody opens those.
+            at_most: how many copies stay, any of them with the same chance.
+            seed: of that chance.
+        """
         self.reached: list[str] = []
+        self.states = 0
         self._folder, self._kill_at = folder, kill_at
+        self._keep, self._at_most = keep, at_most
+        self._chance = random.Random(seed)  # noqa: S311
+        self._copies: list[Path] = []
+        self._seen: list[tuple[str, int, int]] = []
+        self._one_at_a_time = threading.RLock()
 
     def install(self) -> None:
         """Watch this process from now on, for as long as it lives."""
@@ -42,12 +74,49 @@ class KillPoints:
         connection.execute = self._statement(connection.execute)
 
     def _reach(self, what: str) -> None:
-        if self._is_here(what):
-            os.kill(os.getpid(), signal.SIGKILL)
+        with self._one_at_a_time:
+            if self._is_here(what):
+                os.kill(os.getpid(), signal.SIGKILL)
+            self._copy()
 
     def _is_here(self, what: str) -> bool:
         self.reached.append(what)
         return len(self.reached) == self._kill_at
+
+    def _copy(self) -> None:
+        if self._keep is None:
+            return
+        seen = sorted(self._state())
+        if seen == self._seen:
+            return
+        self._seen, self.states = seen, self.states + 1
+        slot = self.states - 1
+        if self._at_most is not None and slot >= self._at_most:
+            # Any state is among those that are kept with the same chance (Vitter's algorithm R)
+            slot = self._chance.randrange(self.states)
+            if slot >= self._at_most:
+                return
+            shutil.rmtree(self._copies[slot])
+        target = Path(self._keep, str(len(self.reached)))
+        if Path(self._folder).exists():
+            shutil.copytree(self._folder, target, symlinks=True)
+        else:
+            target.mkdir()
+        self._copies[slot : slot + 1] = [target]
+
+    def _state(self) -> Iterator[tuple[str, int, int]]:
+        """All that a later run can meet: of what has a temporary name, only that it is there."""
+        for folder, folders, names in os.walk(self._folder):
+            if folder == self._folder and "dagster" in folders:
+                folders.remove("dagster")  # what it keeps changes between our places, too
+            yield folder, 0, 0
+            for name in names:
+                path = f"{folder}/{name}"
+                if name.startswith(TEMPORARY_PREFIX):
+                    yield path, 0, 0
+                elif not name.endswith(".lock"):
+                    status = os.lstat(path)
+                    yield path, status.st_size, status.st_mtime_ns
 
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
@@ -81,11 +150,18 @@ class KillPoints:
 
     def _torn(self, write: Callable[..., int]) -> Callable[..., int]:
         def watched(sink: HashingSink, data: bytes) -> int:
-            if self._is_here("write"):
-                write(sink, memoryview(data)[: memoryview(data).nbytes // 2])
+            with self._one_at_a_time:
+                is_here = self._is_here("write")
+                if not is_here and self._keep is None:
+                    return write(sink, data)
+                whole = memoryview(data).cast("B")
+                half = whole.nbytes // 2
+                write(sink, whole[:half])
                 sink.flush()
-                os.kill(os.getpid(), signal.SIGKILL)
-            return write(sink, data)
+                if is_here:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                self._copy()
+                return half + write(sink, whole[half:])
 
         return watched
 
@@ -97,6 +173,20 @@ class KillPoints:
             return execute(connection, statement, *more, **options)
 
         return watched
+
+
+def refuse_leavings(folder: str) -> None:
+    """Make it an error to open what an earlier process left under a temporary name.
+
+    That nobody does is why two states that differ in nothing else are one.
+    """
+    left = {str(path) for path in Path(folder).rglob(f"{TEMPORARY_PREFIX}*") if path.is_file()}
+
+    def audit(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open" and str(arguments[0]) in left:
+            raise AssertionError(f"a leaving was opened: {arguments[0]}")
+
+    sys.addaudithook(audit)
 
 
 def die_beyond(size: int) -> None:

@@ -88,10 +88,10 @@ def test_a_warehouse_that_is_lost_is_made_from_the_parquet(
     if how == "deleted without its log":
         # A writer killed after its commit leaves a log
         shutil.copy(fed.first / "warehouse.duckdb", warehouse)
-        dry = spawner.run("apply", copied(data_dir, data_dir.parent / "dry"), watched=True)
+        dry = spawner.run("apply", copied(data_dir, data_dir.parent / "dry"), kill={})
         point = dry["points"].index("after duckdb commit") + 1
         shutil.copy(fed.first / "warehouse.duckdb", warehouse)
-        result = spawner.run("apply", data_dir, watched=True, kill_at=point)
+        result = spawner.run("apply", data_dir, kill={"kill_at": point})
         assert result["signal"] == signal.SIGKILL
         assert (data_dir / "warehouse.duckdb.wal").exists()
     if how == "overwritten":

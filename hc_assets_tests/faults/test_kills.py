@@ -2,12 +2,15 @@
 
 import os
 import random
+import shutil
 from pathlib import Path
 
 import pytest
 
+from hc_assets.lake.atomic import TEMPORARY_PREFIX
 from hc_assets_tests.faults.conftest import (
     SEED,
+    Ended,
     Fed,
     Kill,
     Spawner,
@@ -18,7 +21,8 @@ from hc_assets_tests.faults.conftest import (
 )
 
 # All of them by `make faults`, a seeded sample always.
-ALL = pytest.param(None, id="all", marks=pytest.mark.exhaustive)
+EXHAUSTIVE = pytest.mark.exhaustive
+ALL = pytest.param(None, id="all", marks=EXHAUSTIVE)
 HOW_MANY = [pytest.param(8, id="sampled"), ALL]
 FEW = [pytest.param(4, id="sampled"), ALL]
 
@@ -44,9 +48,9 @@ def test_what_a_killed_writer_leaves_is_cleared_a_day_later(spawner: Spawner, tm
     rows: dict[str, dict[str, list[int]]] = {"rows": {"a": [1]}}
     spawner.must("commit", data_dir, **rows)
     expected = files_below(data_dir)
-    dry = spawner.run("commit", tmp_path / "dry", watched=True, rows={"a": [2]})
+    dry = spawner.run("commit", tmp_path / "dry", kill={}, rows={"a": [2]})
     for point in sample(range(1, len(dry["points"]) + 1), 6, "strays"):
-        spawner.run("commit", data_dir, watched=True, kill_at=point, rows={"a": [2]})
+        spawner.run("commit", data_dir, kill={"kill_at": point}, rows={"a": [2]})
     assert len(files_below(data_dir)) > len(expected)
     for path in data_dir.rglob("*"):
         os.utime(path, (0, 0))
@@ -84,12 +88,50 @@ def test_exports(killed_everywhere: Kill, fed: Fed, tmp_path: Path, at_most):
 
 
 @pytest.mark.parametrize(
-    "at_most",
-    [pytest.param(2, id="sampled"), pytest.param(40, id="many", marks=pytest.mark.exhaustive)],
+    "at_most", [pytest.param(2, id="sampled"), pytest.param(20, marks=EXHAUSTIVE)]
 )
 def test_a_whole_ingest(killed_everywhere: Kill, fed: Fed, at_most):
     arguments = ["ingest", str(fed.deliveries / "second"), "--kind", "fhir"]
     assert killed_everywhere("command", fed.first, at_most=at_most, arguments=arguments) == at_most
+
+
+@pytest.mark.parametrize("at_most", [pytest.param(2, id="sampled"), ALL])
+def test_whatever_a_killed_ingest_leaves_is_finished(ended_everywhere: Ended, fed: Fed, at_most):
+    arguments = ["ingest", str(fed.deliveries / "second"), "--kind", "fhir"]
+    places, tried = ended_everywhere(
+        "command", fed.first, kept(fed.both), at_most=at_most, arguments=arguments
+    )
+    assert places > 700
+    assert tried >= (at_most or 60)
+
+
+def test_what_a_kill_leaves_is_what_was_kept_of_its_place(
+    spawner: Spawner, fed: Fed, tmp_path: Path
+):
+    """So to finish what was kept is to finish after a kill."""
+    data_dir, states = tmp_path / "data", tmp_path / "states"
+    start = copied(fed.both, tmp_path / "start")
+    copied_file(fed.first / "warehouse.duckdb", start / "warehouse.duckdb")
+    states.mkdir()
+    rows = {"a": [5, 6], "c": [1]}
+    for do, more in (("commit", {"rows": rows}), ("export", {}), ("apply", {})):
+        keep = {"keep": str(states), "at_most": 4, "seed": f"{SEED} {do}"}
+        spawner.run(do, copied(start, data_dir), kill=keep, **more)
+        tried = list(states.iterdir())
+        assert len(tried) == 4
+        for state in tried:
+            copied(start, data_dir)
+            spawner.run(do, data_dir, kill={"kill_at": int(state.name)}, **more)
+            assert without_chance(files_below(data_dir)) == without_chance(files_below(state))
+            shutil.rmtree(state)
+
+
+def without_chance(files: dict[str, str]) -> list[tuple[str, str]]:
+    """Names of temporary files are drawn; what DuckDB keeps tells the time."""
+    return sorted(
+        (name.partition(TEMPORARY_PREFIX)[0], "" if "warehouse.duckdb" in name else digest)
+        for name, digest in files.items()
+    )
 
 
 def test_an_ingest_killed_while_it_has_the_pool_of_the_warehouse(
@@ -98,9 +140,9 @@ def test_an_ingest_killed_while_it_has_the_pool_of_the_warehouse(
     """Dagster gives the pool to one run at a time, and nobody else would take it from the dead."""
     data_dir = copied(fed.first, tmp_path / "data")
     task = {"arguments": ["ingest", str(fed.deliveries / "second"), "--kind", "fhir"]}
-    dry = spawner.run("command", copied(fed.first, tmp_path / "dry"), watched=True, **task)
+    dry = spawner.run("command", copied(fed.first, tmp_path / "dry"), kill={}, **task)
     point = dry["points"].index("before duckdb begin") + 1
-    assert spawner.run("command", data_dir, watched=True, kill_at=point, **task)["signal"] == 9
+    assert spawner.run("command", data_dir, kill={"kill_at": point}, **task)["signal"] == 9
     assert spawner.must("command", data_dir, **task) == 0
     assert kept(data_dir) == kept(fed.both)
 
