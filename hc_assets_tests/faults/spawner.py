@@ -45,7 +45,8 @@ from hc_assets.settings import Settings
 from hc_assets.tables import PARQUET_TABLES
 
 Task = dict[str, Any]
-_CLONE_NEWNS, _MS_REMOUNT, _MS_REC, _MS_PRIVATE = 0x20000, 32, 16384, 1 << 18
+_CLONE_NEWNS, _CLONE_NEWUSER = 0x20000, 0x10000000
+_MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE = 32, 4096, 16384, 1 << 18
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -206,10 +207,30 @@ def without_privilege(task: Task) -> int:
 
 
 def _mount_private(folder: Path, size: str) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    _checked(_libc.unshare(_CLONE_NEWNS))
-    _checked(_libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None))
+    _keep_mounts_private(folder)
     _mount(folder, 0, size)
+
+
+def _keep_mounts_private(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    if _libc.unshare(_CLONE_NEWNS):
+        _become_root_of_nothing_else()
+    _checked(_libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None))
+
+
+def _become_root_of_nothing_else() -> None:
+    """Mount without being root: in a name space in which this user is."""
+    user, group = os.getuid(), os.getgid()
+    _checked(_libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNS))
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"0 {user} 1")
+    Path("/proc/self/gid_map").write_text(f"0 {group} 1")
+
+
+def _bind(source: str, folder: Path) -> None:
+    """Let this process see one folder in the place of another."""
+    _keep_mounts_private(folder)
+    _checked(_libc.mount(os.fsencode(source), bytes(folder), None, _MS_BIND, None))
 
 
 def _mount(folder: Path, flags: int, size: str) -> None:
@@ -254,6 +275,8 @@ def _child(task: Task, told: str) -> None:
     data_dir = task["data_dir"]
     os.environ |= {"HC_DATA_DIR": data_dir, "DAGSTER_HOME": "", "HC_WORKERS": "1"}
     os.environ |= task.get("environment", {})
+    if "instead" in task:
+        _bind(task["instead"], Path(data_dir))
     points = KillPoints(data_dir, **task.get("kill", {}))
     refuse_leavings(data_dir)
     if "kill" in task:

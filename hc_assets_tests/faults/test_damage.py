@@ -4,10 +4,12 @@ import os
 import shutil
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from hc_assets_tests.faults.conftest import Fed, Spawner, copied, kept
+from hc_assets_tests.faults.conftest import Fed, Spawner, copied, differences, kept
+from hc_assets_tests.faults.dicom_deliveries import ENVIRONMENT
 
 RAW, ENRICHED = "fhir/raw_bundles", "fhir/enriched_resources"
 
@@ -28,11 +30,11 @@ def flip(path: Path, at: int) -> None:
     os.utime(path, ns=times)
 
 
-def verify(spawner: Spawner, data_dir: Path, *options: str) -> tuple[int, list[str]]:
+def verify(spawner: Spawner, data_dir: Path, *options: str, **more: Any) -> tuple[int, list[str]]:
     log = data_dir.parent / "verified"
     log.unlink(missing_ok=True)
     arguments = ["lake", "verify", *options]
-    code = spawner.must("command", data_dir, arguments=arguments, log=str(log))
+    code = spawner.must("command", data_dir, arguments=arguments, log=str(log), **more)
     return code, log.read_text().splitlines()
 
 
@@ -58,6 +60,30 @@ def test_parts_and_commits_are_found_named_and_made_anew(spawner: Spawner, data_
     assert (code, len(said)) == (0, 3), spawner.tail()
     assert verify(spawner, data_dir) == (0, [])
     assert kept(data_dir) == expected
+
+
+def test_parts_and_commits_made_of_dicom_are_found_named_and_made_anew(
+    spawner: Spawner, fed_dicom: Fed, tmp_path: Path
+):
+    data_dir = copied(fed_dicom.both, tmp_path / "data")
+    expected = kept(data_dir)
+    damaged = []
+    for table in ("quality_metrics", "volumes"):
+        part = min((data_dir / "lake/imaging" / table).glob("[!_]*/part-*"))
+        flip(part, part.stat().st_size // 2)
+        name = part.relative_to(data_dir / "lake")
+        damaged.append(f"{name} is not what was written")
+    commit = min((data_dir / "lake/imaging/training_set").glob("all/_commit.json"))
+    flip(commit, commit.read_bytes().index(b'"rows"') + 1)
+    damaged.append("imaging/training_set/all/_commit.json is not what was committed")
+
+    told = {"environment": ENVIRONMENT}
+    code, said = verify(spawner, data_dir, **told)
+    assert (code, sorted(said)) == (1, sorted(damaged))
+    code, said = verify(spawner, data_dir, "--repair", **told)
+    assert code == 0, spawner.tail()
+    assert verify(spawner, data_dir, **told) == (0, [])
+    assert differences(data_dir, expected) == []
 
 
 def test_a_run_that_meets_damage_says_where_and_what_to_do(spawner: Spawner, data_dir: Path):

@@ -7,7 +7,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from hc_assets_tests.faults.conftest import EARLIER, Fed, Spawner, copied, kept
+from hc_assets_tests.faults.conftest import EARLIER, Fed, Spawner, copied, differences, kept
+from hc_assets_tests.faults.dicom_deliveries import ENVIRONMENT
 
 
 def fhir(*paths: Path) -> list[str]:
@@ -16,7 +17,7 @@ def fhir(*paths: Path) -> list[str]:
 
 @pytest.fixture
 def small_disk(spawner: Spawner, tmp_path: Path) -> None:
-    """Skip where no small disk can be mounted."""
+    """Skip where no small disk can be mounted: neither as root, nor in a user's name space."""
     result = spawner.run("can mount", tmp_path / "probe")
     if "error" in result:
         pytest.skip(f"a small disk can't be mounted here: {result['error']}")
@@ -38,6 +39,21 @@ def test_a_full_disk_is_told_and_the_next_run_completes(
     )
     assert ended == {"full": 4, "roomy": 0}, (tmp_path / "log").read_text()[-3000:]
     assert kept(copy) == kept(fed.first)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("size", ["256k", "2m", "5m"])
+def test_a_disk_that_is_full_of_images(
+    spawner: Spawner, fed_dicom: Fed, small_disk: None, tmp_path: Path, size: str
+):
+    arguments = ["ingest", str(fed_dicom.deliveries / "first"), "--kind", "dicom"]
+    told = {"arguments": arguments, "environment": ENVIRONMENT, "now": EARLIER}
+    copy, log = tmp_path / "copy", tmp_path / "log"
+    ended = spawner.must(
+        "fill up", tmp_path / "data", size=size, copy=str(copy), log=str(log), **told
+    )
+    assert ended == {"full": 4, "roomy": 0}, log.read_text()[-3000:]
+    assert differences(copy, kept(fed_dicom.first)) == []
 
 
 def test_a_file_that_may_not_be_read_is_listed_and_the_others_go_on(
