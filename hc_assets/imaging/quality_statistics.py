@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from hc_assets.imaging.modalities import MODALITIES
+
 COLUMNS = (
     *("batch", "modality", "scanner", "overall_quality"),
     *("passes_gate", "is_fit_for_training", "has_burned_in_text"),
@@ -136,17 +138,26 @@ def count(batches: Iterable[pa.RecordBatch]) -> dict[Group, Scores]:
 
     Returns:
         The scores of all frames, then by modality, by scanner and by batch, each sorted by name.
-        A frame without a modality or scanner is in the group of the empty name.
+        A frame without a modality that DICOM defines, or without a scanner, is in the group of the
+        empty name.
     """
     groups: defaultdict[Group, Scores] = defaultdict(Scores)
     groups[Group("all")] = Scores()
-    for rows in batches:
+    for given in batches:
+        rows = _with_defined_modalities(given)
         groups[Group("all")].add(rows)
         for group, members in _divided(rows):
             groups[group].add(members)
     scopes = ("all", "modality", "scanner", "batch")
     order = sorted(groups, key=lambda group: (scopes.index(group.scope), *group[1:]))
     return {group: groups[group] for group in order}
+
+
+def _with_defined_modalities(rows: pa.RecordBatch) -> pa.RecordBatch:
+    at = rows.schema.get_field_index("modality")
+    is_defined = pc.is_in(rows["modality"], pa.array(sorted(MODALITIES)))
+    named = pc.if_else(is_defined, rows["modality"], pa.scalar(None, pa.string()))
+    return rows.set_column(at, "modality", named)
 
 
 def _divided(rows: pa.RecordBatch) -> Iterator[tuple[Group, pa.RecordBatch]]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from hc_assets.imaging.modalities import MODALITIES
 from hc_assets.imaging.pixels import Frame
 from hc_assets.imaging.steps import frames_of
 from hc_assets.imaging.units import FileUnit
@@ -47,12 +48,11 @@ class Shown:
     def caption(self) -> str:
         """Modality, score and verdict in some fifteen letters."""
         # A malformed header may have anything there
-        is_term = self.modality.isascii() and self.modality.isalnum() and len(self.modality) <= 4
         if self.overall_quality is None:
             verdict = "no score"
         else:
             verdict = f"{self.overall_quality:.2f} {'pass' if self.passes_gate else 'FAIL'}"
-        return f"{self.modality if is_term else '-'} {verdict}"
+        return f"{self.modality if self.modality in MODALITIES else '-'} {verdict}"
 
 
 class Selection:

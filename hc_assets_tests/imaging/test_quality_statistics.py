@@ -123,3 +123,11 @@ def test_rows_of_the_report_fit_its_schema_also_where_nothing_is_scored():
 def test_no_rows_are_a_report_of_nothing():
     (group,) = count([])
     assert group == Group("all")
+
+
+def test_a_modality_that_dicom_does_not_define_is_not_named():
+    found = count([rows([0.9, 0.8], modality="DOE JANE"), rows([0.7], modality="MR")])
+    groups = {(group.scope, group.modality): scores.frames for group, scores in found.items()}
+    assert groups["modality", ""] == 2
+    assert groups["modality", "MR"] == 1
+    assert not any("DOE" in str(group) for group in found)

@@ -26,12 +26,25 @@ SHELLS = {
     "subprocess.getoutput",
     "subprocess.getstatusoutput",
     "pty.spawn",
+    "asyncio.create_subprocess_shell",
 }
+UNSAFE = {"torch.load", "yaml.load", "builtins.eval", "builtins.exec"}
 EVALUATION = {"eval", "exec", "compile", "__import__"}
 METHODS = {"read_pickle", "to_pickle", "unsafe_load"}
 
 
-def called(node: ast.Call) -> str:
+def imported(tree: ast.AST) -> dict[str, str]:
+    """What each name that was imported stands for."""
+    names = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {each.asname: each.name for each in node.names if each.asname}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {e.asname or e.name: f"{node.module}.{e.name}" for e in node.names}
+    return names
+
+
+def called(node: ast.Call, stands_for: dict[str, str]) -> str:
     """Dotted name of what is called, as far as it is written out."""
     names: list[str] = []
     at: ast.expr = node.func
@@ -39,13 +52,15 @@ def called(node: ast.Call) -> str:
         names.append(at.attr)
         at = at.value
     if isinstance(at, ast.Name):
-        names.append(at.id)
+        names.append(stands_for.get(at.id, at.id))
     return ".".join(reversed(names))
 
 
 def forbidden(source: str) -> Iterator[str]:
     """What of the forbidden a piece of source does, with its line."""
-    for node in ast.walk(ast.parse(source)):
+    tree = ast.parse(source)
+    stands_for = imported(tree)
+    for node in ast.walk(tree):
         modules: list[str] = []
         if isinstance(node, ast.Import):
             modules = [each.name for each in node.names]
@@ -56,8 +71,13 @@ def forbidden(source: str) -> Iterator[str]:
                 yield f"{node.lineno}: import of {module}"
         if not isinstance(node, ast.Call):
             continue
-        name = called(node)
-        if name in EVALUATION | SHELLS or name.rpartition(".")[2] in METHODS:
+        name = called(node, stands_for)
+        first = node.args[0] if node.args else None
+        if isinstance(first, ast.List) and first.elts:
+            program = first.elts[0]
+            if isinstance(program, ast.Constant) and program.value in {"sh", "bash", "/bin/sh"}:
+                yield f"{node.lineno}: {name}([shell, ...])"
+        if name in EVALUATION | SHELLS | UNSAFE or name.rpartition(".")[2] in METHODS:
             yield f"{node.lineno}: {name}"
         for option in node.keywords:
             is_true = not (isinstance(option.value, ast.Constant) and option.value.value is False)
@@ -85,6 +105,10 @@ def test_no_pickle_of_data_no_eval_no_shell():
         "exec(code)",
         "import os; os.system('ls')",
         "subprocess.run('ls', shell=True)",
+        "subprocess.run(['sh', '-c', text])",
+        "from os import system as run; run('ls')",
+        "import subprocess as s; s.getoutput('ls')",
+        "import torch; torch.load(path)",
         "np.load(path, allow_pickle=True)",
         "pd.read_pickle(path)",
     ],

@@ -15,6 +15,7 @@ from itertools import islice
 import duckdb
 import pyarrow as pa
 
+from hc_assets.imaging.modalities import MODALITIES
 from hc_assets.imaging.training import fhir_labels, labels
 from hc_assets.imaging.training.groups import groups_of
 from hc_assets.imaging.training.selection import Selection
@@ -26,7 +27,8 @@ _DIGITS = 13
 _FRAMES = """
 CREATE TEMP TABLE frames AS
 SELECT
-    a.batch, a.source_file, a.file_sha256, a.sop_instance_uid, a.frame, a.modality,
+    a.batch, a.source_file, a.file_sha256, a.sop_instance_uid, a.frame,
+    CASE WHEN list_contains($defined, a.modality) THEN a.modality END AS modality,
     a.pipeline, a.parameters, a.source_to_array, a.content_sha256,
     m.overall_quality, upper(i.body_part) AS body_part,
     coalesce(m.has_burned_in_text, i.burned_in_annotation = 'YES') AS is_burned_in,
@@ -183,7 +185,8 @@ class Plan:
             labels.LabelsError: a file of labels is not as it must be.
         """
         self._connection = connection
-        connection.execute(_FRAMES, {"batches": list(batches)})
+        defined = sorted(MODALITIES)
+        connection.execute(_FRAMES, {"batches": list(batches), "defined": defined})
         groups = groups_of(_streamed(connection, _LINKS))
         self.linked_patients = len(groups)
         self._keep("groups", {"member": pa.string(), "first": pa.string()}, groups.items())
