@@ -14,6 +14,7 @@ from pathlib import Path
 import dagster as dg
 from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 from dagster_shared.error import SerializableErrorInfo
+from sqlalchemy.exc import IntegrityError
 from upath import UPath
 
 from hc_assets.lake.atomic import keep_private, write_bytes
@@ -100,9 +101,21 @@ def open_instance(layout: Layout) -> dg.DagsterInstance:
 
 
 def register_batches(instance: dg.DagsterInstance, kind: str, keys: Sequence[str]) -> None:
-    """Make batches known to Dagster as partitions; those that are known stay."""
-    if keys:
-        instance.add_dynamic_partitions(PIPELINES[kind].partitions_name, list(keys))
+    """Make batches known to Dagster as partitions; those that are known stay.
+
+    Dagster looks which are known and then adds the others: where another process adds one of them
+    in between, nothing is added, and that one is known when it is tried again.
+    """
+    name, left = PIPELINES[kind].partitions_name, len(keys) + 1
+    while keys:
+        try:
+            instance.add_dynamic_partitions(name, list(keys))
+        except IntegrityError:
+            left -= 1  # each time, one more of them is known
+            if not left:
+                raise
+        else:
+            return
 
 
 def run_job(definitions: dg.Definitions, instance: dg.DagsterInstance, job: Job) -> None:

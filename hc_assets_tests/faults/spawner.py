@@ -41,6 +41,7 @@ from hc_assets.lake.parquet import ParquetIOManager
 from hc_assets.lake.tables import read_partitions
 from hc_assets.lake.warehouse import Warehouse
 from hc_assets.lake_commands import rebuild_warehouse
+from hc_assets.runs import open_instance, register_batches
 from hc_assets.settings import Settings
 from hc_assets.tables import PARQUET_TABLES
 
@@ -124,6 +125,14 @@ def vanishing(task: Task) -> dict[str, int]:
     limits = BatchLimits(100, 2**30)
     done = land(found, layout, "fhir", limits=limits, now=datetime.fromisoformat(task["now"]))
     return {"landed": done.landed, "waiting": done.waiting}
+
+
+def registering(task: Task) -> int:
+    """Make batches known to Dagster, one by one; how many it then knows."""
+    with open_instance(Layout.of(task["data_dir"])) as instance:
+        for key in task["keys"]:
+            register_batches(instance, "fhir", [key])
+        return len(instance.get_dynamic_partitions("fhir_batches"))
 
 
 def commit(task: Task) -> None:
@@ -257,6 +266,7 @@ TASKS: dict[str, Callable[[Task], Any]] = {
     "land": landing,
     "land while it grows": growing,
     "land while it vanishes": vanishing,
+    "register": registering,
     "commit": commit,
     "apply": apply,
     "export": exporting,

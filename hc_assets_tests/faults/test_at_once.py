@@ -80,3 +80,15 @@ def test_readers_of_a_warehouse_that_takes_a_batch_in(spawner: Spawner, fed: Fed
     assert [r.get("error") for r in results] == [None] * 7, spawner.tail()
     seen = [tuple(each) for r in results if isinstance(r["value"], list) for each in r["value"]]
     assert set(seen) <= {tuple(before), tuple(after)}
+
+
+def test_processes_that_register_the_same_batches_at_the_same_time(
+    spawner: Spawner, tmp_path: Path
+):
+    data_dir = tmp_path / "data"
+    spawner.must("register", data_dir, keys=[])
+    keys = [f"20260105T120000Z-{number:08x}" for number in range(30)]
+    task = {"do": "register", "data_dir": str(data_dir), "keys": keys}
+    results = spawner.at_once(*[task] * 4)
+    assert [r.get("error") for r in results] == [None] * 4, spawner.tail()
+    assert [r["value"] for r in results] == [len(keys)] * 4

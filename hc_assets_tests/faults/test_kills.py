@@ -2,12 +2,12 @@
 
 import os
 import random
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
-from hc_assets.lake.atomic import TEMPORARY_PREFIX
 from hc_assets_tests.faults.conftest import (
     SEED,
     Ended,
@@ -116,9 +116,9 @@ def test_what_a_kill_leaves_is_what_was_kept_of_its_place(
     rows = {"a": [5, 6], "c": [1]}
     for do, more in (("commit", {"rows": rows}), ("export", {}), ("apply", {})):
         keep = {"keep": str(states), "at_most": 4, "seed": f"{SEED} {do}"}
-        spawner.run(do, copied(start, data_dir), kill=keep, **more)
+        whole = spawner.run(do, copied(start, data_dir), kill=keep, **more)
         tried = list(states.iterdir())
-        assert len(tried) == 4
+        assert len(tried) == min(4, whole["states"]) > 1
         for state in tried:
             copied(start, data_dir)
             spawner.run(do, data_dir, kill={"kill_at": int(state.name)}, **more)
@@ -127,9 +127,12 @@ def test_what_a_kill_leaves_is_what_was_kept_of_its_place(
 
 
 def without_chance(files: dict[str, str]) -> list[tuple[str, str]]:
-    """Names of temporary files are drawn; what DuckDB keeps tells the time."""
+    """Names of temporary files and folders are drawn; what DuckDB keeps tells the time."""
     return sorted(
-        (name.partition(TEMPORARY_PREFIX)[0], "" if "warehouse.duckdb" in name else digest)
+        (
+            re.sub(r"\.(tmp|staging)-[^/]*", "drawn", name),
+            "" if "warehouse.duckdb" in name else digest,
+        )
         for name, digest in files.items()
     )
 
