@@ -61,12 +61,13 @@ def write_set(folder: Path, images: Path) -> Path:
     settings = {
         "HC_DATA_DIR": str(folder),
         "DAGSTER_HOME": "",
+        "HC_IMAGING_STUDIES_TO_FHIR": "false",
         "HC_QUALITY_GATE": "0",
         "HC_QUALITY_TRAINING_GATE": "0",
         "HC_TRAINING_SPLITS": '{"train": 1.0}',
     }
     command = [Path(sys.executable).with_name("hc-assets"), "ingest", "--kind", "dicom", images]
-    subprocess.run(command, env=os.environ | settings, check=True, capture_output=True)
+    subprocess.run(command, env=os.environ | settings, check=True, stdout=subprocess.DEVNULL)
     return folder / "exports" / "training_set"
 
 

@@ -23,7 +23,7 @@ from hc_assets.imaging.volumes.aligned_units import (
     inputs_of,
     studies_of,
 )
-from hc_assets.imaging.volumes.exports import exported, remove_others
+from hc_assets.imaging.volumes.exports import ExportedFile, exported, remove_others
 from hc_assets.imaging.volumes.intake import intake, merged
 from hc_assets.imaging.volumes.schemas import (
     ALIGNED_SLICES,
@@ -240,27 +240,35 @@ def nifti_exports(
 ) -> Content:
     """Write the volumes as NIfTI; files of volumes that there no longer are go."""
     folder = layout.exports("nifti")
-    before = {row["file"]: row for row in _rows_before(layout, _EXPORTS)}
+    before = _exported_before(layout)
     sources = [
         (volumes, StoredVolumes.of(volume_slices, "volume_id"), False),
         (aligned_volumes, StoredVolumes.of(aligned_slices, "aligned_id"), True),
     ]
-    made = [
+    rows = (
         row
         for table, stored, is_aligned in sources
         for row in exported(folder, rows_of(table), stored, before, is_aligned=is_aligned)
-    ]
-    remove_others(folder, frozenset(row["file"] for row in made))
-    return Content(
-        pa.Table.from_pylist(made, NIFTI_EXPORTS), volumes.digests() | aligned_volumes.digests()
     )
+    files: set[str] = set()
+    with PartWriter(layout.partition(_EXPORTS, None), NIFTI_EXPORTS) as writer:
+        while group := list(islice(rows, _ROWS)):
+            files.update(row["file"] for row in group)
+            writer.write(pa.RecordBatch.from_pylist(group, NIFTI_EXPORTS))
+    remove_others(folder, files)
+    return Content(writer.parts, volumes.digests() | aligned_volumes.digests())
 
 
-def _rows_before(layout: Layout, table: str) -> list[Row]:
-    if read_commit(layout.partition(table, None)) is None:
-        return []
-    rows = read_partition(layout, table, None).batches()
-    return [row for batch in rows for row in batch.to_pylist()]
+def _exported_before(layout: Layout) -> dict[str, ExportedFile]:
+    """The files of the last export by name."""
+    if read_commit(layout.partition(_EXPORTS, None)) is None:
+        return {}
+    table = read_partition(layout, _EXPORTS, None)
+    return {
+        row.pop("file"): ExportedFile(**row)
+        for batch in table.batches(["file", *ExportedFile._fields])
+        for row in batch.to_pylist()
+    }
 
 
 def _aligned_before(layout: Layout) -> dict[str, str]:

@@ -5,7 +5,8 @@ Belongs here: which files there are to be, and that they are no others. The byte
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
+from typing import NamedTuple
 
 from upath import UPath
 
@@ -18,11 +19,19 @@ from hc_assets.lake.atomic import write_bytes
 _SUFFIX = ".nii.gz"
 
 
+class ExportedFile(NamedTuple):
+    """What is known of a file: of which voxels it is, its bytes and their hash."""
+
+    content_sha256: str
+    file_sha256: str
+    file_size: int
+
+
 def exported(
     folder: UPath,
     rows: Iterator[Row],
     stored: StoredVolumes,
-    before: Mapping[str, Row],
+    before: Mapping[str, ExportedFile],
     *,
     is_aligned: bool,
 ) -> Iterator[Row]:
@@ -32,7 +41,7 @@ def exported(
         folder: of the export.
         rows: of the volumes.
         stored: their slices.
-        before: rows of the last export by file: what has not changed, and is there, stays.
+        before: the last export by file: what has not changed, and is there, stays.
         is_aligned: whether they are aligned volumes.
 
     Yields:
@@ -41,31 +50,29 @@ def exported(
     writer = "study_instance_uid" if is_aligned else "series_instance_uid"
     for row in rows:
         name = f"{row[stored.key]}{'-aligned' if is_aligned else ''}{_SUFFIX}"
-        known = before.get(name)
-        if known is not None and _is_there(folder / name, known, row):
-            yield known
-            continue
-        data = nifti_bytes(stored.load(row, part_number(row[writer])))
-        write_bytes(folder / name, data)
+        file = before.get(name)
+        if file is None or not _is_there(folder / name, file, row):
+            data = nifti_bytes(stored.load(row, part_number(row[writer])))
+            write_bytes(folder / name, data)
+            digest = hashlib.sha256(data).hexdigest()
+            file = ExportedFile(row["content_sha256"], digest, len(data))
         yield {
             "file": name,
             "volume_id": row[stored.key],
             "study_instance_uid": row["study_instance_uid"],
             "series_instance_uid": row["series_instance_uid"],
             "is_aligned": is_aligned,
-            "content_sha256": row["content_sha256"],
-            "file_sha256": hashlib.sha256(data).hexdigest(),
-            "file_size": len(data),
+            **file._asdict(),
         }
 
 
-def _is_there(path: UPath, known: Row, row: Row) -> bool:
-    if known["content_sha256"] != row["content_sha256"]:
+def _is_there(path: UPath, known: ExportedFile, row: Row) -> bool:
+    if known.content_sha256 != row["content_sha256"]:
         return False
-    return bool(path.exists() and path.stat().st_size == known["file_size"])
+    return bool(path.exists() and path.stat().st_size == known.file_size)
 
 
-def remove_others(folder: UPath, files: frozenset[str]) -> int:
+def remove_others(folder: UPath, files: Set[str]) -> int:
     """Remove files of volumes that there no longer are; give their number."""
     if not folder.exists():
         return 0
