@@ -5,14 +5,12 @@ read in `bundles.py`.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 import msgspec
 
-from hc_assets.fhir.bundle_entries import Places, bundle_places
 from hc_assets.fhir.entries import (
     ABSENT,
     Entry,
@@ -20,7 +18,6 @@ from hc_assets.fhir.entries import (
     data_only,
     reason,
     resource_entry,
-    text_in,
 )
 from hc_assets.fhir.requests import asked_id, deleted, refusal
 from hc_assets.fhir.times import moment_of
@@ -55,7 +52,6 @@ class _Bundle(msgspec.Struct):
 
 _decode_entry = msgspec.json.Decoder(_BundleEntry, float_hook=str).decode
 _decode_bundle = msgspec.json.Decoder(_Bundle, float_hook=str).decode
-_decode_any: Callable[[bytes], Any] = msgspec.json.Decoder(float_hook=str).decode
 _NO_REQUEST = _Request()
 
 
@@ -72,60 +68,6 @@ def split_bundle(
     Yields:
         Its entries, in order; one with a problem where it can't be split, or has none.
     """
-    places = bundle_places(data)
-    if places is None:
-        yield from _unusual_bundle(data, first, kept_whole)
-        return
-    try:
-        bundle = _Bundle([], *(_decode_any(raw) if raw else None for raw in places[:3]))
-    except Unreadable as error:
-        yield Entry(first, data, f"Bundle can't be read: {reason(error)}", "Bundle")
-        return
-    if isinstance(bundle.type, str) and bundle.type in kept_whole:
-        yield resource_entry(first, data)
-        return
-    if not places.entries:
-        yield Entry(first, data, "the Bundle has no entry", "Bundle")
-    made_at = _made_at(bundle)
-    for position, entry in enumerate(places.entries, start=first):
-        found = _usual(position, data, entry)
-        if found is None:
-            found = _from_bundle(position, data[entry.begin : entry.end], made_at)
-        yield found
-
-
-def _usual(position: int, data: bytes, entry: Places) -> Entry | None:
-    """Give an entry that only asks for its resource to be stored; None of any other."""
-    if entry.is_unusual or entry.resource < 0:
-        return None
-    try:
-        full_url = _text_at(data, entry.full_url, entry.full_url_end)
-        type_ = _text_at(data, entry.type, entry.type_end)
-        id_ = _text_at(data, entry.id, entry.id_end)
-        request = (
-            _request(data[entry.request : entry.request_end]) if entry.request >= 0 else _NO_REQUEST
-        )
-    except Unreadable:
-        return None
-    method, url, condition = request.method, request.url, request.if_none_exist
-    if (full_url is None and entry.full_url >= 0) or type_ == "OperationOutcome":
-        return None
-    if method == "DELETE" or refusal(method, url, type_, id_) is not None:
-        return None
-    resource = data[entry.resource : entry.resource_end]
-    id_ = id_ or asked_id(method, url)
-    return Entry(position, resource, None, type_, id_, full_url, method, url, condition)
-
-
-def _text_at(data: bytes, begin: int, end: int) -> str | None:
-    return text_in(data[begin:end]) if begin >= 0 else None
-
-
-# Few requests are unlike all others: `POST` to a type mostly.
-_request = lru_cache(maxsize=4_096)(msgspec.json.Decoder(_Request, float_hook=str).decode)
-
-
-def _unusual_bundle(data: bytes, first: int, kept_whole: frozenset[str]) -> Iterator[Entry]:
     try:
         bundle = _decode_bundle(data)
         _refuse_repeated(data, "Bundle", _NAMES_IN_A_BUNDLE)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from hc_assets.fhir import bundle_entries, resource_columns, resource_texts
+from hc_assets.fhir import resource_columns, resource_texts
 from hc_assets.fhir.resource_columns import (
     PLAN,
     distinct,
@@ -81,7 +81,6 @@ def read_hostile(seed: int, count: int) -> int:
     """Read each alone, so that its end is that of a buffer; how many could be read."""
     read = 0
     for text in hostile(seed, count):
-        bundle_entries.bundle_places(text)
         try:
             _read_columns(compacted(pa.array([text], pa.binary())))
             members_in(Texts(text, np.array([0, len(text)], np.int64)))
@@ -94,7 +93,7 @@ def read_hostile(seed: int, count: int) -> int:
 def main(library: str, seed: int, count: int) -> None:
     """Read them with another build of the compiled code; print how many could be read."""
     sanitized = ctypes.CDLL(library)
-    for module in (resource_texts, resource_columns, bundle_entries):
+    for module in (resource_texts, resource_columns):
         module.load_library = lambda _: sanitized  # type: ignore[attr-defined]
     sys.stdout.write(str(read_hostile(seed, count)))
 
