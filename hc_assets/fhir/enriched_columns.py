@@ -6,10 +6,9 @@ compiled code can see: it has an id, is enriched for the first time, its meta sa
 all of its facts hold, and what is added comes at its end. Both ways give the same bytes.
 """
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +27,7 @@ from hc_assets.fhir.consistency import Facts, sex_coded
 from hc_assets.fhir.enrichment import Enriched, Enricher
 from hc_assets.fhir.identifiers import identifier_tokens
 from hc_assets.fhir.resource_columns import PLAN, distinct, joined, judged, rows_with
+from hc_assets.fhir.resource_meta import EnrichedMeta, content_sha256
 from hc_assets.fhir.resource_texts import Numbers
 from hc_assets.fhir.schemas import ENRICHED_RESOURCES
 from hc_assets.fhir.statements import STATING
@@ -64,8 +64,7 @@ def enriched(
     is_plain[rows.references.dangling()] = False
     is_plain &= ~rows.contradicted & rows.of_shape([s.is_open for s in rows.shapes], False)
     is_plain &= ~rows_with(enricher.signs, rows.members.texts)
-    metas, meta_of = _metas(rows, enricher)
-    is_plain &= np.array([meta is not None for meta in metas])[meta_of]
+    metas = _metas(rows, enricher)
     added = _added(rows, is_plain, enricher, index)
     others = {
         row: _other(rows, row, enricher, index)
@@ -75,12 +74,12 @@ def enriched(
     written = _written(
         rows,
         is_plain,
-        metas=(metas, meta_of),
+        metas=metas,
         scores=(scores, score_of),
         added=added,
         others=others,
     )
-    made = _columns(rows, is_plain, (scores, score_of), others, landed_at) | {"resource": written}
+    made = _columns(rows, is_plain, metas, (scores, score_of), others) | {"resource": written}
     arrays = [
         made[field.name] if field.name in made else columns[field.name]
         for field in ENRICHED_RESOURCES
@@ -117,13 +116,20 @@ def _places(ids: pa.Array, known: Records) -> Numbers:
     return found
 
 
-def _metas(rows: Rows, enricher: Enricher) -> tuple[list[tuple[bytes, bytes] | None], Numbers]:
-    """What stands around the score in each different meta; the last is that of rows without one."""
+class _Metas(NamedTuple):
+    """The different metas of a column, the last for rows without one, and which each row has."""
+
+    different: list[EnrichedMeta]
+    of_row: Numbers
+    places: Numbers
+
+
+def _metas(rows: Rows, enricher: Enricher) -> _Metas:
     places = rows.places(shape.meta for shape in rows.shapes)
     buffer = rows.members.texts.buffer
     first, which = distinct(buffer, places, np.zeros(len(places), np.int32))
-    found = [enricher.around_score(buffer[begin:end]) for begin, end in places[first].tolist()]
-    return [*found, enricher.around_score(None)], which
+    found = [enricher.meta.of(buffer[begin:end]) for begin, end in places[first].tolist()]
+    return _Metas([*found, enricher.meta.alone], which, places)
 
 
 def _added(rows: Rows, is_plain: Flags, enricher: Enricher, index: BatchIndex) -> dict[int, bytes]:
@@ -188,7 +194,7 @@ def _written(
     rows: Rows,
     is_plain: Flags,
     *,
-    metas: tuple[Sequence[tuple[bytes, bytes] | None], Numbers],
+    metas: _Metas,
     scores: tuple[Scores, Numbers],
     added: Mapping[int, bytes],
     others: Mapping[int, Enriched],
@@ -200,32 +206,35 @@ def _written(
     meta; its end.
     """
     texts = rows.members.texts
-    (around, meta_of), (found, score_of) = metas, scores
+    found, score_of = scores
     made = [b"}", *added.values(), *(each.resource for each in others.values())]
-    made += [part for pair in around for part in pair or (b"", b"")]
+    of_metas = len(made)
+    made += [part for each in metas.different for part in (each.before, each.after)]
+    # A resource without a meta gets all of it, as a member.
+    made[-2] = b',"meta":' + made[-2]
+    of_scores = len(made)
     made += [shown for _, shown in found]
     ends = np.cumsum([0, *map(len, made)], dtype=np.int64)
     places = np.stack([ends[:-1], ends[1:]], axis=1)
-    of_metas = len(made) - len(found) - 2 * len(around)
+
     pieces = np.zeros((len(is_plain), _PIECES, 3), np.int64)
-    plain = np.flatnonzero(is_plain)
-    meta = rows.places(shape.meta for shape in rows.shapes)[plain]
-    ends_at = texts.offsets[1:][plain] - 1
-    has_meta = meta[:, 0] >= 0
-    pieces[plain, 0, 1] = texts.offsets[:-1][plain]
-    pieces[plain, 0, 2] = np.where(has_meta, meta[:, 0], ends_at)
-    pieces[plain, 5, 1] = np.where(has_meta, meta[:, 1], 0)
-    pieces[plain, 5, 2] = np.where(has_meta, ends_at, 0)
     pieces[:, [1, 2, 3, 4, 6, 7], 0] = 1
-    pieces[plain, 2, 1:] = places[of_metas + 2 * (meta_of[plain] % len(around))]
-    pieces[plain, 4, 1:] = places[of_metas + 2 * (meta_of[plain] % len(around)) + 1]
-    pieces[plain, 3, 1:] = places[len(made) - len(found) + score_of[plain]]
+    plain = np.flatnonzero(is_plain)
+    begin, end = metas.places[plain].T
+    has_meta, last = begin >= 0, texts.offsets[1:][plain] - 1
+    before = of_metas + 2 * (metas.of_row[plain] % len(metas.different))
+    pieces[plain, 0, 1] = texts.offsets[:-1][plain]
+    pieces[plain, 0, 2] = np.where(has_meta, begin, last)
+    pieces[plain, 2, 1:] = places[before]
+    pieces[plain, 3, 1:] = places[of_scores + score_of[plain]]
+    pieces[plain, 4, 1:] = places[before + 1]
+    pieces[plain, 5, 1] = np.where(has_meta, end, last)
+    pieces[plain, 5, 2] = last
     pieces[plain, 7, 1:] = places[0]
-    kept = [(n, row) for n, row in enumerate(added, start=1) if is_plain[row]]
+    kept = [(number, row) for number, row in enumerate(added, start=1) if is_plain[row]]
     if kept:
         numbers, of_rows = np.array(kept).T
-        without = rows.places(shape.meta for shape in rows.shapes)[of_rows, 0] < 0
-        pieces[of_rows, np.where(without, 1, 6), 1:] = places[numbers]
+        pieces[of_rows, np.where(metas.places[of_rows, 0] < 0, 1, 6), 1:] = places[numbers]
     if others:
         of_rows = np.array(list(others))
         pieces[of_rows, 0, 0] = 1
@@ -236,16 +245,16 @@ def _written(
 def _columns(
     rows: Rows,
     is_plain: Flags,
+    metas: _Metas,
     scores: tuple[Scores, Numbers],
     others: Mapping[int, Enriched],
-    landed_at: datetime,
 ) -> dict[str, pa.Array]:
     """All columns that enrichment makes, but the resource."""
     count, absent = len(is_plain), rows.absent
     columns = {
         "literal_references": rows.references.literal(count, absent),
         "conditional_references": rows.references.conditional(count, absent),
-        "content_sha256": pa.array(_hashes(rows, is_plain, others), pa.string()),
+        "content_sha256": pa.array(_hashes(rows, is_plain, metas, others), pa.string()),
         "identifiers": _identifiers(rows),
     }
     found, score_of = scores
@@ -254,9 +263,11 @@ def _columns(
         listed = pa.array(values, pa.float64()).take(pa.array(score_of))
         changed = {row: getattr(each, name) for row, each in others.items()}
         columns[name] = _changed(pc.if_else(absent, None, listed), changed)
-    times = rows.columns["last_modified"].cast(ENRICHED_RESOURCES.field("last_updated").type)
-    landed = pa.scalar(landed_at, times.type)
-    times = pc.if_else(absent, pc.fill_null(times, landed), landed)
+    type_ = ENRICHED_RESOURCES.field("last_updated").type
+    last_updated = pa.array([each.last_updated for each in metas.different], type_)
+    of_row = metas.of_row % len(metas.different)
+    of_absent = pc.fill_null(rows.columns["last_modified"].cast(type_), last_updated[-1])
+    times = pc.if_else(absent, of_absent, last_updated.take(pa.array(of_row)))
     columns["last_updated"] = _changed(times, {r: e.last_updated for r, e in others.items()})
     ids = {row: each.resource_id for row, each in others.items()}
     columns["resource_id"] = _changed(rows.columns["resource_id"], ids)
@@ -280,11 +291,21 @@ def _changed(column: pa.Array, changed: Mapping[int, Any]) -> pa.Array:
     return pc.replace_with_mask(column, pa.array(mask), values)
 
 
-def _hashes(rows: Rows, is_plain: Flags, others: Mapping[int, Enriched]) -> list[str | None]:
+def _hashes(
+    rows: Rows, is_plain: Flags, metas: _Metas, others: Mapping[int, Enriched]
+) -> list[str | None]:
     offsets, text = rows.members.texts.offsets.tolist(), memoryview(rows.members.texts.buffer)
+    # Of the member before the meta; -1 where there is none.
+    before = rows.of_shape([max(shape.meta - 1, -1) for shape in rows.shapes], -1)
+    ends_before = rows.members.values_at(before)[:, 1].tolist()
+    places, of_row = metas.places.tolist(), metas.of_row.tolist()
     hashes: list[str | None] = [None] * len(is_plain)
     for row in np.flatnonzero(is_plain).tolist():
-        hashes[row] = hashlib.sha256(text[offsets[row] : offsets[row + 1]]).hexdigest()
+        start = offsets[row]
+        own, (begin, end) = text[start : offsets[row + 1]], places[row]
+        place = (begin - start, end - start) if begin >= 0 else None
+        end_before, content = max(ends_before[row] - start, 0), metas.different[of_row[row]].content
+        hashes[row] = content_sha256(own, place, end_before, content)
     for row, each in others.items():
         hashes[row] = each.content_sha256
     return hashes

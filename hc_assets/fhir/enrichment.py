@@ -21,22 +21,19 @@ from hc_assets.fhir.demographics import ages
 from hc_assets.fhir.elements import (
     Measured,
     Observation,
-    decode_meta,
     decode_observation,
     decode_patient,
 )
 from hc_assets.fhir.expected_elements import EXPECTED_ELEMENTS
 from hc_assets.fhir.extensions import (
-    SCORE,
     Extender,
     Members,
-    extend,
     extend_each,
-    url,
 )
 from hc_assets.fhir.quality import Completeness, QualityScore, score
 from hc_assets.fhir.r4.issues import Issue
 from hc_assets.fhir.resource_changes import Changes
+from hc_assets.fhir.resource_meta import EnrichedMeta, MetaWriter, content_sha256
 from hc_assets.fhir.resource_texts import Names, Resource, read_one, text_of
 from hc_assets.fhir.significance import (
     NOBODY,
@@ -45,21 +42,16 @@ from hc_assets.fhir.significance import (
     significance,
     significance_extension,
 )
-from hc_assets.fhir.times import moment_of
 
-_VOLATILE_META = frozenset({"lastUpdated", "versionId"})
 _MADE_ID_LENGTH = 32
 # Observations that say nothing of the patient: not yet, or no longer (HL7 ObservationStatus).
 _WITHOUT_SIGNIFICANCE = frozenset({"registered", "entered-in-error", "cancelled", "unknown"})
 # Members of which a value may have a significance.
 MEASURED = frozenset({"valueQuantity", "valueCodeableConcept", "component"})
-# Of the score, until it is known: no JSON text has such a byte in it.
-_PLACEHOLDER = b"\0"
 _CACHED = 16_384
 
 _decode_members = msgspec.json.Decoder(Members).decode
 _encode = msgspec.json.encode
-_moment_of = lru_cache(maxsize=_CACHED)(moment_of)
 
 
 @dataclass(frozen=True)
@@ -108,7 +100,11 @@ def compact(resource: bytes) -> bytes:
 
 
 class Enricher:
-    """Enriches the resources of one batch."""
+    """Enriches the resources of one batch.
+
+    Attributes:
+        meta: writes theirs.
+    """
 
     def __init__(self, landed_at: datetime, options: EnrichmentOptions) -> None:
         """Prepare what all resources share.
@@ -117,22 +113,15 @@ class Enricher:
             landed_at: when the batch landed, UTC; "now" for whatever depends on the day.
             options: of the deployment.
         """
-        self._landed_at, self._today = landed_at, landed_at.date().isoformat()
-        self._base, self._source = options.extension_base, options.source
+        self._today = landed_at.date().isoformat()
+        self._base = options.extension_base
         self._extender = Extender(self._base)
         completeness = Completeness(options.expected_elements)
         # By shape, of which there are few, not by names.
         self._completeness = lru_cache(maxsize=_CACHED)(
             lambda type_, names: completeness(type_, names.listed)
         )
-        self._last_updated = _encode(landed_at.isoformat(timespec="seconds"))
-        self._source_text = _encode(options.source)
-        self._score_start = b'{"url":%b,"valueDecimal":' % _encode(url(self._base, SCORE))
-        self._whole_meta = b'{"lastUpdated":%b,"source":%b,"extension":[%b' % (
-            self._last_updated,
-            self._source_text,
-            self._score_start,
-        )
+        self.meta = MetaWriter(landed_at, options.source, self._base)
 
     def __call__(
         self,
@@ -180,7 +169,9 @@ class Enricher:
                 place = sent.names.places["extension"]
             sent = stripped
         type_ = text_of(sent.at(sent.names.places["resourceType"]))
-        content = _content_sha256(sent)
+        raw_meta = sent.raw("meta")
+        meta = self.meta.alone if raw_meta is None else self.meta.of(raw_meta)
+        content = _content_sha256(sent, meta)
         changes = Changes(sent)
         raw_id = sent.raw("id")
         if raw_id is None:
@@ -197,7 +188,7 @@ class Enricher:
         found = consistency(type_, sent, facts)
         share = found.share if found.judged else None
         scores, shown = self.scored(type_, sent.names, warnings, share)
-        last_updated = self._add_meta(changes, shown)
+        self._add_meta(changes, meta, shown)
         made = changes.written()
         if place is not None and changes.has_new_extension:
             made = _moved(made, "extension", place)
@@ -205,7 +196,7 @@ class Enricher:
             made,
             resource_id,
             content,
-            last_updated,
+            meta.last_updated,
             *scores,
             found.issues + issues if issues else found.issues,
         )
@@ -217,7 +208,7 @@ class Enricher:
         if "meta" in members:
             sent = _decode_members(members["meta"])
             meta = self._extender.strip(sent)
-            if meta is not sent and meta.get("source") == msgspec.Raw(self._source_text):
+            if meta is not sent and meta.get("source") == self.meta.source:
                 # It has been here before: what stood there is what we put there.
                 meta = {name: raw for name, raw in meta.items() if name != "source"}
             members["meta"] = msgspec.Raw(_encode(meta))
@@ -225,42 +216,12 @@ class Enricher:
                 del members["meta"]
         return members
 
-    def _add_meta(self, changes: Changes, value: bytes) -> datetime:
-        raw = changes.sent.raw("meta")
-        before, after = self._around_score(raw)
-        if raw is None:
-            changes.append(b"%b%b%b" % (before, value, after))
-            return self._landed_at
-        changes.replace("meta", b"%b%b%b" % (before, value, after))
-        return _moment_of(decode_meta(raw).last_updated) or self._landed_at
-
-    def _around_score(self, raw: bytes | None) -> tuple[bytes, bytes]:
-        """What stands before and behind the score in the meta that is made of one."""
-        if raw is None:
-            return b'"meta":%b' % self._whole_meta, b"}]}"
-        known = decode_meta(raw)
-        meta = _decode_members(raw)
-        if known.last_updated is None:
-            meta["lastUpdated"] = msgspec.Raw(self._last_updated)
-        if known.source is None:
-            meta["source"] = msgspec.Raw(self._source_text)
-        extend(meta, [b"%b%b}" % (self._score_start, _PLACEHOLDER)])
-        before, _, after = _encode(meta).partition(_PLACEHOLDER)
-        return before, after
-
-    def around_score(self, raw: bytes | None) -> tuple[bytes, bytes] | None:
-        """What to write before and behind the score, in place of a resource's meta.
-
-        Args:
-            raw: JSON of the meta; where there is none, it is added as a member.
-
-        Returns:
-            None where that resource's time or content hash follows from its meta.
-        """
-        if raw is not None and (b'"lastUpdated"' in raw or b'"versionId"' in raw):
-            return None
-        before, after = self._around_score(raw)
-        return (b"," + before, after) if raw is None else (before, after)
+    def _add_meta(self, changes: Changes, meta: EnrichedMeta, value: bytes) -> None:
+        made = b"%b%b%b" % (meta.before, value, meta.after)
+        if "meta" in changes.sent.names.places:
+            changes.replace("meta", made)
+        else:
+            changes.append(b'"meta":%b' % made)
 
     def scored(
         self, type_: str, names: Names, warnings: int, share: float | None
@@ -367,18 +328,13 @@ def _scored(
     return scores, repr(scores.quality_score).encode()
 
 
-def _content_sha256(sent: Resource) -> str:
-    compact = sent.text
-    raw = sent.raw("meta")
-    if raw is not None and (b'"lastUpdated"' in raw or b'"versionId"' in raw):
-        meta = _decode_members(raw)
-        kept = {name: raw for name, raw in meta.items() if name not in _VOLATILE_META}
-        content = _decode_members(compact)
-        content["meta"] = msgspec.Raw(_encode(kept))
-        if not kept:
-            del content["meta"]
-        compact = _encode(content)
-    return hashlib.sha256(compact).hexdigest()
+def _content_sha256(sent: Resource, meta: EnrichedMeta) -> str:
+    place, ends = sent.names.places.get("meta"), sent.ends
+    if place is None:
+        return content_sha256(memoryview(sent.text), None, 0, b"")
+    end_before = ends[2 * place - 1] if place else 0
+    of_meta = ends[2 * place], ends[2 * place + 1]
+    return content_sha256(memoryview(sent.text), of_meta, end_before, meta.content)
 
 
 def _moved(resource: bytes, name: str, place: int) -> bytes:

@@ -41,10 +41,9 @@ class Counting(Enricher):
 
 
 class OneByOne(Enricher):
-    """Leaves nothing to be done to whole columns."""
+    """Takes all resources for such as were enriched before, so that none is done by columns."""
 
-    def around_score(self, raw: bytes | None) -> None:
-        return None
+    signs = (b"{",)
 
 
 def validated(
