@@ -3,12 +3,15 @@
 Belongs here: exit codes, and which error is which of them.
 """
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
 
 FINDINGS, USAGE, UNREADABLE, ENVIRONMENT = 1, 2, 3, 4
+# Less than any step needs: a disk with no more room than this is full
+_ROOM_BYTES = 2**20
 
 
 def say(text: str) -> None:
@@ -44,7 +47,8 @@ def faults_become_exit_codes() -> Iterator[None]:
         said = f"{error}; `hc-assets lake verify --repair` makes it anew"
         raise stop(ENVIRONMENT, said) from error
     except OperationalError as error:
-        raise stop(ENVIRONMENT, f"Dagster's record can't be used: {error.orig}") from error
+        said = f"Dagster's record can't be used: {error.orig}{_room()}"
+        raise stop(ENVIRONMENT, said) from error
     except (
         OSError,
         RunFailedError,
@@ -54,3 +58,13 @@ def faults_become_exit_codes() -> Iterator[None]:
         DagsterError,
     ) as error:
         raise stop(ENVIRONMENT, str(error)) from error
+
+
+def _room() -> str:
+    """What to add where the disk is full: SQLite may only say that input or output failed."""
+    from hc_assets.settings import Settings
+
+    folder = Settings().data_dir
+    if folder.exists() and shutil.disk_usage(folder).free < _ROOM_BYTES:
+        return f"; no space left on the disk of {folder}"
+    return ""

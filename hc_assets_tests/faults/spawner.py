@@ -203,6 +203,19 @@ def filling_up(task: Task) -> dict[str, Any]:
     return made
 
 
+def bytes_needed(task: Task) -> int:
+    """Run the command line where there is room; bytes of the disk that its results take.
+
+    While it runs it takes more, so a disk of less than this is full at some time.
+    """
+    folder = Path(task["data_dir"])
+    _mount_private(folder, "256m")
+    if command(task):
+        raise SystemExit("nothing can be ingested")
+    disk = os.statvfs(folder)
+    return (disk.f_blocks - disk.f_bfree) * disk.f_frsize
+
+
 def can_mount(task: Task) -> bool:
     """Whether this process may mount a small disk of its own."""
     _mount_private(Path(task["data_dir"]), "1m")
@@ -273,6 +286,7 @@ TASKS: dict[str, Callable[[Task], Any]] = {
     "read": reading,
     "rebuild repeatedly": applying_again,
     "fill up": filling_up,
+    "measure": bytes_needed,
     "can mount": can_mount,
     "without privilege": without_privilege,
 }

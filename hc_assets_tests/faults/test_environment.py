@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -23,37 +25,65 @@ def small_disk(spawner: Spawner, tmp_path: Path) -> None:
         pytest.skip(f"a small disk can't be mounted here: {result['error']}")
 
 
-@pytest.mark.parametrize("size", [pytest.param("64k", marks=pytest.mark.exhaustive), "700k", "2m"])
+def of_fhir(fed: Fed) -> dict[str, Any]:
+    return {"arguments": fhir(fed.deliveries / "first"), "now": EARLIER}
+
+
+def of_dicom(fed: Fed) -> dict[str, Any]:
+    arguments = ["ingest", str(fed.deliveries / "first"), "--kind", "dicom"]
+    return {"arguments": arguments, "environment": ENVIRONMENT, "now": EARLIER}
+
+
+@pytest.fixture(scope="module")
+def needed(spawner: Spawner, fed: Fed, tmp_path_factory: pytest.TempPathFactory) -> int:
+    """Bytes of the disk that the results of a FHIR delivery take."""
+    return int(spawner.must("measure", tmp_path_factory.mktemp("roomy"), **of_fhir(fed)))
+
+
+@pytest.fixture(scope="module")
+def needed_by_dicom(
+    spawner: Spawner, fed_dicom: Fed, tmp_path_factory: pytest.TempPathFactory
+) -> int:
+    """The same of DICOM."""
+    return int(spawner.must("measure", tmp_path_factory.mktemp("roomy"), **of_dicom(fed_dicom)))
+
+
+def must_be_told_and_completed(
+    spawner: Spawner, folder: Path, size: float, expected: Path, **task: Any
+) -> None:
+    """Ingest on a disk of some bytes, on which the results have no room, then on one with room."""
+    copy, log = folder / "copy", folder / "log"
+    told = {"size": f"{max(64, int(size / 1024))}k", "copy": str(copy), "log": str(log)}
+    ended = spawner.must("fill up", folder / "data", **told, **task)
+    said = log.read_text()
+    assert ended == {"full": 4, "roomy": 0}, (told, said[-3000:])
+    assert re.search("no space left on|disk is full", said.lower()), said[-3000:]
+    assert differences(copy, kept(expected)) == []
+
+
+# The more room there is, the later the step that finds none: landing, the tables, the exports
+SHARES = [pytest.param(share, marks=pytest.mark.exhaustive) for share in (0.02, 0.2, 0.6, 0.8)]
+
+
+@pytest.mark.parametrize("share", [*SHARES, 0.4, 0.95])
 def test_a_full_disk_is_told_and_the_next_run_completes(
-    spawner: Spawner, fed: Fed, small_disk: None, tmp_path: Path, size: str
+    spawner: Spawner, fed: Fed, small_disk: None, needed: int, tmp_path: Path, share: float
 ):
-    data_dir, copy = tmp_path / "data", tmp_path / "copy"
-    ended = spawner.must(
-        "fill up",
-        data_dir,
-        size=size,
-        copy=str(copy),
-        arguments=fhir(fed.deliveries / "first"),
-        now=EARLIER,
-        log=str(tmp_path / "log"),
-    )
-    assert ended == {"full": 4, "roomy": 0}, (tmp_path / "log").read_text()[-3000:]
-    assert kept(copy) == kept(fed.first)
+    must_be_told_and_completed(spawner, tmp_path, needed * share, fed.first, **of_fhir(fed))
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("size", ["256k", "2m", "5m"])
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.4, 0.6, 0.8, 0.95])
 def test_a_disk_that_is_full_of_images(
-    spawner: Spawner, fed_dicom: Fed, small_disk: None, tmp_path: Path, size: str
+    spawner: Spawner,
+    fed_dicom: Fed,
+    small_disk: None,
+    needed_by_dicom: int,
+    tmp_path: Path,
+    share: float,
 ):
-    arguments = ["ingest", str(fed_dicom.deliveries / "first"), "--kind", "dicom"]
-    told = {"arguments": arguments, "environment": ENVIRONMENT, "now": EARLIER}
-    copy, log = tmp_path / "copy", tmp_path / "log"
-    ended = spawner.must(
-        "fill up", tmp_path / "data", size=size, copy=str(copy), log=str(log), **told
-    )
-    assert ended == {"full": 4, "roomy": 0}, log.read_text()[-3000:]
-    assert differences(copy, kept(fed_dicom.first)) == []
+    size, task = needed_by_dicom * share, of_dicom(fed_dicom)
+    must_be_told_and_completed(spawner, tmp_path, size, fed_dicom.first, **task)
 
 
 def test_a_file_that_may_not_be_read_is_listed_and_the_others_go_on(
