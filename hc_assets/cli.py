@@ -16,6 +16,7 @@ from hc_assets.fhir_commands import fhir_app
 from hc_assets.imaging.training.command import training_app
 from hc_assets.imaging_commands import imaging_app
 from hc_assets.ingest_commands import ingest, ingest_app
+from hc_assets.lake.atomic import keep_private, write_bytes
 from hc_assets.lake.layout import Layout
 from hc_assets.lake_commands import lake_app, warehouse_app
 from hc_assets.pipelines import PIPELINES
@@ -28,6 +29,7 @@ app = typer.Typer(
     "Exit codes: 0 done and nothing found; 1 done, with findings (an invalid resource for validate,"
     " a failed blocking check for ingest, a failed ERROR check for report); 2 wrong usage;"
     " 3 an input can't be read; 4 the environment is at fault (folder, service, disk).",
+    callback=keep_private,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -87,7 +89,6 @@ def report(
 ) -> None:
     """Report what every asset check last said of every batch, and how its value went."""
     from hc_assets.definitions import build_defs
-    from hc_assets.lake.atomic import write_bytes
     from hc_assets.reports.checks import read_report
     from hc_assets.reports.formats import FORMATS
     from hc_assets.runs import open_instance

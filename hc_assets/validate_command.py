@@ -4,6 +4,7 @@ Belongs here: the command's arguments, and what is shown. Judging is in `fhir/fi
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +17,7 @@ from hc_assets.settings import Settings
 
 if TYPE_CHECKING:
     from hc_assets.fhir.file_validation import Finding
+    from hc_assets.fhir.validation import Issue
 
 validate_app = typer.Typer()
 
@@ -46,15 +48,23 @@ def validate(
     best_practice: Annotated[
         bool, typer.Option(help="Show what R4 only recommends (dom-6: narrative) as well.")
     ] = False,
+    show_values: Annotated[
+        bool,
+        typer.Option(
+            help="Show ids, and the codes, URLs and unknown members that were found: they may name"
+            " a patient, and output is kept by terminals, CI and logs."
+        ),
+    ] = False,
 ) -> None:
     """Validate FHIR R4 bundles, single resources and NDJSON files.
 
     A Bundle is judged as one resource, and what is wrong in an entry is said of the entry. A count
-    per rule goes to stderr at the end.
+    per rule goes to stderr at the end. Rule, place and kind are told; values only if asked for.
     """
     from hc_assets.fhir.file_validation import validate_files
     from hc_assets.fhir.profile_rules import loaded
     from hc_assets.fhir.profiles import ProfileError
+    from hc_assets.fhir.shown_issues import known_type, without_values
     from hc_assets.fhir.validation import operation_outcome
 
     resources = invalid = unreadable = 0
@@ -80,23 +90,29 @@ def validate(
             unreadable += 1
         by_rule.update(checked.by_rule)
         for finding in checked.findings:
+            issues = finding.issues if show_values else map(without_values, finding.issues)
             if format is ValidateFormat.NDJSON:
-                typer.echo(operation_outcome(finding.issues))
+                typer.echo(operation_outcome(issues))
             else:
-                _print_issues(checked.file, finding)
+                what = _named(finding) if show_values else known_type(finding.resource_type)
+                _print_issues(checked.file, finding.position, what, issues)
     for rule, count in by_rule.most_common():
         say(f"{count:>8}  {rule}")
-    say(f"{resources} resources, {invalid} invalid")
+    hidden = "" if show_values or not invalid else " (--show-values tells ids and what was found)"
+    say(f"{resources} resources, {invalid} invalid{hidden}")
     if unreadable:
         raise typer.Exit(UNREADABLE)
     if invalid:
         raise typer.Exit(FINDINGS)
 
 
-def _print_issues(file: str, finding: "Finding") -> None:
-    what = "/".join(filter(None, (finding.resource_type, finding.resource_id))) or "unknown"
-    place = file if finding.position is None else f"{file}:{finding.position}"
-    for issue in finding.issues:
+def _named(finding: "Finding") -> str:
+    return "/".join(filter(None, (finding.resource_type, finding.resource_id))) or "unknown"
+
+
+def _print_issues(file: str, position: int | None, what: str, issues: Iterable["Issue"]) -> None:
+    place = file if position is None else f"{file}:{position}"
+    for issue in issues:
         typer.echo(
             f"{place}: {what}: {issue.severity} {issue.rule}"
             f" at {issue.expression or 'the whole'}: {issue.diagnostics}"

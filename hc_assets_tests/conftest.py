@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -61,6 +62,13 @@ def query(data_dir: Path) -> Callable[[str], list[tuple[object, ...]]]:
 @pytest.fixture
 def webhook() -> Iterator[tuple[str, list[dict[str, str]]]]:
     """URL for alerts of a server on loopback, and what it was sent."""
+    with listening() as told:
+        yield told
+
+
+@contextmanager
+def listening() -> Iterator[tuple[str, list[dict[str, str]]]]:
+    """The same for fixtures that last longer than a test."""
     received: list[dict[str, str]] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -74,7 +82,9 @@ def webhook() -> Iterator[tuple[str, list[dict[str, str]]]]:
     server = HTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield f"json://127.0.0.1:{server.server_port}", received
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield f"json://127.0.0.1:{server.server_port}", received
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -36,9 +36,20 @@ def test_validate_names_file_place_rule_and_what_was_found(hc_assets, bad):
     result = hc_assets("validate", bad)
     assert result.exit_code == 1
     lines = result.stdout.splitlines()
-    assert all(line.startswith(f"{bad}:1: Patient/p2: error ") for line in lines)
+    assert all(line.startswith(f"{bad}:1: Patient: error ") for line in lines)
     assert any("required-binding at Patient.gender: " in line for line in lines)
     assert any("unknown-member at Patient.age: " in line for line in lines)
+    assert "--show-values" in result.stderr
+
+
+def test_validate_shows_ids_and_values_to_who_asks(hc_assets, bad):
+    result = hc_assets("validate", bad, "--show-values")
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    assert all(line.startswith(f"{bad}:1: Patient/p2: error ") for line in lines)
+    assert any("unknown-member at Patient.age: " in line for line in lines)
+    outcome = hc_assets("validate", bad, "--show-values", "--format", "ndjson").stdout
+    assert f"found code '{BAD['gender']}'" in outcome
 
 
 def test_validate_prints_an_operation_outcome_per_resource_with_issues(hc_assets, bad):
@@ -54,7 +65,7 @@ def test_validate_goes_on_after_a_file_that_is_not_there(hc_assets, bad, tmp_pat
     result = hc_assets("validate", tmp_path / "nothing.json", bad)
     assert result.exit_code == 3
     assert "no such file" in result.stderr
-    assert "Patient/p2" in result.stdout
+    assert f"{bad}:1: Patient: error" in result.stdout
 
 
 def test_validate_walks_folders(hc_assets, good, bad, tmp_path):

@@ -7,6 +7,7 @@ Belongs here: the evaluators of those checks. What is compared is made in `quali
 import numpy as np
 import pyarrow as pa
 
+from hc_assets.imaging.defined_terms import modality_term, scanner_name
 from hc_assets.verdicts import Verdict
 
 _LEAST_FRAMES = 10
@@ -37,7 +38,8 @@ def scanners_steady(now: pa.Table, before: pa.Table, threshold: float) -> Verdic
     fallen = sum(each > threshold for each in falls.values())
     told = "no scanner has enough frames before and now"
     if worst is not None:
-        told = f"{fallen} of {len(falls)} scanners fell by more; the worst: {' '.join(worst)}"
+        name = f"{modality_term(worst[0])} {scanner_name(worst[1])}".strip()
+        told = f"{fallen} of {len(falls)} scanners fell by more; the worst: {name}"
     return Verdict(
         passed=fallen == 0,
         value=fall,

@@ -7,27 +7,17 @@ Belongs here: counting and comparing. Whether every file and frame is accounted 
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydicom.sr.codedict import codes
 from pydicom.uid import MediaStorageDirectoryStorage
 
+from hc_assets.imaging.defined_terms import MODALITIES
 from hc_assets.imaging.required_attributes import lacking_attributes
 from hc_assets.verdicts import Verdict, none_of, rate_at_least
 
 REQUIRED_COLUMNS = ["sop_class_uid", "has_pixels", "warnings", "dicom_json"]
 """Columns of the index that `required_attributes_present` looks at."""
-
-# Of C.7.3.1.1.1 what CID 33 lacks: newer terms, and retired ones that archives hold
-_MORE_MODALITIES = frozenset(
-    (
-        *("ANN", "RTINTENT", "RTRAD", "RTSEGANN", "XAPROTOCOL"),
-        *("AS", "CD", "CF", "CP", "CS", "DD", "DF", "DM", "DS", "EC", "FA", "FS", "LP", "MA"),
-        *("MS", "OPR", "ST", "VF"),
-    )
-)
 
 
 def required_attributes_present(rows: Iterable[pa.RecordBatch]) -> Verdict:
@@ -92,19 +82,12 @@ def modality_known(modalities: pa.Array, sop_classes: pa.Array) -> Verdict:
     """
     is_directory = pc.fill_null(pc.equal(sop_classes, str(MediaStorageDirectoryStorage)), False)
     asked = pc.filter(modalities, pc.invert(is_directory))
-    known = pc.is_in(asked, value_set=pa.array(sorted(defined_modalities())))
+    known = pc.is_in(asked, value_set=pa.array(sorted(MODALITIES)))
     return none_of(
         len(asked) - (pc.sum(known).as_py() or 0),
         len(asked),
         what="files whose Modality is missing or no defined term",
     )
-
-
-@cache
-def defined_modalities() -> frozenset[str]:
-    """Defined terms of Modality, retired ones included."""
-    terms = codes.cid33
-    return frozenset(getattr(terms, name).value for name in terms.dir()) | _MORE_MODALITIES
 
 
 def patients_match(patient_ids: pa.Array, known: Iterable[str], threshold: float) -> Verdict:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from hc_assets.imaging.modalities import MODALITIES
+from hc_assets.imaging.defined_terms import MODALITIES
 
 COLUMNS = (
     *("batch", "modality", "scanner", "overall_quality"),

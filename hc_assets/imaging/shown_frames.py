@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from hc_assets.imaging.modalities import MODALITIES
+from hc_assets.imaging.defined_terms import modality_term
 from hc_assets.imaging.pixels import Frame
 from hc_assets.imaging.steps import frames_of
 from hc_assets.imaging.units import FileUnit
@@ -27,7 +27,10 @@ COLUMNS = (
 
 @dataclass(frozen=True, order=True)
 class Shown:
-    """A chosen frame: where it is, and what is told of it."""
+    """A chosen frame: where it is, and what is told of it.
+
+    Its modality is a defined term, "" where the header has none: it is shown.
+    """
 
     batch: str
     source_file: str
@@ -47,12 +50,11 @@ class Shown:
     @property
     def caption(self) -> str:
         """Modality, score and verdict in some fifteen letters."""
-        # A malformed header may have anything there
         if self.overall_quality is None:
             verdict = "no score"
         else:
             verdict = f"{self.overall_quality:.2f} {'pass' if self.passes_gate else 'FAIL'}"
-        return f"{self.modality if self.modality in MODALITIES else '-'} {verdict}"
+        return f"{self.modality or '-'} {verdict}"
 
 
 class Selection:
@@ -111,7 +113,8 @@ def select(batches: Iterable[pa.RecordBatch], *, worst: int, sample: int) -> Sel
 
 
 def _shown(row: dict[str, object]) -> Shown:
-    return Shown(**(row | {"modality": row["modality"] or ""}))  # type: ignore[arg-type]
+    modality = modality_term(row["modality"])  # type: ignore[arg-type]
+    return Shown(**(row | {"modality": modality}))  # type: ignore[arg-type]
 
 
 def read_frames(layout: Layout, chosen: Sequence[Shown]) -> Iterator[tuple[Shown, Frame]]:

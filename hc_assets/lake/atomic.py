@@ -6,6 +6,7 @@ Belongs here: how bytes reach a disk or an object store safely. What the bytes m
 import hashlib
 import io
 import os
+import resource
 import secrets
 import shutil
 import tempfile
@@ -72,11 +73,14 @@ class NamedBy(Protocol):
 
 
 def keep_private() -> None:
-    """Let whatever this process makes from now on be its owner's alone.
+    """Let whatever this process and its workers make from now on be its owner's alone.
 
-    For what others write on our behalf: Dagster its records, DuckDB its log.
+    For what others write on our behalf: Dagster its records, DuckDB its log. And let a crash leave
+    no core file: the memory of a process that reads patients' files is full of them.
     """
     os.umask(0o777 & ~_PRIVATE_FOLDER)
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
 
 
 def is_local(path: UPath) -> bool:

@@ -5,6 +5,7 @@ Belongs here: what the page is given. How it looks is in `quality_page.html.jinj
 
 from typing import NamedTuple
 
+from hc_assets.imaging.defined_terms import scanner_name
 from hc_assets.imaging.quality_report import QualityReport
 from hc_assets.imaging.quality_statistics import BINS, THRESHOLDS, Group, Scores
 from hc_assets.reports.page_templates import page_template
@@ -59,7 +60,8 @@ def as_html(report: QualityReport) -> str:
     """Render the page: sums, distribution, statistics, time, thresholds, the worst frames.
 
     It holds no script, loads nothing, and says neither who nor when a patient was: frames go by the
-    hash of their file. What a header says (modality, scanner) is escaped.
+    hash of their file, scanners by their maker and a hash of their name. Of a header's own words it
+    has only terms that DICOM defines.
     """
     return page_template("quality_page.html.jinja").render(
         report=report,
@@ -91,7 +93,8 @@ def as_html(report: QualityReport) -> str:
 def name_of(group: Group) -> str:
     """Name of a group for a reader."""
     if group.scope == "scanner":
-        return f"{group.modality or 'no modality'}, {group.scanner or 'unknown scanner'}"
+        scanner = scanner_name(group.scanner) or "unknown scanner"
+        return f"{group.modality or 'no modality'}, {scanner}"
     return group.modality or group.batch or ("no modality" if group.scope == "modality" else "all")
 
 
@@ -178,5 +181,4 @@ def _text_line(group: Group, scores: Scores) -> str:
     else:
         values += [None] * 6
     told = ("" if value is None else f"{value:.{_SIGNIFICANT}f}" for value in values)
-    name = " ".join(name_of(group).split())  # a header may have tabs in it
-    return "\t".join([group.scope, name, *map(str, counts), *told])
+    return "\t".join([group.scope, name_of(group), *map(str, counts), *told])

@@ -246,6 +246,7 @@ def test_a_scanner_that_got_worse_is_found_and_a_new_one_is_not_judged():
     assert not verdict.passed
     assert verdict.value == pytest.approx(0.2)
     assert verdict.counts == {"scanners": 2, "fallen": 1}
+    assert verdict.explanation.endswith("the worst: CT scanner 559aead0")  # SHA-256 of A
     assert drift.scanners_steady(now, before, 0.25).passed
     new = drift.scanners_steady(scanner("C", [0.1] * 20), before, 0.1)
     assert (new.passed, new.value) == (True, 0.0)

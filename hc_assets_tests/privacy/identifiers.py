@@ -23,7 +23,10 @@ BIRTH = date(1931, 7, 19)
 VISIT = date(2019, 11, 23)
 
 _TEXTS = (FAMILY, GIVEN, RECORD_NUMBER, IDENTITY, ACCESSION, PHONE, STREET, MAIL, UID_ROOT)
-_DATES = ("%Y-%m-%d", "%Y%m%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d-%m-%Y")
+_DATES = (
+    *("%Y-%m-%d", "%Y%m%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d-%m-%Y"),
+    *("%Y.%m.%d", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%Y", "%G-W%V-%u"),
+)
 
 
 def forms(text: str) -> dict[bytes, str]:
@@ -43,9 +46,11 @@ def forms(text: str) -> dict[bytes, str]:
         json.dumps(text)[1:-1].lower().encode(): "JSON",
     }
     for shift in range(3):
-        # What stands before decides how the bits fall; the edges mix with the neighbours.
+        # What stands before decides how the bits fall; the edges mix with the neighbours. All
+        # letters between: eight digits are ten then. Fewer would be found in any long picture,
+        # since four letters are one of 16 million, and a picture has half a million.
         packed = base64.b64encode(b"\0" * shift + data)
-        inner = packed[4 if shift else 0 : -4]
+        inner = packed[-(-8 * shift // 6) : 8 * (shift + len(data)) // 6]
         found[inner] = "Base64"
         found[inner.replace(b"+", b"-").replace(b"/", b"_")] = "Base64"
     return found
@@ -60,6 +65,8 @@ def needles() -> dict[bytes, str]:
         for pattern in _DATES:
             text = day.strftime(pattern)
             found |= {form: f"{text} ({name})" for form, name in forms(text).items()}
+        seconds = (day - date(1970, 1, 1)).days * 86_400
+        found[f"{seconds}".encode()] = f"{day} (seconds since 1970)"
     return found
 
 

@@ -68,6 +68,15 @@ def invalid() -> list[Resource]:
         patient("a6", text={"status": "generated", "div": f"<div>{FAMILY}<script>{GIVEN}</div>"}),
         patient("a7", meta={"profile": [f"http://{FAMILY}.example/{IDENTITY}"]}),
         patient("a8", contained=[{"resourceType": FAMILY, "id": IDENTITY}]),
+        patient(
+            "c1",
+            extension=[
+                {
+                    "url": "http://hl7.org/fhir/StructureDefinition/patient-birthPlace",
+                    f"value{FAMILY}": GIVEN,
+                }
+            ],
+        ),
         patient("a9", name=FAMILY, birthDate=[f"{BIRTH}"]),
         observation("b1", status=FAMILY),
         observation("b2", subject={"reference": f"Group/{IDENTITY}|{RECORD_NUMBER}"}),
@@ -76,6 +85,22 @@ def invalid() -> list[Resource]:
         {"resourceType": FAMILY, "id": IDENTITY},
         {"resourceType": RECORD_NUMBER},
     ]
+
+
+def write_to_validate(folder: Path) -> list[Path]:
+    """The same resources in files whose names say nothing: what `validate` prints of its own."""
+    folder.mkdir(parents=True)
+    bundle = {"resourceType": "Bundle", "type": "collection"}
+    bundle["entry"] = [{"resource": each} for each in invalid()]
+    texts = {
+        "bundle.json": json.dumps(bundle),
+        "lines.ndjson": "\n".join(json.dumps(each) for each in [patient(), *invalid()]),
+        "cut.json": json.dumps(bundle)[:-200],
+        "no.json": f"{FAMILY} {RECORD_NUMBER}",
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    return sorted(folder.iterdir())
 
 
 def write_fhir(folder: Path) -> None:
@@ -115,13 +140,20 @@ def _dataset(number: int) -> Dataset:
     dataset.AccessionNumber, dataset.StudyDescription = ACCESSION, f"head of {FAMILY}"
     dataset.SeriesDescription, dataset.StationName = f"{FAMILY} axial", FAMILY
     dataset.PatientAddress, dataset.PatientTelephoneNumbers = STREET, PHONE
-    dataset.Modality, dataset.Manufacturer = "CT", f"{FAMILY} Inc"
-    dataset.ManufacturerModelName = f"{GIVEN} 3000"
+    dataset.Modality, dataset.Manufacturer = "CT", f"Siemens {FAMILY}"
+    dataset.ManufacturerModelName, dataset.DeviceSerialNumber = f"{GIVEN} 3000", IDENTITY
+    dataset.BodyPartExamined = "CHEST" if number % 2 else FAMILY.upper()
+    dataset.ProtocolName, dataset.InstitutionName = f"{GIVEN} {VISIT}", f"Ward of {FAMILY}"
+    dataset.OperatorsName, dataset.ImageComments = f"{FAMILY}^{GIVEN}", RECORD_NUMBER
+    dataset.RescaleSlope, dataset.RescaleIntercept = 1, -1024
+    dataset.PixelSpacing, dataset.SliceThickness = [2, 2], 2
+    dataset.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    dataset.ImagePositionPatient = [0, 0, 2 * number]
     dataset.Rows = dataset.Columns = 16
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
     dataset.BitsAllocated = dataset.BitsStored = 16
     dataset.HighBit, dataset.PixelRepresentation = 15, 0
-    dataset.PixelData = np.arange(256, dtype=np.uint16).tobytes()
+    dataset.PixelData = (np.arange(256, dtype=np.uint16) * 8 + number).tobytes()
     return dataset
 
 
@@ -139,7 +171,7 @@ def write_dicom(folder: Path) -> None:
     """Good files and broken ones whose names tell who it is."""
     person = folder / NAME
     person.mkdir(parents=True)
-    paths = [person / f"{NAME}-{number}.dcm" for number in range(10)]
+    paths = [person / f"{NAME}-{number}.dcm" for number in range(13)]
     for number, path in enumerate(paths):
         _dataset(number).save_as(path, enforce_file_format=True)
     _spoil(paths[1], (0x0028, 0x0004), b"CS", FAMILY)

@@ -1,24 +1,44 @@
 """Identifiers go in everywhere; they are in the tables, and in nothing that leaves beside them."""
 
+import gzip
+import json
 import logging
+import os
+import resource
 import sqlite3
 import stat
+import subprocess
+import sys
+import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from traceback import format_exception
 
 import dagster as dg
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from hc_assets.cli import ReportFormat, app
+from hc_assets.cli import FINDINGS, ReportFormat, app
 from hc_assets.definitions import build_defs
+from hc_assets.imaging.imaging_studies import FOLDER
 from hc_assets.lake.landing import batch_keys
 from hc_assets.lake.layout import Layout
 from hc_assets.runs import open_instance
 from hc_assets.settings import Settings
-from hc_assets_tests.privacy.identifiers import BIRTH, FAMILY, RECORD_NUMBER, leaks, needles
-from hc_assets_tests.privacy.planted_files import write_dicom, write_fhir
+from hc_assets_tests.conftest import listening
+from hc_assets_tests.faults.dicom_deliveries import ENVIRONMENT
+from hc_assets_tests.privacy.identifiers import (
+    BIRTH,
+    FAMILY,
+    IDENTITY,
+    RECORD_NUMBER,
+    leaks,
+    needles,
+)
+from hc_assets_tests.privacy.planted_files import write_dicom, write_fhir, write_to_validate
 
 FORMATS = [each.value for each in ReportFormat]
 
@@ -30,8 +50,10 @@ class Traces:
         self.data_dir = data_dir
         self.said: dict[str, str] = {}
         self.exceptions: list[BaseException] = []
+        self.alerts: list[dict[str, str]] = []
 
     def run(self, name: str, *arguments: object) -> int:
+        os.umask(0o022)  # what is kept private must not rest on what ran before
         result = CliRunner().invoke(app, [str(each) for each in arguments])
         self.said[name] = result.stdout + result.stderr
         if result.exception is not None and not isinstance(result.exception, SystemExit):
@@ -103,12 +125,19 @@ def traces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traces]:
         patch.setenv("HC_DATA_DIR", str(data_dir))
         patch.setenv("DAGSTER_HOME", "")
         patch.setenv("HC_WORKERS", "1")
+        for name, value in ENVIRONMENT.items():  # so that images of a few pixels get to the end
+            patch.setenv(name, value)
         patch.setattr(logging.getLogger(), "level", logging.DEBUG)
         logging.getLogger().addHandler(recorder)
-        try:
-            yield gathered(Traces(data_dir), layout, folder, recorder)
-        finally:
-            logging.getLogger().removeHandler(recorder)
+        (folder / "temporary").mkdir()
+        patch.setattr(tempfile, "tempdir", str(folder / "temporary"))
+        found = Traces(data_dir)
+        with listening() as (url, found.alerts):
+            patch.setenv("HC_ALERT_URLS", url)
+            try:
+                yield gathered(found, layout, folder, recorder)
+            finally:
+                logging.getLogger().removeHandler(recorder)
 
 
 def gathered(found: Traces, layout: Layout, folder: Path, recorder: Recorder) -> Traces:
@@ -137,8 +166,63 @@ def gathered(found: Traces, layout: Layout, folder: Path, recorder: Recorder) ->
         found.run("to a file", "report", "--format", kind, "--out", found.data_dir / f"r.{kind}")
     found.run("verify", "lake", "verify")
     found.run("rebuild", "warehouse", "rebuild")
+    found.run("replay", "replay", batch_keys(layout, "fhir")[0])
+    found.run("replay of none", "replay", "none")
+    found.run("export", "export", found.data_dir / "out")
+    found.run("quality report", "quality-report")
+    found.run("as a page", "quality-report", "--out", found.data_dir / "r.quality.html")
+    found.run("training set", "training-set", found.data_dir / "set")
+    files = write_to_validate(folder / "to validate")
+    for kind in ("text", "ndjson"):
+        assert found.run(f"validate {kind}", "validate", "--format", kind, *files) == FINDINGS
+    assert found.run("validate with values", "validate", "--show-values", *files) == FINDINGS
+    found.said["by workers"] = said_by_workers(folder)
+    spoil(found.data_dir)
+    assert found.run("verify damage", "lake", "verify") == FINDINGS
+    found.run("rebuild over damage", "warehouse", "rebuild")
+    found.run("repair", "lake", "verify", "--repair")
     found.said["logs"] = "\n".join(recorder.lines)
     return found
+
+
+def said_by_workers(folder: Path) -> str:
+    """What processes of their own say: those that share the work of an ingest, decoders too."""
+    told = {
+        "HC_DATA_DIR": str(folder / "shared"),
+        "HC_WORKERS": "2",
+        "HC_CHUNK_BYTES": "1",
+        "TMPDIR": str(folder / "temporary"),
+    }
+    command = [Path(sys.executable).with_name("hc-assets"), "ingest", folder / "dicom"]
+    done = subprocess.run(
+        [*command, "--kind", "dicom"],
+        env=os.environ | told,
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+def spoil(data_dir: Path) -> None:
+    """Damage a landed file, a part and a commit, so that they are named."""
+    for pattern in (
+        "batches/fhir/*/files/*",
+        "lake/fhir/raw_bundles/batch=*/part-*",
+        "lake/imaging/dicom_index/batch=*/_commit.json",
+    ):
+        path = min(data_dir.glob(pattern))
+        path.write_bytes(path.read_bytes()[:-9])
+
+
+def unpacked(value: object) -> bytes:
+    """A value of a database as text: Dagster packs snapshots of jobs and plans."""
+    try:
+        return zlib.decompress(value) if isinstance(value, bytes) else b""
+    except zlib.error:
+        return b""
 
 
 def records(folder: Path) -> Iterator[tuple[str, bytes]]:
@@ -153,7 +237,8 @@ def records(folder: Path) -> Iterator[tuple[str, bytes]]:
                 tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
                 for (table,) in tables.fetchall():
                     for row in database.execute(f'SELECT * FROM "{table}"'):  # noqa: S608
-                        yield f"{path.name}/{table}", repr(row).encode()
+                        data = b" ".join([repr(row).encode(), *map(unpacked, row)])
+                        yield f"{path.name}/{table}", data
             database.close()
 
 
@@ -171,12 +256,28 @@ def test_identifiers_are_in_the_tables(traces):
 
 
 def test_nothing_is_said_of_them(traces):
-    assert {
-        name: found for name, text in traces.said.items() if (found := leaks(text.encode()))
-    } == {}
-    assert len(traces.said) >= 9 + len(FORMATS)
+    found = {name: leaks(text.encode()) for name, text in traces.said.items()}
+    asked_for = {hit.partition(" ")[0] for hit in found.pop("validate with values")}
+    assert {FAMILY, IDENTITY} <= asked_for
+    assert {name: hits for name, hits in found.items() if hits} == {}
+    assert len(traces.said) >= 20 + len(FORMATS)
     for error in traces.exceptions:
-        assert not leaks(repr(error).encode())
+        assert not leaks("".join(format_exception(error)).encode())
+
+
+def test_what_is_invalid_is_told_all_the_same(traces):
+    for name in ("validate text", "validate ndjson"):
+        told = traces.said[name]
+        for rule in ("required-binding", "unknown-member", "resource-type", "extension-url"):
+            assert rule in told
+        assert len(told.splitlines()) > 15
+
+
+def test_those_who_are_told_of_a_failure_learn_of_no_patient(traces):
+    assert len(traces.alerts) == 2
+    for told in traces.alerts:
+        assert "failed" in told["title"]
+        assert not leaks(json.dumps(told).encode())
 
 
 def test_dagster_keeps_none_of_them(traces):
@@ -191,24 +292,63 @@ def test_dagster_keeps_none_of_them(traces):
 
 
 def test_reports_and_failures_hold_none_of_them(traces):
-    files = [*traces.data_dir.glob("r.*"), *(traces.data_dir / "reports").rglob("*.md")]
-    assert len(files) == len(FORMATS) + 2
-    for path in files:
-        assert not leaks(path.read_bytes()), path.name
+    reports = traces.data_dir / "reports"
+    files = [*traces.data_dir.glob("r.*"), *(path for path in reports.rglob("*") if path.is_file())]
+    names = {path.suffix for path in files}
+    assert {".html", ".md", ".json"} <= names
+    assert len(files) >= len(FORMATS) + 4
+    found = {path.name: leaks(path.read_bytes()) for path in files}
+    assert {"quality.html", "r.quality.html"} <= found.keys()
+    assert "Siemens" in (reports / "quality.html").read_text()
+    assert {name: hits for name, hits in found.items() if hits} == {}
+
+
+def test_a_training_set_and_its_volumes_name_nobody(traces):
+    exports = traces.data_dir / "exports"
+    manifests = [*exports.glob("training_set/manifest.json"), traces.data_dir / "set/manifest.json"]
+    shards = [
+        *exports.rglob("training_set/**/*.parquet"),
+        *traces.data_dir.glob("set/**/*.parquet"),
+    ]
+    volumes = list(exports.rglob("*.nii.gz"))
+    provenance = list(exports.rglob("fhir_provenance/*.ndjson"))
+    assert [len(manifests), len(provenance)] == [2, 1]
+    assert shards
+    assert volumes
+    said = {str(path): path.read_bytes() for path in [*manifests, *provenance]}
+    for path in shards:
+        table = pq.read_table(path)
+        said[str(path)] = (
+            str(table.drop(["pixels"]).to_pylist()).encode()
+            + str(table.schema).encode()
+            + str(pq.read_metadata(path).to_dict()).encode()
+        )
+        assert set(table["body_part"].to_pylist()) <= {"CHEST", None}
+    said |= {str(path): gzip.decompress(path.read_bytes()) for path in volumes}
+    assert {name: hits for name, data in said.items() if (hits := leaks(data))} == {}
 
 
 def test_names_that_we_make_hold_none_of_them(traces):
     for path in traces.data_dir.rglob("*"):
         name = path.relative_to(traces.data_dir)
-        if name.parts[0] != "landing":
+        if name.parts[0] != "landing" or FOLDER in name.parts:
             assert not leaks(str(name).encode()), name
+
+
+def test_nothing_is_left_in_the_folder_for_temporary_files(traces):
+    left = [path.name for path in (traces.data_dir.parent / "temporary").rglob("*")]
+    assert [name for name in left if not name.startswith(("loky-", "joblib"))] == []
+
+
+def test_a_crash_leaves_no_memory_on_disk(traces):
+    assert resource.getrlimit(resource.RLIMIT_CORE)[0] == 0
 
 
 def test_every_file_and_folder_is_its_owner_s_alone(traces):
     modes = {
         str(path.relative_to(traces.data_dir)): oct(stat.S_IMODE(path.stat().st_mode))
         for path in [traces.data_dir, *traces.data_dir.rglob("*")]
-        if path.relative_to(traces.data_dir).parts[:1] != ("landing",)
+        if path.relative_to(traces.data_dir).parts[:1] != ("landing",) or FOLDER in path.parts
         if stat.S_IMODE(path.stat().st_mode) != (0o700 if path.is_dir() else 0o600)
     }
     assert modes == {}

@@ -31,8 +31,8 @@ _OF_RESOURCE = "meta.profile"
 
 
 def _shown(url: str) -> str:
-    """A URL, short enough for a line."""
-    return url if len(url) <= _CLIP else f"{url[:_CLIP]}..."
+    """A URL that a resource names, short enough for a line; quoted, as all that it says."""
+    return repr(url if len(url) <= _CLIP else f"{url[:_CLIP]}...")
 
 
 class ProfileSet:

@@ -49,7 +49,14 @@ def contexts_of(holder: Visit) -> set[str]:
 
 def _value_members(visit: Visit) -> list[str]:
     names = {name.removeprefix("_") for name in visit.value}
-    return sorted(name for name in names if name.startswith("value"))
+    return sorted(names & _all_value_members())
+
+
+@cache
+def _all_value_members() -> frozenset[str]:
+    """What R4 knows: of others it is said that they are unknown, and their names are not quoted."""
+    elements = r4().type("Extension").elements
+    return frozenset(name for e in elements if e.name == "value" for name, _ in e.members())
 
 
 def _check_types(

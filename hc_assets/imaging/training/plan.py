@@ -15,7 +15,7 @@ from itertools import islice
 import duckdb
 import pyarrow as pa
 
-from hc_assets.imaging.modalities import MODALITIES
+from hc_assets.imaging.defined_terms import BODY_PARTS, MODALITIES
 from hc_assets.imaging.training import fhir_labels, labels
 from hc_assets.imaging.training.groups import groups_of
 from hc_assets.imaging.training.selection import Selection
@@ -77,6 +77,7 @@ WITH judged AS (
         {split} AS split,
         substr(sha256($salt || '|' || file_sha256 || '|' || frames.frame), 1, 32) AS sample_id,
         {labels} AS labels,
+        CASE WHEN list_contains($shown_body_parts, body_part) THEN body_part END AS shown_body_part,
         CASE
             WHEN len($modalities) > 0 AND NOT coalesce(list_contains($modalities, modality), false)
                 THEN 'another modality'
@@ -138,7 +139,8 @@ _STUDY_LABELS = """
 
 _OF_BATCH = """
     SELECT source_file, frame, sop_instance_uid, sample_id, split, patient_pseudonym, modality,
-        body_part, overall_quality, labels, pipeline, parameters, source_to_array, content_sha256
+        shown_body_part, overall_quality, labels, pipeline, parameters, source_to_array,
+        content_sha256
     FROM plan WHERE reason IS NULL AND batch = $batch ORDER BY source_file, frame
 """
 _OF_BATCH_SCHEMA = pa.schema(
@@ -185,8 +187,7 @@ class Plan:
             labels.LabelsError: a file of labels is not as it must be.
         """
         self._connection = connection
-        defined = sorted(MODALITIES)
-        connection.execute(_FRAMES, {"batches": list(batches), "defined": defined})
+        connection.execute(_FRAMES, {"batches": list(batches), "defined": sorted(MODALITIES)})
         groups = groups_of(_streamed(connection, _LINKS))
         self.linked_patients = len(groups)
         self._keep("groups", {"member": pa.string(), "first": pa.string()}, groups.items())
@@ -195,6 +196,7 @@ class Plan:
             {"salt": selection.salt, "seed": selection.split_seed, "digits": _DIGITS},
         )
         column = self._keep_labels(selection)
+        body_parts = [each.upper() for each in selection.body_parts]
         connection.execute(
             _PLAN.format(
                 split=_split_of(selection),
@@ -204,7 +206,9 @@ class Plan:
             {
                 "salt": selection.salt,
                 "modalities": [each.upper() for each in selection.modalities],
-                "body_parts": [each.upper() for each in selection.body_parts],
+                "body_parts": body_parts,
+                # A header's own word leaves only where DICOM or who asks for the set defines it
+                "shown_body_parts": sorted({*BODY_PARTS, *body_parts}),
                 "quality_threshold": selection.quality_threshold,
                 "with_burned_in": selection.with_burned_in,
                 "is_labelled": selection.is_labelled,

@@ -125,6 +125,17 @@ def test_what_is_not_asked_for_is_left_out_with_its_reason(lake, planned, scan):
     ]
 
 
+def test_a_body_part_leaves_only_where_dicom_or_who_asks_defines_it(lake, planned, scan):
+    lake.put("b", scan("P1", 1, body_part="Jane Doe"), scan("P2", 2, body_part="chest"))
+    rows, _ = planned("b")
+    assert {row["source_file"]: row["body_part"] for row in rows} == {
+        "0.dcm": None,
+        "1.dcm": "CHEST",
+    }
+    rows, _ = planned("b", body_parts=["jane doe"])
+    assert [row["body_part"] for row in rows] == ["JANE DOE"]
+
+
 def test_burned_in_text_holds_back_the_frame_that_has_it_and_no_other(lake, planned, scan):
     text = {"has_burned_in_text": True}
     # Files of the same names, and frames of one file

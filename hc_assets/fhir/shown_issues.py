@@ -1,0 +1,57 @@
+"""Issues as they may be shown outside the tables: rule, place and kind, nothing that was found.
+
+Belongs here: what is taken out. A message may quote a code or a URL, and a place may name a member
+that FHIR does not know: any of it can be a person's name.
+"""
+
+import re
+from functools import cache
+
+import msgspec
+
+from hc_assets.fhir.r4.definitions import r4
+from hc_assets.fhir.r4.issues import Issue
+
+# As Python writes a string: what messages quote is written so. An apostrophe in a word is no quote.
+_QUOTED = re.compile(r"""(?<!\w)(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
+_HIDDEN = "(not shown)"
+_UNKNOWN = "unknown"
+_MEMBER = re.compile(r"[^.\[\]()]+")
+
+
+def without_values(issue: Issue) -> Issue:
+    """Take out of an issue what its resource holds.
+
+    Args:
+        issue: of `validation.validate` or of a profile.
+
+    Returns:
+        The same, with `(not shown)` for what its message quotes and `unknown` for each part of its
+        place that is no type or element of R4.
+    """
+    return msgspec.structs.replace(
+        issue,
+        diagnostics=_QUOTED.sub(_HIDDEN, issue.diagnostics),
+        expression=_MEMBER.sub(_known_part, issue.expression),
+    )
+
+
+def known_type(resource_type: str | None) -> str:
+    """Give a resource's type where R4 has it, else `unknown`."""
+    return resource_type if resource_type in r4().resource_names else _UNKNOWN
+
+
+def _known_part(found: re.Match[str]) -> str:
+    part = found[0]
+    return part if part in _members() or part.isdigit() else _UNKNOWN
+
+
+@cache
+def _members() -> frozenset[str]:
+    """Every name that a place in a resource may have: types and their members."""
+    found = set(r4().type_names)
+    for name in r4().type_names:
+        for element in r4().type(name).elements:
+            for member in (element.name, *(member for member, _ in element.members())):
+                found |= {member, f"_{member}"}
+    return frozenset(found)
