@@ -42,6 +42,9 @@ class Shown:
     limiting_metric: str | None
     has_burned_in_text: bool | None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "modality", modality_term(self.modality))
+
     @property
     def label(self) -> str:
         """Name of its file by content, and the frame's number: leads a user of the tables back."""
@@ -113,8 +116,7 @@ def select(batches: Iterable[pa.RecordBatch], *, worst: int, sample: int) -> Sel
 
 
 def _shown(row: dict[str, object]) -> Shown:
-    modality = modality_term(row["modality"])  # type: ignore[arg-type]
-    return Shown(**(row | {"modality": modality}))  # type: ignore[arg-type]
+    return Shown(**(row | {"modality": row["modality"] or ""}))  # type: ignore[arg-type]
 
 
 def read_frames(layout: Layout, chosen: Sequence[Shown]) -> Iterator[tuple[Shown, Frame]]:
