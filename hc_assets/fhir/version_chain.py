@@ -43,23 +43,23 @@ _IGNORED = f"""
     )
     SELECT batch, place FROM ranked WHERE is_conditional AND (is_there OR number > 1)
 """  # noqa: S608 - constants
+_KEPT = "batch, place, is_new, old_version_id, was_current"
 _CHAIN = f"""
     CREATE OR REPLACE TEMP TABLE chain AS
-    SELECT events.*, 1::BIGINT AS version_id, true AS is_current
+    SELECT {_KEPT}, 1::BIGINT AS version_id, true AS is_current
     FROM events SEMI JOIN single USING (resource_type, resource_id)
-    UNION ALL BY NAME
-    SELECT events.*, NULL::BIGINT AS version_id, false AS is_current
+    UNION ALL
+    SELECT {_KEPT}, NULL::BIGINT, false
     FROM events SEMI JOIN ignored USING (batch, place)
-    UNION ALL BY NAME
-    SELECT * EXCLUDE (differs),
+    UNION ALL
+    SELECT {_KEPT}, version_id,
         coalesce(version_id = max(version_id) OVER (PARTITION BY resource_type, resource_id), false)
-            AS is_current
     FROM (
-        SELECT *, CASE WHEN differs THEN
+        SELECT * EXCLUDE (differs), CASE WHEN differs THEN
             sum(differs::INT) OVER ({_IN_ORDER} ROWS UNBOUNDED PRECEDING)::BIGINT
             END AS version_id
         FROM (
-            SELECT *, row_number() OVER in_order = 1
+            SELECT * EXCLUDE (content_sha256, is_conditional), row_number() OVER in_order = 1
                 OR content_sha256 IS DISTINCT FROM lag(content_sha256) OVER in_order AS differs
             FROM (
                 SELECT events.* FROM events
@@ -79,8 +79,9 @@ def make_chain(connection: duckdb.DuckDBPyConnection) -> None:
     a version, and so is each whose content differs from that of the one before. A conditional
     create (`is_conditional`) does nothing where the resource is there by then.
 
-    Leaves the temporary table `chain`: `events` with `version_id` (null where the delivery is no
-    version) and `is_current`.
+    Leaves the temporary table `chain`: batch and place of each event with `version_id` (null where
+    the delivery is no version) and `is_current`, beside what was known of it (`is_new`,
+    `old_version_id`, `was_current`).
     """
     for statement in (_SINGLE, _IGNORED, _CHAIN):
         connection.execute(statement)

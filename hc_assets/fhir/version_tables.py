@@ -29,6 +29,14 @@ _DELIVERIES = """
         version_id BIGINT, is_current BOOLEAN
     )
 """
+# Where a resource's deliveries are found without reading all others: one of 4,096 buckets, by a
+# hash that is the same whatever the release of DuckDB.
+BUCKETS = 4_096
+BUCKET = f"(md5_number_lower(resource_type || '/' || resource_id) % {BUCKETS})::USMALLINT"
+_BUCKET_OF_OLDER = (
+    "ALTER TABLE fhir.deliveries ADD COLUMN IF NOT EXISTS bucket USMALLINT",
+    f"UPDATE fhir.deliveries SET bucket = {BUCKET} WHERE bucket IS NULL",  # noqa: S608 - constants
+)
 # What a reference by query stands for; without a target where none or several resources match.
 _RESOLVED = """
     CREATE TABLE IF NOT EXISTS fhir.resolved_references (
@@ -67,6 +75,8 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute("DROP TABLE IF EXISTS fhir.applied_batches")
     connection.execute(_LEDGER)
     connection.execute(_DELIVERIES)
+    for statement in _BUCKET_OF_OLDER:
+        connection.execute(statement)
     connection.execute(_RESOLVED)
     columns = ", ".join(f"{f.name} {_TYPES[str(f.type)]}" for f in RESOURCE_HISTORY)
     connection.execute(

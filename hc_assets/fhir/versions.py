@@ -18,11 +18,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hc_assets.fhir import conditional_references
+from hc_assets.fhir import conditional_references, version_deliveries
 from hc_assets.fhir import version_ledger as ledger
 from hc_assets.fhir.references import resolve
 from hc_assets.fhir.schemas import ENRICHED_RESOURCES
-from hc_assets.fhir.version_chain import make_chain
 from hc_assets.fhir.version_tables import create_tables
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import LakeTable, read_partitions
@@ -56,72 +55,40 @@ _FULL = (
     "conditional_references",
 )
 _PLACE = pa.field("place", pa.int64())
-_ARRIVED = """
-    CREATE OR REPLACE TEMP TABLE arrived AS
-    SELECT * EXCLUDE (request_if_none_exist, request_method),
-        coalesce(
-            request_method = 'POST' AND request_if_none_exist IS NOT NULL
-                AND content_sha256 IS NOT NULL,
-            false
-        ) AS is_conditional
-    FROM incoming
-"""
-_TOUCHED = """
-    CREATE OR REPLACE TEMP TABLE touched AS
-    SELECT resource_type, resource_id FROM arrived
-    UNION
-    SELECT resource_type, resource_id FROM fhir.deliveries
-    WHERE batch IN (SELECT batch FROM taken_back)
-"""
-_EVENTS = """
-    CREATE OR REPLACE TEMP TABLE events AS
-    SELECT * FROM arrived
-    UNION ALL BY NAME
-    SELECT * EXCLUDE (version_id, is_current) FROM fhir.deliveries
-    SEMI JOIN touched USING (resource_type, resource_id)
-    WHERE batch NOT IN (SELECT batch FROM taken_back)
-"""
-_REPLACE_DELIVERIES = (
-    """
-    DELETE FROM fhir.deliveries USING touched
-    WHERE deliveries.resource_type = touched.resource_type
-        AND deliveries.resource_id = touched.resource_id
-    """,
-    "INSERT INTO fhir.deliveries BY NAME SELECT * FROM chain",
+_VERSIONS_TAKEN_BACK = (
+    "DELETE FROM fhir.resource_versions WHERE batch IN (SELECT batch FROM taken_back)"
 )
 _VERSIONS_GONE = """
-    DELETE FROM fhir.resource_versions AS known USING touched
-    WHERE known.resource_type = touched.resource_type AND known.resource_id = touched.resource_id
-        AND (known.batch IN (SELECT batch FROM taken_back) OR NOT EXISTS (
-            SELECT 1 FROM chain WHERE chain.version_id IS NOT NULL
-                AND chain.batch = known.batch AND chain.place = known.place
-        ))
+    DELETE FROM fhir.resource_versions AS known USING changes
+    WHERE changes.batch = known.batch AND changes.place = known.place
+        AND changes.version_id IS NULL
+"""
+# In the order of the rows: those found in any other order are each an update of their own.
+_VERSIONS_MOVED = """
+    CREATE OR REPLACE TEMP TABLE moved AS
+    SELECT known.rowid AS row, changes.version_id, changes.is_current
+    FROM fhir.resource_versions AS known JOIN changes USING (batch, place)
+    ORDER BY row
 """
 _VERSIONS_RENUMBERED = """
     UPDATE fhir.resource_versions AS known
-    SET version_id = chain.version_id, is_current = chain.is_current,
-        changed_sequence = CASE WHEN chain.is_current AND NOT known.is_current
+    SET version_id = moved.version_id, is_current = moved.is_current,
+        changed_sequence = CASE WHEN moved.is_current AND NOT known.is_current
             THEN $sequence ELSE known.changed_sequence END
-    FROM chain
-    WHERE chain.batch = known.batch AND chain.place = known.place AND chain.version_id IS NOT NULL
-        AND (chain.version_id, chain.is_current) != (known.version_id, known.is_current)
+    FROM moved WHERE moved.row = known.rowid
 """
+# In the order of the batches, so that each finds its own without reading the others'.
 _VERSIONS_NEW = """
     CREATE OR REPLACE TEMP TABLE new_versions AS
-    SELECT batch, place, version_id, is_current FROM chain
-    ANTI JOIN (
-        SELECT batch, place FROM fhir.resource_versions
-        SEMI JOIN touched USING (resource_type, resource_id)
-    ) AS known USING (batch, place)
-    WHERE version_id IS NOT NULL
+    SELECT batch, place, version_id, is_current, is_new FROM changes
+    WHERE version_id IS NOT NULL AND old_version_id IS NULL
+    ORDER BY batch, place
 """
 # What was a repetition in a batch of before, and is a version now.
 _VERSIONS_OF_OLD_BATCHES = """
     UPDATE fhir.resource_versions AS known SET changed_sequence = $sequence
     FROM new_versions AS new
-    WHERE known.batch = new.batch AND known.place = new.place AND new.is_current
-        AND new.batch IN (SELECT batch FROM fhir.applied_batches)
-        AND new.batch NOT IN (SELECT batch FROM taken_back)
+    WHERE known.batch = new.batch AND known.place = new.place AND new.is_current AND NOT new.is_new
 """
 # Versions that were there before, whose references stand for something else now.
 _STALE = """
@@ -138,8 +105,9 @@ _STALE = """
                 delivery.conditional_references,
                 (SELECT coalesce(list(reference), []) FROM changed_references)
             )
-            OR (delivery.resource_type, delivery.resource_id) IN (
-                SELECT (resource_type, resource_id) FROM touched
+            OR EXISTS (
+                SELECT 1 FROM changes
+                WHERE changes.batch = delivery.batch AND changes.place = delivery.place
             )
         )
 """
@@ -151,15 +119,7 @@ _RESOLVED_ROWS = pa.schema(
     ]
 )
 _RESOLVED_AT_ONCE = 10_000
-_TEMPORARY = (
-    "stale",
-    "arrived",
-    "touched",
-    "events",
-    "chain",
-    "new_versions",
-    "changed_references",
-)
+_TEMPORARY = ("stale", "changes", "moved", "new_versions", "changed_references")
 
 
 @dataclass(frozen=True)
@@ -181,7 +141,12 @@ class Applied:
     versions: int
 
 
-def apply_batches(connection: duckdb.DuckDBPyConnection, enriched: LakeTable) -> Applied:
+def apply_batches(
+    connection: duckdb.DuckDBPyConnection,
+    enriched: LakeTable,
+    *,
+    slice_rows: int = version_deliveries.SLICE_ROWS,
+) -> Applied:
     """Take in the enriched batches that were not taken in yet, and take back what is no more.
 
     A batch that was taken in and has changed since, or is gone, is taken back first; only the
@@ -190,6 +155,8 @@ def apply_batches(connection: duckdb.DuckDBPyConnection, enriched: LakeTable) ->
     Args:
         connection: open for writing.
         enriched: all committed batches of `fhir/enriched_resources`.
+        slice_rows: about how many deliveries are put in order at a time, which memory follows; the
+            outcome does not.
 
     Returns:
         What was done.
@@ -205,7 +172,8 @@ def apply_batches(connection: duckdb.DuckDBPyConnection, enriched: LakeTable) ->
         gone = sorted(b for b, digest in known.items() if digests.get(b) != digest)
         new = sorted(b for b, digest in digests.items() if known.get(b) != digest)
         if gone or new:
-            _apply(connection, enriched, new, gone, ledger.sequence_after(connection, new))
+            sequence = ledger.sequence_after(connection, new)
+            _apply(connection, enriched, new, gone, sequence=sequence, slice_rows=slice_rows)
             ledger.record(connection, {batch: digests[batch] for batch in new})
         counts = connection.execute(
             "SELECT count(*) FILTER (is_current), count(*) FILTER (is_current AND is_deleted), "
@@ -235,17 +203,18 @@ def _apply(
     enriched: LakeTable,
     new: list[str],
     gone: list[str],
+    *,
     sequence: int,
+    slice_rows: int,
 ) -> None:
     connection.register("taken_back", pa.table({"batch": pa.array(gone, pa.string())}))
+    version_deliveries.take_back(connection)
+    connection.execute(_VERSIONS_TAKEN_BACK)
     slim = pa.schema([*(ENRICHED_RESOURCES.field(name) for name in _SLIM), _PLACE])
-    _from_stream(connection, _ARRIVED, slim, _placed(enriched, new))
-    connection.execute(_TOUCHED)
-    connection.execute(_EVENTS)
-    make_chain(connection)
-    for statement in _REPLACE_DELIVERIES:
-        connection.execute(statement)
+    _from_stream(connection, version_deliveries.ARRIVED, slim, _placed(enriched, new))
+    version_deliveries.take_in(connection, slice_rows)
     connection.execute(_VERSIONS_GONE)
+    connection.execute(_VERSIONS_MOVED)
     connection.execute(_VERSIONS_RENUMBERED, {"sequence": sequence})
     connection.execute(_VERSIONS_NEW)
     conditional_references.look_up(connection)

@@ -1,3 +1,4 @@
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -448,6 +449,42 @@ def test_the_state_outlasts_the_connection(layout, tmp_path):
         assert state(second) == {"p1": (1, "a", 0, "b1")}
 
 
+def test_batches_of_many_resources_are_taken_in_with_little_memory(layout, tmp_path):
+    count = 120_000
+    for number, batch in enumerate(("b1", "b2")):
+        with PartWriter(layout.partition(TABLE, batch), ENRICHED_RESOURCES) as writer:
+            writer.write(many(batch, count, content=str(number), day=number))
+        commit(layout, TABLE, batch, writer.parts)
+    with duckdb.connect(tmp_path / "w.duckdb") as connection:
+        connection.execute("SET threads = 1; SET memory_limit = '64MB'")
+        table = read_partitions(layout, TABLE)
+        for batches in (["b1"], ["b1", "b2"]):
+            applied = apply_batches(connection, table.only(batches), slice_rows=20_000)
+        assert applied == Applied(1, 0, count, 0, 2 * count)
+        is_second = connection.sql("SELECT bool_and(batch = 'b2') FROM fhir.current_resources")
+        assert is_second.fetchall() == [(True,)]
+
+
+def many(batch: str, count: int, *, content: str, day: int) -> pa.RecordBatch:
+    """So many patients, the same ones each time."""
+    ids = [hashlib.sha256(b"%d" % number).hexdigest() for number in range(count)]
+    columns = {
+        "batch": pa.repeat(batch, count),
+        "source_file": pa.repeat("f.ndjson", count),
+        "position": pa.array(range(count)),
+        "resource_type": pa.repeat("Patient", count),
+        "resource_id": pa.array(ids),
+        "last_updated": pa.repeat(
+            pa.scalar(START + timedelta(day), pa.timestamp("us", "UTC")), count
+        ),
+        "content_sha256": pa.array([f"{id_}{content}" for id_ in ids]),
+        "identifiers": pa.array([[f"urn:system|{id_}"] for id_ in ids]),
+        "resource": pa.array([b'{"id":"%b"}' % id_.encode() for id_ in ids]),
+    }
+    arrays = [columns.get(f.name, pa.nulls(count, f.type)) for f in ENRICHED_RESOURCES]
+    return pa.RecordBatch.from_arrays(arrays, schema=ENRICHED_RESOURCES)
+
+
 # --- Properties ---
 
 _NAMES = count()
@@ -535,6 +572,19 @@ def test_any_order_in_any_portions_gives_the_rows_of_a_rebuild(in_memory, batche
             apply_batches(in_memory, table.only(taken))
     apply_batches(in_memory, table)
     assert everything(in_memory) == rebuilt
+
+
+@settings(max_examples=6)
+@given(BATCHES, BATCHES)
+def test_a_slice_at_a_time_gives_the_rows_of_all_at_once(in_memory, before, after):
+    outcomes = []
+    for slice_rows in (10**6, 9):
+        from_nothing(in_memory)
+        for batches in (before, after):
+            apply_batches(in_memory, stored(batches), slice_rows=slice_rows)
+        deliveries = in_memory.table("fhir.deliveries").order("ALL").fetchall()
+        outcomes.append((everything(in_memory), deliveries))
+    assert outcomes[0] == outcomes[1]
 
 
 @settings(max_examples=8)
