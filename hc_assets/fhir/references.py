@@ -21,6 +21,8 @@ _TYPE_AND_ID = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_h
 _UUID_URN = re.compile(r"urn:uuid:([A-Za-z0-9\-.]{1,64})")
 _REFERENCE_START = b'"reference":"'
 _QUOTE = b'"'
+# A member of more bytes is read each time: a cache is for what comes again.
+_SHORT = 512
 _LOCAL = re.compile(r"([A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64})(?:/_history/[^/]+)?")
 _CONDITIONAL = re.compile(r"[A-Z][A-Za-z]*\?.+", re.DOTALL)
 
@@ -55,17 +57,13 @@ def links_of(
     targets: Mapping[str, str],
 ) -> tuple[str | None, str | None]:
     """Find the same in a resource whose members are told apart already."""
-    patient = _first_id("Patient", _values(members, _PATIENT_MEMBERS), targets)
-    encounter = _first_id("Encounter", _values(members, _ENCOUNTER_MEMBERS), targets)
+    patient = _first_id("Patient", members, _PATIENT_MEMBERS, targets)
+    encounter = _first_id("Encounter", members, _ENCOUNTER_MEMBERS, targets)
     if resource_type == "Patient":
         patient = resource_id
     elif resource_type == "Encounter":
         encounter = resource_id
     return patient, encounter
-
-
-def _values(members: Mapping[str, msgspec.Raw], names: Iterable[str]) -> Iterator[Any]:
-    return (_decode_value(members[name]) for name in names if name in members)
 
 
 def uuid_of(full_url: str | None) -> str | None:
@@ -142,19 +140,44 @@ def _backslashes_before(text: bytes, end: int) -> int:
     return end - len(text[:end].rstrip(b"\\"))
 
 
-def _first_id(type_: str, values: Iterable[Any], targets: Mapping[str, str]) -> str | None:
-    for value in values:
-        for reference in value if isinstance(value, list) else [value]:
-            if not isinstance(reference, dict):
-                continue
-            text = reference.get("reference")
-            # DocumentReference.context is no reference but holds some.
-            if text is None and isinstance(reference.get("encounter"), list):
-                nested = _first_id(type_, reference["encounter"], targets)
-                if nested is not None:
-                    return nested
-            if isinstance(text, str):
-                match = _TYPE_AND_ID.search(targets.get(text, text))
-                if match and match[1] == type_:
-                    return match[2]
+def _first_id(
+    type_: str,
+    members: Mapping[str, msgspec.Raw],
+    names: Iterable[str],
+    targets: Mapping[str, str],
+) -> str | None:
+    for name in names:
+        if name in members:
+            raw = bytes(members[name])
+            for text in _short_texts(raw) if len(raw) <= _SHORT else _texts(raw):
+                named = _type_and_id(targets.get(text, text))
+                if named is not None and named[0] == type_:
+                    return named[1]
     return None
+
+
+def _texts(raw: bytes) -> tuple[str, ...]:
+    """Texts of the references that a member holds, in order."""
+    return tuple(_texts_in(_decode_value(raw)))
+
+
+# All resources of a patient or an encounter refer to it by the same bytes.
+_short_texts = lru_cache(maxsize=16_384)(_texts)
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    for reference in value if isinstance(value, list) else [value]:
+        if not isinstance(reference, dict):
+            continue
+        text = reference.get("reference")
+        if isinstance(text, str):
+            yield text
+        # DocumentReference.context is no reference but holds some.
+        elif text is None and isinstance(reference.get("encounter"), list):
+            yield from _texts_in(reference["encounter"])
+
+
+@lru_cache(maxsize=16_384)
+def _type_and_id(text: str) -> tuple[str, str] | None:
+    named = _TYPE_AND_ID.search(text)
+    return (named[1], named[2]) if named else None

@@ -220,7 +220,7 @@ class _Judge:
         if resource is None:
             return _Verdict([])  # a deletion: there is nothing to validate
         issues = validate(resource)
-        if not has_errors(issues):
+        if self._profiles and not has_errors(issues):
             issues += profile_issues(resource, self._profiles)
         if has_errors(issues):
             return _Verdict(issues, is_valid=False)
@@ -233,6 +233,8 @@ class _Judge:
         patient, encounter = links_of(members, str(resource_type), id_, targets)
         facts = Facts(self._now, self._birth_dates.get(patient) if patient else None)
         broken = self._rules.issues_of(members, facts)
+        if not broken:
+            return _Verdict(issues, patient, encounter)
         return _Verdict(issues + broken, patient, encounter, not has_errors(broken))
 
 

@@ -46,7 +46,10 @@ def validate(resource: bytes) -> list[Issue]:
 
 def has_errors(issues: Iterable[Issue]) -> bool:
     """Whether some issue makes the resource invalid: severity fatal or error."""
-    return any(issue.severity in ("fatal", "error") for issue in issues)
+    for issue in issues:  # noqa: SIM110 - asked several times of each resource: a generator costs
+        if issue.severity in ("fatal", "error"):
+            return True
+    return False
 
 
 def operation_outcome(issues: Iterable[Issue], *, source: str | None = None) -> bytes:

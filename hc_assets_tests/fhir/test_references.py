@@ -189,3 +189,18 @@ def test_resolving_changes_no_member_but_references(one, other):
         }
 
     assert json.loads(resolve(text, ENTRIES)[0]) == replaced(sent)
+
+
+def test_the_same_bytes_lead_elsewhere_in_another_bundle():
+    resource = b'{"resourceType":"Observation","id":"x1","subject":{"reference":"urn:uuid:a"}}'
+    seen = [
+        links(resource, "Observation", "x1", targets)[0]
+        for targets in ({"urn:uuid:a": "Patient/1"}, {"urn:uuid:a": "Patient/2"}, {})
+    ]
+    assert seen == ["1", "2", None]
+
+
+@pytest.mark.parametrize("text", ["", "x" * 2_000])
+def test_a_long_member_is_read_as_a_short_one(text):
+    subject = {"display": text, "reference": "urn:uuid:a"}
+    assert found(subject=subject, encounter=[{"display": text}, to("Encounter/e1")]) == ("p1", "e1")
