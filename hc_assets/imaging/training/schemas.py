@@ -23,7 +23,12 @@ _PATIENT = column(
     nullable=False,
 )
 _MODALITY = column("modality", pa.string(), "Modality (0008,0060); null where the header has none")
-_BODY_PART = column("body_part", pa.string(), "BodyPartExamined in capitals; null where absent")
+_BODY_PART = column(
+    "body_part",
+    pa.string(),
+    "BodyPartExamined in capitals; null where absent, and where neither PS3.16 Annex L nor the"
+    " selection has it: free text may name a patient",
+)
 _QUALITY = column("overall_quality", pa.float64(), "Score of the frame, 0 to 1", unit="1")
 _LABELS = column(
     "labels",
