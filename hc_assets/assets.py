@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from hc_assets.compute import executor, in_order
 from hc_assets.faults import is_transient
+from hc_assets.foreign_errors import quiet
 from hc_assets.lake.columns import note
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.lineage import Source, said
@@ -156,22 +157,34 @@ RETRIES = RetryTransient(
 
 def with_retries(definition: D) -> D:
     """Give assets or checks the project's retry policy; where they have one, that stays."""
-    op = definition.op
-    if op.retry_policy is not None:
+    if definition.op.retry_policy is not None:
         return definition
-    retried = dg.OpDefinition(
-        compute_fn=op.compute_fn,
-        name=op.name,
-        ins=op.ins,
-        outs=op.outs,
-        description=op.description,
-        config_schema=op.config_schema,
-        required_resource_keys=op.required_resource_keys,
-        tags=op.tags,
-        retry_policy=RETRIES,
-        pool=op.pool,
-    )
-    return type(definition)(**{**definition.get_attributes_dict(), "node_def": retried})
+    return _with_op(definition, retry_policy=RETRIES)
+
+
+def with_quiet_errors(definition: D) -> D:
+    """Keep the texts of libraries' errors out of Dagster's record: they may quote rows."""
+    decorated: Any = definition.op.compute_fn
+    quieter = decorated._replace(decorated_fn=quiet(decorated.decorated_fn))
+    return _with_op(definition, compute_fn=quieter)
+
+
+def _with_op(definition: D, **changes: Any) -> D:
+    op = definition.op
+    arguments: dict[str, Any] = {
+        "compute_fn": op.compute_fn,
+        "name": op.name,
+        "ins": op.ins,
+        "outs": op.outs,
+        "description": op.description,
+        "config_schema": op.config_schema,
+        "required_resource_keys": op.required_resource_keys,
+        "tags": op.tags,
+        "retry_policy": op.retry_policy,
+        "pool": op.pool,
+    }
+    changed = dg.OpDefinition(**arguments | changes)
+    return type(definition)(**{**definition.get_attributes_dict(), "node_def": changed})
 
 
 def once_per_quiet_period(quiet_cron: str, latest_cron: str) -> dg.AutomationCondition[dg.AssetKey]:

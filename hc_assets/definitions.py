@@ -6,7 +6,13 @@ Belongs here: nothing but the merging.
 import dagster as dg
 
 from hc_assets import jobs
-from hc_assets.assets import automated, once_per_quiet_period, with_report, with_retries
+from hc_assets.assets import (
+    automated,
+    once_per_quiet_period,
+    with_quiet_errors,
+    with_report,
+    with_retries,
+)
 from hc_assets.checks import FRESHNESS
 from hc_assets.fhir import assets as fhir_assets
 from hc_assets.fhir import checks as fhir_checks
@@ -44,6 +50,9 @@ def build_defs(settings: Settings | None = None, **resources: object) -> dg.Defi
     checks = [*fhir_checks.CHECKS, *fhir_operations_checks.CHECKS]
     checks += [*imaging_checks.CHECKS, *volume_checks.CHECKS, *training_checks.CHECKS]
     checks += FRESHNESS
+    if not settings.error_texts:
+        assets = [with_quiet_errors(each) for each in assets]
+        checks = [with_quiet_errors(each) for each in checks]
     return dg.Definitions(
         assets=[
             with_report(automated(with_retries(each), quiet), settings.report_url, report)

@@ -37,7 +37,7 @@ def is_transient(error: BaseException) -> bool:
     and time limits, and of worker processes that were ended from outside. An error counts for what
     caused it, too.
     """
-    return any(_passes(each) for each in _causes(error))
+    return any(passes(each) for each in _causes(error))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -49,7 +49,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         waiting = waiting.__cause__
 
 
-def _passes(error: BaseException) -> bool:
+def passes(error: BaseException) -> bool:
+    """The same of an error alone, whatever caused it."""
     if isinstance(error, WarehouseBusyError | Timeout | ConnectionError | TerminatedWorkerError):
         return True
     if isinstance(error, sqlite3.OperationalError):

@@ -84,6 +84,11 @@ class Settings(BaseSettings):
         description="Whom to tell of a failed run: Apprise URLs (mailtos://, slack:// and others),"
         " separated by spaces.",
     )
+    error_texts: bool = Field(
+        default=False,
+        description="Whether errors of libraries keep their text in Dagster's record. It helps to"
+        " find a fault, and may quote what patients' files hold.",
+    )
     ui_url: str = Field(
         default="http://127.0.0.1:3000", description="Dagster's UI, for links in reports."
     )

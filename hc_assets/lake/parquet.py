@@ -10,6 +10,7 @@ from typing import TypeAlias
 import dagster as dg
 import pyarrow as pa
 
+from hc_assets.foreign_errors import texts_taken_out
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import Commit, Part, PartWriter, commit
 from hc_assets.lake.tables import LakeTable, read_partition, read_partitions
@@ -56,7 +57,9 @@ class ParquetIOManager(dg.IOManager):
         else:
             batches = {context.partition_key if context.has_partition_key else None: obj}
         code_version = context.asset_spec.code_version
-        made = [self._put(table, key, rows, code_version) for key, rows in batches.items()]
+        # Arrow's errors quote values
+        with texts_taken_out():
+            made = [self._put(table, key, rows, code_version) for key, rows in batches.items()]
         context.add_output_metadata(describe_commits(made) | lineage_of(context.asset_spec))
 
     def _put(
