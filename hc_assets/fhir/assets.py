@@ -205,6 +205,7 @@ def _resource_units(
         " quality scores.",
         layer="core",
         kinds={"fhir", "parquet"},
+        code_version="2",
     ),
 )
 def enriched_resources(

@@ -6,13 +6,12 @@ matches, and left as it is where none or several do. References within a bundle 
 in `references.py`.
 """
 
-from collections.abc import Iterable
 from urllib.parse import parse_qsl
 
 import duckdb
 import pyarrow as pa
 
-_QUERIES = pa.schema(
+QUERIES = pa.schema(
     [
         pa.field("reference", pa.string()),
         pa.field("target_type", pa.string()),
@@ -54,7 +53,9 @@ def look_up(connection: duckdb.DuckDBPyConnection) -> None:
         "SELECT DISTINCT unnest(conditional_references) FROM fhir.deliveries "
         "WHERE is_current AND len(conditional_references) > 0"
     ).fetchall()
-    queries = pa.Table.from_pylist([q for (text,) in rows for q in _query(text)], _QUERIES)
+    queries = pa.Table.from_pylist(
+        [query for (text,) in rows if (query := query_of(text)) is not None], QUERIES
+    )
     connection.register("queries", queries)
     connection.execute(_CHANGED)
     connection.unregister("queries")
@@ -74,15 +75,19 @@ def targets(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
     return dict(rows)
 
 
-def _query(reference: str) -> Iterable[dict[str, object]]:
+def query_of(reference: str) -> dict[str, object] | None:
+    """Read a query for one identifier as a row of `QUERIES`; None where it is any other.
+
+    Other criteria would need a search; what can't be looked up stays as it is.
+    """
     type_, _, criteria = reference.partition("?")
     pairs = parse_qsl(criteria, keep_blank_values=True)
-    # Other criteria would need a search; what can't be looked up stays as it is.
-    if len(pairs) == 1 and pairs[0][0] == "identifier" and pairs[0][1]:
-        token = pairs[0][1]
-        yield {
-            "reference": reference,
-            "target_type": type_,
-            "token": token,
-            "has_system": "|" in token,
-        }
+    if len(pairs) != 1 or pairs[0][0] != "identifier" or not pairs[0][1]:
+        return None
+    token = pairs[0][1]
+    return {
+        "reference": reference,
+        "target_type": type_,
+        "token": token,
+        "has_system": "|" in token,
+    }

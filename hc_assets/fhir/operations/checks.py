@@ -1,4 +1,4 @@
-"""The checks over all batches: references and drift.
+"""The checks over all batches: references, conditional requests and drift.
 
 Belongs here: wiring only. None of them blocks: what they find is in the data that came, or did not.
 """
@@ -6,6 +6,9 @@ Belongs here: wiring only. None of them blocks: what they find is in the data th
 import dagster as dg
 
 from hc_assets.checks import WARN, result
+from hc_assets.fhir.operations.conditional_requests import (
+    conditional_requests_unambiguous as unambiguous,
+)
 from hc_assets.fhir.operations.references import references_resolve as resolved
 from hc_assets.fhir.operations.schema_drift import shape_is_steady
 from hc_assets.lake.layout import Layout
@@ -27,6 +30,18 @@ def references_resolve(warehouse: dg.ResourceParam[Warehouse]) -> dg.AssetCheckR
 
 
 @dg.asset_check(
+    asset=_CURRENT,
+    description="Criteria of conditional creates and updates match no resource under another id.",
+)
+def conditional_requests_unambiguous(
+    warehouse: dg.ResourceParam[Warehouse],
+) -> dg.AssetCheckResult:
+    """Count requests that a server would have applied to another resource; nothing is lost."""
+    with warehouse.read() as connection:
+        return result(unambiguous(connection), WARN)
+
+
+@dg.asset_check(
     asset=_METRICS,
     description="Resources of a type have the elements that they had in the batch before.",
 )
@@ -37,4 +52,4 @@ def schema_is_steady(layout: dg.ResourceParam[Layout]) -> dg.AssetCheckResult:
     return result(shape_is_steady(rows), WARN)
 
 
-CHECKS = [references_resolve, schema_is_steady]
+CHECKS = [references_resolve, conditional_requests_unambiguous, schema_is_steady]
