@@ -67,7 +67,9 @@ def build_defs(settings: Settings | None = None, **resources: object) -> dg.Defi
             "settings": settings,
             "layout": layout,
             "warehouse": Warehouse(layout, PARQUET_TABLES),
-            "io_manager": ParquetIOManager(layout, PARQUET_TABLES),
+            "io_manager": ParquetIOManager(
+                layout, PARQUET_TABLES, error_texts=settings.error_texts
+            ),
             **resources,
         },
     )

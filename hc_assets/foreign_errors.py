@@ -4,6 +4,7 @@ Belongs here: what is taken out of an error on its way into Dagster's record. Ou
 nothing of a patient; a library's may quote what it failed on: `Could not convert 'Doe' to int`.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,24 +30,32 @@ class ForeignError(Exception):
 
 
 @contextmanager
-def texts_taken_out() -> Iterator[None]:
+def texts_taken_out(*, files_are_ours: bool = True, unless: bool = False) -> Iterator[None]:
     """Let only such errors through whose texts are ours; others become a `ForeignError`.
 
     What caused an error is dealt with in the same way, and stays its cause.
+
+    Args:
+        files_are_ours: whether an operating system's error may name files: not where they are those
+            of a landing folder, which may be named after patients.
+        unless: where nothing is to be taken out.
     """
     try:
         yield
-    except Exception as error:  # noqa: BLE001 - whatever it is, its text may quote a row
-        told = without_text(error)
+    except Exception as error:
+        if unless:
+            raise
+        told = without_text(error, files_are_ours=files_are_ours)
         # `from` keeps what `without_text` left of the causes, and hides the error itself
         raise told from told.__cause__
 
 
-def without_text(error: BaseException) -> BaseException:
+def without_text(error: BaseException, *, files_are_ours: bool = True) -> BaseException:
     """Take out of an error, and out of all that caused it, the texts that are not ours.
 
     Args:
         error: with its traceback.
+        files_are_ours: see `texts_taken_out`.
 
     Returns:
         The error itself where its text is ours, or an operating system's, which names our files;
@@ -57,12 +66,15 @@ def without_text(error: BaseException) -> BaseException:
     if type(cause).__name__ == "_RemoteTraceback":
         remote, cause = _remote_places(str(cause)), None
     told = error
-    if not _is_open(error):
+    names_files = isinstance(error, OSError) and error.filename is not None
+    if not _is_open(error) or (names_files and not files_are_ours):
         named = type(type(error).__name__, (ForeignError,), {"__module__": __name__})
         told = named(_described(error))
     if remote:
         told.add_note(f"in a worker process: {remote}")
-    told.__cause__ = without_text(cause) if cause is not None else None
+    told.__cause__ = None
+    if cause is not None:
+        told.__cause__ = without_text(cause, files_are_ours=files_are_ours)
     told.__context__, told.__suppress_context__ = None, True
     return told
 
@@ -99,7 +111,8 @@ def _described(error: BaseException) -> str:
         for frame in extract_tb(error.__traceback__)
         if f"/{_PACKAGE}/" in frame.filename and frame.filename != __file__
     ]
-    return f"{name} at {' > '.join(places) or 'no place of ours'}"
+    said = f" ({os.strerror(error.errno)})" if isinstance(error, OSError) and error.errno else ""
+    return f"{name}{said} at {' > '.join(places) or 'no place of ours'}"
 
 
 def _remote_places(traceback: str) -> str:

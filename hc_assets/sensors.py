@@ -12,6 +12,7 @@ import dagster as dg
 from upath import UPath
 
 from hc_assets.alerts import FailedRun, send, summary, title
+from hc_assets.foreign_errors import texts_taken_out
 from hc_assets.jobs import PARTITION_TAG
 from hc_assets.lake.archives import ArchiveLimits
 from hc_assets.lake.atomic import write_bytes
@@ -54,19 +55,21 @@ def _landing_sensor(pipeline: Pipeline, settings: Settings) -> dg.SensorDefiniti
             # Runs read the schemas that it declares. It takes seconds: a look of its own.
             warehouse.ensure()
             return dg.SensorResult(skip_reason="made the warehouse; the next look lands files")
-        landed = look(
-            landing_folder(settings, layout, pipeline.kind),
-            layout,
-            pipeline.kind,
-            limits=BatchLimits(
-                settings.batch_files,
-                settings.batch_bytes,
-                ArchiveLimits(*settings.archive_limits),
-            ),
-            settle_seconds=settings.landing_settle_seconds,
-            landing_seconds=settings.landing_seconds,
-            now=datetime.now(UTC),
-        )
+        # Dagster keeps what went wrong in a look, and files may be named after patients
+        with texts_taken_out(files_are_ours=False, unless=settings.error_texts):
+            landed = look(
+                landing_folder(settings, layout, pipeline.kind),
+                layout,
+                pipeline.kind,
+                limits=BatchLimits(
+                    settings.batch_files,
+                    settings.batch_bytes,
+                    ArchiveLimits(*settings.archive_limits),
+                ),
+                settle_seconds=settings.landing_settle_seconds,
+                landing_seconds=settings.landing_seconds,
+                now=datetime.now(UTC),
+            )
         context.log.info(
             f"{landed.landed} files landed in {len(landed.batches)} batches,"
             f" {landed.already_landed} known by their content, {landed.waiting} still changing"

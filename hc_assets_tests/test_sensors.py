@@ -1,4 +1,5 @@
 import json
+import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from hc_assets import sensors as sensors_module
 from hc_assets.definitions import build_defs
+from hc_assets.foreign_errors import ForeignError
 from hc_assets.lake.landing import batch_keys, read_manifest
 from hc_assets.lake.layout import Layout
 from hc_assets.pipelines import PIPELINES
@@ -237,6 +239,26 @@ def test_a_landing_folder_can_be_an_fsspec_url(instance, layout, tmp_path):
     daemon.tick()
     (key,) = batch_keys(layout, "fhir")
     assert read_manifest(layout, "fhir", key).files[0].source_file == "a.json"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PermissionError(13, "Permission denied", "/in/DOE^JANE.json"),
+        LookupError("550 /in/DOE^JANE.json: no such file"),
+    ],
+)
+def test_what_goes_wrong_in_a_look_names_no_file(daemon, landing, monkeypatch, error):
+    def look(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(sensors_module, "look", look)
+    with pytest.raises(ForeignError, match=type(error).__name__) as caught:
+        daemon.tick()
+    assert "JANE" not in "".join(traceback.format_exception(caught.value))
+    daemon = Daemon(daemon.instance, settings(error_texts=True), "new_fhir_files")
+    with pytest.raises(type(error), match="JANE"):
+        daemon.tick()
 
 
 def test_dicom_lands_in_its_own_batches(instance, data_dir, layout):

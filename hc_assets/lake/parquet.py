@@ -43,8 +43,10 @@ class ParquetIOManager(dg.IOManager):
     downstream a `LakeTable` of one batch, several batches or all that are committed.
     """
 
-    def __init__(self, layout: Layout, schemas: Mapping[str, pa.Schema]) -> None:
-        self._layout, self._schemas = layout, schemas
+    def __init__(
+        self, layout: Layout, schemas: Mapping[str, pa.Schema], *, error_texts: bool = False
+    ) -> None:
+        self._layout, self._schemas, self._error_texts = layout, schemas, error_texts
 
     def handle_output(
         self, context: dg.OutputContext, obj: Content | Rows | Mapping[str, Content | Rows]
@@ -58,7 +60,7 @@ class ParquetIOManager(dg.IOManager):
             batches = {context.partition_key if context.has_partition_key else None: obj}
         code_version = context.asset_spec.code_version
         # Arrow's errors quote values
-        with texts_taken_out():
+        with texts_taken_out(unless=self._error_texts):
             made = [self._put(table, key, rows, code_version) for key, rows in batches.items()]
         context.add_output_metadata(describe_commits(made) | lineage_of(context.asset_spec))
 
