@@ -29,6 +29,8 @@ _TILT = 0.01
 _REGIONS = 0x00186011
 _ASPECT_RATIO = 0x00280034
 _CENTIMETRES = 3
+# Region Data Type of PS3.3 C.8.5.5.1.2: tissue, and colour flow laid over it
+_IMAGE_DATA = (1, 2)
 _MODALITY_LUTS = 0x00283000
 _VOI_LUTS = 0x00283010
 
@@ -77,6 +79,8 @@ class FrameContext:
         uptake: what SUV are computed from; None but for PT and NM.
         is_recognizable: whether the header says that a person may be recognized
             (RecognizableVisualFeatures), or it is a photograph (modality XC).
+        image_regions: of ultrasound: where the screen shows tissue, as first column, first row,
+            last column and last row.
     """
 
     sop_instance_uid: str | None = None
@@ -101,6 +105,7 @@ class FrameContext:
     burned_in_annotation: str = ""
     uptake: Uptake | None = None
     is_recognizable: bool = False
+    image_regions: tuple[tuple[int, int, int, int], ...] = ()
 
 
 def read_context(
@@ -145,7 +150,18 @@ def read_context(
         burned_in_annotation=_text(dataset, 0x00280301).upper(),
         uptake=read_uptake(dataset) if modality in ("PT", "NM") else None,
         is_recognizable=_text(dataset, 0x00280302).upper() == "YES" or modality == "XC",
+        image_regions=_image_regions(dataset) if modality == "US" else (),
     )
+
+
+def _image_regions(dataset: Elements) -> tuple[tuple[int, int, int, int], ...]:
+    boxes = []
+    for region in _items(dataset, _REGIONS):
+        corners = [_numbers(region, tag) for tag in (0x00186018, 0x0018601A, 0x0018601C, 0x0018601E)]
+        box = [int(each[0]) for each in corners if len(each) == 1 and 0 <= each[0] < 2**31]
+        if len(box) == 4 and _numbers(region, 0x00186014)[:1] in ([kind] for kind in _IMAGE_DATA):
+            boxes.append((box[0], box[1], box[2], box[3]))
+    return tuple(boxes)
 
 
 def _vector(

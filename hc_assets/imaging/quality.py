@@ -129,8 +129,8 @@ def measure(
     except NotMeasurableError as error:
         return Quality({name: Metric(reason=error.reason) for name in weights})
     zero = zero_level(regions, modality)
-    width, sharpness = _sharpness(regions, found.noise_sd)
-    uniformity = _uniformity(regions, zero, scale)
+    width, sharpness = _sharpness(regions, found.fine_sd)
+    uniformity = _uniformity(regions, zero, scale, found.noise_sd)
     disturbance = find_artifacts(regions, noise_sd=found.fine_sd, zero=zero, context=frame.context)
     seen = 1 - disturbance.saturated_share
     stands_out = structure_over_disturbance(
@@ -142,6 +142,8 @@ def measure(
     # Edges that noise hides are no proof of sharpness
     resolved = visible if sharpness.value is None else scale.sharpness.part(sharpness.value)
     shown = visible * resolved * seen
+    # Nor can shading be told from ghosts and stripes
+    clean = disturbance.artifacts.score
     is_mr = modality == "MR"
     caveats = _caveats(regions, found, is_mr=is_mr)
     contrast = scale.cnr.part(stands_out.contrast) * resolved * seen
@@ -151,8 +153,8 @@ def measure(
         "sharpness": sharpness if sharpness.value is None else Metric(sharpness.value, shown),
         "uniformity": uniformity
         if uniformity.value is None or scale.uniformity is None
-        else Metric(uniformity.value, scale.uniformity.part(uniformity.value) * shown),
-        "artifacts_score": Metric(disturbance.artifacts.score, disturbance.artifacts.score * shown),
+        else Metric(uniformity.value, scale.uniformity.part(uniformity.value) * clean * shown),
+        "artifacts_score": Metric(clean, clean * shown),
     }
     shares = _rescaled(metrics, weights)
     return Quality(
@@ -197,10 +199,12 @@ def _sharpness(regions: Regions, noise_sd: float) -> tuple[float | None, Metric]
     return width, Metric(half_contrast_frequency(width))
 
 
-def _uniformity(regions: Regions, zero: float, scale: QualityScale) -> Metric:
+def _uniformity(
+    regions: Regions, zero: float, scale: QualityScale, noise_sd: float
+) -> Metric:
     if scale.uniformity is None:
         return Metric(reason="anatomy_not_told_from_shading")
     try:
-        return Metric(integral_uniformity(regions, zero))
+        return Metric(integral_uniformity(regions, zero, noise_sd))
     except NotMeasurableError as error:
         return Metric(reason=error.reason)

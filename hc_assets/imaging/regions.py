@@ -28,8 +28,11 @@ _NARROWEST, _WIDEST = 1e-12, 1e12
 _LEAST_OBJECT = 0.01
 _SPREAD_WINDOW = 15
 _PLATEAU, _PLATEAU_SHARE = 9, 0.35
-_BARE_DETECTOR = 0.1
+# Shares of a radiograph that may be bare detector or collimator, and of a screen that may be drawn
+_BARE, _DRAWN = 0.1, 0.03
+_OF_FREE = 0.05
 _PROJECTIONS = frozenset({"CR", "DX", "MG", "RF", "XA", "PX", "IO"})
+_SCREENS = frozenset({"US", "IVUS", "OT", "SC"})
 _APART = 4.5
 _LEAST_TISSUE = 0.02
 _DARKEST_TISSUE = 0.15
@@ -65,6 +68,7 @@ class Regions:
         outside: of the rest, away from the object's rim.
         has_air: whether the rest surrounds the object, as air does.
         is_projection: whether the image is a radiograph.
+        is_screen: whether the image is what a screen shows, with what is drawn on it.
         is_hounsfield: whether the values are Hounsfield units: of CT, with air where air is.
     """
 
@@ -78,6 +82,7 @@ class Regions:
     has_air: bool
     is_hounsfield: bool
     is_projection: bool
+    is_screen: bool
 
     @cached_property
     def saturated(self) -> Mask:
@@ -96,13 +101,14 @@ class Regions:
     def saturated_share(self) -> float:
         """Share of the object that is saturated, 0 to 1.
 
-        Of a projection, a tenth of the image is free: bare detector and what collimators cover.
+        The first tenth of a projection counts a twentieth: it may be bare detector, or covered by
+        collimators; so does what may be drawn on a screen.
         """
-        count = np.count_nonzero(self.saturated)
-        if not self.is_projection:
-            return count / np.count_nonzero(self.objects)
-        share = count / np.count_nonzero(self.valid)
-        return max(0.0, share - _BARE_DETECTOR) / (1 - _BARE_DETECTOR)
+        of = self.valid if self.is_projection else self.objects
+        share = np.count_nonzero(self.saturated) / np.count_nonzero(of)
+        free = _BARE if self.is_projection else _DRAWN if self.is_screen else 0.0
+        spared = min(share, free)
+        return (_OF_FREE * spared + share - spared) / (1 - (1 - _OF_FREE) * free)
 
     @cached_property
     def main(self) -> Mask:
@@ -183,6 +189,7 @@ def divide(frame: Frame) -> Regions:
         has_air=_surrounds(rest, valid),
         is_hounsfield=is_hounsfield,
         is_projection=context.modality in _PROJECTIONS,
+        is_screen=context.modality in _SCREENS,
     )
 
 
@@ -211,7 +218,20 @@ def _counting(frame: Frame, image: Image) -> tuple[Mask, bool]:
     valid: Mask = np.isfinite(image)
     if frame.padding is not None:
         valid &= ~frame.padding
+    inside = _in_regions(frame.context.image_regions, image.shape)
+    if np.count_nonzero(valid & inside) >= LEAST_SIDE**2:
+        valid &= inside
     return reconstructed(image, valid) if frame.context.modality == "CT" else (valid, False)
+
+
+def _in_regions(boxes: tuple[tuple[int, int, int, int], ...], shape: tuple[int, int]) -> Mask:
+    """Where a screen shows the image itself, not what is written and drawn around it."""
+    if not boxes:
+        return np.ones(shape, np.bool_)
+    mask = np.zeros(shape, np.bool_)
+    for left, top, right, bottom in boxes:
+        mask[max(0, top) : bottom + 1, max(0, left) : right + 1] = True
+    return mask
 
 
 def _drawn_border(image: Image) -> Mask:

@@ -16,13 +16,14 @@ _LEAST_BLOCKS = 24
 _RESTRAINT = 0.001
 
 
-def integral_uniformity(regions: Regions, zero: float) -> float:
+def integral_uniformity(regions: Regions, zero: float, noise_sd: float) -> float:
     """Integral uniformity of the shading over the object.
 
     Args:
         regions: of the frame.
         zero: the value that stands for no signal (`noise.zero_level`): without that shift the
             measure explodes on Hounsfield units, where water is 0.
+        noise_sd: standard deviation of the noise, in modality units.
 
     Returns:
         Percent, 0 to 100: 100 (1 - (max - min) / (max + min)), as the ACR defines it for phantoms
@@ -48,7 +49,7 @@ def integral_uniformity(regions: Regions, zero: float) -> float:
     found = _fitted(design, points[:, 2], points[:, 3], free=len(rows))
     places = (at[:: max(1, len(at) // 4096)] - center) / reach
     level_here = found[np.argmax(levels.sum(axis=0))]
-    field = level_here + _evident(design, points, found, len(rows)) * (
+    field = level_here + _evident(design, points, found, len(rows), noise_sd) * (
         _surface(places) @ found[len(rows) :]
     )
     low, high = float(field.min()), float(field.max())
@@ -85,6 +86,7 @@ def _evident(
     points: NDArray[np.float64],
     found: NDArray[np.float64],
     free: int,
+    noise_sd: float,
 ) -> float:
     """Share of what varies within the tissues that the surface explains, 0 to 1.
 
@@ -94,7 +96,9 @@ def _evident(
     surface = design[:, free:] @ found[free:]
     left = points[:, 2] - design @ found
     explained = float(np.cov(surface, aweights=weights))
-    unexplained = float(np.average(left**2, weights=weights))
+    # Noise is left of any surface: that is no sign of anatomy
+    of_noise = noise_sd**2 * len(weights) / float(weights.sum())
+    unexplained = max(0.0, float(np.average(left**2, weights=weights)) - of_noise)
     return explained / (explained + unexplained) if explained > 0 else 0.0
 
 

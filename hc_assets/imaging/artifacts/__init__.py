@@ -31,6 +31,8 @@ _SCALES: Mapping[str, float] = {
 }
 # What lies beyond the field of view, or between the pixels, leaves the rest as good as it is
 _MILD: Mapping[str, float] = {"truncation": 0.25, "aliasing": 0.05}
+# What little any image shows of an artifact counts less than in proportion
+_STEEPNESS = 1.5
 # Stripes and ghosts have a shape, so that the eye takes them for structure; noise averages out
 _STRUCTURED = 2.0
 
@@ -134,4 +136,4 @@ def find_artifacts(
 
 
 def _severity(value: float, scale: float) -> float:
-    return float(1 - np.exp(-value / scale))
+    return float(1 - np.exp(-((value / scale) ** _STEEPNESS)))

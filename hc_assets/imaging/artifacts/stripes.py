@@ -10,11 +10,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hc_assets.imaging.regions import Regions
+from hc_assets.imaging.regions import Regions, eroded
 from hc_assets.imaging.samples import Image, Mask, sampled
 
 _SMOOTHING = 3.0
 _CELLS = 64
+_FRAME = 5
 _SEGMENTS = 4
 _LEAST_CELLS = 2
 _LEAST_LINES = 16
@@ -29,8 +30,12 @@ def stripe_amplitude(regions: Regions) -> float:
     four segments, each gives its mean difference to the lines around it, edges held back, and what
     the segments have in common is the stripes: noise is not, and anatomy hardly.
     """
-    image, mask = _boxed(regions.image, regions.main)
-    return max(_stripes(image, mask), _stripes(image.T, mask.T))
+    found = []
+    # Strong stripes break the object into pieces; over all there is they are seen all the same
+    for where in (regions.main, eroded(regions.valid, _FRAME)):
+        image, mask = _boxed(regions.image, where)
+        found += [_stripes(image, mask), _stripes(image.T, mask.T)]
+    return max(found)
 
 
 def ring_amplitude(regions: Regions) -> float:
