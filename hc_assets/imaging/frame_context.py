@@ -157,7 +157,9 @@ def read_context(
 def _image_regions(dataset: Elements) -> tuple[tuple[int, int, int, int], ...]:
     boxes = []
     for region in _items(dataset, _REGIONS):
-        corners = [_numbers(region, tag) for tag in (0x00186018, 0x0018601A, 0x0018601C, 0x0018601E)]
+        corners = [
+            _numbers(region, tag) for tag in (0x00186018, 0x0018601A, 0x0018601C, 0x0018601E)
+        ]
         box = [int(each[0]) for each in corners if len(each) == 1 and 0 <= each[0] < 2**31]
         if len(box) == 4 and _numbers(region, 0x00186014)[:1] in ([kind] for kind in _IMAGE_DATA):
             boxes.append((box[0], box[1], box[2], box[3]))

@@ -199,9 +199,7 @@ def _sharpness(regions: Regions, noise_sd: float) -> tuple[float | None, Metric]
     return width, Metric(half_contrast_frequency(width))
 
 
-def _uniformity(
-    regions: Regions, zero: float, scale: QualityScale, noise_sd: float
-) -> Metric:
+def _uniformity(regions: Regions, zero: float, scale: QualityScale, noise_sd: float) -> Metric:
     if scale.uniformity is None:
         return Metric(reason="anatomy_not_told_from_shading")
     try:

@@ -92,9 +92,7 @@ def _filled(regions: Regions) -> Mask:
     return box
 
 
-def _variance(
-    edges: Places, finding: Gradient, seen: Sequence[Gradient], noise_sd: float
-) -> float:
+def _variance(edges: Places, finding: Gradient, seen: Sequence[Gradient], noise_sd: float) -> float:
     """Squared width of some edges, in square pixels."""
     along = [component[edges] for component in finding]
     slopes = []
@@ -133,7 +131,9 @@ def _edges(finding: Gradient, mask: Mask, noise_sd: float, axis: int) -> Places:
         return np.empty(0, np.intp), np.empty(0, np.intp)
     top = float(np.quantile(sampled(strength, mask), 0.995))
     noise = noise_sd**2 * _noise_gain(_FINDING, _FINDING)
-    edges = _ridges(strength, finding, mask & (strength > max(_STRONG**2 * top, _ABOVE_NOISE**2 * noise)))
+    edges = _ridges(
+        strength, finding, mask & (strength > max(_STRONG**2 * top, _ABOVE_NOISE**2 * noise))
+    )
     # A line of the grid from border to border is a frame or padding, and sharp whatever the image
     line = edges[axis]
     straight = np.bincount(line, minlength=mask.shape[axis]) > _STRAIGHT * mask.shape[1 - axis]

@@ -31,8 +31,8 @@ _SCALES: Mapping[str, float] = {
 }
 # What lies beyond the field of view, or between the pixels, leaves the rest as good as it is
 _MILD: Mapping[str, float] = {"truncation": 0.25, "aliasing": 0.05}
-# What little any image shows of an artifact counts less than in proportion
-_STEEPNESS = 1.5
+# What little any clean image shows of these counts less than in proportion
+_STEEPNESS: Mapping[str, float] = {"banding": 1.5, "rings": 1.5, "ghosting": 1.5, "clipping": 1.5}
 # Stripes and ghosts have a shape, so that the eye takes them for structure; noise averages out
 _STRUCTURED = 2.0
 
@@ -124,7 +124,7 @@ def find_artifacts(
         "aliasing": power_at_nyquist(regions, noise_sd),
     }
     severities = {
-        name: None if value is None else _severity(value, _SCALES[name])
+        name: None if value is None else _severity(value, _SCALES[name], _STEEPNESS.get(name, 1.0))
         for name, value in found.items()
     }
     parts = (np.sqrt(2) * stripes, np.sqrt(2) * (rings or 0.0), ghosts * spread)
@@ -135,5 +135,5 @@ def find_artifacts(
     )
 
 
-def _severity(value: float, scale: float) -> float:
-    return float(1 - np.exp(-((value / scale) ** _STEEPNESS)))
+def _severity(value: float, scale: float, steepness: float) -> float:
+    return float(1 - np.exp(-((value / scale) ** steepness)))

@@ -18,7 +18,8 @@ _LEAST_SHIFT = 8
 _FADED = 0.15
 _FLOOR = 1e-6
 _CLEAR = 1.3
-_ELSEWHERE = 0.3
+# Echoes of clean images away from those places: a body's own pair of organs, a phantom's rods
+_OWN_ECHO = 0.08
 
 
 def ghost_ratio(regions: Regions, zero: float, *, is_mosaic: bool, has_dark_air: bool) -> float:
@@ -72,24 +73,22 @@ def _echo(image: NDArray[np.float32], finest: float) -> float:
     axes = (rows, cepstrum[: rows // 2 + 1, 0]), (columns, cepstrum[0, : columns // 2 + 1])
     for side, line in axes:
         far = np.maximum(line[_LEAST_SHIFT:], 0)
-        echoes = np.sqrt(np.maximum(far**2 - chance**2, 0))
-        strongest = max(strongest, float((echoes * _likely(side, far.size)).max()))
+        least = np.maximum(chance, _own(side, far.size))
+        strongest = max(strongest, float(np.sqrt(np.maximum(far**2 - least**2, 0)).max()))
     return min(1.0, strongest)
 
 
 @lru_cache(maxsize=16)
-def _likely(side: int, count: int) -> NDArray[np.float64]:
-    """How much an echo at each distance counts as a ghost.
+def _own(side: int, count: int) -> NDArray[np.float64]:
+    """How strong an echo at each distance may be the image's own.
 
-    Readout and periodic motion put ghosts at whole parts of the image; elsewhere it may be a body's
-    own pair of organs, or a phantom's rods.
+    Readout and periodic motion put ghosts at whole parts of the image, where any echo is one.
     """
-    weights = np.full(count, _ELSEWHERE)
+    own = np.full(count, _OWN_ECHO)
     for part in _SHIFTS:
         at = round(side / part) - _LEAST_SHIFT
-        weights[max(0, at - 1) : at + 2] = 1.0
-    weights[-1] = 0.5  # half an image away, both directions are one
-    return weights
+        own[max(0, at - 1) : at + 2] = 0.0
+    return own
 
 
 @lru_cache(maxsize=8)
