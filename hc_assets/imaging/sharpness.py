@@ -55,10 +55,11 @@ def edge_width(regions: Regions, noise_sd: float) -> float:
     if not inner.any():
         raise NotMeasurableError("image_too_small")
     seen = [_gradient(regions.image, width) for width in (_FINE, _COARSE)]
+    strength = finding[0] ** 2 + finding[1] ** 2
     lies_along_rows = np.abs(finding[1]) >= np.abs(finding[0])
     variances = []
     for axis, mask in enumerate((inner & lies_along_rows, inner & ~lies_along_rows)):
-        edges = _edges(finding, mask, noise_sd, axis)
+        edges = _edges(finding, strength, mask, noise_sd, axis)
         if len(edges[0]) < _LEAST_EDGE_PIXELS:
             continue
         stretches = min(_MOST_STRETCHES, max(1, len(edges[0]) // _LEAST_STRETCH))
@@ -117,16 +118,18 @@ def half_contrast_frequency(width: float) -> float:
     return _HALF_OF_NYQUIST / width
 
 
-def _edges(finding: Gradient, mask: Mask, noise_sd: float, axis: int) -> Places:
+def _edges(
+    finding: Gradient, strength: NDArray[np.float32], mask: Mask, noise_sd: float, axis: int
+) -> Places:
     """Rows and columns of the strongest edges in a mask.
 
     Args:
         finding: of the image.
+        strength: its squared length.
         mask: of gradients along one axis mostly.
         noise_sd: deviation of the noise.
         axis: 0 where the edges lie along rows, 1 along columns.
     """
-    strength = finding[0] ** 2 + finding[1] ** 2
     if not mask.any():
         return np.empty(0, np.intp), np.empty(0, np.intp)
     top = float(np.quantile(sampled(strength, mask), 0.995))

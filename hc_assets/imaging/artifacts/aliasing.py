@@ -49,9 +49,10 @@ def _patch(regions: Regions) -> NDArray[np.float32] | None:
     side = min(_SIDE, 2 * (min(rows, columns) // 2))
     if side < 4 * LEAST_SIDE:
         return None
-    at = np.nonzero(regions.objects)
-    top = int(np.clip(at[0].mean() - side / 2, 0, rows - side))
-    left = int(np.clip(at[1].mean() - side / 2, 0, columns - side))
+    lines = [np.count_nonzero(regions.objects, axis=axis) for axis in (1, 0)]
+    middle = [float(np.average(np.arange(line.size), weights=line)) for line in lines]
+    top = int(np.clip(middle[0] - side / 2, 0, rows - side))
+    left = int(np.clip(middle[1] - side / 2, 0, columns - side))
     patch = regions.image[top : top + side, left : left + side]
     # Without a window the jump from border to border would count as structure
     return np.asarray((patch - patch.mean()) * _window(side), np.float32)
