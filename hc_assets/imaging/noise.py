@@ -119,7 +119,8 @@ def _rounding(regions: Regions) -> float:
 def zero_level(regions: Regions, modality: str) -> float:
     """The value that stands for no signal, in modality units.
 
-    Air around the object where there is some; else -1000 for CT, and 0 for others unless values
+    Air around the object where there is some; else -1000 for Hounsfield units, the least value of
+    a CT image in other units, and 0 for others unless values
     go below it. In MR images air is noise, and where that is magnitude it lies above zero: as far
     as it is skewed like a Rayleigh distribution, it is traced back to the zero of one.
     """
@@ -130,7 +131,7 @@ def zero_level(regions: Regions, modality: str) -> float:
             return float(np.median(air))
         return _magnitude_zero(air)
     if modality == "CT":
-        return _AIR_HOUNSFIELD
+        return _AIR_HOUNSFIELD if regions.is_hounsfield else float(image[regions.valid].min())
     return min(0.0, float(image[regions.valid].min()))
 
 

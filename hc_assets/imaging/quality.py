@@ -37,6 +37,8 @@ METHODS: Mapping[str, str] = {
 }
 """How each metric is measured; the modules that measure it say more."""
 
+_HIDDEN_BY_PLATEAUS = 0.5
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -114,11 +116,13 @@ def measure(
     - snr: on its scale stands the structure over all that disturbs it (`detectability.py`): noise
       together with stripes, rings and ghosts, as all of them hide what is to be seen;
     - cnr: the same of the contrast inside the object;
-    - sharpness and uniformity: on their scales; artifacts_score as it is.
+    - sharpness: on its scale; artifacts_score as it is;
+    - uniformity: on its scale, times artifacts_score: ghosts and stripes look like shading.
 
     Each is multiplied by the part of sharpness, because noise that was smoothed away with the
     detail is no gain; by the share of the object that is not saturated, as it was measured there
-    only; and, where it does not hold it already, by the part of snr, at which it is seen at all.
+    only, and less where the plateaus are many, because they cut off the strongest edges; and,
+    where it does not hold it already, by the part of snr, at which it is seen at all.
     So the score falls where an image gets worse, in whichever way.
     """
     modality = frame.context.modality
@@ -133,6 +137,8 @@ def measure(
     uniformity = _uniformity(regions, zero, scale, found.noise_sd)
     disturbance = find_artifacts(regions, noise_sd=found.fine_sd, zero=zero, context=frame.context)
     seen = 1 - disturbance.saturated_share
+    # A plateau hides the strongest edges, and ends in edges of its own
+    resolved_share = seen * (1 - _HIDDEN_BY_PLATEAUS * (disturbance.artifacts.clipping or 0.0))
     stands_out = structure_over_disturbance(
         regions,
         noise_sd=found.fine_sd,
@@ -141,12 +147,11 @@ def measure(
     visible = scale.snr.part(stands_out.structure)
     # Edges that noise hides are no proof of sharpness
     resolved = visible if sharpness.value is None else scale.sharpness.part(sharpness.value)
-    shown = visible * resolved * seen
-    # Nor can shading be told from ghosts and stripes
+    shown = visible * resolved * resolved_share
     clean = disturbance.artifacts.score
     is_mr = modality == "MR"
     caveats = _caveats(regions, found, is_mr=is_mr)
-    contrast = scale.cnr.part(stands_out.contrast) * resolved * seen
+    contrast = scale.cnr.part(stands_out.contrast) * resolved * resolved_share
     metrics = {
         "snr": _put(found.snr, shown, "no_signal_above_air", caveats.get("snr")),
         "cnr": _put(found.cnr, contrast, "one_tissue_and_no_surroundings", caveats.get("cnr")),

@@ -208,7 +208,9 @@ def eroded(mask: Mask, size: int) -> Mask:
 
 
 def _intensities(frame: Frame) -> Image:
-    pixels = frame.pixels.astype(np.float32)
+    # What float32 can't hold becomes infinite, and counts no more than what is so already
+    with np.errstate(over="ignore"):
+        pixels = frame.pixels.astype(np.float32)
     if frame.is_color:
         return pixels @ _LUMA
     return -pixels if frame.context.is_inverted else pixels

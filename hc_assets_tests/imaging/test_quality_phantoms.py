@@ -145,6 +145,73 @@ def test_whatever_comes_no_metric_is_nan_or_infinite(pixels, modality):
         assert metric.value is None or np.isfinite(metric.value)
 
 
+DTYPES = (np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.float32, np.float64)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    pixels=st.sampled_from(DTYPES).flatmap(
+        lambda dtype: hnp.arrays(
+            dtype,
+            hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=48),
+            fill=st.just(dtype(0)),
+        )
+    ),
+    modality=st.sampled_from(["CT", "MR", "DX", "US", "NM", ""]),
+    is_labels=st.booleans(),
+)
+def test_pixels_of_any_kind_and_size_get_numbers_or_reasons(pixels, modality, is_labels):
+    context = FrameContext(modality=modality, is_labels=is_labels)
+    quality = measure(Frame(0, pixels, False, None, (0.0, 1.0), "none", context))
+    too_small = min(pixels.shape) < 16
+    for metric in quality.metrics.values():
+        assert (metric.value is None) == (metric.part is None) == (metric.reason is not None)
+        assert metric.value is None or (np.isfinite(metric.value) and 0 <= metric.part <= 1)
+        assert metric.value is None or not (is_labels or too_small)
+    assert quality.overall is None or 0 <= quality.overall <= 1
+
+
+def test_screens_are_judged_where_their_header_says_the_image_is(frame_of):
+    pixels = gaussian(np.where(disc(0.2), 1000.0, 300), 20)
+    alone = measure(frame_of(pixels, "US", image_regions=((20, 20, 235, 235),)))
+    pixels[:15, ::3], pixels[-12:, 40:200] = 4000, 4000
+    drawn = measure(frame_of(pixels, "US", image_regions=((20, 20, 235, 235),)))
+    assert drawn.metrics == alone.metrics
+    assert measure(frame_of(pixels, "US")).metrics != alone.metrics
+
+
+def test_edges_of_one_direction_that_got_softer_lower_the_sharpness(frame_of):
+    pixels = cv2.GaussianBlur(np.where(disc(0.35), 1000.0, 0), (0, 0), 1)
+    widths = [
+        measure(frame_of(gaussian(cv2.blur(pixels, (length, 1)), 5))).edge_width
+        for length in (1, 3, 7, 15)
+    ]
+    assert widths == sorted(widths)
+    assert widths[-1] > 1.3 * widths[0]
+
+
+def test_a_slanted_edge_tells_sharp_from_soft(frame_of):
+    y, x = np.mgrid[:SIDE, :SIDE]
+    edge = np.where(x + 0.09 * y > 140, 1000.0, 200)
+    blurs = (0.5, 0.8, 1.2, 2.0, 3.5)
+    found = [
+        value(frame_of(gaussian(cv2.GaussianBlur(edge, (0, 0), blur), 10)), "sharpness")
+        for blur in blurs
+    ]
+    assert found == sorted(found, reverse=True)
+    assert found[0] > 3 * found[-1]
+
+
+def test_empty_borders_do_not_decide_how_sharp_an_image_is(frame_of):
+    inner = cv2.GaussianBlur(np.where(disc(0.35), 1000.0, 400), (0, 0), 2)
+    padded = np.zeros((320, 320))
+    padded[32:-32, 32:-32] = inner
+    zeroed, noisy = padded.copy(), gaussian(padded, 5)
+    zeroed[32:-32, 32:-32] = gaussian(inner, 5)
+    widths = [measure(frame_of(each)).edge_width for each in (zeroed, noisy)]
+    assert widths == pytest.approx([2, 2], rel=0.15)
+
+
 def test_a_projection_has_no_uniformity_and_shares_its_weight(frame_of):
     pixels = gaussian(cv2.GaussianBlur(np.where(disc(0.38), 1000.0, 100), (0, 0), 1), 20)
     quality = measure(frame_of(pixels, "DX"))
