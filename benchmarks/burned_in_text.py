@@ -24,8 +24,17 @@ from hc_assets.imaging.pixels import Frame, iter_frames
 from hc_assets.imaging.reading import UnreadableFile
 
 FONT_FOLDER = Path(mpl.get_data_path()) / "fonts" / "ttf"
-FONTS = ("DejaVuSans.ttf", "DejaVuSansMono.ttf", "DejaVuSerif-Bold.ttf")
+FONTS = (
+    "DejaVuSans.ttf",
+    "DejaVuSansMono.ttf",
+    "DejaVuSerif-Bold.ttf",
+    # No threshold was chosen on these
+    "STIXGeneral.ttf",
+    "cmtt10.ttf",
+    "cmss10.ttf",
+)
 SHARES = (0.014, 0.022, 0.04)
+WAYS = {"on black": (True, 1.0), "on the image": (False, 1.0), "faint, on it": (False, 0.6)}
 PLACES = ((0.03, 0.03), (0.3, 0.5))
 TEXTS = ("DOE^JANE 1961-04-02", "ID 4711-0815", "St. Mary Hospital")
 LEAST_SIDE = 128
@@ -41,8 +50,11 @@ def first_frames(folder: Path) -> Iterator[tuple[str, Frame]]:
             yield path.name, frame
 
 
-def written(frame: Frame, text: str, font: str, share: float, place: tuple[float, float]) -> Frame:
-    """White letters on black ground: what is visible whatever lies beneath."""
+def written(
+    frame: Frame, text: str, *, font: str, share: float, place: tuple[float, float], way: str
+) -> Frame:
+    """White letters, on black ground or straight on the image, opaque or faint."""
+    has_ground, opacity = WAYS[way]
     rows, columns = frame.pixels.shape
     image = Image.new("L", (columns, rows))
     face = ImageFont.truetype(str(FONT_FOLDER / font), max(9, round(share * max(rows, columns))))
@@ -52,8 +64,8 @@ def written(frame: Frame, text: str, font: str, share: float, place: tuple[float
     ground = cv2.dilate(drawn, np.ones((9, 9), np.uint8)) > 0
     values = frame.pixels.astype(np.float32)
     low, high = np.nanmin(values), np.nanmax(values)
-    weight = drawn.astype(np.float32) / 255
-    pixels = np.where(ground, low, values) * (1 - weight) + high * weight
+    weight = opacity * drawn.astype(np.float32) / 255
+    pixels = np.where(ground & has_ground, low, values) * (1 - weight) + high * weight
     padding = None if frame.padding is None else frame.padding & ~ground
     return replace(frame, pixels=pixels.astype(np.float32), padding=padding)
 
@@ -63,9 +75,10 @@ def main() -> None:
     default = Path(pydicom.__file__).parent / "data" / "test_files"
     parser.add_argument("clean", type=Path, nargs="?", default=default)
     parser.add_argument("--annotated", type=Path)
+    parser.add_argument("--every", type=int, default=5, help="try every n-th way of writing")
     arguments = parser.parse_args()
-    found: Counter[float] = Counter()
-    tried: Counter[float] = Counter()
+    found: Counter[tuple[str, object]] = Counter()
+    tried: Counter[tuple[str, object]] = Counter()
     alarms, frames, seconds = [], 0, 0.0
     for name, frame in first_frames(arguments.clean):
         frames += 1
@@ -76,15 +89,20 @@ def main() -> None:
             alarms.append((name, is_looked_at(frame.context, is_color=frame.is_color)))
         if has_text or frame.is_color or frame.context.is_labels:
             continue
-        for number, (font, share, place) in enumerate(product(FONTS, SHARES, PLACES)):
+        for number, (font, share, place, way) in enumerate(product(FONTS, SHARES, PLACES, WAYS)):
+            if number % arguments.every:
+                continue
             text = TEXTS[number % len(TEXTS)]
-            tried[share] += 1
-            found[share] += bool(text_boxes(written(frame, text, font, share, place)))
-    for share in SHARES:
-        rate = found[share] / max(tried[share], 1)
-        print(
-            f"text of {share:.3f} of the longer side: {found[share]} of {tried[share]}, {rate:.3f}"
-        )
+            is_found = bool(
+                text_boxes(written(frame, text, font=font, share=share, place=place, way=way))
+            )
+            for key in (("share", share), ("font", font), ("way", way)):
+                tried[key] += 1
+                found[key] += is_found
+    for kind, what in sorted(tried, key=str):
+        count = tried[kind, what]
+        rate = found[kind, what] / count
+        print(f"{kind} {what}: {found[kind, what]} of {count} lines of text found, {rate:.3f}")
     print(
         f"without text: {len(alarms)} of {frames} flagged; {1000 * seconds / frames:.0f} ms a frame"
     )

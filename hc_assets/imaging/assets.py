@@ -127,7 +127,7 @@ def dicom_index_and_unreadable_files(
                 " whether it passes the gate, and whether text is probably burned in.",
                 layer="core",
                 kinds={"dicom", "parquet"},
-                code_version="2",
+                code_version="3",
             ),
         ),
         "undecodable_frames": dg.AssetOut(

@@ -30,7 +30,7 @@ _REGIONS = 0x00186011
 _ASPECT_RATIO = 0x00280034
 _CENTIMETRES = 3
 # Region Data Type of PS3.3 C.8.5.5.1.2: tissue, and colour flow laid over it
-_IMAGE_DATA = (1, 2)
+_IMAGE_DATA = ([1.0], [2.0])
 _MODALITY_LUTS = 0x00283000
 _VOI_LUTS = 0x00283010
 
@@ -161,7 +161,7 @@ def _image_regions(dataset: Elements) -> tuple[tuple[int, int, int, int], ...]:
             _numbers(region, tag) for tag in (0x00186018, 0x0018601A, 0x0018601C, 0x0018601E)
         ]
         box = [int(each[0]) for each in corners if len(each) == 1 and 0 <= each[0] < 2**31]
-        if len(box) == 4 and _numbers(region, 0x00186014)[:1] in ([kind] for kind in _IMAGE_DATA):
+        if len(box) == 4 and _numbers(region, 0x00186014) in _IMAGE_DATA:
             boxes.append((box[0], box[1], box[2], box[3]))
     return tuple(boxes)
 
