@@ -79,6 +79,8 @@ class FrameContext:
         uptake: what SUV are computed from; None but for PT and NM.
         is_recognizable: whether the header says that a person may be recognized
             (RecognizableVisualFeatures), or it is a photograph (modality XC).
+        brightens_with_dose: of radiographs: whether more exposure gives higher stored values
+            (PixelIntensityRelationshipSign); None where unknown.
         image_regions: of ultrasound: where the screen shows tissue, as first column, first row,
             last column and last row.
     """
@@ -105,6 +107,7 @@ class FrameContext:
     burned_in_annotation: str = ""
     uptake: Uptake | None = None
     is_recognizable: bool = False
+    brightens_with_dose: bool | None = None
     image_regions: tuple[tuple[int, int, int, int], ...] = ()
 
 
@@ -150,8 +153,13 @@ def read_context(
         burned_in_annotation=_text(dataset, 0x00280301).upper(),
         uptake=read_uptake(dataset) if modality in ("PT", "NM") else None,
         is_recognizable=_text(dataset, 0x00280302).upper() == "YES" or modality == "XC",
+        brightens_with_dose=_brightens(dataset),
         image_regions=_image_regions(dataset) if modality == "US" else (),
     )
+
+
+def _brightens(dataset: Elements) -> bool | None:
+    return {(1.0,): True, (-1.0,): False}.get(tuple(_numbers(dataset, 0x00281041)))
 
 
 def _image_regions(dataset: Elements) -> tuple[tuple[int, int, int, int], ...]:

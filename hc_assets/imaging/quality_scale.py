@@ -78,6 +78,10 @@ SCALES: Mapping[str, QualityScale] = {
     "RF": _PROJECTION,
     "XA": _PROJECTION,
     "MG": _PROJECTION,
+    "PX": _PROJECTION,
+    "IO": _PROJECTION,
+    "RG": _PROJECTION,
+    "RTIMAGE": _PROJECTION,
     # Speckle is the signal's own: fully developed, it leaves a signal over noise of 1.9
     "US": QualityScale(Scale(2.5, 3.0), Scale(1.5, 2.0), Scale(0.13, 3.0), None),
     # Few counts and wide pixels are in the nature of these

@@ -12,14 +12,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hc_assets.imaging.frame_context import FrameContext
 from hc_assets.imaging.pixels import Frame
 from hc_assets.imaging.quiet_places import quiet_places
 from hc_assets.imaging.reconstruction import reconstructed
 from hc_assets.imaging.samples import Image, Mask, deviation, extremes, otsu, sampled
 
-LEAST_SIDE = 16
+LEAST_SIDE = 32
 """Rows or columns below which nothing can be told of an image."""
 
+_LEAST_PIXELS = 256
 _SMOOTHING = 2.0
 # Reaches beyond the smoothing, so that no pixel inside has anything of the other side
 _RIM = 9
@@ -28,10 +30,12 @@ _NARROWEST, _WIDEST = 1e-12, 1e12
 _LEAST_OBJECT = 0.01
 _SPREAD_WINDOW = 15
 _PLATEAU, _PLATEAU_SHARE = 9, 0.35
-# Shares of a radiograph that may be bare detector or collimator, and of a screen that may be drawn
-_BARE, _DRAWN = 0.1, 0.03
+# Shares of a radiograph that collimators may cover, and of a screen that may be drawn
+_COVERED, _DRAWN = 0.1, 0.03
+# Shares of the range next to bare detector, beyond the noise of the detector itself
+_NEXT_TO_BARE = 0.05, 0.15
 _OF_FREE = 0.05
-_PROJECTIONS = frozenset({"CR", "DX", "MG", "RF", "XA", "PX", "IO"})
+_PROJECTIONS = frozenset({"CR", "DX", "MG", "RF", "XA", "PX", "IO", "RG", "RTIMAGE"})
 _SCREENS = frozenset({"US", "IVUS", "OT", "SC"})
 _APART = 4.5
 _LEAST_TISSUE = 0.02
@@ -68,6 +72,8 @@ class Regions:
         outside: of the rest, away from the object's rim.
         has_air: whether the rest surrounds the object, as air does.
         is_projection: whether the image is a radiograph.
+        bare_ends: of projections, where bare detector may be: 1 for the bright end, -1 for the
+            dark one; none of other images.
         is_screen: whether the image is what a screen shows, with what is drawn on it.
         is_hounsfield: whether the values are Hounsfield units: of CT, with air where air is.
     """
@@ -82,33 +88,78 @@ class Regions:
     has_air: bool
     is_hounsfield: bool
     is_projection: bool
+    bare_ends: frozenset[int]
     is_screen: bool
 
     @cached_property
     def saturated(self) -> Mask:
         """Pixels of the object on a plateau at the top of the image: what was brighter is lost.
 
-        Drawn text and single pixels are no plateau. Of projections, those at either end.
+        Drawn text and single pixels are no plateau. Of projections, those at either end that are
+        not bare detector.
         """
         values = self.image[self.valid]
         if self.is_projection:
             # Which end is bone and which is bare detector is not always as the header says
             ends = (self.image >= values.max()) | (self.image <= values.min())
-            return _plateau(ends & self.valid)
+            return _plateau(ends & self.valid & ~self.bare)
         return _plateau((self.image >= values.max()) & self.objects)
+
+    @cached_property
+    def bare(self) -> Mask:
+        """Of projections, a plateau from the border at the end that nothing covered.
+
+        A breast or a hand fills less than half of the detector; what the beam met bare is beyond
+        its range, or was made black, and nothing of the patient is lost in it.
+        """
+        return self._bare[0]
+
+    @cached_property
+    def _bare(self) -> tuple[Mask, float]:
+        """The bare detector, and how far it is patient that was cut off, 0 to 1.
+
+        Where the header contradicts itself, the end of the larger one counts.
+        """
+        found = [self._bare_at(end) for end in self.bare_ends]
+        nothing = np.zeros_like(self.valid), 0.0
+        return max(
+            found, key=lambda each: np.count_nonzero(each[0]) * (1 - each[1]), default=nothing
+        )
+
+    def _bare_at(self, sign: int) -> tuple[Mask, float]:
+        image = np.float32(sign) * self.image
+        end = (image >= image[self.valid].max()) & self.valid
+        share = cv2.boxFilter(end.astype(np.float32), -1, (_PLATEAU, _PLATEAU))
+        reached = (share > _PLATEAU_SHARE) | ~self.valid
+        _, parts = cv2.connectedComponents(np.pad(reached, 1, constant_values=True).view(np.uint8))
+        bare: Mask = end & (parts[1:-1, 1:-1] == parts[0, 0])
+        # Between bare detector and patient few values lie, those of the skin; where values next to
+        # the plateau are as many as others, it was cut out of their midst
+        rest = sampled(image, self.valid & ~end)
+        low, high = extremes(rest)
+        if high <= low:
+            return bare, 0.0
+        farthest, nearest = (high - np.float32(part) * (high - low) for part in _NEXT_TO_BARE)
+        next_to_it = np.count_nonzero((rest > nearest) & (rest < farthest))
+        density = next_to_it / rest.size / (_NEXT_TO_BARE[1] - _NEXT_TO_BARE[0])
+        return bare, min(1.0, density) ** 2
 
     @cached_property
     def saturated_share(self) -> float:
         """Share of the object that is saturated, 0 to 1.
 
-        The first tenth of a projection counts a twentieth: it may be bare detector, or covered by
-        collimators; so does what may be drawn on a screen.
+        The first tenth of a projection counts a twentieth: it may be covered by collimators; so
+        does what may be drawn on a screen.
         """
-        of = self.valid if self.is_projection else self.objects
-        share = np.count_nonzero(self.saturated) / np.count_nonzero(of)
-        free = _BARE if self.is_projection else _DRAWN if self.is_screen else 0.0
+        lost, of = np.count_nonzero(self.saturated), np.count_nonzero(self.objects)
+        if self.is_projection:
+            bare = np.count_nonzero(self.bare)
+            cut = self._bare[1] * bare
+            lost, of = lost + cut, np.count_nonzero(self.valid) - bare + cut
+        share = lost / max(1, of)
+        free = _COVERED if self.is_projection else _DRAWN if self.is_screen else 0.0
         spared = min(share, free)
-        return (_OF_FREE * spared + share - spared) / (1 - (1 - _OF_FREE) * free)
+        return float((_OF_FREE * spared + share - spared) / (1 - (1 - _OF_FREE) * free))
 
     @cached_property
     def main(self) -> Mask:
@@ -127,7 +178,7 @@ class Regions:
         The darker and the brighter one, away from their common rim; None where there is only one.
         """
         values = self.smooth[self.main]
-        if values.size < LEAST_SIDE**2:
+        if values.size < _LEAST_PIXELS:
             return None
         brighter = self.main & (self.smooth > otsu(sampled(self.smooth, self.main)))
         pair = eroded(self.main & ~brighter, 3), eroded(brighter, 3)
@@ -162,7 +213,7 @@ def divide(frame: Frame) -> Regions:
     if valid.any() and image[valid].min() == image[valid].max():
         raise NotMeasurableError("constant_image")
     valid &= ~_drawn_border(image)
-    if np.count_nonzero(valid) < LEAST_SIDE**2:
+    if np.count_nonzero(valid) < _LEAST_PIXELS:
         raise NotMeasurableError("nearly_all_padding")
     low, high = extremes(image[valid])
     if not _NARROWEST < high - low < _WIDEST:
@@ -189,8 +240,17 @@ def divide(frame: Frame) -> Regions:
         has_air=_surrounds(rest, valid),
         is_hounsfield=is_hounsfield,
         is_projection=context.modality in _PROJECTIONS,
+        bare_ends=_bare_ends(context),
         is_screen=context.modality in _SCREENS,
     )
+
+
+def _bare_ends(context: FrameContext) -> frozenset[int]:
+    """Dark on a viewer, as PhotometricInterpretation says, and where the header says doses go."""
+    if context.modality not in _PROJECTIONS:
+        return frozenset()
+    grows = context.brightens_with_dose
+    return frozenset({-1} if grows is None else {-1, 1 if grows != context.is_inverted else -1})
 
 
 def eroded(mask: Mask, size: int) -> Mask:
@@ -221,7 +281,7 @@ def _counting(frame: Frame, image: Image) -> tuple[Mask, bool]:
     if frame.padding is not None:
         valid &= ~frame.padding
     inside = _in_regions(frame.context.image_regions, image.shape)
-    if np.count_nonzero(valid & inside) >= LEAST_SIDE**2:
+    if np.count_nonzero(valid & inside) >= _LEAST_PIXELS:
         valid &= inside
     return reconstructed(image, valid) if frame.context.modality == "CT" else (valid, False)
 
@@ -257,7 +317,7 @@ def _plateau(mask: Mask) -> Mask:
 def _air_threshold(values: NDArray[Any], threshold: float) -> float:
     """Lower Otsu's threshold where it has parted dark tissue, with the air, from bright fat."""
     rest = values[values <= threshold]
-    if rest.size < LEAST_SIDE**2:
+    if rest.size < _LEAST_PIXELS:
         return threshold
     lower = otsu(rest)
     air, dark = rest[rest <= lower], rest[rest > lower]

@@ -131,7 +131,7 @@ def test_what_has_no_meaning_is_null_with_a_reason(frame_of, pixels, context, re
 @given(
     hnp.arrays(
         np.float32,
-        st.tuples(st.integers(16, 40), st.integers(16, 40)),
+        st.tuples(st.integers(32, 56), st.integers(32, 56)),
         elements=st.floats(width=32),
         fill=st.sampled_from([0.0, 1.0, float("nan")]),
     ),
@@ -163,7 +163,7 @@ DTYPES = (np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.float3
 def test_pixels_of_any_kind_and_size_get_numbers_or_reasons(pixels, modality, is_labels):
     context = FrameContext(modality=modality, is_labels=is_labels)
     quality = measure(Frame(0, pixels, False, None, (0.0, 1.0), "none", context))
-    too_small = min(pixels.shape) < 16
+    too_small = min(pixels.shape) < 32
     for metric in quality.metrics.values():
         assert (metric.value is None) == (metric.part is None) == (metric.reason is not None)
         assert metric.value is None or (np.isfinite(metric.value) and 0 <= metric.part <= 1)

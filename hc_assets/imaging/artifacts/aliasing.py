@@ -47,7 +47,7 @@ def power_at_nyquist(regions: Regions, noise_sd: float) -> float | None:
 def _patch(regions: Regions) -> NDArray[np.float32] | None:
     rows, columns = regions.image.shape
     side = min(_SIDE, 2 * (min(rows, columns) // 2))
-    if side < 4 * LEAST_SIDE:
+    if side < 2 * LEAST_SIDE:
         return None
     lines = [np.count_nonzero(regions.objects, axis=axis) for axis in (1, 0)]
     middle = [float(np.average(np.arange(line.size), weights=line)) for line in lines]

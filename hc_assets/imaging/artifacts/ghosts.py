@@ -4,12 +4,14 @@ Belongs here: finding copies in the background, and echoes anywhere.
 """
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from hc_assets.imaging.regions import Regions
+from hc_assets.imaging.samples import Mask
 
 _SHIFTS = (2, 3, 4)
 _LEAST_BACKGROUND = 100
@@ -18,6 +20,11 @@ _LEAST_SHIFT = 8
 _FADED = 0.15
 _FLOOR = 1e-6
 _CLEAR = 1.3
+_MOST_ECHOES = 8
+# Frequencies that an image has, and one that was smoothed and halved
+_FINEST, _FINEST_SMOOTHED = 0.4, 0.25
+# Noise and the rim of the object take from the slope in the air
+_SEEN_IN_AIR = 2.0
 # Echoes of clean images away from those places: a body's own pair of organs, a phantom's rods
 _OWN_ECHO = 0.08
 
@@ -35,32 +42,39 @@ def ghost_ratio(regions: Regions, zero: float, *, is_mosaic: bool, has_dark_air:
         is_mosaic: whether the frame shows slices side by side.
         has_dark_air: whether what surrounds the object would be empty without ghosts.
     """
-    # A small image has no frequencies to spare; of a large one the smoothed image has enough
-    step = max(1, min(2, min(regions.image.shape) // _SIDE))
-    source = regions.image if step == 1 else regions.smooth[::step, ::step]
+    thinned = max(1, min(regions.image.shape) // _SIDE)
+    background = _in_background(regions, zero, thinned) if has_dark_air else 0.0
     # The tiles of a mosaic are copies of one another
-    echo = 0.0 if is_mosaic else _echo(np.ascontiguousarray(source), 0.4 if step == 1 else 0.25)
-    step = max(1, min(regions.image.shape) // _SIDE)
-    background = _in_background(regions, zero, step) if has_dark_air else 0.0
-    return max(echo, background)
+    echoes = [] if is_mosaic else _echoes(regions)
+    air = _air(regions, thinned) if echoes else None
+    return max([background, *(_borne_out(echo, regions, air, thinned) for echo in echoes)])
 
 
-def _echo(image: NDArray[np.float32], finest: float) -> float:
-    """Strength of the strongest echo along an axis, from the frequencies up to the finest.
+class _Echo(NamedTuple):
+    strength: float
+    axis: int
+    share: float  # distance in shares of the image's side
+
+
+def _echoes(regions: Regions) -> list[_Echo]:
+    """The strongest echoes along each axis.
 
     A copy with a strength of a multiplies the spectrum by a wave, so that its logarithm has one of
     twice that amplitude, whatever the image: the power cepstrum of Bogert, Healy and Tukey (1963).
     """
+    # A small image has no frequencies to spare; of a large one the smoothed image has enough
+    step = max(1, min(2, min(regions.image.shape) // _SIDE))
+    image = regions.image if step == 1 else np.ascontiguousarray(regions.smooth[::step, ::step])
     rows, columns = (2 * (side // 2) for side in image.shape)
     if min(rows, columns) < 4 * _LEAST_SHIFT:
-        return 0.0
+        return []
     level = (image[:rows, :columns] - image.mean()) * _taper(rows, columns)
     spectrum = cv2.dft(level, flags=cv2.DFT_COMPLEX_OUTPUT)
     power = spectrum[..., 0] ** 2 + spectrum[..., 1] ** 2
-    used = _band(rows, columns, finest)
+    used = _band(rows, columns, _FINEST if step == 1 else _FINEST_SMOOTHED)
     floor = float(np.median(power[used])) * _FLOOR
     if floor <= 0:
-        return 0.0
+        return []
     log = np.log(power + np.float32(floor))
     # What the spectrum has by and large is the image's own
     log = np.where(used, log - cv2.blur(log, (9, 9)), np.float32(0))
@@ -69,13 +83,41 @@ def _echo(image: NDArray[np.float32], finest: float) -> float:
     # Echoes off the axes are the image's own: what is no stronger on an axis is as well
     oblique = cepstrum[_LEAST_SHIFT : rows // 2, _LEAST_SHIFT : columns - _LEAST_SHIFT]
     chance = _CLEAR * float(oblique.max())
-    strongest = 0.0
+    echoes = []
     axes = (rows, cepstrum[: rows // 2 + 1, 0]), (columns, cepstrum[0, : columns // 2 + 1])
-    for side, line in axes:
+    for axis, (side, line) in enumerate(axes):
         far = np.maximum(line[_LEAST_SHIFT:], 0)
         least = np.maximum(chance, _own(side, far.size))
-        strongest = max(strongest, float(np.sqrt(np.maximum(far**2 - least**2, 0)).max()))
-    return min(1.0, strongest)
+        strengths = np.sqrt(np.maximum(far**2 - least**2, 0))
+        for at in np.argsort(-strengths, kind="stable")[:_MOST_ECHOES]:
+            if strengths[at] > 0:
+                strength = min(1.0, float(strengths[at]))
+                echoes.append(_Echo(strength, axis, (int(at) + _LEAST_SHIFT) / side))
+    return echoes
+
+
+def _air(regions: Regions, step: int) -> Mask | None:
+    """What lies between the object and the border, thinned; None where it is too little."""
+    free = regions.valid & ~regions.objects
+    _, parts = cv2.connectedComponents(np.pad(free, 1, constant_values=True).view(np.uint8))
+    air: Mask = (regions.outside & (parts[1:-1, 1:-1] == parts[0, 0]))[::step, ::step]
+    return air if np.count_nonzero(air) >= _LEAST_BACKGROUND else None
+
+
+def _borne_out(echo: _Echo, regions: Regions, air: Mask | None, step: int) -> float:
+    """What of an echo is a ghost's: a ghost shows in the air, a body's pair of organs does not."""
+    if air is None:
+        return echo.strength
+    image = regions.smooth[::step, ::step]
+    shift = round(echo.share * image.shape[echo.axis])
+    slopes = []
+    for sign in (1, -1):
+        covered = air & np.roll(regions.objects[::step, ::step], sign * shift, echo.axis)
+        if np.count_nonzero(covered) >= _LEAST_BACKGROUND:
+            source = np.roll(image, sign * shift, echo.axis)
+            slope, correlation = _slope(source[air], image[air])
+            slopes.append(slope * correlation)
+    return min(echo.strength, _SEEN_IN_AIR * max(slopes)) if slopes else echo.strength
 
 
 @lru_cache(maxsize=16)
@@ -124,16 +166,18 @@ def _in_background(regions: Regions, zero: float, step: int) -> float:
             for sign in (1, -1):
                 shift = sign * (image.shape[axis] // part)
                 where = outside & np.roll(valid, shift, axis)
-                worst = max(worst, _slope(np.roll(image, shift, axis)[where], image[where]))
+                slope, correlation = _slope(np.roll(image, shift, axis)[where], image[where])
+                worst = max(worst, slope * correlation**2)
     return worst
 
 
-def _slope(source: NDArray[np.float32], target: NDArray[np.float32]) -> float:
+def _slope(source: NDArray[np.float32], target: NDArray[np.float32]) -> tuple[float, float]:
+    """Slope of target over source and their correlation; 0 where either is constant or falls."""
     if source.size < _LEAST_BACKGROUND:
-        return 0.0
+        return 0.0, 0.0
     x = source.astype(np.float64) - source.mean()
     y = target.astype(np.float64) - target.mean()
     xx, yy, xy = float(x @ x), float(y @ y), float(x @ y)
     if xx <= 0 or yy <= 0 or xy <= 0:
-        return 0.0
-    return xy / xx * (xy * xy / (xx * yy))
+        return 0.0, 0.0
+    return xy / xx, float(xy / np.sqrt(xx * yy))
