@@ -25,6 +25,7 @@ _MOST_ECHOES = 8
 _FINEST, _FINEST_SMOOTHED = 0.4, 0.25
 # Noise and the rim of the object take from the slope in the air
 _SEEN_IN_AIR = 2.0
+_LEAST_COVERED = 0.02
 # Echoes of clean images away from those places: a body's own pair of organs, a phantom's rods
 _OWN_ECHO = 0.08
 
@@ -108,16 +109,20 @@ def _borne_out(echo: _Echo, regions: Regions, air: Mask | None, step: int) -> fl
     """What of an echo is a ghost's: a ghost shows in the air, a body's pair of organs does not."""
     if air is None:
         return echo.strength
-    image = regions.smooth[::step, ::step]
+    image, objects = regions.smooth[::step, ::step], regions.objects[::step, ::step]
+    # What is bright enough to cast a ghost that is told from air; a strong one is no air at all,
+    # and then there is nothing to tell
+    bright = objects & (image >= np.median(image[objects]))
     shift = round(echo.share * image.shape[echo.axis])
-    slopes = []
+    seen = []
     for sign in (1, -1):
-        covered = air & np.roll(regions.objects[::step, ::step], sign * shift, echo.axis)
-        if np.count_nonzero(covered) >= _LEAST_BACKGROUND:
-            source = np.roll(image, sign * shift, echo.axis)
-            slope, correlation = _slope(source[air], image[air])
-            slopes.append(slope * correlation)
-    return min(echo.strength, _SEEN_IN_AIR * max(slopes)) if slopes else echo.strength
+        covered = air & np.roll(bright, sign * shift, echo.axis)
+        if np.count_nonzero(covered) < max(_LEAST_BACKGROUND, _LEAST_COVERED * image.size):
+            return echo.strength
+        used = covered | (air & ~np.roll(objects, sign * shift, echo.axis))
+        slope, correlation = _slope(np.roll(image, sign * shift, echo.axis)[used], image[used])
+        seen.append(slope * correlation)
+    return min(echo.strength, _SEEN_IN_AIR * max(seen))
 
 
 @lru_cache(maxsize=16)
