@@ -159,7 +159,8 @@ def read_context(
 
 
 def _brightens(dataset: Elements) -> bool | None:
-    return {(1.0,): True, (-1.0,): False}.get(tuple(_numbers(dataset, 0x00281041)))
+    numbers = _numbers(dataset, 0x00281041)
+    return numbers[0] > 0 if numbers in ([1.0], [-1.0]) else None
 
 
 def _image_regions(dataset: Elements) -> tuple[tuple[int, int, int, int], ...]:

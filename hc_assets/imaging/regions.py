@@ -129,8 +129,8 @@ class Regions:
     def _bare_at(self, sign: int) -> tuple[Mask, float]:
         image = np.float32(sign) * self.image
         end = (image >= image[self.valid].max()) & self.valid
-        share = cv2.boxFilter(end.astype(np.float32), -1, (_PLATEAU, _PLATEAU))
-        reached = (share > _PLATEAU_SHARE) | ~self.valid
+        dense = cv2.boxFilter(end.astype(np.float32), -1, (_PLATEAU, _PLATEAU)) > _PLATEAU_SHARE
+        reached = dense | ~self.valid
         _, parts = cv2.connectedComponents(np.pad(reached, 1, constant_values=True).view(np.uint8))
         bare: Mask = end & (parts[1:-1, 1:-1] == parts[0, 0])
         # Between bare detector and patient few values lie, those of the skin; where values next to
@@ -139,9 +139,9 @@ class Regions:
         low, high = extremes(rest)
         if high <= low:
             return bare, 0.0
-        farthest, nearest = (high - np.float32(part) * (high - low) for part in _NEXT_TO_BARE)
-        next_to_it = np.count_nonzero((rest > nearest) & (rest < farthest))
-        density = next_to_it / rest.size / (_NEXT_TO_BARE[1] - _NEXT_TO_BARE[0])
+        near, far = (high - part * (high - low) for part in _NEXT_TO_BARE)
+        share = np.count_nonzero((rest > far) & (rest < near)) / rest.size
+        density = share / (_NEXT_TO_BARE[1] - _NEXT_TO_BARE[0])
         return bare, min(1.0, density) ** 2
 
     @cached_property
@@ -154,12 +154,12 @@ class Regions:
         lost, of = np.count_nonzero(self.saturated), np.count_nonzero(self.objects)
         if self.is_projection:
             bare = np.count_nonzero(self.bare)
-            cut = self._bare[1] * bare
+            cut = round(self._bare[1] * bare)
             lost, of = lost + cut, np.count_nonzero(self.valid) - bare + cut
-        share = lost / max(1, of)
+        share = int(lost) / max(1, int(of))
         free = _COVERED if self.is_projection else _DRAWN if self.is_screen else 0.0
         spared = min(share, free)
-        return float((_OF_FREE * spared + share - spared) / (1 - (1 - _OF_FREE) * free))
+        return (_OF_FREE * spared + share - spared) / (1 - (1 - _OF_FREE) * free)
 
     @cached_property
     def main(self) -> Mask:

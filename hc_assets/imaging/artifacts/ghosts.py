@@ -23,8 +23,9 @@ _CLEAR = 1.3
 _MOST_ECHOES = 8
 # Frequencies that an image has, and one that was smoothed and halved
 _FINEST, _FINEST_SMOOTHED = 0.4, 0.25
-# Noise and the rim of the object take from the slope in the air
-_SEEN_IN_AIR = 2.0
+# Shares of an echo below which air shows none of it, and above which it shows it: noise, and the
+# object's rim, take from what is seen there, and scatter adds to it
+_SEEN_IN_AIR = 0.2, 0.4
 _LEAST_COVERED = 0.02
 # Echoes of clean images away from those places: a body's own pair of organs, a phantom's rods
 _OWN_ECHO = 0.08
@@ -90,10 +91,14 @@ def _echoes(regions: Regions) -> list[_Echo]:
         far = np.maximum(line[_LEAST_SHIFT:], 0)
         least = np.maximum(chance, _own(side, far.size))
         strengths = np.sqrt(np.maximum(far**2 - least**2, 0))
-        for at in np.argsort(-strengths, kind="stable")[:_MOST_ECHOES]:
-            if strengths[at] > 0:
-                strength = min(1.0, float(strengths[at]))
-                echoes.append(_Echo(strength, axis, (int(at) + _LEAST_SHIFT) / side))
+        for _ in range(_MOST_ECHOES):
+            at = int(strengths.argmax())
+            if strengths[at] <= 0:
+                break
+            strength = min(1.0, float(strengths[at]))
+            echoes.append(_Echo(strength, axis, (at + _LEAST_SHIFT) / side))
+            # Beside a peak lie its own flanks
+            strengths[max(0, at - _LEAST_SHIFT) : at + _LEAST_SHIFT + 1] = 0.0
     return echoes
 
 
@@ -110,19 +115,23 @@ def _borne_out(echo: _Echo, regions: Regions, air: Mask | None, step: int) -> fl
     if air is None:
         return echo.strength
     image, objects = regions.smooth[::step, ::step], regions.objects[::step, ::step]
-    # What is bright enough to cast a ghost that is told from air; a strong one is no air at all,
-    # and then there is nothing to tell
     bright = objects & (image >= np.median(image[objects]))
+    # A strong ghost would be taken for object, not for air, and then there is nothing to tell
+    level = float(np.median(image[air]))
+    cast = echo.strength * (float(np.median(image[bright])) - level)
+    if cast > 0.8 * (float(image[objects].min()) - level):
+        return echo.strength
     shift = round(echo.share * image.shape[echo.axis])
-    seen = []
+    seen, sizes = [], []
     for sign in (1, -1):
         covered = air & np.roll(bright, sign * shift, echo.axis)
-        if np.count_nonzero(covered) < max(_LEAST_BACKGROUND, _LEAST_COVERED * image.size):
-            return echo.strength
         used = covered | (air & ~np.roll(objects, sign * shift, echo.axis))
-        slope, correlation = _slope(np.roll(image, sign * shift, echo.axis)[used], image[used])
-        seen.append(slope * correlation)
-    return min(echo.strength, _SEEN_IN_AIR * max(seen))
+        seen.append(_slope(np.roll(image, sign * shift, echo.axis)[used], image[used])[0])
+        sizes.append(np.count_nonzero(covered))
+    if min(sizes) < _LEAST_BACKGROUND or np.mean(sizes) < _LEAST_COVERED * image.size:
+        return echo.strength
+    least, enough = _SEEN_IN_AIR
+    return echo.strength * min(1.0, max(0.0, max(seen) / echo.strength - least) / (enough - least))
 
 
 @lru_cache(maxsize=16)
