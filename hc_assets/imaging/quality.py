@@ -145,8 +145,11 @@ def measure(
         amplitude=disturbance.amplitude,
     )
     visible = scale.snr.part(stands_out.structure)
-    # Edges that noise hides are no proof of sharpness
-    resolved = visible if sharpness.value is None else scale.sharpness.part(sharpness.value)
+    # Edges that noise hides are no proof of sharpness, and those it roughens look sharper
+    roughness = 1 + 2 / stands_out.structure if stands_out.structure > 0 else float("inf")
+    resolved = (
+        visible if sharpness.value is None else scale.sharpness.part(sharpness.value / roughness)
+    )
     shown = visible * resolved * resolved_share
     clean = disturbance.artifacts.score
     is_mr = modality == "MR"

@@ -15,6 +15,7 @@ from hc_assets.imaging.samples import Image, Mask, extremes
 _PADDING_GAP, _PADDING_SHARE, _CORNERS = 0.05, 0.002, 0.1
 _AIR_HOUNSFIELD = (-1100.0, -900.0)
 _LEAST_CALIBRATED = 0.01
+_PLACE, _INSET = 5, 2
 
 
 def reconstructed(image: Image, valid: Mask) -> tuple[Mask, bool]:
@@ -26,11 +27,13 @@ def reconstructed(image: Image, valid: Mask) -> tuple[Mask, bool]:
     values = image[valid]
     if not values.size:
         return valid, False
-    circle = _circle(image.shape)
+    circle = _circle(image.shape, _INSET)
     around = image[valid & ~circle]
     # Only a square is what a circle was reconstructed in
     if image.shape[0] == image.shape[1] and around.size > _CORNERS * image.size:
-        low, high = extremes(image[valid & circle])
+        # Of places, not of pixels: noise alone takes single pixels lower than padding
+        places = cv2.blur(image, (_PLACE, _PLACE))
+        low, high = extremes(places[valid & _circle(image.shape, _INSET + _PLACE)])
         if float(np.median(around)) < low - _PADDING_GAP * (high - low):
             valid = valid & circle
             values = image[valid]
@@ -47,16 +50,16 @@ def reconstructed(image: Image, valid: Mask) -> tuple[Mask, bool]:
         return valid, False
     if not beyond:
         return valid, True
-    # Of places, not of pixels: noise alone takes single pixels of air as low
-    places = cv2.blur(np.where(valid, image, np.float32(lowest)), (5, 5))
+    # Of places here as well
+    places = cv2.blur(np.where(valid, image, np.float32(lowest)), (_PLACE, _PLACE))
     return valid & (places >= _AIR_HOUNSFIELD[0]), True
 
 
 @lru_cache(maxsize=8)
-def _circle(shape: tuple[int, int]) -> Mask:
-    """The circle that a scanner reconstructs, two pixels within the image's borders."""
+def _circle(shape: tuple[int, int], inset: int) -> Mask:
+    """The circle that a scanner reconstructs, some pixels within the image's borders."""
     rows, columns = shape
     y, x = np.ogrid[:rows, :columns]
-    reach = min(shape) / 2 - 2
+    reach = min(shape) / 2 - inset
     apart = (y - (rows - 1) / 2) ** 2 + (x - (columns - 1) / 2) ** 2
     return np.asarray(apart <= reach**2)
