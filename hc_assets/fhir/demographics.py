@@ -115,6 +115,14 @@ def ages(born: Span, until: str) -> Ages | None:
     return Ages(max(0, age_in_years(day_from(born.last), first)), most)
 
 
+@lru_cache(maxsize=_CACHED)
+def age_in_days(born: Span, until: str) -> Ages | None:
+    """Days that somebody can have lived at a time, least and most; as `ages` has it."""
+    first, last = first_and_last_day(until)
+    most = (last - day_from(born.first)).days
+    return None if most < 0 else Ages(max(0, (first - day_from(born.last)).days), most)
+
+
 def age_group(years: int) -> str:
     """`pediatric` below 18 completed years, `adult` below 65, `older-adult` from there."""
     if years < ADULT_FROM:

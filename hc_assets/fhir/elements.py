@@ -122,6 +122,13 @@ class Meta(msgspec.Struct):
     source: str | None = None
 
 
+class Stamped(msgspec.Struct):
+    """Any resource, as to when it was updated."""
+
+    meta: Meta | None = None
+
+
+decode_stamped = msgspec.json.Decoder(Stamped).decode
 decode_patient = msgspec.json.Decoder(Patient).decode
 decode_observation = msgspec.json.Decoder(Observation).decode
 # Only texts are used of what is decoded untyped: a number that no float holds must not stop that.

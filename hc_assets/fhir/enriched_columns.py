@@ -65,6 +65,7 @@ def enriched(
     is_plain &= ~rows.contradicted & rows.of_shape([s.is_open for s in rows.shapes], False)
     is_plain &= ~rows_with(enricher.signs, rows.members.texts)
     metas = _metas(rows, enricher)
+    is_plain &= ~_dated_by_entry(rows, metas)
     added = _added(rows, is_plain, enricher, index)
     others = {
         row: _other(rows, row, enricher, index)
@@ -132,6 +133,17 @@ def _metas(rows: Rows, enricher: Enricher) -> _Metas:
     return _Metas([*found, enricher.meta.alone], which, places)
 
 
+def _dated_by_entry(rows: Rows, metas: _Metas) -> Flags:
+    """Whether it is each row's entry, and not its meta, that says when it was updated."""
+    is_dated = pc.is_valid(rows.columns["last_modified"])
+    dated: Flags = np.array(is_dated.to_numpy(zero_copy_only=False))
+    if not dated.any():
+        return dated
+    states_time = np.array([each.states_time for each in metas.different])
+    dated &= ~states_time[metas.of_row % len(metas.different)]
+    return dated
+
+
 def _added(rows: Rows, is_plain: Flags, enricher: Enricher, index: BatchIndex) -> dict[int, bytes]:
     """What is added to rows with a significance; where that is not all, a row is not plain."""
     added = {}
@@ -164,7 +176,8 @@ def _other(rows: Rows, row: int, enricher: Enricher, index: BatchIndex) -> Enric
         bool(rows.contradicted[row]) if rows.types[row] in STATING else None,
     )
     id_ = None if resource.raw("id") else rows.known_id(row)
-    return enricher.enriched(resource, int(rows.warnings[row]), id_, facts)
+    modified = rows.columns["last_modified"][row].as_py()
+    return enricher.enriched(resource, int(rows.warnings[row]), id_, facts, modified)
 
 
 Scores = list[tuple[tuple[float | None, ...], bytes]]

@@ -17,7 +17,7 @@ import msgspec
 from hc_assets.fhir.batch_index import PatientFacts, patient_facts
 from hc_assets.fhir.consistency import NO_FACTS, Facts, consistency
 from hc_assets.fhir.demographic_extensions import age_extensions, risk_extensions
-from hc_assets.fhir.demographics import ages
+from hc_assets.fhir.demographics import age_in_days, ages
 from hc_assets.fhir.elements import (
     Measured,
     Observation,
@@ -159,8 +159,12 @@ class Enricher:
         warnings: int,
         known_id: str | None,
         facts: Facts,
+        modified: datetime | None = None,
     ) -> Enriched:
-        """Enrich one valid resource whose members are found already."""
+        """Enrich one valid resource whose members are found already.
+
+        `modified` is when its entry says that it was: its lastUpdated where it states none.
+        """
         place = None
         if self._extender.may_be_in(sent.text):
             bare = self._stripped(_decode_members(sent.text))
@@ -170,7 +174,10 @@ class Enricher:
             sent = stripped
         type_ = text_of(sent.at(sent.names.places["resourceType"]))
         raw_meta = sent.raw("meta")
-        meta = self.meta.alone if raw_meta is None else self.meta.of(raw_meta)
+        if raw_meta is None and modified is None:
+            meta = self.meta.alone
+        else:
+            meta = self.meta.of(raw_meta or b"{}", modified)
         content = _content_sha256(sent, meta)
         changes = Changes(sent)
         raw_id = sent.raw("id")
@@ -315,8 +322,9 @@ def _person(seen: Observation, patient: PatientFacts | None) -> Person:
     when = seen.effective or seen.effective_instant
     if when is None and seen.effective_period is not None:
         when = seen.effective_period.start
-    known = when is not None and patient.birth is not None
-    return Person(ages(patient.birth, when) if known else None, patient.sex)
+    if when is None or patient.birth is None:
+        return Person(sex=patient.sex)
+    return Person(ages(patient.birth, when), patient.sex, age_in_days(patient.birth, when))
 
 
 @lru_cache(maxsize=_CACHED)

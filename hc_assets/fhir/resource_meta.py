@@ -33,12 +33,14 @@ class EnrichedMeta(NamedTuple):
         after: what stands behind it.
         last_updated: of the resource.
         content: what counts of the meta that was sent, as JSON; empty where nothing does.
+        states_time: whether the meta that was sent says when it was updated.
     """
 
     before: bytes
     after: bytes
     last_updated: datetime
     content: bytes
+    states_time: bool
 
 
 class MetaWriter:
@@ -61,11 +63,12 @@ class MetaWriter:
         self.source = msgspec.Raw(_encode(source))
         self.alone = self.of(b"{}")
 
-    def of(self, raw: bytes) -> EnrichedMeta:
+    def of(self, raw: bytes, modified: datetime | None = None) -> EnrichedMeta:
         """Write the meta of a resource.
 
         Args:
             raw: JSON of the meta that was sent; `alone` is what becomes of none.
+            modified: when the resource was, as its entry says: lastUpdated where the meta has none.
         """
         known, meta = decode_meta(raw), _decode_members(raw)
         content = raw if meta else b""
@@ -73,13 +76,18 @@ class MetaWriter:
             kept = {name: value for name, value in meta.items() if name not in _VOLATILE}
             content = _encode(kept) if kept else b""
         if known.last_updated is None:
-            meta["lastUpdated"] = self._last_updated
+            meta["lastUpdated"] = (
+                self._last_updated
+                if modified is None
+                else msgspec.Raw(_encode(modified.isoformat()))
+            )
         if known.source is None:
             meta["source"] = self.source
         extend(meta, [self._score])
         before, _, after = _encode(meta).partition(_PLACEHOLDER)
-        last_updated = _moment_of(known.last_updated) or self._landed_at
-        return EnrichedMeta(before, after, last_updated, content)
+        stated = _moment_of(known.last_updated)
+        last_updated = stated or modified or self._landed_at
+        return EnrichedMeta(before, after, last_updated, content, stated is not None)
 
 
 def content_sha256(

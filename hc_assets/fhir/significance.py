@@ -62,10 +62,11 @@ _AT_MOST, _AT_LEAST = frozenset({"<", "<="}), frozenset({">", ">="})
 
 
 class Person(NamedTuple):
-    """Whom a value is of: completed years at that time, and sex; None where unknown."""
+    """Whom a value is of: completed years and days at that time, and sex; None where unknown."""
 
     ages: Ages | None = None
     sex: str | None = None
+    days: Ages | None = None
 
 
 NOBODY = Person()
@@ -270,27 +271,32 @@ def _specificity(range_: ReferenceRange, person: Person) -> int | None:
             return None  # of others, or of a group that nobody can tell from here
         specific += 1
     if range_.age is not None:
-        if not _in_age(range_.age, person.ages):
+        if not _in_age(range_.age, person):
             return None
         specific += 1
     return specific
 
 
-def _in_age(range_: Range, ages: Ages | None) -> bool:
-    if ages is None:
+def _in_age(range_: Range, person: Person) -> bool:
+    if person.ages is None or person.days is None:
         return False
-    low, high = _years(range_.low), _years(range_.high)
-    if (range_.low is not None and low is None) or (range_.high is not None and high is None):
-        return False
-    # An age in years counts as completed: "up to 17 a" ends on the 18th birthday.
-    return (low is None or low <= ages.least) and (high is None or ages.most <= high)
+    for end, is_low in ((range_.low, True), (range_.high, False)):
+        if end is None:
+            continue
+        years, days = _age(end, "a"), _age(end, "d")
+        if years is None or days is None:
+            return False
+        # A whole number of years counts as completed: "up to 17 a" ends on the 18th birthday.
+        counts_years = _unit(end) == "a" and years.is_integer()
+        limit, ages = (years, person.ages) if counts_years else (days, person.days)
+        if ages.least < limit if is_low else ages.most > limit:
+            return False
+    return True
 
 
-def _years(age: Quantity | None) -> float | None:
+def _age(age: Quantity, unit: str) -> float | None:
     value = _number(age)
-    if age is None or value is None:
-        return None
-    return _converted(value, age, "a", NO_ANALYTE)
+    return None if value is None else _converted(value, age, unit, NO_ANALYTE)
 
 
 def _judged(value: float, comparator: str | None, limits: Limits) -> Significance | None:

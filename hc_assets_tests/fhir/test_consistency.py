@@ -185,6 +185,42 @@ def test_an_index_answers_for_patients_encounters_and_ids(tmp_path):
         assert each.are_known([key_of(text) for text in asked]) == [True, False, True, True, False]
 
 
+def born(year: str, **meta: str) -> dict[str, Any]:
+    return {**PATIENT, "birthDate": year} | ({"meta": meta} if meta else {})
+
+
+@pytest.mark.parametrize(
+    ("units", "expected"),
+    [
+        ([[born("1980"), born("1981")]], "1981"),
+        ([[born("1980")], [born("1981")]], "1981"),
+        ([[born("1980", lastUpdated="2021-01-01T00:00:00Z"), PATIENT]], "1980-05"),
+        ([[PATIENT, born("1980", lastUpdated="2021-01-01T00:00:00Z")]], "1980-05"),
+        (
+            [
+                [born("1980", lastUpdated="2021-01-01T02:00:00+01:00")],
+                [born("1981", lastUpdated="2021-01-01T00:59:00Z")],
+            ],
+            "1980",
+        ),
+    ],
+)
+def test_of_several_versions_the_latest_counts(units, expected):
+    known = index(*units).patient("p1")
+    assert known is not None
+    assert known.birth == span_of(expected)
+
+
+def test_a_version_without_a_time_of_its_own_is_of_that_of_its_entry():
+    versions = rows(born("1981"), born("1980"))
+    times = pa.array([datetime(2024, 1, 2, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC)])
+    place = versions.schema.get_field_index("last_modified")
+    made = BatchIndex.of([gather([versions.set_column(place, "last_modified", times)])])
+    known = made.patient("p1")
+    assert known is not None
+    assert known.birth == span_of("1981")
+
+
 def test_an_empty_batch_knows_nobody():
     empty = BatchIndex.of([])
     assert (empty.patient("p"), empty.encounter("e")) == (None, None)

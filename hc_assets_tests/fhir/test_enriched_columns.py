@@ -83,6 +83,23 @@ def both_ways(
     return made, 1 - counting.one_by_one / max(1, rows.num_rows - rows["resource"].null_count)
 
 
+def test_a_version_is_of_the_time_that_its_entry_says_where_it_says_none():
+    stated = b'{"resourceType":"Basic","id":"a","meta":{"lastUpdated":"2020-01-01T00:00:00Z"}}'
+    bare = b'{"resourceType":"Basic","id":"b"}'
+    with_meta = b'{"resourceType":"Basic","id":"c","meta":{"versionId":"3"}}'
+    rows = validated([stated, bare, with_meta, bare, None])
+    of_entry = datetime(2024, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
+    times = pa.array([of_entry, of_entry, of_entry, None, of_entry], pa.timestamp("us", "UTC"))
+    place = rows.schema.get_field_index("last_modified")
+    made, by_columns = both_ways(rows.set_column(place, rows.schema.field(place), times))
+    expected = [datetime(2020, 1, 1, tzinfo=UTC), of_entry, of_entry, LANDED, of_entry]
+    assert made["last_updated"].to_pylist() == expected
+    written = [json.loads(each)["meta"]["lastUpdated"] for each in made["resource"].to_pylist()[:4]]
+    assert [datetime.fromisoformat(each) for each in written] == expected[:4]
+    assert made["content_sha256"][1] == made["content_sha256"][3]
+    assert by_columns == 0.5
+
+
 TIMES = st.sampled_from(
     [
         "1969",

@@ -236,6 +236,46 @@ def years(low: int | None = None, high: int | None = None) -> dict[str, Any]:
     return {"age": {n: quantity(v, "a") for n, v in ends.items() if v is not None}}
 
 
+def aged(unit: str, low: float | None = None, high: float | None = None) -> dict[str, Any]:
+    ends = {"low": low, "high": high}
+    return {"age": {n: quantity(v, unit) for n, v in ends.items() if v is not None}}
+
+
+@pytest.mark.parametrize(
+    ("born", "applies"),
+    [
+        ("2020-05-25", "d"),
+        ("2020-05-04", "wk"),
+        ("2020-02-01", "mo"),
+        ("2019-07-01", "a"),
+        ("2019-05", "a"),
+        ("2017-06-02", "a"),
+        ("2020-05", None),  # of days or of weeks
+        ("2010-01-01", None),
+    ],
+)
+def test_ages_in_days_weeks_and_months_are_not_taken_for_years(born, applies):
+    highs = {"d": 10, "wk": 20, "mo": 30, "a": 40}
+    ranges = [
+        own(high=highs["d"]) | aged("d", 0, 7),
+        own(high=highs["wk"]) | aged("wk", 1, 8),
+        own(high=highs["mo"]) | aged("mo", 2, 10),
+        own(high=highs["a"]) | aged("mo", 10, 24.0) | {"text": "second year"},
+        own(high=highs["a"]) | aged("a", 1, 2),
+    ]
+    found = told(
+        PatientFacts(birth=span_of(born)),
+        code={"text": "x"},
+        valueQuantity=quantity(5, "mmol/L"),
+        referenceRange=ranges,
+    )
+    if applies is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert found["interval"]["high"]["value"] == highs[applies]
+
+
 def sex(code: str) -> dict[str, Any]:
     return {"appliesTo": [coded(code, "http://snomed.info/sct")]}
 
