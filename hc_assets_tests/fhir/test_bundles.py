@@ -1,39 +1,25 @@
 import gzip
-import hashlib
-import io
 import json
 import re
 from decimal import Decimal
 
 import msgspec
-import pyarrow as pa
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hc_assets.fhir.bundles import read_entries
 from hc_assets.fhir.entries import Entry
-
-DOCUMENT = "application/fhir+json"
-LINES = "application/fhir+ndjson"
-UNKNOWN = "application/octet-stream"
-PATIENT = b'{"resourceType":"Patient","id":"p1"}'
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-
-
-def split(data: bytes, media_type: str = DOCUMENT) -> list[Entry]:
-    return list(read_entries(io.BytesIO(data), media_type))
-
-
-def bundle(*entries: bytes) -> bytes:
-    listed = b",".join(entries)
-    return b'{"resourceType":"Bundle","type":"transaction","entry":[' + listed + b"]}"
-
-
-def only(data: bytes, media_type: str = DOCUMENT) -> Entry:
-    (entry,) = split(data, media_type)
-    return entry
-
+from hc_assets_tests.fhir.split_entries import (
+    BYTE_ORDER_MARK,
+    DOCUMENT,
+    LINES,
+    PATIENT,
+    UNKNOWN,
+    bundle,
+    only,
+    split,
+)
 
 # --- Bundles ---
 
@@ -176,142 +162,6 @@ def test_a_bundle_of_a_hundred_thousand_entries_is_split_in_order():
     assert not any(e.problem for e in found)
 
 
-# --- Deletions ---
-
-
-def delete(url: str) -> Entry:
-    return only(bundle(b'{"request":{"method":"DELETE","url":%b}}' % json.dumps(url).encode()))
-
-
-def test_a_deletion_names_what_is_deleted_and_has_no_resource():
-    assert delete("Patient/p-1.x") == Entry(
-        0, None, None, "Patient", "p-1.x", None, "DELETE", "Patient/p-1.x"
-    )
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "",
-        "Patient",
-        "Patient/",
-        "/p1",
-        "Patient?identifier=x",
-        "Patient?identifier=a/b",
-        "Patient/p1?x=y",
-        "Patient/p1/_history/2",
-        "https://example.org/Patient/p1",
-        "Patient/has space",
-        "patient/p1",
-        "Patient/" + "x" * 65,
-        "Patient/p1\n",
-    ],
-)
-def test_a_deletion_by_anything_but_type_and_id_is_not_guessed_at(url):
-    entry = delete(url)
-    assert "request.url is not <type>/<id>" in str(entry.problem)
-    assert (entry.resource_type, entry.resource_id) == (None, None)
-    assert entry.request_url == url
-    assert entry.resource
-
-
-def test_a_deletion_that_carries_a_resource_is_still_a_deletion():
-    entry = only(
-        bundle(
-            b'{"resource":%b,"request":{"method":"DELETE","url":"Patient/p1"}}' % PATIENT,
-        )
-    )
-    assert (entry.resource, entry.problem) == (None, None)
-    assert (entry.resource_type, entry.resource_id) == ("Patient", "p1")
-
-
-@pytest.mark.parametrize(
-    ("entry_says", "bundle_says", "expected"),
-    [
-        (b'"lastModified":"2026-01-02T03:04:05Z"', b"", "2026-01-02T03:04:05+00:00"),
-        (b"", b'"meta":{"lastUpdated":"2026-02-01T00:00:00+01:00"}', "2026-02-01T00:00:00+01:00"),
-        (b"", b'"timestamp":"2026-03-01T00:00:00Z"', "2026-03-01T00:00:00+00:00"),
-        (
-            b'"lastModified":"2026-01-02T03:04:05Z"',
-            b'"timestamp":"2026-03-01T00:00:00Z"',
-            "2026-01-02T03:04:05+00:00",
-        ),
-        (b"", b'"timestamp":"yesterday"', None),
-        (b"", b'"timestamp":"2026-03-01"', None),
-        (b'"lastModified":"2026-01-02T03:04:05"', b"", None),
-        (b"", b'"meta":7', None),
-    ],
-)
-def test_a_deletion_dates_from_its_entry_else_from_its_bundle(entry_says, bundle_says, expected):
-    request = b'"request":{"method":"DELETE","url":"Patient/p1"}'
-    listed = b'{%b,"response":{%b}}' % (request, entry_says)
-    comma = b"," if bundle_says else b""
-    data = b'{"resourceType":"Bundle"%b%b,"entry":[%b]}' % (comma, bundle_says, listed)
-    found = only(data).last_modified
-    assert (found and found.isoformat()) == expected
-
-
-# --- Requests ---
-
-
-def asked(method: str, url: str, resource: bytes = PATIENT) -> Entry:
-    request = json.dumps({"method": method, "url": url}).encode()
-    return only(bundle(b'{"resource":%b,"request":%b}' % (resource, request)))
-
-
-@pytest.mark.parametrize(
-    ("method", "url", "problem"),
-    [
-        ("GET", "Patient/p1", "method is GET"),
-        ("HEAD", "Patient/p1", "method is HEAD"),
-        ("PATCH", "Patient/p1", "method is PATCH"),
-        ("BREW", "Patient/p1", "a method that R4 does not know"),
-        ("POST", "Patient/$match", "calls an operation"),
-        ("PUT", "Patient/p2", "PUT whose request.url names another resource"),
-        ("PUT", "Group/p1", "PUT whose request.url names another resource"),
-    ],
-)
-def test_a_request_that_stores_nothing_or_another_resource_is_set_aside(method, url, problem):
-    entry = asked(method, url)
-    assert problem in str(entry.problem)
-    assert PATIENT in (entry.resource or b"")
-    assert (entry.request_method, entry.request_url) == (method, url)
-
-
-@pytest.mark.parametrize(
-    ("method", "url"),
-    [("POST", "Patient"), ("PUT", "Patient/p1"), ("PUT", "Patient?identifier=a|b"), ("POST", "")],
-)
-def test_a_request_that_stores_is_taken(method, url):
-    entry = asked(method, url)
-    assert (entry.problem, entry.resource, entry.resource_id) == (None, PATIENT, "p1")
-
-
-def test_a_put_gives_its_id_to_a_resource_that_states_none():
-    entry = asked("PUT", "Basic/b1", b'{"resourceType":"Basic"}')
-    assert (entry.problem, entry.resource_id) == (None, "b1")
-    assert asked("POST", "Basic/b1", b'{"resourceType":"Basic"}').resource_id is None
-
-
-OUTCOME = b'{"resourceType":"OperationOutcome","issue":[]}'
-
-
-def test_what_tells_of_a_search_an_export_or_a_request_is_no_data():
-    in_search = b'{"resource":%b,"search":{"mode":"outcome"}}' % OUTCOME
-    found = split(bundle(b'{"resource":%b,"search":{"mode":"include"}}' % PATIENT, in_search))
-    assert found[0].resource == PATIENT
-    for entry in (found[1], only(OUTCOME), only(OUTCOME, LINES)):
-        assert "OperationOutcome: it tells of a request" in str(entry.problem)
-    (kept,) = read_entries(io.BytesIO(OUTCOME), DOCUMENT, keep_bundles=True)
-    assert kept.problem is None
-
-
-def test_the_manifest_of_a_bulk_data_export_is_told():
-    manifest = {"transactionTime": "2026-01-01T00:00:00Z", "output": [{"type": "Patient"}]}
-    assert "Bulk Data manifest" in str(only(json.dumps(manifest).encode()).problem)
-    assert only(b'{"output":[]}').problem is None  # for validation to judge
-
-
 # --- One resource, or none ---
 
 
@@ -373,102 +223,6 @@ def test_reasons_do_not_repeat_what_the_file_holds():
     problems = [e.problem for data in broken for e in split(data)]
     assert all(problems)
     assert not any("Considine" in str(problem) for problem in problems)
-
-
-# --- Lines ---
-
-
-def test_positions_of_lines_count_blank_ones_and_line_ends_of_windows_are_no_part_of_them():
-    data = BYTE_ORDER_MARK + PATIENT + b"\r\n\r\n   \n\t" + PATIENT + b" \n{"
-    assert [(e.position, e.resource, e.problem) for e in split(data, LINES)] == [
-        (0, PATIENT, None),
-        (3, PATIENT, None),
-        (4, b"{", "not JSON: Input data was truncated"),
-    ]
-
-
-def test_lines_in_a_file_named_json_are_read_as_lines():
-    data = b"\n" + PATIENT + b"\n\nnonsense\n" + PATIENT + b"\n"
-    assert split(data, DOCUMENT) == split(data, LINES)
-    assert [e.position for e in split(data)] == [1, 3, 4]
-    assert [str(e.problem)[:8] for e in split(data)] == ["None", "not JSON", "None"]
-
-
-def test_lines_are_not_read_ahead_of_whoever_takes_them():
-    stream = io.BytesIO((PATIENT + b"\n") * 10_000)
-    entries = read_entries(stream, LINES)
-    assert next(entries).position == 0
-    assert stream.tell() < len(PATIENT) * 2
-
-
-TYPES = ["transaction", "batch", "history", "searchset", "collection", "batch-response"]
-
-
-@pytest.mark.parametrize("type_", TYPES)
-def test_a_line_that_is_a_bundle_gives_its_entries_and_positions_are_counted_on(type_):
-    line = bundle(*[b'{"resource":%b}' % PATIENT] * 3).replace(b"transaction", type_.encode())
-    found = split(b"\n".join([PATIENT, line, b"", PATIENT, line]), LINES)
-    assert [e.position for e in found] == [0, 1, 2, 3, 5, 6, 7, 8]
-    assert {e.resource for e in found} == {PATIENT}
-
-
-@pytest.mark.parametrize("type_", ["document", "message"])
-def test_a_line_that_is_a_document_or_a_message_is_one_resource_and_a_file_is_its_entries(type_):
-    whole = bundle(b'{"resource":%b}' % PATIENT).replace(b"transaction", type_.encode())
-    found = split(b"\n".join([PATIENT, whole]), LINES)
-    assert [(e.position, e.resource, e.resource_type) for e in found] == [
-        (0, PATIENT, "Patient"),
-        (1, whole, "Bundle"),
-    ]
-    assert only(whole).resource == PATIENT
-
-
-def test_a_line_that_is_a_broken_bundle_holds_nobody_up():
-    broken = b'{"resourceType":"Bundle","entry":5}'
-    found = split(b"\n".join([PATIENT, broken, PATIENT]), LINES)
-    assert [e.position for e in found] == [0, 1, 2]
-    assert [bool(e.problem) for e in found] == [False, True, False]
-
-
-# --- gzip ---
-
-
-@pytest.mark.parametrize("media_type", [DOCUMENT, LINES, UNKNOWN])
-def test_gzip_is_told_by_content(media_type):
-    assert only(gzip.compress(PATIENT), media_type).resource == PATIENT
-    both = gzip.compress(PATIENT + b"\n") + gzip.compress(PATIENT)
-    assert [e.resource for e in split(both, media_type)] == [PATIENT, PATIENT]
-
-
-def test_gzip_cut_short_gives_the_lines_before_the_cut_and_then_the_reason():
-    # Incompressible, so that lines are spread over the whole file.
-    lines = [b'{"resourceType":"Basic","id":"%b"}' % x for x in _unlike(2_000)]
-    packed = gzip.compress(b"\n".join(lines))
-    found = split(packed[: len(packed) // 2], LINES)
-    assert [e.resource for e in found[:-1]] == lines[: len(found) - 1]
-    assert len(found) > 100
-    assert found[-1].position == len(found) - 1
-    assert str(found[-1].problem).startswith("gzip is damaged: Compressed file ended")
-
-
-def test_gzip_that_does_not_match_its_checksum_is_damaged():
-    packed = bytearray(gzip.compress(PATIENT))
-    packed[-5] ^= 1
-    assert str(split(bytes(packed), LINES)[-1].problem).startswith("gzip is damaged: ")
-    assert str(only(bytes(packed)).problem).startswith("gzip is damaged: ")
-
-
-def _unlike(count: int) -> list[bytes]:
-    return [hashlib.sha256(b"%d" % number).hexdigest().encode() for number in range(count)]
-
-
-def test_zstd_is_told_by_content_and_damage_is_said():
-    lines = b"\n".join([PATIENT] * 5_000)
-    packed = pa.compress(lines, "zstd", asbytes=True)
-    assert {e.resource for e in split(packed, LINES)} == {PATIENT}
-    assert len(split(packed, UNKNOWN)) == 5_000
-    assert split(packed[:-9], LINES)[-1].problem == "zstd is damaged"
-    assert only(packed[:-9]).problem == "zstd is damaged"
 
 
 # --- Properties ---

@@ -21,7 +21,7 @@ from hc_assets.fhir.references import links
 from hc_assets.fhir.schemas import ENRICHED_RESOURCES, VALIDATED_RESOURCES
 from hc_assets.fhir.validation import is_valid
 from hc_assets.lake.landing import media_type
-from hc_assets_tests.fhir.test_significance import LOINC, UCUM
+from hc_assets_tests.fhir.judged_observations import LOINC, UCUM
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "fhir"
 PACKAGE = Path(os.environ.get("HC_R4_PACKAGE", ""))

@@ -2,8 +2,6 @@ import gzip
 import hashlib
 import json
 from collections import Counter
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -18,137 +16,44 @@ from hc_assets.compute import executor, in_order
 from hc_assets.fhir import entry_columns, steps
 from hc_assets.fhir.accounting import (
     entries_accounted_for,
-    entry_keys,
     identifiers_unique,
     identity_keys,
 )
-from hc_assets.fhir.batch_index import PatientFacts
 from hc_assets.fhir.business_rules import BusinessRules
-from hc_assets.fhir.consistency import Facts
-from hc_assets.fhir.enrichment import Enricher, EnrichmentOptions, compact
-from hc_assets.fhir.enrichment_steps import enrich_rows, gather_facts, kept_index
 from hc_assets.fhir.schemas import TABLES
 from hc_assets.fhir.steps import (
-    ResourceUnit,
     SplitUnit,
     split_files,
     validate_rows,
 )
-from hc_assets.fhir.times import span_of
 from hc_assets.lake.landing import LandedFile, media_type
 from hc_assets.lake.layout import Layout
-from hc_assets.lake.parts import Part, PartWriter, commit, declare
-from hc_assets.lake.tables import LakeTable, read_partition
-
-BATCH = "20260301T120000Z-0a1b2c3d"
-LANDED = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-OPTIONS = EnrichmentOptions("urn:test", "https://example.org/fhir/StructureDefinition")
-RAW, VALIDATED = "fhir/raw_bundles", "fhir/validated_resources"
-QUARANTINED, ENRICHED = "fhir/quarantined_resources", "fhir/enriched_resources"
-UUID = "0a1b2c3d-0000-4000-8000-00000000000f"
-URN_A, URN_B, URN_C = (f"urn:uuid:{UUID[:-1]}{digit}" for digit in "abc")
-Row = dict[str, Any]
-
-
-@dataclass
-class Run:
-    """One batch on its way: landed files in, tables out."""
-
-    layout: Layout
-    rules: BusinessRules = field(default_factory=BusinessRules)
-    unit_bytes: int = 10**9
-
-    def land(self, **files: bytes) -> tuple[LandedFile, ...]:
-        """Store files as a batch has them; a double underscore in a name is a dot."""
-        landed = []
-        for key, data in files.items():
-            name = key.replace("__", ".")
-            sha256 = hashlib.sha256(data).hexdigest()
-            path = self.layout.landed_file("fhir", BATCH, sha256)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-            landed.append(LandedFile(name, sha256, len(data), sha256, media_type(name)))
-        return tuple(landed)
-
-    def split(self, *files: LandedFile) -> LakeTable:
-        parts = split_files(SplitUnit(str(self.layout.data_dir), BATCH, files, 0))
-        return self.put(RAW, parts)
-
-    def put(self, table: str, parts: list[Part]) -> LakeTable:
-        declare(self.layout, table, TABLES[table])
-        commit(self.layout, table, BATCH, parts)
-        return read_partition(self.layout, table, BATCH)
-
-    def units(self, table: LakeTable) -> list[ResourceUnit]:
-        parts = tuple(str(path) for path in table.parts())
-        raw = tuple(str(path) for path in read_partition(self.layout, RAW, BATCH).parts())
-        return [
-            ResourceUnit(str(self.layout.data_dir), BATCH, unit, LANDED, parts, raw)
-            for unit in table.units(self.unit_bytes)
-        ]
-
-    def judge(self, raw: LakeTable) -> tuple[LakeTable, LakeTable, Counter[str]]:
-        judged = [validate_rows(unit, self.rules) for unit in self.units(raw)]
-        broken = sum((each.broken_rules for each in judged), Counter[str]())
-        validated = self.put(VALIDATED, [part for each in judged for part in each.validated])
-        quarantined = self.put(QUARANTINED, [part for each in judged for part in each.quarantined])
-        return validated, quarantined, broken
-
-    def enrich(self, validated: LakeTable) -> LakeTable:
-        units = self.units(validated)
-        with kept_index(self.layout, BATCH, [gather_facts(unit) for unit in units]) as index:
-            parts = [part for unit in units for part in enrich_rows(unit, OPTIONS, index)]
-        return self.put(ENRICHED, parts)
-
-    def all(self, **files: bytes) -> dict[str, list[Row]]:
-        raw = self.split(*self.land(**files))
-        validated, quarantined, _ = self.judge(raw)
-        tables = {
-            RAW: raw,
-            VALIDATED: validated,
-            QUARANTINED: quarantined,
-            ENRICHED: self.enrich(validated),
-        }
-        keys = (entry_keys(tables[name]) for name in (RAW, VALIDATED, QUARANTINED) if name)
-        return {name: rows(table) for name, table in tables.items()} | {"keys": list(keys)}
-
-
-def rows(table: LakeTable) -> list[Row]:
-    return [row for batch in table.batches() for row in batch.to_pylist()]
+from hc_assets.lake.parts import PartWriter
+from hc_assets.lake.tables import read_partition
+from hc_assets_tests.fhir.step_runs import (
+    BATCH,
+    ENRICHED,
+    QUARANTINED,
+    RAW,
+    URN_A,
+    URN_B,
+    URN_C,
+    UUID,
+    VALIDATED,
+    Row,
+    Run,
+    bundle,
+    entry,
+    observation,
+    patient,
+    resource,
+    rows,
+)
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     return Run(Layout.of(tmp_path))
-
-
-def bundle(*entries: dict[str, Any]) -> bytes:
-    return json.dumps({"resourceType": "Bundle", "type": "transaction", "entry": entries}).encode()
-
-
-def resource(type_: str, id_: str | None = None, **members: Any) -> dict[str, Any]:
-    identified = {"resourceType": type_} | ({"id": id_} if id_ else {})
-    return identified | members
-
-
-def patient(id_: str | None = "p1", **members: Any) -> dict[str, Any]:
-    return resource("Patient", id_, name=[{"family": "x"}], **members)
-
-
-def observation(id_: str, subject: str, **members: Any) -> dict[str, Any]:
-    return resource(
-        "Observation",
-        id_,
-        status="final",
-        code={"text": "x"},
-        valueString="y",
-        subject={"reference": subject},
-        **members,
-    )
-
-
-def entry(resource: dict[str, Any], full_url: str | None = None, **rest: Any) -> dict[str, Any]:
-    return {"resource": resource, **({"fullUrl": full_url} if full_url else {}), **rest}
 
 
 # --- Splitting ---
@@ -397,160 +302,6 @@ def test_resources_without_ids_get_the_one_of_their_full_url_and_are_linked_by_i
 def test_a_patient_without_any_id_is_about_the_one_that_is_made(run):
     (row,) = run.all(a__json=json.dumps(patient(None)).encode())[ENRICHED]
     assert row["resource_id"] == row["patient_id"] == row["content_sha256"][:32]
-
-
-# --- Enriching ---
-
-
-def test_an_enriched_row_is_what_enrich_makes_of_the_resource(run):
-    sent = json.dumps(patient(birthDate="1950-01-01")).encode()
-    (row,) = run.all(a__json=sent)[ENRICHED]
-    born = span_of("1950-01-01")
-    facts = Facts(PatientFacts(birth=born), is_contradicted=False)
-    made = Enricher(LANDED, OPTIONS)(compact(sent), 0, facts=facts)
-    assert row["resource"] == made.resource
-    for name in ("resource_id", "content_sha256", "last_updated", "quality_score", "completeness"):
-        assert row[name] == getattr(made, name)
-    with read_partition(run.layout, ENRICHED, BATCH).parts()[0].open("rb") as stream:
-        assert pq.read_schema(stream) == TABLES[ENRICHED]
-
-
-def test_a_deletion_passes_through_without_a_resource(run):
-    request = {"method": "DELETE", "url": "Patient/p1"}
-    found = run.all(a__json=bundle({"request": request}))
-    assert found[QUARANTINED] == []
-    (row,) = found[ENRICHED]
-    assert (row["resource_type"], row["resource_id"]) == ("Patient", "p1")
-    assert (row["resource"], row["content_sha256"]) == (None, None)
-    assert row["last_updated"] == LANDED
-
-
-def test_a_deletion_dates_from_when_its_bundle_says(run):
-    deleted = {"request": {"method": "DELETE", "url": "Patient/p1"}}
-    made = {"resourceType": "Bundle", "timestamp": "2026-02-01T00:00:00Z", "entry": [deleted]}
-    (row,) = run.all(a__json=json.dumps(made).encode())[ENRICHED]
-    assert row["last_updated"] == datetime(2026, 2, 1, tzinfo=UTC)
-
-
-def subjects(found: dict[str, list[Row]]) -> dict[str, str]:
-    resources = [json.loads(row["resource"]) for row in found[ENRICHED]]
-    return {r["id"]: r["subject"]["reference"] for r in resources if "subject" in r}
-
-
-def test_references_within_a_bundle_become_type_and_id(run):
-    found = run.all(
-        a__json=bundle(entry(observation("o1", URN_A)), entry(patient("p1"), URN_A)),
-        b__json=bundle(entry(observation("o2", URN_A)), entry(observation("o3", "Patient/p1"))),
-        c__json=bundle(entry(observation("o4", URN_A)), entry(patient("p2"), URN_A)),
-    )
-    assert subjects(found) == {
-        "o1": "Patient/p1",
-        "o2": URN_A,  # leads nowhere in its own bundle
-        "o3": "Patient/p1",
-        "o4": "Patient/p2",
-    }
-    # As received until there.
-    assert json.loads(found[VALIDATED][0]["resource"])["subject"]["reference"] == URN_A
-
-
-def test_links_to_entries_of_a_transaction_are_replaced_and_those_of_a_collection_are_kept(run):
-    file = resource("DocumentReference", "d1", status="current")
-    file["content"] = [{"attachment": {"url": URN_A}}]
-    binary = resource("Binary", contentType="text/plain")
-    post = {"request": {"method": "POST", "url": "Binary"}}
-    put = {"request": {"method": "PUT", "url": "DocumentReference/d1"}}
-    entries = [entry(binary, URN_A, **post), entry(file, URN_B, **put)]
-    whole = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
-    asked = run.all(a__json=json.dumps(whole).encode())[ENRICHED]
-    kept = run.all(a__json=bundle(entry(binary, URN_A), entry(file, URN_B)))[ENRICHED]
-    for made, url in ((asked, f"Binary/{URN_A[9:]}"), (kept, URN_A)):
-        (found,) = [json.loads(r["resource"]) for r in made if r["resource_id"] == "d1"]
-        assert found["content"] == [{"attachment": {"url": url}}]
-
-
-def test_a_reference_counts_where_the_batch_can_tell_whether_it_leads_anywhere(run):
-    lines = [
-        observation("known", "Patient/p1"),
-        observation("missing", "Patient/p2"),
-        observation("elsewhere", "Group/g1"),
-        observation("nowhere", URN_C),
-        patient("p1"),
-    ]
-    found = run.all(a__ndjson=b"\n".join(json.dumps(each).encode() for each in lines))[ENRICHED]
-    judged = {
-        row["resource_id"]: (row["consistency"], [i["rule"] for i in row["issues"]])
-        for row in found
-        if row["resource_type"] == "Observation"
-    }
-    assert judged == {
-        "known": (1.0, []),
-        "missing": (0.5, ["reference-resolves"]),  # the other fact: nothing contradicts it
-        "elsewhere": (1.0, []),
-        "nowhere": (0.5, ["reference-resolves"]),
-    }
-
-
-def test_a_full_url_that_two_entries_share_stands_for_neither(run):
-    found = run.all(
-        a__json=bundle(
-            entry(observation("o1", URN_A)),
-            entry(patient("p1"), URN_A),
-            entry(patient("p2"), URN_A),
-        )
-    )
-    assert subjects(found) == {"o1": URN_A}
-
-
-def test_a_reference_to_a_quarantined_entry_still_names_it(run):
-    bad = patient("p1", gender=5)
-    found = run.all(a__json=bundle(entry(observation("o1", URN_A)), entry(bad, URN_A)))
-    assert subjects(found) == {"o1": "Patient/p1"}
-
-
-def test_references_are_resolved_across_the_parts_and_row_groups_of_a_file(run, monkeypatch):
-    monkeypatch.setattr(entry_columns, "_ROWS_PER_BATCH", 1)
-    monkeypatch.setattr(steps, "PartWriter", partial(PartWriter, part_bytes=1))
-    run.unit_bytes = 1
-    found = run.all(
-        a__json=bundle(*(entry(observation(f"o{n}", URN_A)) for n in range(4))),
-        b__json=bundle(
-            *(entry(observation(f"x{n}", URN_A)) for n in range(3)), entry(patient("p1"), URN_A)
-        ),
-    )
-    assert subjects(found) == {f"o{n}": URN_A for n in range(4)} | {
-        f"x{n}": "Patient/p1" for n in range(3)
-    }
-
-
-def test_what_a_resource_is_asked_for_by_goes_with_it(run):
-    sent = observation("o1", "Patient?identifier=s|1", identifier=[{"system": "s", "value": "9"}])
-    (row,) = run.all(a__json=json.dumps(sent).encode())[ENRICHED]
-    assert row["identifiers"] == ["s|9"]
-    assert row["conditional_references"] == ["Patient?identifier=s|1"]
-
-
-def test_an_id_that_had_to_be_made_is_warned_of(run):
-    found = run.all(a__json=bundle(entry(patient(None)), entry(patient("p1"))))
-    rules = [[issue["rule"] for issue in row["warnings"]] for row in found[VALIDATED]]
-    assert ["id-made" in of_row for of_row in rules] == [True, False]
-
-
-def test_conditional_requests_with_the_same_criteria_mean_the_same_resource(run):
-    def made(method: str, url: str, family: str, **request: str) -> dict[str, Any]:
-        resource_ = resource("Patient", name=[{"family": family}])
-        return entry(resource_, request={"method": method, "url": url, **request})
-
-    found = run.all(
-        a__json=bundle(
-            made("PUT", "Patient?identifier=s|1", "x"),
-            made("POST", "Patient", "y", ifNoneExist="identifier=s|1"),
-            made("PUT", "Patient?identifier=s|2", "x"),
-            made("PUT", "Patient/p7", "x"),
-        )
-    )
-    first, second, third, named = (row["resource_id"] for row in found[ENRICHED])
-    assert first == second != third
-    assert named == json.loads(found[ENRICHED][3]["resource"])["id"] == "p7"
 
 
 # --- In workers ---

@@ -10,38 +10,8 @@ from typing import Any
 import pytest
 from fhir.resources.R4B.operationoutcome import OperationOutcome
 
-from hc_assets.fhir.validation import Issue, has_errors, is_valid, operation_outcome, validate
-
-DIV = '<div xmlns="http://www.w3.org/1999/xhtml">x</div>'
-
-
-def patient(**members: Any) -> dict[str, Any]:
-    return {"resourceType": "Patient", "text": {"status": "generated", "div": DIV}, **members}
-
-
-def observation(**members: Any) -> dict[str, Any]:
-    return {
-        "resourceType": "Observation",
-        "text": {"status": "generated", "div": DIV},
-        "status": "final",
-        "code": {"text": "weight"},
-        **members,
-    }
-
-
-def without(resource: dict[str, Any], name: str) -> dict[str, Any]:
-    return {key: value for key, value in resource.items() if key != name}
-
-
-def errors(resource: dict[str, Any] | bytes | str) -> set[tuple[str, str]]:
-    """Location and rule of every error."""
-    if isinstance(resource, dict):
-        resource = json.dumps(resource)
-    raw = resource.encode() if isinstance(resource, str) else resource
-    issues = validate(raw)
-    assert is_valid(raw) == (not has_errors(issues))
-    return {(i.expression, i.rule) for i in issues if i.severity in ("fatal", "error")}
-
+from hc_assets.fhir.validation import Issue, has_errors, operation_outcome, validate
+from hc_assets_tests.fhir.judged_resources import DIV, errors, observation, patient, without
 
 CASES: dict[str, tuple[dict[str, Any], set[tuple[str, str]]]] = {
     "missing element": (
@@ -307,58 +277,6 @@ CASES: dict[str, tuple[dict[str, Any], set[tuple[str, str]]]] = {
 def test_broken_rule_is_found_where_it_is_broken(name: str) -> None:
     resource, expected = CASES[name]
     assert errors(resource) == expected
-
-
-VALID_CASES: dict[str, dict[str, Any]] = {
-    "extension in place of a value": observation(
-        _effectiveDateTime={"extension": [{"url": "http://x.org/a", "valueString": "b"}]},
-    ),
-    "extension in place of a required value": {
-        **without(observation(), "status"),
-        "_status": {
-            "extension": [
-                {
-                    "url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason",
-                    "valueCode": "unknown",
-                }
-            ]
-        },
-    },
-    "null beside an extension": patient(
-        name=[
-            {
-                "given": ["a", None],
-                "_given": [None, {"extension": [{"url": "http://x.org/a", "valueString": "b"}]}],
-            }
-        ]
-    ),
-    "leap day": patient(birthDate="2000-02-29"),
-    "leap second": observation(effectiveDateTime="2016-12-31T23:59:60Z"),
-    "reference to any server": observation(subject={"reference": "https://x.org/r4/Patient/1"}),
-    "reference of a logical kind": observation(subject={"identifier": {"value": "x"}}),
-    "contained resource that names its container": patient(
-        contained=[
-            {
-                "resourceType": "Observation",
-                "id": "o",
-                "status": "final",
-                "code": {"text": "x"},
-                "subject": {"reference": "#"},
-            }
-        ]
-    ),
-    "decimal of many digits": observation(valueQuantity={"value": 10**30}),
-    "MIME type with parameter": {
-        "resourceType": "Binary",
-        "contentType": "text/plain; charset=utf-8",
-        "data": "QUJD",
-    },
-}
-
-
-@pytest.mark.parametrize("name", VALID_CASES)
-def test_rare_but_valid_is_accepted(name: str) -> None:
-    assert errors(VALID_CASES[name]) == set()
 
 
 def test_all_issues_are_reported_not_only_the_first() -> None:
