@@ -43,7 +43,7 @@ def add_percentiles(
 
     Args:
         folder: of the partition.
-        parts: all parts of the partition, not committed yet.
+        parts: all parts of the partition, drafts.
         excludes_burned_in_text: whether a frame with probable text is unfit for a training set.
 
     Returns:
@@ -97,9 +97,9 @@ def _ranked(
         at = table.schema.get_field_index(name)
         field = table.schema.field(at)
         table = table.set_column(at, field, pa.array(values, field.type))
-    made = write_part(folder, part.name.rpartition("-")[0], table)
-    if made.name != part.name:
-        (folder / part.name).unlink()
+    _, number, place, _ = part.name.rsplit("-", 3)
+    made = write_part(folder, f"part-{number}-{place}", table)
+    (folder / part.name).unlink()
     return made
 
 

@@ -113,13 +113,17 @@ def _untaken(batch: str, file: LandedFile) -> dict[str, object]:
 
 
 def score_unit(unit: FileUnit, rules: Rules) -> tuple[list[Part], list[Part]]:
-    """Write `imaging/quality_metrics` and `imaging/undecodable_frames`; give the parts of each."""
+    """Write `imaging/quality_metrics` and `imaging/undecodable_frames`; give the parts of each.
+
+    Those of the metrics are drafts: `ranks.add_percentiles` completes them.
+    """
     layout = unit.layout()
     with (
         PartWriter(
             layout.partition("imaging/quality_metrics", unit.batch),
             QUALITY_METRICS,
             number=unit.number,
+            is_draft=True,
         ) as metrics,
         PartWriter(
             layout.partition("imaging/undecodable_frames", unit.batch),

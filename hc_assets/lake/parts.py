@@ -9,6 +9,7 @@ written last. A part's name holds the hash of its bytes, so a second run over th
 the same names, and a run over other input never touches a part that the present commit lists.
 """
 
+import secrets
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -90,13 +91,22 @@ class PartWriter:
     A row group is packed and written beside the caller, while it makes the next.
 
     Use as a context manager; `parts` is whole after the block. `number` tells apart the writers
-    that fill one partition at the same time, and gives the order of their rows.
+    that fill one partition at the same time, and gives the order of their rows. Parts that a later
+    look replaces before the commit are drafts: they have a name of their own in each run, so that
+    of two runs over the same batch neither removes the other's.
     """
 
     def __init__(
-        self, folder: UPath, schema: pa.Schema, *, number: int = 0, part_bytes: int = PART_BYTES
+        self,
+        folder: UPath,
+        schema: pa.Schema,
+        *,
+        number: int = 0,
+        part_bytes: int = PART_BYTES,
+        is_draft: bool = False,
     ) -> None:
         self.parts: list[Part] = []
+        self._prefix = f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}" if is_draft else "part"
         self._folder, self._schema, self._number = folder, schema, number
         self._part_bytes = part_bytes
         self._pending: list[pa.RecordBatch] = []
@@ -151,7 +161,7 @@ class PartWriter:
             return
         table = pa.Table.from_batches(self._pending, self._schema)
         if self._open is None:
-            stem = f"part-{self._number:05d}-{len(self.parts):03d}"
+            stem = f"{self._prefix}-{self._number:05d}-{len(self.parts):03d}"
             self._open = self._file.enter_context(_open_part(self._folder, stem, self._schema))
         self._beside.run(partial(self._open.write, table, table.num_rows))
         size, self._pending, self._pending_bytes = self._pending_bytes, [], 0

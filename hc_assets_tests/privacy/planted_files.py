@@ -149,11 +149,11 @@ def _dataset(number: int) -> Dataset:
     dataset.PixelSpacing, dataset.SliceThickness = [2, 2], 2
     dataset.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
     dataset.ImagePositionPatient = [0, 0, 2 * number]
-    dataset.Rows = dataset.Columns = 16
+    dataset.Rows = dataset.Columns = 32
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
     dataset.BitsAllocated = dataset.BitsStored = 16
     dataset.HighBit, dataset.PixelRepresentation = 15, 0
-    dataset.PixelData = (np.arange(256, dtype=np.uint16) * 8 + number).tobytes()
+    dataset.PixelData = (np.arange(1024, dtype=np.uint16) * 2 + number).tobytes()
     return dataset
 
 
