@@ -32,7 +32,9 @@ def reconstructed(image: Image, valid: Mask) -> tuple[Mask, bool]:
     # Only a square is what a circle was reconstructed in
     if image.shape[0] == image.shape[1] and around.size > _CORNERS * image.size:
         # Of places, not of pixels: noise alone takes single pixels lower than padding
-        places = cv2.blur(image, (_PLACE, _PLACE))
+        known = np.where(valid, image, values.min())
+        # In float64, because sums of what float32 just holds are beyond it
+        places = cv2.boxFilter(known, cv2.CV_64F, (_PLACE, _PLACE))
         low, high = extremes(places[valid & _circle(image.shape, _INSET + _PLACE)])
         if float(np.median(around)) < low - _PADDING_GAP * (high - low):
             valid = valid & circle

@@ -36,7 +36,8 @@ def integral_uniformity(regions: Regions, zero: float, noise_sd: float) -> float
     """
     pair = regions.tissues
     masks = pair if pair is not None else (regions.main,)
-    step = max(3, min(regions.image.shape) // _BLOCKS)
+    sides = [int(np.count_nonzero(regions.valid.any(axis=axis))) for axis in (0, 1)]
+    step = max(3, min(sides) // _BLOCKS)
     rows = [_blocks(regions.image - np.float32(zero), mask, step) for mask in masks]
     points = np.concatenate(rows)
     if len(points) < _LEAST_BLOCKS:

@@ -3,6 +3,7 @@
 Belongs here: finding copies in the background, and echoes anywhere.
 """
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -27,6 +28,7 @@ _FINEST, _FINEST_SMOOTHED = 0.4, 0.25
 # object's rim, take from what is seen there, and scatter adds to it
 _SEEN_IN_AIR = 0.2, 0.4
 _LEAST_COVERED = 0.02
+_MOST_PADDING = 0.25
 # Echoes of clean images away from those places: a body's own pair of organs, a phantom's rods
 _OWN_ECHO = 0.08
 
@@ -44,12 +46,36 @@ def ghost_ratio(regions: Regions, zero: float, *, is_mosaic: bool, has_dark_air:
         is_mosaic: whether the frame shows slices side by side.
         has_dark_air: whether what surrounds the object would be empty without ghosts.
     """
+    regions = _without_padding(regions)
     thinned = max(1, min(regions.image.shape) // _SIDE)
     background = _in_background(regions, zero, thinned) if has_dark_air else 0.0
     # The tiles of a mosaic are copies of one another
     echoes = [] if is_mosaic else _echoes(regions)
     air = _air(regions, thinned) if echoes else None
     return max([background, *(_borne_out(echo, regions, air, thinned) for echo in echoes)])
+
+
+def _without_padding(regions: Regions) -> Regions:
+    """Cut off borders that are no image, along the axes along which they are more than a quarter.
+
+    Less would move the whole parts of the image at which ghosts lie, for nothing.
+    """
+    box = []
+    for axis in (1, 0):
+        lines = np.flatnonzero(regions.valid.any(axis=axis))
+        side = regions.valid.shape[1 - axis]
+        is_full = not lines.size or np.ptp(lines) + 1 > (1 - _MOST_PADDING) * side
+        box.append(slice(None) if is_full else slice(int(lines[0]), int(lines[-1]) + 1))
+    rows, columns = box
+    return replace(
+        regions,
+        image=np.ascontiguousarray(regions.image[rows, columns]),
+        smooth=np.ascontiguousarray(regions.smooth[rows, columns]),
+        valid=regions.valid[rows, columns],
+        objects=regions.objects[rows, columns],
+        inside=regions.inside[rows, columns],
+        outside=regions.outside[rows, columns],
+    )
 
 
 class _Echo(NamedTuple):
