@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
+from hc_assets.imaging.artifacts import ARTIFACTS
 from hc_assets.imaging.quality import Quality
 from hc_assets.imaging.quality_scale import SCALES, QualityScale
 
@@ -79,12 +80,9 @@ def explain(quality: Quality, gate: float) -> Explanation:
     if quality.overall is None:
         reasons = sorted({m.reason for m in quality.metrics.values() if m.reason})
         return Explanation(None, None, f"no score: {', '.join(reasons)}")
-    costs = _costs(quality)
+    costs = quality.costs
     order = sorted(costs, key=lambda name: -costs[name])
-    told = ", ".join(
-        f"{name} costs {costs[name]:.2f} (its part is {quality.metrics[name].part:.2f})"
-        for name in order[:2]
-    )
+    told = ", ".join(f"{name} costs {costs[name]:.2f}{_found(quality, name)}" for name in order[:2])
     if quality.overall >= gate:
         return Explanation(order[0], None, f"passes the gate of {gate:.2f}; {told}")
     shortfall = gate - quality.overall
@@ -93,9 +91,11 @@ def explain(quality: Quality, gate: float) -> Explanation:
     )
 
 
-def _costs(quality: Quality) -> Mapping[str, float]:
-    """What the score lacks of 1, by metric."""
-    return {
-        name: weight * (1 - (quality.metrics[name].part or 0.0))
-        for name, weight in quality.weights.items()
-    }
+def _found(quality: Quality, name: str) -> str:
+    """What was measured: of artifacts the worst."""
+    if name == "artifacts_score" and quality.artifacts is not None:
+        severities = {each: getattr(quality.artifacts, each) or 0.0 for each in ARTIFACTS}
+        worst = max(severities, key=lambda each: severities[each])
+        return f" (most of it {worst}, {severities[worst]:.2f})"
+    value = quality.metrics[name].value
+    return "" if value is None else f" (it is {value:.3g})"

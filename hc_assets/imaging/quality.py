@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hc_assets.imaging.artifacts import Artifacts, find_artifacts
+from hc_assets.imaging.causes import Factors, costs_by_cause
 from hc_assets.imaging.detectability import structure_over_disturbance
 from hc_assets.imaging.magnetic_resonance import (
     MrMetrics,
@@ -77,6 +78,8 @@ class Quality:
         weights: of the parts that there are, rescaled so that they add up to 1.
         overall: weighted mean of the parts, 0 to 1; None where there is none.
         structure_ratio: how far structure stands out of noise, stripes and ghosts.
+        costs: what the score lacks of 1, by the metric that is the cause: a blurred image lacks in
+            every part, and sharpness is why.
     """
 
     metrics: Mapping[str, Metric]
@@ -88,6 +91,7 @@ class Quality:
     weights: Mapping[str, float] = field(default_factory=dict)
     overall: float | None = None
     structure_ratio: float | None = None
+    costs: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def weights_rescaled(self) -> bool:
@@ -147,23 +151,42 @@ def measure(
     visible = scale.snr.part(stands_out.structure)
     # Edges that noise hides are no proof of sharpness, and those it roughens look sharper
     roughness = 1 + 2 / stands_out.structure if stands_out.structure > 0 else float("inf")
-    resolved = (
-        visible if sharpness.value is None else scale.sharpness.part(sharpness.value / roughness)
-    )
+    sharp, resolved = 1.0, visible
+    if sharpness.value is not None:
+        sharp = scale.sharpness.part(sharpness.value)
+        resolved = scale.sharpness.part(sharpness.value / roughness)
     shown = visible * resolved * resolved_share
     clean = disturbance.artifacts.score
     is_mr = modality == "MR"
     caveats = _caveats(regions, found, is_mr=is_mr)
-    contrast = scale.cnr.part(stands_out.contrast) * resolved * resolved_share
+    contrast = scale.cnr.part(stands_out.contrast)
+    even = 1.0
+    if uniformity.value is not None and scale.uniformity is not None:
+        even = scale.uniformity.part(uniformity.value)
+        uniformity = Metric(uniformity.value, even * clean * shown)
     metrics = {
         "snr": _put(found.snr, shown, "no_signal_above_air", caveats.get("snr")),
-        "cnr": _put(found.cnr, contrast, "one_tissue_and_no_surroundings", caveats.get("cnr")),
+        "cnr": _put(
+            found.cnr,
+            contrast * resolved * resolved_share,
+            "one_tissue_and_no_surroundings",
+            caveats.get("cnr"),
+        ),
         "sharpness": sharpness if sharpness.value is None else Metric(sharpness.value, shown),
-        "uniformity": uniformity
-        if uniformity.value is None or scale.uniformity is None
-        else Metric(uniformity.value, scale.uniformity.part(uniformity.value) * clean * shown),
+        "uniformity": uniformity,
         "artifacts_score": Metric(clean, clean * shown),
     }
+    # What structure has to stand out of is noise in part, and artifacts in part
+    factors = Factors(
+        visible=visible,
+        noisy=found.fine_sd**2 / (found.fine_sd**2 + disturbance.amplitude**2),
+        sharp=sharp,
+        resolved=resolved,
+        unsaturated=resolved_share,
+        contrast=contrast,
+        even=even,
+        clean=clean,
+    )
     shares = _rescaled(metrics, weights)
     return Quality(
         metrics=metrics,
@@ -175,6 +198,9 @@ def measure(
         weights=shares,
         overall=float(sum(share * (metrics[name].part or 0.0) for name, share in shares.items())),
         structure_ratio=stands_out.structure,
+        costs=costs_by_cause(
+            factors, {n: share * (1 - (metrics[n].part or 0.0)) for n, share in shares.items()}
+        ),
     )
 
 

@@ -50,9 +50,31 @@ def test_a_failed_gate_is_explained_by_metric_and_amount(frame_of):
     assert quality.overall < 0.5
     assert told.shortfall == pytest.approx(0.5 - quality.overall)
     assert f"by {told.shortfall:.2f}" in told.text
-    costs = {n: w * (1 - quality.metrics[n].part) for n, w in quality.weights.items()}
-    assert told.limiting_metric == max(costs, key=costs.get)
-    assert told.limiting_metric in told.text
+    assert told.limiting_metric == "sharpness"
+    assert "sharpness costs" in told.text
+    assert f"it is {quality.metrics['sharpness'].value:.3g}" in told.text
+
+
+@pytest.mark.parametrize(
+    ("spoil", "cause", "detector"),
+    [
+        (lambda p: p + noise(900, 2), "snr", None),
+        (lambda p: cv2.GaussianBlur(p, (0, 0), 6), "sharpness", None),
+        (lambda p: p + 300 * np.sin(np.arange(SIDE))[:, None], "artifacts_score", "banding"),
+        (lambda p: p + 0.4 * np.roll(p + 1000, SIDE // 2, 0), "artifacts_score", "ghosting"),
+        (lambda p: np.minimum(p, -100), "artifacts_score", "clipping"),
+    ],
+)
+def test_the_explanation_names_what_was_done_to_the_image(frame_of, spoil, cause, detector):
+    clean = measure(frame_of(ct(), "CT"))
+    quality = measure(frame_of(spoil(ct()), "CT"))
+    assert clean.overall > 0.7
+    assert quality.overall < 0.5
+    told = explain(quality, 0.5)
+    assert told.limiting_metric == cause
+    assert detector is None or f"most of it {detector}" in told.text
+    for each in (clean, quality):
+        assert sum(each.costs.values()) == pytest.approx(1 - each.overall)
 
 
 def test_a_passed_gate_has_no_shortfall(frame_of):
