@@ -133,7 +133,7 @@ QUALITY_METRICS = pa.schema(
         column(
             "limiting_metric",
             pa.string(),
-            "The metric that is the cause of most of what overall_quality lacks; null without score",
+            "The metric that is the cause of most of what overall_quality lacks; null without one",
         ),
         column(
             "quality_percentile",
