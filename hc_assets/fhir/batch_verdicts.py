@@ -38,7 +38,9 @@ def quality_at_least(mean: float | None, count: int, threshold: float) -> Verdic
         passed=value >= threshold,
         value=value,
         threshold=threshold,
-        explanation=f"mean quality score of {count} resources is {value:.3f}",
+        explanation="there is no resource to score"
+        if mean is None
+        else f"mean quality score of {count} resources is {mean:.3f}",
         counts={"resources": count},
     )
 

@@ -34,7 +34,8 @@ def test_the_mean_of_scores_leaves_deletions_out(tmp_path):
 def test_a_batch_without_resources_has_no_mean_and_no_fault(tmp_path):
     deletion = [{"quality_score": None}]
     assert mean_quality(table(tmp_path, "fhir/enriched_resources", deletion)) == (None, 0)
-    assert quality_at_least(None, 0, 0.8).passed
+    verdict = quality_at_least(None, 0, 0.8)
+    assert (verdict.passed, verdict.explanation) == (True, "there is no resource to score")
 
 
 @pytest.mark.parametrize(("mean", "passed"), [(0.8, True), (0.7999, False)])
