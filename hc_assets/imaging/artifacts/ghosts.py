@@ -28,6 +28,8 @@ _FINEST, _FINEST_SMOOTHED = 0.4, 0.25
 # object's rim, take from what is seen there, and scatter adds to it
 _SEEN_IN_AIR = 0.2, 0.4
 _LEAST_COVERED = 0.02
+# Deviation of air, in shares of a ghost's cast, above which its own pattern hides the ghost's
+_MOST_VARIED = 0.33
 _MOST_PADDING = 0.25
 # Echoes of clean images away from those places: a body's own pair of organs, a phantom's rods
 _OWN_ECHO = 0.08
@@ -156,6 +158,10 @@ def _borne_out(echo: _Echo, regions: Regions, air: Mask | None, step: int) -> fl
     level = float(np.median(image[air]))
     cast = echo.strength * (float(np.median(image[bright])) - level)
     if cast > 0.8 * (float(image[objects].min()) - level):
+        return echo.strength
+    # Nor is there in air that varies by itself: soft tissue beside bone, say
+    low, high = np.quantile(image[air], [0.16, 0.84])
+    if float(high - low) / 2 > cast * _MOST_VARIED:
         return echo.strength
     shift = round(echo.share * image.shape[echo.axis])
     seen, sizes = [], []
