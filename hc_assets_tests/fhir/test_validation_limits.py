@@ -12,24 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hc_assets.fhir.validation import has_errors, is_valid, validate
-
-DIV = '<div xmlns="http://www.w3.org/1999/xhtml">x</div>'
-
-
-def patient(**members: Any) -> dict[str, Any]:
-    return {"resourceType": "Patient", "text": {"status": "generated", "div": DIV}, **members}
-
-
-def errors(resource: dict[str, Any] | bytes | str) -> set[tuple[str, str]]:
-    """Location and rule of every error."""
-    if isinstance(resource, dict):
-        resource = json.dumps(resource)
-    raw = resource.encode() if isinstance(resource, str) else resource
-    issues = validate(raw)
-    assert is_valid(raw) == (not has_errors(issues))
-    return {(i.expression, i.rule) for i in issues if i.severity in ("fatal", "error")}
-
+from hc_assets.fhir.validation import validate
+from hc_assets_tests.fhir.judged_resources import errors, patient
 
 FULL = patient(
     id="p",
