@@ -4,7 +4,7 @@ PYTHON ?= python3
 HC_DATA_DIR ?= $(CURDIR)/data
 DAGSTER_HOME ?= $(HC_DATA_DIR)/dagster
 PORT ?= 3000
-BUILT_FROM = pyproject.toml constraints.txt $(wildcard build_support/*.py hc_assets/*/native/* hc_assets/*/*/native/*)
+BUILT_FROM = pyproject.toml constraints.txt $(wildcard build_support/*.py hc_assets/*/*/native/* hc_assets/*/*/*/native/*)
 FILES ?= 100000
 SEED ?= $(shell date +%Y%m%d)
 BIN = $(VENV)/bin
@@ -65,7 +65,7 @@ faults: $(VENV)/.installed-dev
 fuzz: $(VENV)/.installed-dev
 	@echo "==> $(FILES) damaged files from seed $(SEED)"
 	@HC_FUZZ_FILES=$(FILES) HC_FUZZ_SEED=$(SEED) $(BIN)/pytest -n 2 \
-		hc_assets_tests/imaging/test_mutated_files.py
+		hc_assets_tests/imaging/headers/test_mutated_files.py
 
 ui: $(VENV)/.installed
 	@test -f $(DAGSTER_HOME)/dagster.yaml || $(MAKE) demo
@@ -77,8 +77,8 @@ format: $(VENV)/.installed-dev
 
 docs: $(VENV)/.installed
 	@$(BIN)/python -m hc_assets.reports.data_dictionary docs/data-dictionary.md
-	@$(BIN)/python -m hc_assets.reports.reference_limits docs/reference-limits.md
-	@$(BIN)/python -m hc_assets.fhir.extension_definitions docs/fhir
+	@$(BIN)/python -m hc_assets.fhir.enrichment.limits_page docs/reference-limits.md
+	@$(BIN)/python -m hc_assets.fhir.enrichment.extension_definitions docs/fhir
 
 docs-screenshots: $(VENV)/.installed-dev
 	@HC_DOCS_IMAGES=$(CURDIR)/docs/images $(BIN)/pytest -q hc_assets_tests/browser

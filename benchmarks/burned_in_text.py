@@ -19,9 +19,9 @@ import numpy as np
 import pydicom
 from PIL import Image, ImageDraw, ImageFont
 
-from hc_assets.imaging.burned_in_text import is_looked_at, text_boxes
-from hc_assets.imaging.pixels import Frame, iter_frames
-from hc_assets.imaging.reading import UnreadableFile
+from hc_assets.imaging.headers.reading import UnreadableFile
+from hc_assets.imaging.pixels.frames import Frame, iter_frames
+from hc_assets.imaging.quality.burned_in_text import is_looked_at, text_boxes
 
 FONT_FOLDER = Path(mpl.get_data_path()) / "fonts" / "ttf"
 FONTS = (

@@ -14,7 +14,7 @@ import time
 import dagster as dg
 from dagster._core.event_api import PartitionKeyFilter
 
-from hc_assets.reports.checks import read_report
+from hc_assets.orchestration.check_results import read_report
 from hc_assets.reports.formats import FORMATS
 
 batches = dg.DynamicPartitionsDefinition(name="benchmark_batches")

@@ -20,10 +20,10 @@ from typing import Any
 import pyarrow as pa
 from fhir.resources.R4B import get_fhir_model_class
 
-from hc_assets.fhir.batch_index import COLUMNS, BatchIndex, gather
-from hc_assets.fhir.bundles import Entry, read_entries
-from hc_assets.fhir.enriched_columns import enriched
-from hc_assets.fhir.enrichment import Enricher, EnrichmentOptions
+from hc_assets.fhir.bundles.read import Entry, read_entries
+from hc_assets.fhir.enrichment.batch_index import COLUMNS, BatchIndex, gather
+from hc_assets.fhir.enrichment.columns.enrich import enriched
+from hc_assets.fhir.enrichment.enricher import Enricher, EnrichmentOptions
 from hc_assets.fhir.references import links
 from hc_assets.fhir.schemas import VALIDATED_RESOURCES
 from hc_assets.lake.landing import media_type

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from fhir_validation import DATA, resources
 
-from hc_assets.fhir.file_validation import validate_files
+from hc_assets.fhir.validation.files import validate_files
 from hc_assets.lake.discovery import discover
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")

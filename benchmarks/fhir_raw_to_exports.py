@@ -22,12 +22,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hc_assets.fhir import exports
-from hc_assets.fhir.business_rules import BusinessRules
-from hc_assets.fhir.enrichment import EnrichmentOptions
-from hc_assets.fhir.enrichment_steps import enrich_rows, gather_facts, kept_index
-from hc_assets.fhir.steps import ResourceUnit, SplitUnit, split_files, validate_rows
-from hc_assets.fhir.versions import apply_batches
+from hc_assets.fhir.enrichment.enricher import EnrichmentOptions
+from hc_assets.fhir.enrichment.workers import enrich_rows, gather_facts, kept_index
+from hc_assets.fhir.export import exports
+from hc_assets.fhir.validation.business_rules import BusinessRules
+from hc_assets.fhir.validation.workers import ResourceUnit, SplitUnit, split_files, validate_rows
+from hc_assets.fhir.versions.apply import apply_batches
 from hc_assets.lake.discovery import discover
 from hc_assets.lake.landing import BatchLimits, land, read_manifest
 from hc_assets.lake.layout import Layout

@@ -1,7 +1,7 @@
 """How fast an image is judged, beside the textbook formulation: a CT slice, a mammogram, memory.
 
-Belongs here: timing and memory of `hc_assets.imaging.quality.measure`. How well it ranks images is
-in `quality_ranking.py`.
+Belongs here: timing and memory of `hc_assets.imaging.quality.measure.measure`. How well it ranks
+images is in `quality_ranking.py`.
 """
 
 import argparse
@@ -19,12 +19,12 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, UltrasoundMultiFrameImageStorage
 
-from hc_assets.imaging.burned_in_text import burned_in_text
-from hc_assets.imaging.frame_context import FrameContext
-from hc_assets.imaging.gates import Rules
-from hc_assets.imaging.pixels import Frame, iter_frames
-from hc_assets.imaging.quality import measure
-from hc_assets.imaging.steps import FileToRead, score_files
+from hc_assets.imaging.pixels.frame_context import FrameContext
+from hc_assets.imaging.pixels.frames import Frame, iter_frames
+from hc_assets.imaging.quality.burned_in_text import burned_in_text
+from hc_assets.imaging.quality.gates import Rules
+from hc_assets.imaging.quality.measure import measure
+from hc_assets.imaging.rows import FileToRead, score_files
 
 PROMISED_RATIO, PROMISED_SECONDS, PROMISED_MEGABYTES = 40, 0.5, 1500
 SMALL, LOOP = 64, 500

@@ -20,9 +20,9 @@ from skimage.filters import threshold_otsu
 from skimage.measure import label
 from skimage.transform import resize
 
-from hc_assets.imaging.display import displayed
-from hc_assets.imaging.frame_context import FrameContext, Window
-from hc_assets.imaging.pixels import Frame, iter_frames
+from hc_assets.imaging.pixels.display import displayed
+from hc_assets.imaging.pixels.frame_context import FrameContext, Window
+from hc_assets.imaging.pixels.frames import Frame, iter_frames
 from hc_assets.imaging.preprocessing.local_contrast import equalised
 from hc_assets.imaging.preprocessing.registry import pipeline_for
 

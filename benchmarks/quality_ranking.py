@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import pydicom
 
-from hc_assets.imaging.pixels import Frame, iter_frames
-from hc_assets.imaging.quality import measure
-from hc_assets.imaging.reading import UnreadableFile
+from hc_assets.imaging.headers.reading import UnreadableFile
+from hc_assets.imaging.pixels.frames import Frame, iter_frames
+from hc_assets.imaging.quality.measure import measure
 from hc_assets.sample_data.degradations import DEGRADATIONS, luma, spoiled
 
 ROOT = Path(__file__).resolve().parents[1]

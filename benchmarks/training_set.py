@@ -1,10 +1,10 @@
 """How fast a training set is read, beside making its arrays on the fly and beside .npy files.
 
-Belongs here: timing of `hc_assets.imaging.dataset`. The images are one of pydicom's CT slices,
-enlarged to 512 x 512, each with noise of its own, not compressed; `hc-assets ingest` makes the set
-of them. Whoever reads copies the arrays into batches of the same size, as training needs them, in
-one thread; the peers take turns batch by batch, so that what else the machine does hits all alike,
-and the median of the rounds counts.
+Belongs here: timing of `hc_assets.imaging.training.dataset`. The images are one of pydicom's CT
+slices, enlarged to 512 x 512, each with noise of its own, not compressed; `hc-assets ingest` makes
+the set of them. Whoever reads copies the arrays into batches of the same size, as training needs
+them, in one thread; the peers take turns batch by batch, so that what else the machine does hits
+all alike, and the median of the rounds counts.
 """
 
 import argparse
@@ -23,9 +23,9 @@ import numpy as np
 import pydicom
 from pydicom.data import get_testdata_file
 
-from hc_assets.imaging.dataset import TrainingSet
-from hc_assets.imaging.pixels import Frame, iter_frames
+from hc_assets.imaging.pixels.frames import Frame, iter_frames
 from hc_assets.imaging.preprocessing.registry import pipeline_for
+from hc_assets.imaging.training.dataset import TrainingSet
 
 BATCH = 16
 Read = Callable[[np.ndarray, np.ndarray], object]

@@ -30,8 +30,8 @@ from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 from hc_assets.definitions import build_defs
 from hc_assets.lake.landing import batch_keys
 from hc_assets.lake.layout import Layout
+from hc_assets.orchestration.runs import open_instance
 from hc_assets.pipelines import PIPELINES
-from hc_assets.runs import open_instance
 
 FHIR = PIPELINES["fhir"]
 # Longer than a tick of HC_QUIET_CRON and a look of each sensor: what would come again has come.

@@ -5,15 +5,6 @@ Belongs here: nothing but the merging.
 
 import dagster as dg
 
-from hc_assets import jobs
-from hc_assets.assets import (
-    automated,
-    once_per_quiet_period,
-    with_quiet_errors,
-    with_report,
-    with_retries,
-)
-from hc_assets.checks import FRESHNESS
 from hc_assets.fhir import assets as fhir_assets
 from hc_assets.fhir import checks as fhir_checks
 from hc_assets.fhir.operations import assets as fhir_operations
@@ -26,9 +17,18 @@ from hc_assets.imaging.volumes import assets as volume_assets
 from hc_assets.imaging.volumes import checks as volume_checks
 from hc_assets.lake.atomic import keep_private
 from hc_assets.lake.layout import Layout
-from hc_assets.lake.parquet import ParquetIOManager
 from hc_assets.lake.warehouse import Warehouse
-from hc_assets.sensors import schedules, sensors
+from hc_assets.orchestration import jobs
+from hc_assets.orchestration.checks import FRESHNESS
+from hc_assets.orchestration.io_manager import ParquetIOManager
+from hc_assets.orchestration.sensors import schedules, sensors
+from hc_assets.orchestration.specs import (
+    automated,
+    once_per_quiet_period,
+    with_quiet_errors,
+    with_report,
+    with_retries,
+)
 from hc_assets.settings import Settings
 from hc_assets.tables import PARQUET_TABLES
 

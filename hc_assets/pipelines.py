@@ -2,7 +2,7 @@
 
 Belongs here: one declaration for each kind. Everything else of a kind follows from it: the choice
 of `--kind`, the sensor, the partitions, the jobs and the freshness checks. How its tables are made
-is in the domain's `assets.py`.
+is in the domain's `orchestration/specs.py`.
 """
 
 from dataclasses import dataclass

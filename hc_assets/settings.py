@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from hc_assets.imaging.preprocessing.parameters import Preprocessing
-from hc_assets.imaging.quality_scale import SCALES, QualityScale, merged
+from hc_assets.imaging.quality.scale import SCALES, QualityScale, merged
 from hc_assets.imaging.training.splits import DEFAULT_SPLITS, check_splits
 
 
@@ -176,7 +176,7 @@ class Settings(BaseSettings):
     quality_scales: dict[str, QualityScale] = Field(
         default_factory=lambda: dict(SCALES),
         description="What counts as good by modality and metric, as JSON; what it names replaces"
-        " what the table in imaging/quality_scale.py has, `other` stands for modalities without"
+        " what the table in imaging/quality/scale.py has, `other` stands for modalities without"
         " scales of their own.",
     )
     preprocessing: Preprocessing = Field(

@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from hc_assets.fhir import lineage as fhir_lineage
 from hc_assets.fhir import schemas as fhir
-from hc_assets.imaging import lineage as imaging_lineage
-from hc_assets.imaging import schemas as imaging
+from hc_assets.imaging.schemas import index as imaging
+from hc_assets.imaging.schemas import lineage as imaging_lineage
 from hc_assets.lake.lineage import Lineage, Source, sources
 
 PARQUET_TABLES: Mapping[str, pa.Schema] = {**fhir.TABLES, **imaging.TABLES}

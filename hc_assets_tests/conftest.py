@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 from typer.testing import CliRunner, Result
 
-from hc_assets.cli import app
+from hc_assets.cli.main import app
 
 # Other processes may hold the cores: how long an example takes says nothing of the code.
 settings.register_profile("no_deadline", deadline=None)

@@ -8,14 +8,14 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from hc_assets.assets import asset_key
+from hc_assets.core.columns import note
 from hc_assets.definitions import build_defs
-from hc_assets.lake.columns import note
 from hc_assets.lake.landing import batch_keys
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.lineage import sources
+from hc_assets.orchestration.runs import open_instance
+from hc_assets.orchestration.specs import asset_key
 from hc_assets.pipelines import PIPELINES
-from hc_assets.runs import open_instance
 from hc_assets.settings import Settings
 from hc_assets.tables import LINEAGE, PARQUET_TABLES, STATE_TABLES
 
@@ -74,9 +74,9 @@ import sys
 import dagster as dg
 from hc_assets import pipelines
 pipelines.PIPELINES["genomics"] = pipelines.Pipeline("genomics", ("genomics/variants",))
-from hc_assets.cli import main
-from hc_assets.jobs import JOBS
-from hc_assets.sensors import sensors
+from hc_assets.cli.main import main
+from hc_assets.orchestration.jobs import JOBS
+from hc_assets.orchestration.sensors import sensors
 from hc_assets.settings import Settings
 assert "new_genomics_files" in {sensor.name for sensor in sensors(Settings())}
 assert {"ingest_genomics", "check_genomics_batch"} <= {job.name for job in JOBS}
@@ -162,7 +162,7 @@ def test_overrides_replace_resources():
 
 def test_worker_modules_are_free_of_dagster():
     code = (
-        "import sys, hc_assets.fhir.steps, hc_assets.imaging.units;"
+        "import sys, hc_assets.fhir.validation.workers, hc_assets.imaging.workers;"
         "sys.exit('dagster' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

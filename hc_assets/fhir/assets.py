@@ -12,27 +12,29 @@ import dagster as dg
 import pyarrow as pa
 from pydantic import Field
 
-from hc_assets.assets import asset_arguments, fan_out, hand_over
-from hc_assets.fhir import exports, version_ledger, versions
-from hc_assets.fhir.business_rules import BusinessRules
-from hc_assets.fhir.enrichment import EnrichmentOptions
-from hc_assets.fhir.enrichment_steps import enrich_rows, gather_facts, kept_index
-from hc_assets.fhir.expected_elements import EXPECTED_ELEMENTS
+from hc_assets.fhir.enrichment.enricher import EnrichmentOptions
+from hc_assets.fhir.enrichment.expected_elements import EXPECTED_ELEMENTS
+from hc_assets.fhir.enrichment.workers import enrich_rows, gather_facts, kept_index
+from hc_assets.fhir.export import exports
 from hc_assets.fhir.operations.companions import write_companions
-from hc_assets.fhir.profile_rules import digest
-from hc_assets.fhir.replay import Replay
 from hc_assets.fhir.schemas import STATE_TABLES, TABLES
-from hc_assets.fhir.steps import (
+from hc_assets.fhir.validation.business_rules import BusinessRules
+from hc_assets.fhir.validation.profile_rules import digest
+from hc_assets.fhir.validation.replay import Replay
+from hc_assets.fhir.validation.workers import (
     ResourceUnit,
     SplitUnit,
     split_files,
     validate_rows,
 )
+from hc_assets.fhir.versions import apply as versions
+from hc_assets.fhir.versions import ledger as version_ledger
 from hc_assets.lake.landing import LandedFile, read_manifest
 from hc_assets.lake.layout import Layout
-from hc_assets.lake.parquet import Content, lineage_of
 from hc_assets.lake.tables import LakeTable, read_partition
 from hc_assets.lake.warehouse import Warehouse
+from hc_assets.orchestration.io_manager import Content, lineage_of
+from hc_assets.orchestration.specs import asset_arguments, fan_out, hand_over
 from hc_assets.settings import Settings
 
 fhir_batches = dg.DynamicPartitionsDefinition(name="fhir_batches")

@@ -6,23 +6,24 @@ doubled. A batch full of bad entries is not: they stay in quarantine and the goo
 
 import dagster as dg
 
-from hc_assets.assets import fan_out
-from hc_assets.checks import ERROR, WARN, batches_of, result
-from hc_assets.fhir import accounting, export_accounting
+from hc_assets.core.verdicts import none_of, rate_at_least
 from hc_assets.fhir.assets import fhir_batches
-from hc_assets.fhir.batch_verdicts import (
+from hc_assets.fhir.enrichment.workers import count_invalid
+from hc_assets.fhir.export.exported_rows import current_lines
+from hc_assets.fhir.verdicts import accounting
+from hc_assets.fhir.verdicts import exports as export_accounting
+from hc_assets.fhir.verdicts.batches import (
     entries_by_rule,
     mean_quality,
     quality_at_least,
     quarantine_rate_at_most,
 )
-from hc_assets.fhir.enrichment_steps import count_invalid
-from hc_assets.fhir.exported_rows import current_lines
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import read_partition, read_partitions
 from hc_assets.lake.warehouse import Warehouse
+from hc_assets.orchestration.checks import ERROR, WARN, batches_of, result
+from hc_assets.orchestration.specs import fan_out
 from hc_assets.settings import Settings
-from hc_assets.verdicts import none_of, rate_at_least
 
 _CURRENT = dg.AssetKey(["fhir", "current_resources"])
 _EXPORTS = dg.AssetKey(["fhir", "ndjson_exports"])

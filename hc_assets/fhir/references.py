@@ -2,7 +2,7 @@
 
 Belongs here: reading references, and resolving those that hold only within a bundle. Whether they
 lead anywhere is asked in `checks.py`; conditional ones are resolved over all batches, in
-`conditional_references.py`.
+`fhir/versions/conditional_references.py`.
 """
 
 import re

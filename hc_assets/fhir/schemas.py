@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from hc_assets.lake.columns import column
+from hc_assets.core.columns import column
 
 ISSUE = pa.struct(
     [

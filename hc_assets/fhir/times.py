@@ -1,7 +1,7 @@
 """FHIR's dates and times as Python's.
 
 Belongs here: reading the text of a valid date, dateTime or instant. Whether it is valid is judged
-in `validation.py`.
+in `fhir/validation/__init__.py`.
 """
 
 import re

@@ -1,6 +1,6 @@
 """The imaging assets, in the order of the data: index, quality, arrays.
 
-Belongs here: wiring only. What happens to a file is in `steps.py` and the modules that it names.
+Belongs here: wiring only. What happens to a file is in `rows.py` and the modules that it names.
 """
 
 import base64
@@ -11,32 +11,31 @@ import dagster as dg
 import pyarrow as pa
 from upath import UPath
 
-from hc_assets.assets import CODE_VERSION, asset_arguments, fan_out, hand_over
-from hc_assets.imaging.gates import Rules
-from hc_assets.imaging.imaging_studies import (
-    HANDED_OVER,
-    hand_to_fhir,
-    handed_over,
-    study_rows,
-)
 from hc_assets.imaging.preprocessing.comparison import Comparison, drawn
 from hc_assets.imaging.preprocessing.planning import ARRAYS, ARRAYS_VERSION, plan_arrays
-from hc_assets.imaging.quality_pictures import batch_pictures
-from hc_assets.imaging.quality_report import gather
-from hc_assets.imaging.quality_schemas import QUALITY_METRICS, SERIES_QUALITY
-from hc_assets.imaging.quality_statistics import report_row
-from hc_assets.imaging.ranks import add_percentiles
-from hc_assets.imaging.refreshing import refreshed
-from hc_assets.imaging.schemas import (
+from hc_assets.imaging.quality.gates import Rules
+from hc_assets.imaging.quality.ranks import add_percentiles
+from hc_assets.imaging.quality_report.pictures import batch_pictures
+from hc_assets.imaging.quality_report.report import gather
+from hc_assets.imaging.quality_report.statistics import report_row
+from hc_assets.imaging.schemas.index import (
     DICOM_INDEX,
     TABLES,
     UNDECODABLE_FRAMES,
     UNREADABLE_FILES,
 )
-from hc_assets.imaging.series import series_row
-from hc_assets.imaging.series_quality import INDEX_COLUMNS, METRIC_COLUMNS, series_rows
-from hc_assets.imaging.series_schemas import IMAGING_STUDIES, SERIES
-from hc_assets.imaging.units import (
+from hc_assets.imaging.schemas.quality import QUALITY_METRICS, SERIES_QUALITY
+from hc_assets.imaging.schemas.series import IMAGING_STUDIES, SERIES
+from hc_assets.imaging.series.imaging_studies import (
+    HANDED_OVER,
+    hand_to_fhir,
+    handed_over,
+    study_rows,
+)
+from hc_assets.imaging.series.refreshing import refreshed
+from hc_assets.imaging.series.series_quality import INDEX_COLUMNS, METRIC_COLUMNS, series_rows
+from hc_assets.imaging.series.table import series_row
+from hc_assets.imaging.workers import (
     index_unit,
     preprocess_unit,
     score_unit,
@@ -45,9 +44,10 @@ from hc_assets.imaging.units import (
 from hc_assets.lake.atomic import write_bytes
 from hc_assets.lake.landing import LandedFile, read_manifest
 from hc_assets.lake.layout import Layout
-from hc_assets.lake.parquet import Content
 from hc_assets.lake.parts import PartWriter
 from hc_assets.lake.tables import LakeTable
+from hc_assets.orchestration.io_manager import Content
+from hc_assets.orchestration.specs import CODE_VERSION, asset_arguments, fan_out, hand_over
 from hc_assets.reports.quality_page import as_html
 from hc_assets.settings import Settings
 

@@ -6,16 +6,17 @@ doubled, an array that a model would choke on.
 
 import dagster as dg
 
-from hc_assets.checks import WARN, batches_of, result
-from hc_assets.imaging import accounting, drift, index_verdicts
 from hc_assets.imaging.assets import dicom_batches
-from hc_assets.imaging.fhir_patients import patient_identifiers
 from hc_assets.imaging.preprocessing.registry import pipelines
-from hc_assets.imaging.shared_identifiers import count_conflicts
+from hc_assets.imaging.verdicts import accounting, drift
+from hc_assets.imaging.verdicts import headers as index_verdicts
+from hc_assets.imaging.verdicts.fhir_patients import patient_identifiers
+from hc_assets.imaging.verdicts.shared_identifiers import count_conflicts
 from hc_assets.lake.landing import read_manifest
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import read_partition, read_partitions
 from hc_assets.lake.warehouse import Warehouse
+from hc_assets.orchestration.checks import WARN, batches_of, result
 from hc_assets.settings import Settings
 
 _INDEX = dg.AssetKey(["imaging", "dicom_index"])

@@ -1,7 +1,7 @@
 """One thing at a time beside the caller: reading, packing and writing, which need no interpreter.
 
 Belongs here: overlapping the work of Arrow, which lets go of the interpreter's lock, with that of
-Python. Work that needs Python itself is shared between processes, in `compute.py`.
+Python. Work that needs Python itself is shared between processes, in `core/compute.py`.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,7 +1,7 @@
 """What is left behind: batches that should be finished by now, tables older than their sources.
 
 Belongs here: measuring it, in hours. What counts as too long is a setting, and who asks is in
-`checks.py`.
+`orchestration/checks.py`.
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,7 @@
 """Whether what is kept is what was written: every landed file, part and commit, by its hash.
 
 Belongs here: finding damage, and setting a damaged partition aside so that it is made anew. Making
-it is the work of the jobs (`lake_commands.py`).
+it is the work of the jobs (`cli/lake.py`).
 """
 
 from collections.abc import Iterable, Iterator

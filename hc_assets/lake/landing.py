@@ -1,7 +1,7 @@
 """Files become immutable batches: hashed, copied, and listed in a manifest.
 
 Belongs here: what a batch is and how it comes to be. What the files say is read by each domain; how
-a batch becomes a Dagster partition is in `jobs.py`.
+a batch becomes a Dagster partition is in `orchestration/jobs.py`.
 """
 
 import hashlib

@@ -2,7 +2,7 @@
 
 Belongs here: the commit protocol, which holds on local disks and object stores alike, and knows
 nothing of Dagster, so that worker processes can use it. Reading is in `tables.py`, the IO manager
-in `parquet.py`.
+in `orchestration/io_manager.py`.
 
 A partition is a folder. It exists when its `_commit.json` does, which lists its parts and is
 written last. A part's name holds the hash of its bytes, so a second run over the same input writes

@@ -16,8 +16,8 @@ import duckdb
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
+from hc_assets.core.columns import note
 from hc_assets.lake.atomic import make_folder, sync_folder
-from hc_assets.lake.columns import note
 from hc_assets.lake.layout import COMMIT_NAME, SCHEMA_FOLDER, Layout
 from hc_assets.lake.parts import declare
 

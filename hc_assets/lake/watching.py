@@ -1,7 +1,7 @@
 """A look at a landing folder: what is new there, whole and settled becomes batches.
 
 Belongs here: telling files that are new from those that were seen, and keeping one look short. What
-a batch is says `landing.py`; who looks, and when, `sensors.py`.
+a batch is says `landing.py`; who looks, and when, `orchestration/sensors.py`.
 
 What was seen is a note of paths and versions, so that a look at a folder of known files reads none
 of them, and asks after a bounded number only whether they are still what they were. It is only a

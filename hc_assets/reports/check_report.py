@@ -1,7 +1,8 @@
 """The asset-check report: what each check last said of each batch, and how its value went.
 
 Belongs here: outcomes, what follows from them, and the two plainest formats, text and JSON. The
-others are beside it, collected in `formats.py`; where outcomes come from is in `checks.py`.
+others are beside it, collected in `formats.py`; where outcomes come from is in
+`orchestration/check_results.py`.
 """
 
 import math

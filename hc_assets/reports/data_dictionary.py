@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from hc_assets.lake.columns import note
+from hc_assets.core.columns import note
 from hc_assets.lake.lineage import said
 from hc_assets.tables import PARQUET_TABLES, STATE_TABLES, column_sources
 

@@ -5,9 +5,9 @@ Belongs here: what the page is given. How it looks is in `quality_page.html.jinj
 
 from typing import NamedTuple
 
-from hc_assets.imaging.defined_terms import scanner_name
-from hc_assets.imaging.quality_report import QualityReport
-from hc_assets.imaging.quality_statistics import BINS, THRESHOLDS, Group, Scores
+from hc_assets.imaging.headers.defined_terms import scanner_name
+from hc_assets.imaging.quality_report.report import QualityReport
+from hc_assets.imaging.quality_report.statistics import BINS, THRESHOLDS, Group, Scores
 from hc_assets.reports.page_templates import page_template
 
 _WIDTH, _HEIGHT = 480, 200

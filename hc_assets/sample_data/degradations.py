@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hc_assets.imaging.pixels import Frame
+from hc_assets.imaging.pixels.frames import Frame
 
 Image = NDArray[np.float32]
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from hc_assets.cli import app
+from hc_assets.cli.main import app
 from hc_assets.sample_data.write import PATIENTS, write_sample
 
 IMAGES = os.environ.get("HC_DOCS_IMAGES")

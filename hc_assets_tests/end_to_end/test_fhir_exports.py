@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hc_assets.fhir.bundle_creation import create_bundle
+from hc_assets.fhir.export.bundle_creation import create_bundle
 
 Resource = dict[str, Any]
 CURRENT = "SELECT * EXCLUDE (batch) FROM fhir.current_resources ORDER BY resource_type, resource_id"

@@ -6,7 +6,7 @@ import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import DigitalMammographyXRayImageStorageForPresentation, ExplicitVRLittleEndian
 
-from hc_assets.imaging.required_attributes import lacking_attributes
+from hc_assets.imaging.headers.required_attributes import lacking_attributes
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import read_partitions
 from hc_assets.sample_data import dicom_headers

@@ -27,21 +27,21 @@ sys.path.insert(0, str(Path(__file__).parent))
 from deliveries import write_deliveries
 from kill_points import KillPoints, die_beyond, refuse_leavings
 
-import hc_assets.cli
+import hc_assets.cli.ingest
+import hc_assets.cli.main
 import hc_assets.definitions
-import hc_assets.ingest_commands
-from hc_assets.fhir import versions
-from hc_assets.fhir.exports import export, options_of
+from hc_assets.cli.lake import rebuild_warehouse
+from hc_assets.fhir.export.exports import export, options_of
 from hc_assets.fhir.operations.companions import write_companions
+from hc_assets.fhir.versions import apply as versions
 from hc_assets.lake import sources
 from hc_assets.lake.discovery import discover
 from hc_assets.lake.landing import BatchLimits, land
 from hc_assets.lake.layout import Layout
-from hc_assets.lake.parquet import ParquetIOManager
 from hc_assets.lake.tables import read_partitions
 from hc_assets.lake.warehouse import Warehouse
-from hc_assets.lake_commands import rebuild_warehouse
-from hc_assets.runs import open_instance, register_batches
+from hc_assets.orchestration.io_manager import ParquetIOManager
+from hc_assets.orchestration.runs import open_instance, register_batches
 from hc_assets.settings import Settings
 from hc_assets.tables import PARQUET_TABLES
 
@@ -65,10 +65,10 @@ def frozen(at: str) -> type[datetime]:
 
 def command(task: Task) -> int:
     """Run the command line."""
-    hc_assets.ingest_commands.datetime = frozen(task["now"])  # type: ignore[misc]
+    hc_assets.cli.ingest.datetime = frozen(task["now"])  # type: ignore[misc]
     sys.argv = ["hc-assets", *task["arguments"]]
     try:
-        hc_assets.cli.main()
+        hc_assets.cli.main.main()
     except SystemExit as end:
         return int(end.code or 0)
     return 0

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from hc_assets.jobs import PIPELINES
+from hc_assets.orchestration.jobs import PIPELINES
 from hc_assets.tables import PARQUET_TABLES
 from hc_assets_tests.faults.conftest import (
     EARLIER,

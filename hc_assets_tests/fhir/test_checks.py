@@ -5,9 +5,9 @@ import msgspec
 import pytest
 
 from hc_assets.fhir import assets
-from hc_assets.fhir.business_rules import BusinessRules
-from hc_assets.fhir.enrichment import Enricher
-from hc_assets.fhir.steps import Judged, ResourceUnit, validate_rows
+from hc_assets.fhir.enrichment.enricher import Enricher
+from hc_assets.fhir.validation.business_rules import BusinessRules
+from hc_assets.fhir.validation.workers import Judged, ResourceUnit, validate_rows
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
-from hc_assets.imaging.frame_context import FrameContext
-from hc_assets.imaging.pixels import Frame
+from hc_assets.imaging.pixels.frame_context import FrameContext
+from hc_assets.imaging.pixels.frames import Frame
 
 _SHARED = Path(__file__).parents[3] / "shared" / "data" / "dicom"
 

@@ -6,7 +6,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from hc_assets.lake.columns import column
+from hc_assets.core.columns import column
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import PartWriter, commit
 from hc_assets.lake.warehouse import (

@@ -21,12 +21,12 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from hc_assets.cli import FINDINGS, ReportFormat, app
+from hc_assets.cli.main import FINDINGS, ReportFormat, app
 from hc_assets.definitions import build_defs
-from hc_assets.imaging.imaging_studies import FOLDER
+from hc_assets.imaging.series.imaging_studies import FOLDER
 from hc_assets.lake.landing import batch_keys
 from hc_assets.lake.layout import Layout
-from hc_assets.runs import open_instance
+from hc_assets.orchestration.runs import open_instance
 from hc_assets.settings import Settings
 from hc_assets_tests.conftest import listening
 from hc_assets_tests.faults.dicom_deliveries import ENVIRONMENT

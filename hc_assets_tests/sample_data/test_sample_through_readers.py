@@ -4,10 +4,10 @@ from collections import Counter
 
 import pytest
 
-from hc_assets.fhir.bundles import read_entries
+from hc_assets.fhir.bundles.read import read_entries
 from hc_assets.fhir.validation import has_errors, validate
-from hc_assets.imaging.headers import read_header
-from hc_assets.imaging.reading import UnreadableFile
+from hc_assets.imaging.headers.read import read_header
+from hc_assets.imaging.headers.reading import UnreadableFile
 from hc_assets.lake.landing import media_type
 from hc_assets.sample_data.fhir_files import make_fhir_files
 from hc_assets.sample_data.histories import make_history

@@ -10,14 +10,14 @@ from collections.abc import Iterable, Mapping
 import dagster as dg
 import pyarrow as pa
 
-from hc_assets.assets import asset_arguments
 from hc_assets.fhir.assets import fhir_batches
 from hc_assets.fhir.operations import batch_provenance, pipeline_metrics
 from hc_assets.fhir.operations.trend_plots import trend_markdown
 from hc_assets.fhir.schemas import TABLES
 from hc_assets.lake.layout import Layout
-from hc_assets.lake.parquet import Content
 from hc_assets.lake.tables import MissingPartitionError, read_partition, read_partitions
+from hc_assets.orchestration.io_manager import Content
+from hc_assets.orchestration.specs import asset_arguments
 from hc_assets.settings import Settings
 
 _PROVENANCE, _METRICS = "fhir/provenance_resources", "fhir/pipeline_metrics"

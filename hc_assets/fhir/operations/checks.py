@@ -5,7 +5,6 @@ Belongs here: wiring only. None of them blocks: what they find is in the data th
 
 import dagster as dg
 
-from hc_assets.checks import WARN, result
 from hc_assets.fhir.operations.conditional_requests import (
     conditional_requests_unambiguous as unambiguous,
 )
@@ -14,6 +13,7 @@ from hc_assets.fhir.operations.schema_drift import shape_is_steady
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import read_partition
 from hc_assets.lake.warehouse import Warehouse
+from hc_assets.orchestration.checks import WARN, result
 
 _CURRENT = dg.AssetKey(["fhir", "current_resources"])
 _METRICS = dg.AssetKey(["fhir", "pipeline_metrics"])

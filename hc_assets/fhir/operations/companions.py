@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from upath import UPath
 
-from hc_assets.fhir.extension_definitions import write_published
+from hc_assets.fhir.enrichment.extension_definitions import write_published
 from hc_assets.lake.atomic import atomic_file
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import read_partitions

@@ -1,13 +1,14 @@
 """Whether the criteria of conditional creates and updates match other resources than their own.
 
-Belongs here: asking the warehouse. Which id a conditional request gets is in `requests.py`.
+Belongs here: asking the warehouse. Which id a conditional request gets is in
+`fhir/bundles/requests.py`.
 """
 
 import duckdb
 import pyarrow as pa
 
-from hc_assets.fhir.conditional_references import QUERIES, query_of
-from hc_assets.verdicts import Verdict
+from hc_assets.core.verdicts import Verdict
+from hc_assets.fhir.versions.conditional_references import QUERIES, query_of
 
 _ROWS_AT_ONCE = 50_000
 _REQUESTS = """

@@ -12,8 +12,8 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hc_assets.fhir.batch_verdicts import entries_by_rule
 from hc_assets.fhir.r4.definitions import r4
+from hc_assets.fhir.verdicts.batches import entries_by_rule
 from hc_assets.lake.landing import read_manifest
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import LakeTable, read_partition

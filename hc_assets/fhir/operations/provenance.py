@@ -11,7 +11,7 @@ from typing import Any
 
 from fhir.resources.R4B.provenance import Provenance
 
-from hc_assets.fhir.extensions import ROW_COUNT, canonical, url
+from hc_assets.fhir.enrichment.extensions import ROW_COUNT, canonical, url
 
 # Object identifier of the algorithm SHA-256 (NIST, Computer Security Objects Register).
 _SHA256 = "urn:oid:2.16.840.1.101.3.4.2.1"

@@ -1,11 +1,12 @@
 """Whether references lead somewhere, over all batches.
 
-Belongs here: asking the warehouse. References by query are resolved in `conditional_references.py`.
+Belongs here: asking the warehouse. References by query are resolved in
+`fhir/versions/conditional_references.py`.
 """
 
 import duckdb
 
-from hc_assets.verdicts import Verdict
+from hc_assets.core.verdicts import Verdict
 
 # Of the row that a current resource came from, columns only: no JSON is read.
 _DANGLING = """

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from hc_assets.verdicts import Verdict
+from hc_assets.core.verdicts import Verdict
 
 # Fewer resources of a type say little of what a source sends.
 _ENOUGH_RESOURCES = 20

@@ -7,6 +7,7 @@ checks do belongs to `value_checks.py`, `reference_checks.py` and `discriminator
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from hc_assets.fhir.fhirpath import Node
 from hc_assets.fhir.profiles.discriminators import Library, Questions
 from hc_assets.fhir.profiles.elements import (
     CoreElement,
@@ -34,7 +35,6 @@ from hc_assets.fhir.profiles.value_checks import (
     range_check,
 )
 from hc_assets.fhir.r4.definitions import r4
-from hc_assets.fhir.r4.fhirpath import Node
 
 _EXTENSIONS = ("extension", "modifierExtension")
 _REFERENCES = ("Reference",)

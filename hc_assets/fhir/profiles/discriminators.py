@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from hc_assets.fhir.fhirpath import Node
 from hc_assets.fhir.profiles.elements import is_a, type_view
 from hc_assets.fhir.profiles.instance import Missed, Setting
 from hc_assets.fhir.profiles.matching import has_pattern, is_fixed
@@ -15,7 +16,6 @@ from hc_assets.fhir.profiles.rules import Matcher
 from hc_assets.fhir.profiles.specs import Discriminator, Spec
 from hc_assets.fhir.profiles.terminology import Terminology, Verdict, all_of, any_of
 from hc_assets.fhir.profiles.value_checks import codes_verdict
-from hc_assets.fhir.r4.fhirpath import Node
 
 Test = Callable[[Node, Setting], Verdict]
 _STEP = re.compile(

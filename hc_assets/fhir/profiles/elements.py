@@ -7,8 +7,8 @@ demands of them belongs to `specs.py`.
 from functools import cache
 from typing import NamedTuple
 
+from hc_assets.fhir.fhirpath import TypeView
 from hc_assets.fhir.r4.definitions import Element, r4
-from hc_assets.fhir.r4.fhirpath import TypeView
 from hc_assets.fhir.r4.walker import members_of
 
 CORE = "http://hl7.org/fhir/StructureDefinition/"

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from hc_assets.fhir.fhirpath import Environment, Item, Node, resource_node
 from hc_assets.fhir.profiles.elements import Member, elements_of
-from hc_assets.fhir.r4.fhirpath import Environment, Item, Node, resource_node
 from hc_assets.fhir.r4.issues import Findings, IssueCode, Severity
 from hc_assets.fhir.r4.references import parse_reference
 

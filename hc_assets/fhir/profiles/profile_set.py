@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from hc_assets.fhir.fhirpath import Item, Node
 from hc_assets.fhir.profiles.elements import core_type, is_a
 from hc_assets.fhir.profiles.errors import ProfileError
 from hc_assets.fhir.profiles.extension_places import check_place
@@ -19,11 +20,10 @@ from hc_assets.fhir.profiles.rules import Profile, check_value
 from hc_assets.fhir.profiles.survey import Found, survey
 from hc_assets.fhir.profiles.value_checks import codes_verdict
 from hc_assets.fhir.r4.definitions import r4
-from hc_assets.fhir.r4.extension_rules import is_absolute
-from hc_assets.fhir.r4.fhirpath import Item, Node
 from hc_assets.fhir.r4.issues import Issue, IssueCode, TooManyIssuesError
 from hc_assets.fhir.r4.json_text import MAX_DEPTH, JsonProblem, read_document
 from hc_assets.fhir.r4.primitives import kind_of
+from hc_assets.fhir.r4.rules.extension_rules import is_absolute
 
 _UNKNOWN = "profile-unknown"
 _CLIP = 200

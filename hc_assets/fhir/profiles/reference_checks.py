@@ -1,15 +1,15 @@
 """What a profile asks of a reference: the type and the profile of what it leads to.
 
 Belongs here: targetProfile, as far as the instance itself can tell. The form of a reference is
-R4's own rule, in `fhir/r4/value_rules.py`.
+R4's own rule, in `fhir/r4/rules/value_rules.py`.
 """
 
 from typing import NamedTuple
 
+from hc_assets.fhir.fhirpath import Node
 from hc_assets.fhir.profiles.elements import is_a
 from hc_assets.fhir.profiles.instance import Missed, Setting
 from hc_assets.fhir.profiles.rules import Check
-from hc_assets.fhir.r4.fhirpath import Node
 from hc_assets.fhir.r4.issues import Severity
 from hc_assets.fhir.r4.references import parse_reference
 

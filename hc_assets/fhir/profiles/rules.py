@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from hc_assets.fhir.fhirpath import Node
 from hc_assets.fhir.profiles.elements import is_a
 from hc_assets.fhir.profiles.instance import Placed, Setting, values_of
 from hc_assets.fhir.profiles.specs import UNBOUNDED
-from hc_assets.fhir.r4.fhirpath import Node
 
 Check = Callable[[Node, str, Setting], None]
 Matcher = Callable[[Node, str, Setting], bool | None]

@@ -5,7 +5,7 @@ Belongs here: one pass over decoded JSON, whatever its types. What is found is j
 
 from typing import Any, NamedTuple
 
-from hc_assets.fhir.r4.fhirpath import Node, resource_node
+from hc_assets.fhir.fhirpath import Node, resource_node
 from hc_assets.fhir.r4.json_text import MAX_DEPTH
 
 _EXTENSIONS = ("extension", "modifierExtension")

@@ -13,9 +13,9 @@ import msgspec
 from hc_assets.fhir.profiles.reading import CodeSet, System
 from hc_assets.fhir.profiles.shapes import ConceptShape, ContainsShape, ExpansionShape, PartShape
 from hc_assets.fhir.r4.bindings import SYNTAX_PATTERNS, allows_code, allows_coding
+from hc_assets.fhir.r4.build.expansion import SYNTAX_OF_SYSTEM, NotExpandableError, expand
+from hc_assets.fhir.r4.build.package import Package
 from hc_assets.fhir.r4.definitions import r4
-from hc_assets.fhir.r4.expansion import SYNTAX_OF_SYSTEM, NotExpandableError, expand
-from hc_assets.fhir.r4.package import Package
 
 Verdict = bool | None
 _PART = "urn:part"

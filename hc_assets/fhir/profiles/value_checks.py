@@ -6,13 +6,7 @@ element belongs to `compiling.py`; references have `reference_checks.py`.
 
 from typing import Any
 
-from hc_assets.fhir.profiles.elements import type_view
-from hc_assets.fhir.profiles.instance import Setting
-from hc_assets.fhir.profiles.matching import has_pattern, is_fixed, is_number, shown
-from hc_assets.fhir.profiles.rules import Check
-from hc_assets.fhir.profiles.specs import BindingSpec, Constraint
-from hc_assets.fhir.profiles.terminology import Terminology, Verdict, any_of
-from hc_assets.fhir.r4.fhirpath import (
+from hc_assets.fhir.fhirpath import (
     EvaluationError,
     FhirPathSyntaxError,
     Item,
@@ -20,7 +14,13 @@ from hc_assets.fhir.r4.fhirpath import (
     UndecidableError,
     compile_expression,
 )
-from hc_assets.fhir.r4.fhirpath_equality import compare
+from hc_assets.fhir.fhirpath.equality import compare
+from hc_assets.fhir.profiles.elements import type_view
+from hc_assets.fhir.profiles.instance import Setting
+from hc_assets.fhir.profiles.matching import has_pattern, is_fixed, is_number, shown
+from hc_assets.fhir.profiles.rules import Check
+from hc_assets.fhir.profiles.specs import BindingSpec, Constraint
+from hc_assets.fhir.profiles.terminology import Terminology, Verdict, any_of
 
 _CODED_OBJECTS = frozenset({"Coding", "Quantity"})
 

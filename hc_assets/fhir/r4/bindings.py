@@ -1,7 +1,8 @@
 """Required bindings: whether a code is in its value set.
 
-Belongs here: membership, and the checks of form that stand in for code systems whose codes can't
-be listed. Which codes a value set holds is decided when the table is built, in `expansion.py`.
+Belongs here: membership, and the checks of form that stand in for code systems whose codes can't be
+listed. Which codes a value set holds is decided when the table is built, in
+`fhir/r4/build/expansion.py`.
 """
 
 import re

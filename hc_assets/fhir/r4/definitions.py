@@ -1,7 +1,7 @@
 """The compiled table of R4 definitions: what types and value sets hold, which rules bind.
 
-Belongs here: the table's shape and its loading. It is written by `build.py`; what is checked with
-it belongs to `packing.py` (fast) and `walker.py` (thorough).
+Belongs here: the table's shape and its loading. It is written by `fhir/r4/build/build.py`; what is
+checked with it belongs to `fhir/r4/fast/packing.py` (fast) and `walker.py` (thorough).
 """
 
 import gzip
@@ -292,7 +292,7 @@ def read_table(path: Path) -> Definitions:
     """Read a table from a file.
 
     Args:
-        path: a gzipped table as `build.py` writes it.
+        path: a gzipped table as `fhir/r4/build/build.py` writes it.
 
     Raises:
         FileNotFoundError: no such file.

@@ -1,7 +1,7 @@
 """What Reference.reference may look like, and which resource type it names.
 
 Belongs here: the form of one reference. Whether it resolves inside a resource or a bundle belongs
-to `resource_rules.py` and `bundle_references.py`.
+to `fhir/r4/rules/resource_rules.py` and `fhir/r4/rules/bundle_references.py`.
 """
 
 import re

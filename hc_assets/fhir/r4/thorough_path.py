@@ -5,17 +5,17 @@ Belongs here: the order of the steps. Each step's rules belong to its own module
 
 from contextlib import suppress
 
-from hc_assets.fhir.r4.bundle_references import check_bundle_references
-from hc_assets.fhir.r4.bundle_rules import check_bundle, entries_of
-from hc_assets.fhir.r4.definition_rules import check_definitions
-from hc_assets.fhir.r4.extension_rules import check_extensions
-from hc_assets.fhir.r4.invariant_rules import check_invariants
 from hc_assets.fhir.r4.issues import Findings, Issue, IssueCode, TooManyIssuesError
 from hc_assets.fhir.r4.json_text import JsonProblem, read_document
-from hc_assets.fhir.r4.questionnaire_rules import check_questionnaires
-from hc_assets.fhir.r4.resource_rules import check_resources
-from hc_assets.fhir.r4.search_rules import check_searches
-from hc_assets.fhir.r4.structure_rules import check_structures
+from hc_assets.fhir.r4.rules.bundle_references import check_bundle_references
+from hc_assets.fhir.r4.rules.bundle_rules import check_bundle, entries_of
+from hc_assets.fhir.r4.rules.definition_rules import check_definitions
+from hc_assets.fhir.r4.rules.extension_rules import check_extensions
+from hc_assets.fhir.r4.rules.invariant_rules import check_invariants
+from hc_assets.fhir.r4.rules.questionnaire_rules import check_questionnaires
+from hc_assets.fhir.r4.rules.resource_rules import check_resources
+from hc_assets.fhir.r4.rules.search_rules import check_searches
+from hc_assets.fhir.r4.rules.structure_rules import check_structures
 from hc_assets.fhir.r4.walker import Visit, Walker
 
 

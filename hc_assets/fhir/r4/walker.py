@@ -1,8 +1,9 @@
 """The thorough path: walks a resource beside its definitions and reports all that is wrong.
 
 Belongs here: members, cardinality, JSON types, choices, and the way down the tree. What is checked
-of a single value belongs to `value_rules.py`, FHIRPath rules to `invariant_rules.py`, what spans
-several elements to `bundle_rules.py` and its neighbours.
+of a single value belongs to `fhir/r4/rules/value_rules.py`, FHIRPath rules to
+`fhir/r4/rules/invariant_rules.py`, what spans several elements to `fhir/r4/rules/bundle_rules.py`
+and its neighbours.
 """
 
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from hc_assets.fhir.r4.definitions import Element, TypeRef, r4
 from hc_assets.fhir.r4.issues import Findings, clipped
 from hc_assets.fhir.r4.json_text import Document
 from hc_assets.fhir.r4.primitives import kind_of
-from hc_assets.fhir.r4.value_rules import Places, check_complex, check_primitive
+from hc_assets.fhir.r4.rules.value_rules import Places, check_complex, check_primitive
 
 _ABSENT = object()
 

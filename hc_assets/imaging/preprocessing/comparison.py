@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hc_assets.imaging.burned_in_text import burned_in_text
-from hc_assets.imaging.display import displayed
-from hc_assets.imaging.pixels import Frame
+from hc_assets.imaging.pixels.display import displayed
+from hc_assets.imaging.pixels.frames import Frame
 from hc_assets.imaging.preprocessing.contrast import luminance
 from hc_assets.imaging.preprocessing.geometry import placed
+from hc_assets.imaging.quality.burned_in_text import burned_in_text
 
 PICTURE_BYTES = 64 * 1024
 SIDE = 96

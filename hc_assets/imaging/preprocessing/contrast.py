@@ -7,8 +7,8 @@ Belongs here: changes of value that treat every place alike. Local contrast is i
 import numpy as np
 from numpy.typing import NDArray
 
-from hc_assets.imaging.display import stretched
-from hc_assets.imaging.samples import sampled
+from hc_assets.imaging.pixels.display import stretched
+from hc_assets.imaging.quality.samples import sampled
 
 # Differences of values below this are within float32
 _SAFE = 1e30

@@ -6,9 +6,9 @@ Belongs here: what is done to the values of CT frames.
 import numpy as np
 from numpy.typing import NDArray
 
-from hc_assets.imaging.display import apply_window
-from hc_assets.imaging.frame_context import Window
-from hc_assets.imaging.pixels import Frame
+from hc_assets.imaging.pixels.display import apply_window
+from hc_assets.imaging.pixels.frame_context import Window
+from hc_assets.imaging.pixels.frames import Frame
 from hc_assets.imaging.preprocessing.parameters import CtParameters
 from hc_assets.imaging.preprocessing.pipeline import Normalised, Pipeline
 from hc_assets.imaging.preprocessing.radiograph import locally_enhanced

@@ -1,6 +1,7 @@
 """Contrast limited adaptive histogram equalisation (CLAHE) without a loss of values.
 
-Belongs here: calling `native/local_contrast.c`. Ranges are stretched in `contrast.py`.
+Belongs here: calling `imaging/preprocessing/native/local_contrast.c`. Ranges are stretched in
+`contrast.py`.
 
 Why not a library's: OpenCV clips its 65,536 bins at one count or more, which in the tiles of a CT
 slice cuts off all contrast (its result differs from its input by 0.2 %), and scikit-image sorts
@@ -13,7 +14,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from hc_assets.compiled import load_library
+from hc_assets.core.compiled import load_library
 
 _Sides = ctypes.c_int * 2
 
@@ -56,7 +57,7 @@ def equalised(
 
 @cache
 def _function() -> "ctypes._NamedFuncPointer":
-    function = load_library("hc_assets.imaging._local_contrast").hc_equalise
+    function = load_library("hc_assets.imaging.preprocessing._local_contrast").hc_equalise
     size = ctypes.c_int
     function.argtypes = [
         *(ctypes.c_void_p, ctypes.c_void_p, size, size),

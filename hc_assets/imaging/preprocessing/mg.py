@@ -7,12 +7,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hc_assets.imaging.pixels import Frame
+from hc_assets.imaging.pixels.frames import Frame
 from hc_assets.imaging.preprocessing.contrast import between_percentiles
 from hc_assets.imaging.preprocessing.parameters import MammogramParameters
 from hc_assets.imaging.preprocessing.pipeline import Normalised, Pipeline
 from hc_assets.imaging.preprocessing.radiograph import locally_enhanced, shown
-from hc_assets.imaging.samples import otsu, sample
+from hc_assets.imaging.quality.samples import otsu, sample
 
 _COARSE_SIDE = 512
 _SKIN_PIXELS = 3

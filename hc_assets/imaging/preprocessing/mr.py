@@ -6,13 +6,13 @@ Belongs here: what is done to the values of MR frames: noise, bias field, percen
 import numpy as np
 from numpy.typing import NDArray
 
-from hc_assets.imaging.pixels import Frame
+from hc_assets.imaging.pixels.frames import Frame
 from hc_assets.imaging.preprocessing.bias import NoFieldError, homomorphic_field, n4_field
 from hc_assets.imaging.preprocessing.contrast import between, between_percentiles
 from hc_assets.imaging.preprocessing.denoising import adaptive_mean, additive_noise
 from hc_assets.imaging.preprocessing.parameters import MrParameters
 from hc_assets.imaging.preprocessing.pipeline import Normalised, Pipeline
-from hc_assets.imaging.samples import otsu, sampled
+from hc_assets.imaging.quality.samples import otsu, sampled
 
 _DENOISING_SIDE = 3
 # Beyond this squares overflow; no scanner sends such values

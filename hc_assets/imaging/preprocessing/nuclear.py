@@ -6,7 +6,7 @@ Belongs here: what is done to the values of emission tomograms and scintigrams.
 import numpy as np
 from numpy.typing import NDArray
 
-from hc_assets.imaging.pixels import Frame
+from hc_assets.imaging.pixels.frames import Frame
 from hc_assets.imaging.preprocessing.contrast import between, between_percentiles
 from hc_assets.imaging.preprocessing.parameters import NuclearParameters
 from hc_assets.imaging.preprocessing.pipeline import Normalised, Pipeline

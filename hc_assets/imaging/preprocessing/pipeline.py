@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hc_assets.imaging.pixels import Frame
+from hc_assets.imaging.pixels.frames import Frame
 from hc_assets.imaging.preprocessing.contrast import luminance
 from hc_assets.imaging.preprocessing.geometry import Affine, Plane, array_to_patient, placed
 from hc_assets.imaging.preprocessing.parameters import Aspect, DataType, Parameters

@@ -1,6 +1,7 @@
 """Which frames of a batch become arrays, in which units of work, and which need no work.
 
-Belongs here: the plan. Carrying it out is the work of `units.py` in worker processes.
+Belongs here: the plan. Carrying it out is the work of `fhir/enrichment/units.py` in worker
+processes.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass, replace
 from hc_assets.imaging.preprocessing.parameters import Preprocessing
 from hc_assets.imaging.preprocessing.registry import pipeline_for, pipelines
 from hc_assets.imaging.preprocessing.standing import Group, Key, standing_parts
-from hc_assets.imaging.units import ArraysMade, FileUnit, units_of
+from hc_assets.imaging.workers import ArraysMade, FileUnit, units_of
 from hc_assets.lake.landing import LandedFile
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import Part, read_commit

@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hc_assets.imaging.display import apply_window
-from hc_assets.imaging.pixels import Frame
+from hc_assets.imaging.pixels.display import apply_window
+from hc_assets.imaging.pixels.frames import Frame
 from hc_assets.imaging.preprocessing.contrast import between_percentiles
 from hc_assets.imaging.preprocessing.local_contrast import equalised
 from hc_assets.imaging.preprocessing.parameters import RadiographParameters

@@ -1,7 +1,7 @@
 """From frames to rows of `imaging/preprocessed_arrays`, as record batches of one pipeline each.
 
 Belongs here: turning arrays into rows. What is done to a frame is in `pipeline.py` and the modules
-of the modalities; writing the rows is in `units.py`.
+of the modalities; writing the rows is in `fhir/enrichment/units.py`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,12 +12,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from hc_assets.imaging.pixels import Frame
+from hc_assets.imaging.pixels.frames import Frame
 from hc_assets.imaging.preprocessing.comparison import Comparison, compared, may_be_shown
 from hc_assets.imaging.preprocessing.parameters import Preprocessing
 from hc_assets.imaging.preprocessing.registry import AnyPipeline, pipeline_for
-from hc_assets.imaging.schemas import preprocessed_arrays
-from hc_assets.imaging.steps import FileToRead, file_columns, frames_of
+from hc_assets.imaging.rows import FileToRead, file_columns, frames_of
+from hc_assets.imaging.schemas.index import preprocessed_arrays
 
 _ARRAY_BYTES = 64 * 1024**2
 # Frames that are looked at for one that may be shown: looking may cost as much as making

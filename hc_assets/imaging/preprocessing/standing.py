@@ -1,7 +1,7 @@
 """Which arrays still stand: made of the same frames, in the same way, with the same libraries.
 
 Belongs here: comparing what is committed with what is wanted. Making what is missing is in
-`units.py`.
+`fhir/enrichment/units.py`.
 """
 
 from collections.abc import Mapping

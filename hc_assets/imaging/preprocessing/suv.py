@@ -1,6 +1,6 @@
 """Standardised uptake values: activity over what an even spread in the body would give.
 
-Belongs here: the factor, or why there is none. Reading the header is in `uptake.py`.
+Belongs here: the factor, or why there is none. Reading the header is in `imaging/pixels/uptake.py`.
 
 Source: QIBA, FDG-PET/CT profile and its vendor-neutral pseudo-code for SUV ("happy path"); SUV by
 body weight as PERCIST has them before lean mass (Wahl et al., J Nucl Med 50 Suppl 1:122S, 2009):
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import isfinite
 
-from hc_assets.imaging.uptake import Uptake
+from hc_assets.imaging.pixels.uptake import Uptake
 
 # Beyond this the date of the injection is not the one meant: an error, not a late scan
 _MOST_HOURS = 36.0

@@ -5,13 +5,13 @@ Belongs here: wiring only. Choosing and writing are in `plan.py` and `export.py`
 
 import dagster as dg
 
-from hc_assets.assets import asset_arguments
 from hc_assets.imaging.training.export import export_training_set, selection_of
 from hc_assets.imaging.training.schemas import TRAINING_SET
 from hc_assets.lake.layout import Layout
-from hc_assets.lake.parquet import COLUMN_LINEAGE, Content
 from hc_assets.lake.tables import read_partitions
 from hc_assets.lake.warehouse import Warehouse
+from hc_assets.orchestration.io_manager import COLUMN_LINEAGE, Content
+from hc_assets.orchestration.specs import asset_arguments
 from hc_assets.settings import Settings
 
 

@@ -1,15 +1,15 @@
 """The checks of the training set: whether its splits leak, whether its classes are balanced.
 
-Belongs here: wiring only; the evaluators are in `verdicts.py`.
+Belongs here: wiring only; the evaluators are in `imaging/verdicts/training.py`.
 """
 
 import dagster as dg
 
-from hc_assets.checks import WARN, result
 from hc_assets.imaging.training.manifest import read_manifest
-from hc_assets.imaging.training.verdicts import class_balance, splits_disjoint
+from hc_assets.imaging.verdicts.training import class_balance, splits_disjoint
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.warehouse import Warehouse
+from hc_assets.orchestration.checks import WARN, result
 from hc_assets.settings import Settings
 
 _TRAINING_SET = dg.AssetKey(["imaging", "training_set"])

@@ -1,6 +1,6 @@
 """`hc-assets training-set`: a training set by hand, with choices of its own.
 
-Belongs here: arguments, and what they call. Exit codes are those of `exit_codes.py`.
+Belongs here: arguments, and what they call. Exit codes are those of `cli/exit_codes.py`.
 """
 
 from pathlib import Path
@@ -37,7 +37,7 @@ def training_set(  # noqa: PLR0917 - a command's options
 
     What is left out comes from the HC_TRAINING_ settings.
     """
-    from hc_assets.exit_codes import UNREADABLE, USAGE, faults_become_exit_codes, stop
+    from hc_assets.cli.exit_codes import UNREADABLE, USAGE, faults_become_exit_codes, stop
     from hc_assets.imaging.training.export import export_training_set, selection_of
     from hc_assets.imaging.training.labels import LabelsError
     from hc_assets.imaging.training.shards import DamagedArrayError

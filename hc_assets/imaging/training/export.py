@@ -15,7 +15,7 @@ import pyarrow as pa
 from filelock import FileLock
 from upath import UPath
 
-from hc_assets.compute import executor, in_order
+from hc_assets.core.compute import executor, in_order
 from hc_assets.imaging.training.manifest import (
     FORMAT,
     FORMAT_VERSION,

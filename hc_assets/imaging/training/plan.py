@@ -15,7 +15,7 @@ from itertools import islice
 import duckdb
 import pyarrow as pa
 
-from hc_assets.imaging.defined_terms import BODY_PARTS, MODALITIES
+from hc_assets.imaging.headers.defined_terms import BODY_PARTS, MODALITIES
 from hc_assets.imaging.training import fhir_labels, labels
 from hc_assets.imaging.training.groups import groups_of
 from hc_assets.imaging.training.selection import Selection

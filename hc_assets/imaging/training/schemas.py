@@ -6,7 +6,7 @@ Belongs here: schemas only. Which rows there are is decided in `plan.py`; shards
 
 import pyarrow as pa
 
-from hc_assets.lake.columns import column
+from hc_assets.core.columns import column
 
 _SAMPLE_ID = column(
     "sample_id",

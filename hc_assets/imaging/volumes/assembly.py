@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from hc_assets.imaging.decoding import UndecodableFrame
-from hc_assets.imaging.pixels import Frame, iter_frames
-from hc_assets.imaging.reading import UnreadableFile
+from hc_assets.imaging.headers.reading import UnreadableFile
+from hc_assets.imaging.pixels.decoding import UndecodableFrame
+from hc_assets.imaging.pixels.frames import Frame, iter_frames
 from hc_assets.imaging.volumes.geometry import Lineup, line_up
 from hc_assets.imaging.volumes.mosaics import tile_columns
 from hc_assets.imaging.volumes.resampling import (

@@ -14,8 +14,7 @@ import dagster as dg
 import pyarrow as pa
 from loky import cpu_count
 
-from hc_assets.assets import CODE_VERSION, asset_arguments
-from hc_assets.compute import executor, in_order
+from hc_assets.core.compute import executor, in_order
 from hc_assets.imaging.volumes.aligned_units import (
     ALIGNED_SLICES_TABLE,
     StudyUnit,
@@ -43,9 +42,10 @@ from hc_assets.imaging.volumes.units import (
     units_of,
 )
 from hc_assets.lake.layout import Layout
-from hc_assets.lake.parquet import Content, commit_content, describe_commits
 from hc_assets.lake.parts import Part, PartWriter, read_commit
 from hc_assets.lake.tables import LakeTable, read_partition
+from hc_assets.orchestration.io_manager import Content, commit_content, describe_commits
+from hc_assets.orchestration.specs import CODE_VERSION, asset_arguments
 from hc_assets.settings import Settings
 
 _VOLUMES = "imaging/volumes"

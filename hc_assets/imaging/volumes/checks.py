@@ -7,12 +7,12 @@ grid that is none, a slice that is missing. How odd the stacks are is a warning.
 import dagster as dg
 import pyarrow as pa
 
-from hc_assets.checks import WARN, result
-from hc_assets.imaging.volumes import accounting
+from hc_assets.imaging.verdicts import volumes as accounting
 from hc_assets.imaging.volumes.units import gated_series
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import read_commit
 from hc_assets.lake.tables import LakeTable, read_partition, read_partitions
+from hc_assets.orchestration.checks import WARN, result
 
 _VOLUMES = dg.AssetKey(["imaging", "volumes"])
 _SLICES = dg.AssetKey(["imaging", "volume_slices"])

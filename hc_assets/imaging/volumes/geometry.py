@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hc_assets.imaging.stacks import normal_of
+from hc_assets.imaging.series.stacks import normal_of
 
 Matrix = NDArray[np.float64]
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from hc_assets.imaging.elements import Elements, MalformedValueError, dataset_elements
-from hc_assets.imaging.reading import PARSE_ERRORS, opened, parse, quiet_pydicom
+from hc_assets.imaging.headers.elements import Elements, MalformedValueError, dataset_elements
+from hc_assets.imaging.headers.reading import PARSE_ERRORS, opened, parse, quiet_pydicom
 from hc_assets.imaging.volumes.splitting import PlacedFrame
 
 _CREATOR = "SIEMENS CSA HEADER"

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hc_assets.imaging.instances import Instance, numbered_planes
+from hc_assets.imaging.series.instances import Instance, numbered_planes
 from hc_assets.imaging.volumes.mosaics import UnknownMosaicError, is_mosaic, tiles_of
 from hc_assets.imaging.volumes.splitting import PlacedFrame
 

@@ -1,14 +1,14 @@
 """Columns of the volume tables, and the words that their verdicts and findings are made of.
 
-Belongs here: schemas only; `imaging/schemas.py` collects them. The code that fills a table is in
-the module that each schema's comment names.
+Belongs here: schemas only; `imaging/schemas/index.py` collects them. The code that fills a table is
+in the module that each schema's comment names.
 """
 
 from collections.abc import Mapping
 
 import pyarrow as pa
 
-from hc_assets.lake.columns import column
+from hc_assets.core.columns import column
 
 VERDICTS: Mapping[str, str] = {
     "as_sent": "A volume: the voxels are the pixels as sent, in modality units",

@@ -11,8 +11,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from hc_assets.imaging.instances import DIMENSION_NAMES
-from hc_assets.imaging.stacks import (
+from hc_assets.imaging.series.instances import DIMENSION_NAMES
+from hc_assets.imaging.series.stacks import (
     GAP_FACTOR,
     SAME_POSITION_MM,
     Plane,

@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from hc_assets.imaging.instances import Instance, distinct
-from hc_assets.imaging.stacks import plane_name
+from hc_assets.imaging.series.instances import Instance, distinct
+from hc_assets.imaging.series.stacks import plane_name
 from hc_assets.imaging.volumes.assembly import Assembled, NoVolumeError, assemble
 from hc_assets.imaging.volumes.geometry import ras_from_lps, spacing_of
 from hc_assets.imaging.volumes.pictures import three_planes

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import duckdb
 
-from hc_assets.imaging.instances import Instance, read_series
+from hc_assets.imaging.series.instances import Instance, read_series
 from hc_assets.imaging.volumes.placing import Gates
 from hc_assets.imaging.volumes.schemas import VOLUME_SLICES
 from hc_assets.imaging.volumes.steps import Row, volumes_of

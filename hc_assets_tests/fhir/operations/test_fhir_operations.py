@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from fhir.resources.R4B.provenance import Provenance
 
-from hc_assets.fhir.extension_definitions import published
+from hc_assets.fhir.enrichment.extension_definitions import published
 from hc_assets.fhir.operations.pipeline_metrics import totals
 from hc_assets.fhir.operations.schema_drift import Drift, drifts, shape_is_steady
 from hc_assets.fhir.operations.trend_plots import trend_markdown, trend_png

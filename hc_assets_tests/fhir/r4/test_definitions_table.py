@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from hc_assets.fhir.r4.build import build, main
+from hc_assets.fhir.r4.build.build import build, main
+from hc_assets.fhir.r4.build.expansion import NotExpandableError, expand, syntax_of
+from hc_assets.fhir.r4.build.package import Package, read_package
 from hc_assets.fhir.r4.definitions import TABLE_PATH, Definitions, r4, read_table
-from hc_assets.fhir.r4.expansion import NotExpandableError, expand, syntax_of
-from hc_assets.fhir.r4.package import Package, read_package
 
 _PACKAGE = os.environ.get("HC_R4_PACKAGE", "")
 needs_package = pytest.mark.skipif(

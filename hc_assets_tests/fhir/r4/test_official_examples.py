@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hc_assets.fhir.r4.fast_path import accept
+from hc_assets.fhir.r4.fast.fast_path import accept
 from hc_assets.fhir.r4.thorough_path import thorough_issues
 from hc_assets.fhir.validation import has_errors
 

@@ -3,8 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hc_assets.imaging.frame_context import Window
-from hc_assets.imaging.pixels import Frame, iter_frames
+from hc_assets.imaging.pixels.frame_context import Window
+from hc_assets.imaging.pixels.frames import Frame, iter_frames
 from hc_assets.imaging.preprocessing.parameters import Preprocessing
 from hc_assets.imaging.preprocessing.registry import PIPELINES, pipeline_for
 

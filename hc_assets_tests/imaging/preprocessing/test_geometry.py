@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hc_assets.imaging.pixels import Frame, iter_frames
+from hc_assets.imaging.pixels.frames import Frame, iter_frames
 from hc_assets.imaging.preprocessing.geometry import array_to_patient, placed
 from hc_assets.imaging.preprocessing.parameters import Preprocessing
 from hc_assets.imaging.preprocessing.registry import pipeline_for

@@ -21,7 +21,7 @@ from hc_assets.imaging.preprocessing.parameters import (
     Preprocessing,
 )
 from hc_assets.imaging.preprocessing.planning import ARRAYS, ARRAYS_VERSION, plan_arrays
-from hc_assets.imaging.units import preprocess_unit
+from hc_assets.imaging.workers import preprocess_unit
 from hc_assets.lake.discovery import discover
 from hc_assets.lake.landing import BatchLimits, land, read_manifest
 from hc_assets.lake.layout import Layout

@@ -6,10 +6,10 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
-from hc_assets.imaging.pixels import Frame, iter_frames
+from hc_assets.imaging.pixels.frames import Frame, iter_frames
+from hc_assets.imaging.pixels.uptake import Uptake
 from hc_assets.imaging.preprocessing.registry import pipeline_for
 from hc_assets.imaging.preprocessing.suv import suv_factor
-from hc_assets.imaging.uptake import Uptake
 
 NOON = datetime(2020, 5, 1, 12)  # noqa: DTZ001 - DICOM times are local
 HALF_LIFE = 6586.2  # of F-18, s

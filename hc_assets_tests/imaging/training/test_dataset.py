@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hc_assets.imaging.dataset import DamagedSetError, TrainingSet
+from hc_assets.imaging.training.dataset import DamagedSetError, TrainingSet
 from hc_assets.imaging.training.manifest import ManifestError
 
 

@@ -5,8 +5,8 @@ torch = pytest.importorskip("torch", reason="PyTorch, the extra hc-assets[torch]
 
 from torch.utils.data import DataLoader  # noqa: E402
 
-from hc_assets.imaging.dataset import DamagedSetError, TrainingSet  # noqa: E402
-from hc_assets.imaging.torch_dataset import TrainingMap, TrainingStream  # noqa: E402
+from hc_assets.imaging.training.dataset import DamagedSetError, TrainingSet  # noqa: E402
+from hc_assets.imaging.training.torch_dataset import TrainingMap, TrainingStream  # noqa: E402
 
 COUNT = 23
 

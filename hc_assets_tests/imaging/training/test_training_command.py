@@ -1,7 +1,7 @@
 import pytest
 from pydicom.data import get_testdata_file
 
-from hc_assets.imaging.dataset import TrainingSet
+from hc_assets.imaging.training.dataset import TrainingSet
 
 
 @pytest.fixture(autouse=True)

@@ -7,12 +7,12 @@ import pyarrow.parquet as pq
 import pytest
 from upath import UPath
 
-from hc_assets.imaging.dataset import TrainingSet
 from hc_assets.imaging.training import export
+from hc_assets.imaging.training.dataset import TrainingSet
 from hc_assets.imaging.training.export import export_training_set
 from hc_assets.imaging.training.manifest import read_manifest
 from hc_assets.imaging.training.shards import DamagedArrayError
-from hc_assets.imaging.training.verdicts import class_balance, splits_disjoint
+from hc_assets.imaging.verdicts.training import class_balance, splits_disjoint
 from hc_assets.lake.parts import commit
 
 PATIENTS = ["Zebracorn^1", "Zebracorn^2", "Zebracorn^3", "Zebracorn^4"]

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hc_assets.imaging.instances import Instance, read_series
-from hc_assets.imaging.schemas import DICOM_INDEX
-from hc_assets.imaging.steps import FileToRead, index_files
+from hc_assets.imaging.rows import FileToRead, index_files
+from hc_assets.imaging.schemas.index import DICOM_INDEX
+from hc_assets.imaging.series.instances import Instance, read_series
 from hc_assets.imaging.volumes.placing import Gates
 from hc_assets.imaging.volumes.steps import volumes_of
 from hc_assets.lake.layout import Layout

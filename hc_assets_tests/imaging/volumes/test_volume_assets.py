@@ -14,7 +14,7 @@ from pydicom.uid import MRImageStorage
 from hc_assets.imaging.volumes.schemas import TABLES
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import read_commit
-from hc_assets.runs import open_instance
+from hc_assets.orchestration.runs import open_instance
 from hc_assets.settings import Settings
 
 

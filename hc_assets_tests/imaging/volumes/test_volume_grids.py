@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from hc_assets.imaging.volumes import accounting
+from hc_assets.imaging.verdicts import volumes as accounting
 from hc_assets.imaging.volumes.geometry import ras_from_lps, spacing_of
 from hc_assets.imaging.volumes.nifti import nifti_bytes
 from hc_assets.imaging.volumes.pictures import PICTURE_BYTES, three_planes

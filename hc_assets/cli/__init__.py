@@ -1,0 +1,1 @@
+"""The command line: commands that belong to no domain, and how every command ends."""

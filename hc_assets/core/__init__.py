@@ -1,0 +1,1 @@
+"""What knows no domain and no lake: execution, compiled code, verdicts, notes on columns."""

@@ -1,0 +1,1 @@
+"""Landed bytes become raw resources, byte for byte."""

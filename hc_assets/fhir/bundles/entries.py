@@ -1,0 +1,91 @@
+"""One JSON text becomes an entry: its bytes, and what they say of themselves.
+
+Belongs here: an entry, and reading its type and id. Where entries begin and end in a Bundle or a
+file is found in `splitting.py` and `read.py`.
+"""
+
+from datetime import datetime
+
+import msgspec
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One entry of a bundle, one line of an NDJSON file, or a file that is one resource.
+
+    Attributes:
+        position: entry or line number, from 0.
+        resource: JSON bytes as received; the whole entry, or file, where `problem` is said.
+        problem: why no resource could be taken from here; None where one was.
+        resource_type: resourceType, where it is a text.
+        resource_id: id, where it is a text; else the one that a PUT's url names.
+        full_url: Bundle.entry.fullUrl.
+        request_method: Bundle.entry.request.method.
+        request_url: Bundle.entry.request.url.
+        if_none_exist: Bundle.entry.request.ifNoneExist.
+        last_modified: Bundle.entry.response.lastModified; of a deletion without one, when the
+            Bundle says that it was made (meta.lastUpdated, timestamp).
+    """
+
+    position: int
+    resource: bytes | None
+    problem: str | None = None
+    resource_type: str | None = None
+    resource_id: str | None = None
+    full_url: str | None = None
+    request_method: str | None = None
+    request_url: str | None = None
+    if_none_exist: str | None = None
+    last_modified: datetime | None = None
+
+
+ABSENT = msgspec.Raw(b"null")
+# What msgspec raises for bytes that it can't read: no JSON, text that is not UTF-8, and nesting
+# beyond its depth.
+Unreadable = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class _Head(msgspec.Struct):
+    # Raw: a resource whose id is a number is wrong, but its type can still be told.
+    resource_type: msgspec.Raw = msgspec.field(name="resourceType", default=ABSENT)
+    id: msgspec.Raw = ABSENT
+
+
+decode_head = msgspec.json.Decoder(_Head).decode
+_decode_text = msgspec.json.Decoder(str).decode
+
+
+def resource_entry(position: int, data: bytes) -> Entry:
+    """Give the entry that a text is, with a problem where it is no JSON object."""
+    try:
+        head = decode_head(data)
+        return Entry(position, data, None, text_in(head.resource_type), text_in(head.id))
+    except msgspec.ValidationError:
+        return Entry(position, data, "expected a JSON object, found another JSON value")
+    except Unreadable as error:
+        return Entry(position, data, f"not JSON: {reason(error)}")
+
+
+def text_in(raw: msgspec.Raw | bytes) -> str | None:
+    """Text that a JSON string stands for; None for any other value."""
+    text = bytes(raw)
+    if not text.startswith(b'"'):
+        return None
+    return _decode_text(text) if b"\\" in text else text[1:-1].decode()
+
+
+def data_only(entry: Entry) -> Entry:
+    """Set aside what tells of a request, a search or an export: it is not to be stored."""
+    if entry.resource_type != "OperationOutcome" or entry.problem:
+        return entry
+    return msgspec.structs.replace(
+        entry, problem="an OperationOutcome: it tells of a request and is no data"
+    )
+
+
+def reason(error: Exception) -> str:
+    """Say why a JSON text could not be read, without what stands in it."""
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    if isinstance(error, UnicodeDecodeError):
+        return "text that is not UTF-8"
+    return str(error).removeprefix("JSON is malformed: ")

@@ -1,0 +1,210 @@
+"""The entries of a file as Arrow columns: at once where they are regular, else one by one.
+
+Belongs here: calling `fhir/r4/fast/native/entries.c`, and making columns of spans of the text. It
+gives what `bundles.read_entries` gives; where the compiled code can't tell, it is asked.
+"""
+
+import ctypes
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any, BinaryIO
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from hc_assets.core.compiled import load_library
+from hc_assets.fhir.bundles.entries import Entry
+from hc_assets.fhir.bundles.read import ending, entries_of_document, entries_of_lines
+from hc_assets.fhir.bundles.text_streams import (
+    BYTE_ORDER_MARK,
+    LINES,
+    DamagedTextError,
+    Lines,
+    read_text,
+    unpacked,
+)
+from hc_assets.fhir.schemas import RAW_BUNDLES
+
+_ROWS_PER_BATCH = 2_000
+_BYTES_PER_BATCH = 16 * 1024**2
+# Arrow's binary columns count bytes with 32 bits.
+_MAX_BYTES = 2**31 - 1
+# The members of Entry, in order, by the columns that hold them.
+_ENTRY_COLUMNS = tuple(
+    "request_if_none_exist" if name == "if_none_exist" else name for name in Entry.__struct_fields__
+)
+# `Row` of fhir/r4/fast/native/entries.c: begin and end of each, then the position.
+_SPANS = (
+    "resource",
+    "resource_type",
+    "resource_id",
+    "full_url",
+    "request_method",
+    "request_url",
+    "request_if_none_exist",
+)
+_WIDTH = 2 * len(_SPANS) + 1
+_NO_ROOM = -2
+# A guess at the size of an entry; where there are more, the text is read again.
+_BYTES_PER_ENTRY = 512
+
+Columns = Mapping[str, pa.Array]
+_Rows = npt.NDArray[np.int64]
+
+
+@cache
+def _library() -> ctypes.CDLL:
+    library = load_library("hc_assets.fhir.r4.fast._fast_path")
+    text_and_rows = (ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_int64)
+    library.hc_regular_entries.argtypes = text_and_rows
+    library.hc_regular_entries.restype = ctypes.c_int64
+    library.hc_regular_lines.argtypes = (*text_and_rows, ctypes.c_int64)
+    library.hc_regular_lines.restype = ctypes.c_int64
+    library.hc_gather.argtypes = (
+        ctypes.c_char_p,
+        ctypes.c_void_p,
+        ctypes.c_int64,
+        ctypes.c_int64,
+        ctypes.c_void_p,
+    )
+    library.hc_gather.restype = None
+    return library
+
+
+def read_columns(file: BinaryIO, media_type: str) -> Iterator[Columns]:
+    """Split a file into its entries. Never raises for what the file holds.
+
+    Args:
+        file: open at its beginning, seekable; gzip and zstd are recognised by content.
+        media_type: as for `bundles.read_entries`.
+
+    Yields:
+        Columns of `RAW_BUNDLES` by name, those aside that tell of the batch and the file: of some
+        thousand entries or some megabytes at most.
+    """
+    stream = unpacked(file)
+    if media_type == LINES:
+        yield from _of_lines(Lines(stream))
+        return
+    try:
+        data = read_text(stream)
+    except DamagedTextError as error:
+        yield columns_of([Entry(0, None, str(error))])
+        return
+    text = data.removeprefix(BYTE_ORDER_MARK)
+    rows = _spans(text, len(text) // _BYTES_PER_ENTRY + 1, _library().hc_regular_entries)
+    if rows is None:
+        yield from _one_by_one(entries_of_document(data))
+    else:
+        for start, until in _portions(rows):
+            yield _gathered(text, rows[start:until])
+
+
+def _of_lines(lines: Lines) -> Iterator[Columns]:
+    position = 0
+    for block in _blocks(lines):
+        text = b"".join(block)
+        rows = _spans(text, len(block), _library().hc_regular_lines, position)
+        if rows is None:
+            entries = entries_of_lines(block, position)
+            position = yield from _one_by_one(entries)
+            continue
+        if len(rows):
+            yield _gathered(text, rows)
+        position += len(block)
+    for entry in ending(lines, position):
+        yield columns_of([entry])
+
+
+def _blocks(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
+    block: list[bytes] = []
+    size = 0
+    for line in lines:
+        block.append(line)
+        size += len(line)
+        if len(block) >= _ROWS_PER_BATCH or size >= _BYTES_PER_BATCH:
+            yield block
+            block, size = [], 0
+    if block:
+        yield block
+
+
+def _one_by_one(entries: Iterator[Entry]) -> Generator[Columns, None, int]:
+    """Give columns of entries, some at a time; returns what a generator of entries returns."""
+    pending: list[Entry] = []
+    size = 0
+    while True:
+        try:
+            entry = next(entries)
+        except StopIteration as end:
+            if pending:
+                yield columns_of(pending)
+            return end.value or 0
+        pending.append(entry)
+        size += len(entry.resource or b"")
+        if len(pending) >= _ROWS_PER_BATCH or size >= _BYTES_PER_BATCH:
+            yield columns_of(pending)
+            pending, size = [], 0
+
+
+def columns_of(entries: Sequence[Entry]) -> Columns:
+    """Give the columns of entries, of which there is at least one."""
+    values = zip(*map(msgspec.structs.astuple, entries), strict=True)
+    return {
+        name: pa.array(column, RAW_BUNDLES.field(name).type)
+        for name, column in zip(_ENTRY_COLUMNS, values, strict=True)
+    }
+
+
+def _spans(text: bytes, room: int, function: Any, *arguments: int) -> _Rows | None:
+    """Where the entries are; None where the compiled code can't tell."""
+    if len(text) > _MAX_BYTES:
+        return None
+    while True:
+        rows = np.empty((room, _WIDTH), np.int64)
+        count = function(text, len(text), rows.ctypes.data, room, *arguments)
+        if count >= 0:
+            return rows[:count]
+        if count != _NO_ROOM:
+            return None
+        room *= 4
+
+
+def _portions(rows: _Rows) -> Iterator[tuple[int, int]]:
+    """First row of each batch, and the one behind its last."""
+    sizes = np.cumsum(rows[:, 1] - rows[:, 0])
+    start = 0
+    while start < len(rows):
+        before = sizes[start - 1] if start else 0
+        full = int(np.searchsorted(sizes, before + _BYTES_PER_BATCH)) + 1
+        until = min(start + _ROWS_PER_BATCH, full, len(rows))
+        yield start, until
+        start = until
+
+
+def _gathered(text: bytes, rows: _Rows) -> Columns:
+    """The columns of entries, by where they are in the text."""
+    count = len(rows)
+    columns: dict[str, pa.Array] = {"position": pa.array(rows[:, -1])}
+    for number, name in enumerate(_SPANS):
+        columns[name] = _texts(text, rows, 2 * number, RAW_BUNDLES.field(name).type)
+    for name in ("problem", "last_modified"):
+        columns[name] = pa.nulls(count, RAW_BUNDLES.field(name).type)
+    return columns
+
+
+def _texts(text: bytes, rows: _Rows, column: int, type_: pa.DataType) -> pa.Array:
+    begins, count = rows[:, column], len(rows)
+    known = begins >= 0
+    if not known.any():
+        return pa.nulls(count, type_)
+    ends = np.zeros(count + 1, np.int32)
+    np.cumsum(rows[:, column + 1] - begins, out=ends[1:])
+    joined = np.empty(int(ends[-1]), np.uint8)
+    first = rows.ctypes.data + column * rows.itemsize
+    _library().hc_gather(text, first, rows.strides[0] // rows.itemsize, count, joined.ctypes.data)
+    validity = None if known.all() else pa.py_buffer(np.packbits(known, bitorder="little"))
+    buffers = [validity, pa.py_buffer(ends), pa.py_buffer(joined)]
+    return pa.Array.from_buffers(type_, count, buffers)

@@ -1,0 +1,150 @@
+"""Bytes of a landed file become raw resources, byte for byte.
+
+Belongs here: finding where each entry or line begins and ends, and what it says of itself. Whether
+it is a valid resource is judged in `fhir/validation/__init__.py`.
+"""
+
+from collections.abc import Generator, Iterable, Iterator
+from typing import Any, BinaryIO
+
+import msgspec
+
+from hc_assets.fhir.bundles.entries import Entry, Unreadable, data_only, decode_head, resource_entry
+from hc_assets.fhir.bundles.splitting import split_bundle
+from hc_assets.fhir.bundles.text_streams import (
+    BYTE_ORDER_MARK,
+    LINES,
+    WHITE_SPACE,
+    DamagedTextError,
+    Lines,
+    read_text,
+    unpacked,
+)
+
+# A document is attested, and a message sent, as a whole: among the lines of an export they are
+# resources that were stored, whereas the other types carry resources.
+_KEPT_WHOLE_IN_LINES = frozenset({"document", "message"})
+
+
+def read_entries(file: BinaryIO, media_type: str, *, keep_bundles: bool = False) -> Iterator[Entry]:
+    """Split a file into its entries. Never raises for what the file holds.
+
+    Args:
+        file: open at its beginning, seekable; gzip and zstd are recognised by content.
+        media_type: `application/fhir+ndjson` for lines. Any other file is taken as one JSON
+            document; where it is not one but its first line is, as lines after all.
+        keep_bundles: give a document or line that is a Bundle as one entry, the Bundle itself.
+
+    Yields:
+        Entries in the file's order, at least one. What can't be split, and a Bundle without
+        entries, is an entry with a problem that names what was found; a gzip file cut short yields
+        the lines before the cut, then the problem. A line that is a Bundle yields its entries,
+        which are counted on, so that positions stay unique; a document or message among lines is
+        one entry.
+    """
+    stream = unpacked(file)
+    if media_type == LINES:
+        yield from _lines(stream, keep_bundles=keep_bundles)
+        return
+    try:
+        data = read_text(stream)
+    except DamagedTextError as error:
+        yield Entry(0, None, str(error))
+        return
+    yield from entries_of_document(data, keep_bundles=keep_bundles)
+
+
+def entries_of_document(data: bytes, *, keep_bundles: bool = False) -> Iterator[Entry]:
+    """Split the text of a file that should be one JSON document; see `read_entries`."""
+    data = data.removeprefix(BYTE_ORDER_MARK)
+    if not data.strip(WHITE_SPACE):
+        yield Entry(0, data, "the file is empty" if not data else "the file is blank")
+        return
+    whole = resource_entry(0, data.strip(WHITE_SPACE))
+    if keep_bundles and not whole.problem:
+        yield whole
+    elif whole.resource_type == "Bundle":
+        yield from split_bundle(data)
+    elif whole.problem and _first_line_is_json(data):
+        yield from _lines(data.split(b"\n"), keep_bundles=keep_bundles)
+    elif whole.resource_type is None and _is_bulk_manifest(whole.resource):
+        yield Entry(0, whole.resource, "a Bulk Data manifest: it lists files and holds no resource")
+    else:
+        yield data_only(whole)
+
+
+class _Manifest(msgspec.Struct):
+    transaction_time: str = msgspec.field(name="transactionTime")
+    output: list[Any]
+
+
+def _is_bulk_manifest(data: bytes | None) -> bool:
+    try:
+        msgspec.json.decode(data or b"", type=_Manifest)
+    except Unreadable:
+        return False
+    return True
+
+
+def _first_line_is_json(data: bytes) -> bool:
+    first, separator, rest = data.lstrip(WHITE_SPACE).partition(b"\n")
+    if not separator or not rest.strip(WHITE_SPACE):
+        return False
+    try:
+        decode_head(first)
+    except Unreadable:
+        return False
+    return True
+
+
+def _lines(stream: Iterable[bytes], *, keep_bundles: bool) -> Iterator[Entry]:
+    lines = Lines(stream)
+    position = yield from entries_of_lines(lines, 0, keep_bundles=keep_bundles)
+    yield from ending(lines, position)
+
+
+def entries_of_lines(
+    lines: Iterable[bytes], first: int, *, keep_bundles: bool = False
+) -> Generator[Entry, None, int]:
+    """Split consecutive lines into entries.
+
+    Args:
+        lines: with or without their ends.
+        first: position of the first one.
+        keep_bundles: as for `read_entries`.
+
+    Returns:
+        The position that the next line has.
+    """
+    position = first
+    for line in lines:
+        stripped = line.strip(WHITE_SPACE)
+        if not stripped:
+            position += 1
+            continue
+        for found in _of_line(position, stripped, keep_bundles=keep_bundles):
+            yield found
+            position += 1
+    return position
+
+
+def ending(lines: Lines, position: int) -> Iterator[Entry]:
+    """Give what is to be said of lines that were read to their end, if anything.
+
+    Args:
+        lines: all of a file.
+        position: behind its last line.
+    """
+    if lines.damage:
+        yield Entry(position, None, lines.damage)
+    elif lines.are_blank:
+        yield Entry(0, b"", "the file is blank" if position else "the file is empty")
+
+
+def _of_line(position: int, line: bytes, *, keep_bundles: bool) -> Iterable[Entry]:
+    whole = resource_entry(position, line)
+    if keep_bundles:
+        return (whole,)
+    if whole.resource_type != "Bundle":
+        return (data_only(whole),)
+    return split_bundle(line, position, kept_whole=_KEPT_WHOLE_IN_LINES)

@@ -1,0 +1,88 @@
+"""What a Bundle entry's request asks for, and which resource it means.
+
+Belongs here: the methods of R4's transactions, batches and histories (R4 http, section transaction
+and batch), read as instructions to a store that keeps versions. Reading the entries is in
+`read.py`; what becomes of an instruction is in `fhir/versions/apply.py`.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+
+from hc_assets.fhir.references import uuid_of
+
+# What R4 allows as a type and an id, and nothing around them: no query, version or server.
+_TYPE_AND_ID = re.compile(r"([A-Z][A-Za-z]*)/([A-Za-z0-9\-.]{1,64})")
+_CRITERIA = re.compile(r"([A-Z][A-Za-z]*)\?(.+)", re.DOTALL)
+_WRITES = frozenset({None, "POST", "PUT"})
+_MADE_ID_LENGTH = 32
+IDENTITY = (
+    "resource_type",
+    "resource_id",
+    "full_url",
+    "request_method",
+    "request_url",
+    "request_if_none_exist",
+)
+
+
+def deleted(url: str | None) -> tuple[str, str] | None:
+    """Type and id that a DELETE names; None where it names them by a query or not at all."""
+    named = _TYPE_AND_ID.fullmatch(url or "")
+    return (named[1], named[2]) if named else None
+
+
+def asked_id(method: str | None, url: str | None) -> str | None:
+    """The id that a PUT's url names; None for any other request."""
+    named = _TYPE_AND_ID.fullmatch(url or "") if method == "PUT" else None
+    return named[2] if named else None
+
+
+def refusal(
+    method: str | None, url: str | None, resource_type: str | None, resource_id: str | None
+) -> str | None:
+    """Say why what an entry carries is not to be stored as it stands.
+
+    Args:
+        method: Bundle.entry.request.method; None where there is no request.
+        url: Bundle.entry.request.url.
+        resource_type: of the entry's resource.
+        resource_id: of the entry's resource.
+
+    Returns:
+        The reason, free of patient data; None where the resource may be stored.
+    """
+    if method not in _WRITES:
+        # A PATCH carries changes (Parameters, or a Binary with JSON Patch), not the resource.
+        shown = method if method in ("GET", "HEAD", "PATCH") else "a method that R4 does not know"
+        return f"Bundle.entry.request.method is {shown}: expected POST, PUT or DELETE"
+    if url and "$" in url:
+        return "Bundle.entry.request.url calls an operation, whose input is no data"
+    named = _TYPE_AND_ID.fullmatch(url or "") if method == "PUT" else None
+    if named and (named[1] != resource_type or resource_id not in (None, named[2])):
+        return "Bundle.entry is a PUT whose request.url names another resource than it carries"
+    return None
+
+
+def known_id(row: Mapping[str, str | None]) -> str | None:
+    """The id that an entry's resource goes by, known without looking into its content.
+
+    Args:
+        row: with the columns `IDENTITY`.
+
+    Returns:
+        Its own id; else one made from the criteria of a conditional create or update, so that the
+        same criteria always mean the same resource; else the UUID of its fullUrl. None where it has
+        none of these.
+    """
+    if row["resource_id"] is not None:
+        return row["resource_id"]
+    method, url = row["request_method"], row["request_url"]
+    criteria = row["request_if_none_exist"] if method == "POST" else None
+    conditional = _CRITERIA.fullmatch(url or "") if method == "PUT" else None
+    if conditional:
+        criteria = conditional[2]
+    if criteria:
+        query = f"{row['resource_type']}?{criteria}".encode()
+        return hashlib.sha256(query).hexdigest()[:_MADE_ID_LENGTH]
+    return uuid_of(row["full_url"])

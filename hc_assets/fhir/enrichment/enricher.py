@@ -1,0 +1,353 @@
+"""A valid resource gets what the pipeline knows of it: meta, age, significance, quality score.
+
+Belongs here: adding to a resource, and nothing but adding: every other byte of a value stays as it
+came, decimals and the order of members among them. What is added is worked out in
+`demographics.py`, `significance.py`, `consistency.py` and `quality.py`.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import NamedTuple
+
+import msgspec
+
+from hc_assets.fhir.enrichment.batch_index import PatientFacts, patient_facts
+from hc_assets.fhir.enrichment.columns.resource_texts import Names, Resource, read_one, text_of
+from hc_assets.fhir.enrichment.consistency import NO_FACTS, Facts, consistency
+from hc_assets.fhir.enrichment.demographic_extensions import age_extensions, risk_extensions
+from hc_assets.fhir.enrichment.demographics import age_in_days, ages
+from hc_assets.fhir.enrichment.elements import (
+    Measured,
+    Observation,
+    decode_observation,
+    decode_patient,
+)
+from hc_assets.fhir.enrichment.expected_elements import EXPECTED_ELEMENTS
+from hc_assets.fhir.enrichment.extensions import (
+    Extender,
+    Members,
+    extend_each,
+)
+from hc_assets.fhir.enrichment.quality import Completeness, QualityScore, score
+from hc_assets.fhir.enrichment.resource_changes import Changes
+from hc_assets.fhir.enrichment.resource_meta import EnrichedMeta, MetaWriter, content_sha256
+from hc_assets.fhir.enrichment.significance import (
+    NOBODY,
+    NotConvertible,
+    Person,
+    significance,
+    significance_extension,
+)
+from hc_assets.fhir.r4.issues import Issue
+
+_MADE_ID_LENGTH = 32
+# Observations that say nothing of the patient: not yet, or no longer (HL7 ObservationStatus).
+_WITHOUT_SIGNIFICANCE = frozenset({"registered", "entered-in-error", "cancelled", "unknown"})
+# Members of which a value may have a significance.
+MEASURED = frozenset({"valueQuantity", "valueCodeableConcept", "component"})
+_CACHED = 16_384
+
+_decode_members = msgspec.json.Decoder(Members).decode
+_encode = msgspec.json.encode
+
+
+@dataclass(frozen=True)
+class EnrichmentOptions:
+    """What a deployment chooses.
+
+    Attributes:
+        source: meta.source of resources that name none.
+        extension_base: URL that our extensions share.
+        expected_elements: that completeness is judged by.
+    """
+
+    source: str
+    extension_base: str
+    expected_elements: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: EXPECTED_ELEMENTS
+    )
+
+    def digest(self) -> str:
+        """SHA-256 over all of them."""
+        return hashlib.sha256(_encode(self, order="sorted")).hexdigest()
+
+
+class Enriched(NamedTuple):
+    """The enriched resource as one line of JSON, its id, the hash of what was sent, its scores.
+
+    `content_sha256` leaves out `meta.lastUpdated` and `meta.versionId`, which change without the
+    content, and all that enrichment adds. `issues` says which facts do not hold and which units
+    can't be converted.
+    """
+
+    resource: bytes
+    resource_id: str
+    content_sha256: str
+    last_updated: datetime
+    quality_score: float
+    completeness: float | None
+    validity: float
+    consistency: float | None
+    issues: list[Issue]
+
+
+def compact(resource: bytes) -> bytes:
+    """Take the white space from between the tokens of a JSON text, and change nothing else."""
+    return msgspec.json.format(resource, indent=-1)
+
+
+class Enricher:
+    """Enriches the resources of one batch.
+
+    Attributes:
+        meta: writes theirs.
+    """
+
+    def __init__(self, landed_at: datetime, options: EnrichmentOptions) -> None:
+        """Prepare what all resources share.
+
+        Args:
+            landed_at: when the batch landed, UTC; "now" for whatever depends on the day.
+            options: of the deployment.
+        """
+        self._today = landed_at.date().isoformat()
+        self._base = options.extension_base
+        self._extender = Extender(self._base)
+        completeness = Completeness(options.expected_elements)
+        # By shape, of which there are few, not by names.
+        self._completeness = lru_cache(maxsize=_CACHED)(
+            lambda type_, names: completeness(type_, names.listed)
+        )
+        self.meta = MetaWriter(landed_at, options.source, self._base)
+
+    def __call__(
+        self,
+        compact: bytes,
+        warnings: int = 0,
+        *,
+        known_id: str | None = None,
+        facts: Facts = NO_FACTS,
+    ) -> Enriched:
+        """Enrich one valid resource.
+
+        Args:
+            compact: valid R4 JSON without white space between its tokens.
+            warnings: how many warnings the validator gave, best practice aside.
+            known_id: that it goes by where it states none itself, if any.
+            facts: what the batch says of its patient, encounter and references.
+
+        Returns:
+            The resource with an id where it had none (the known one, else one made from its
+            content, so that the same resource gets the same id), with `meta.lastUpdated` and
+            `meta.source` where it had none, and with our extensions: the quality score on `meta`;
+            age, age group and risk factors on a Patient; the significance of values on an
+            Observation and its components. Those of an earlier run are replaced.
+        """
+        return self.enriched(read_one(compact), warnings, known_id, facts)
+
+    @property
+    def signs(self) -> tuple[bytes, ...]:
+        """What a resource that was enriched before holds one of, at least."""
+        return self._extender.signs
+
+    def enriched(
+        self,
+        sent: Resource,
+        warnings: int,
+        known_id: str | None,
+        facts: Facts,
+        modified: datetime | None = None,
+    ) -> Enriched:
+        """Enrich one valid resource whose members are found already.
+
+        `modified` is when its entry says that it was: its lastUpdated where it states none.
+        """
+        place = None
+        if self._extender.may_be_in(sent.text):
+            bare = self._stripped(_decode_members(sent.text))
+            stripped = read_one(_encode(bare))
+            if "extension" in sent.names.places and "extension" not in bare:
+                place = sent.names.places["extension"]
+            sent = stripped
+        type_ = text_of(sent.at(sent.names.places["resourceType"]))
+        raw_meta = sent.raw("meta")
+        if raw_meta is None and modified is None:
+            meta = self.meta.alone
+        else:
+            meta = self.meta.of(raw_meta or b"{}", modified)
+        content = _content_sha256(sent, meta)
+        changes = Changes(sent)
+        raw_id = sent.raw("id")
+        if raw_id is None:
+            resource_id = known_id or content[:_MADE_ID_LENGTH]
+            changes.add_after("resourceType", b'"id":%b' % _encode(resource_id))
+        else:
+            resource_id = text_of(raw_id)
+        issues: list[Issue] = []
+        if type_ == "Observation":
+            if not MEASURED.isdisjoint(sent.names.places):
+                issues += self._add_significance(changes, facts.patient)
+        elif type_ == "Patient":
+            self._add_demographics(changes, sent.text)
+        found = consistency(type_, sent, facts)
+        share = found.share if found.judged else None
+        scores, shown = self.scored(type_, sent.names, warnings, share)
+        self._add_meta(changes, meta, shown)
+        made = changes.written()
+        if place is not None and changes.has_new_extension:
+            made = _moved(made, "extension", place)
+        return Enriched(
+            made,
+            resource_id,
+            content,
+            meta.last_updated,
+            *scores,
+            found.issues + issues if issues else found.issues,
+        )
+
+    def _stripped(self, members: Members) -> Members:
+        members = dict(self._extender.strip(members))
+        if "component" in members:
+            members["component"] = self._extender.strip_each(members["component"])
+        if "meta" in members:
+            sent = _decode_members(members["meta"])
+            meta = self._extender.strip(sent)
+            if meta is not sent and meta.get("source") == self.meta.source:
+                # It has been here before: what stood there is what we put there.
+                meta = {name: raw for name, raw in meta.items() if name != "source"}
+            members["meta"] = msgspec.Raw(_encode(meta))
+            if not meta:
+                del members["meta"]
+        return members
+
+    def _add_meta(self, changes: Changes, meta: EnrichedMeta, value: bytes) -> None:
+        made = b"%b%b%b" % (meta.before, value, meta.after)
+        if "meta" in changes.sent.names.places:
+            changes.replace("meta", made)
+        else:
+            changes.append(b'"meta":%b' % made)
+
+    def scored(
+        self, type_: str, names: Names, warnings: int, share: float | None
+    ) -> tuple[QualityScore, bytes]:
+        """The scores of a resource, and the first of them as JSON.
+
+        Args:
+            type_: of the resource.
+            names: of its members.
+            warnings: how many warnings the validator gave, best practice aside.
+            share: of the facts that hold; None where there is none to judge.
+        """
+        return _scored(self._completeness(type_, names), warnings, share)
+
+    def added_to_observation(self, text: bytes, patient: PatientFacts | None) -> bytes | None:
+        """What a significance adds at the end of an Observation that has no extension.
+
+        Returns:
+            A comma and a member; empty where nothing is added; None where more is to be done than
+            to add it: components have values of their own, or a unit can't be converted.
+        """
+        seen = decode_observation(text)
+        if seen.status in _WITHOUT_SIGNIFICANCE:
+            return b""
+        if seen.component:
+            return None
+        found = self._judgement(seen, _person(seen, patient))
+        if isinstance(found, NotConvertible):
+            return None
+        return b',"extension":[%b]' % found if found is not None else b""
+
+    def _add_demographics(self, changes: Changes, compact: bytes) -> None:
+        patient = decode_patient(compact)
+        if patient.is_dead:
+            return  # dead, and nobody says since when
+        facts = patient_facts(compact)
+        until = patient.deceased or self._today
+        found = ages(facts.birth, until) if facts.birth is not None else None
+        if found is None:
+            return
+        added = list(age_extensions(self._base, found))
+        if patient.deceased is None:
+            is_multiple = patient.is_multiple_birth or patient.birth_order is not None
+            added += risk_extensions(self._base, found, patient.gender, is_multiple)
+        changes.extend(added)
+
+    def _add_significance(self, changes: Changes, patient: PatientFacts | None) -> Iterator[Issue]:
+        seen = decode_observation(changes.sent.text)
+        if seen.status in _WITHOUT_SIGNIFICANCE:
+            return
+        person = _person(seen, patient)
+        if seen.quantity is not None or seen.concept is not None:
+            yield from self._judge(changes, seen, person)
+        if seen.component:
+            judged = [self._judgement(part, person) for part in seen.component]
+            extensions = [each if isinstance(each, bytes) else None for each in judged]
+            if any(extensions):
+                parts = msgspec.Raw(changes.sent.raw("component") or b"")
+                changes.replace("component", bytes(extend_each(parts, extensions)))
+            for number, each in enumerate(judged):
+                if isinstance(each, NotConvertible):
+                    yield _not_convertible(each, f"Observation.component[{number}].valueQuantity")
+
+    def _judge(self, changes: Changes, seen: Observation, person: Person) -> Iterator[Issue]:
+        found = self._judgement(seen, person)
+        if isinstance(found, NotConvertible):
+            yield _not_convertible(found, "Observation.valueQuantity")
+        elif found is not None:
+            changes.extend([found])
+
+    def _judgement(self, measured: Measured, person: Person) -> bytes | NotConvertible | None:
+        found = significance(measured, person)
+        if found is None or isinstance(found, NotConvertible):
+            return found
+        return significance_extension(self._base, found)
+
+
+def _not_convertible(found: NotConvertible, expression: str) -> Issue:
+    return Issue(
+        severity="warning",
+        code="not-supported",
+        expression=expression,
+        rule="unit-convertible",
+        diagnostics=f"found {found.found}, expected a UCUM unit that becomes {found.expected}",
+    )
+
+
+def _person(seen: Observation, patient: PatientFacts | None) -> Person:
+    if patient is None:
+        return NOBODY
+    when = seen.effective or seen.effective_instant
+    if when is None and seen.effective_period is not None:
+        when = seen.effective_period.start
+    if when is None or patient.birth is None:
+        return Person(sex=patient.sex)
+    return Person(ages(patient.birth, when), patient.sex, age_in_days(patient.birth, when))
+
+
+@lru_cache(maxsize=_CACHED)
+def _scored(
+    completeness: float | None, warnings: int, share: float | None
+) -> tuple[QualityScore, bytes]:
+    """The scores, and the quality score as JSON: there are few of them."""
+    scores = score(completeness, warnings, share)
+    return scores, repr(scores.quality_score).encode()
+
+
+def _content_sha256(sent: Resource, meta: EnrichedMeta) -> str:
+    place, ends = sent.names.places.get("meta"), sent.ends
+    if place is None:
+        return content_sha256(memoryview(sent.text), None, 0, b"")
+    end_before = ends[2 * place - 1] if place else 0
+    of_meta = ends[2 * place], ends[2 * place + 1]
+    return content_sha256(memoryview(sent.text), of_meta, end_before, meta.content)
+
+
+def _moved(resource: bytes, name: str, place: int) -> bytes:
+    """Put a member where it was, so that enriching once more changes not a byte."""
+    members = _decode_members(resource)
+    pairs = [(each, raw) for each, raw in members.items() if each != name]
+    pairs.insert(place, (name, members[name]))
+    return _encode(dict(pairs))

@@ -1,0 +1,96 @@
+"""What worker processes run to enrich a batch: facts gathered, rows enriched, rows judged again.
+
+Belongs here: streaming the columns of record batches through the pure functions of `batch_index.py`
+and `enricher.py`. Imports neither Dagster nor anything slow, since every worker pays for it.
+"""
+
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+
+import pyarrow.compute as pc
+from upath import UPath
+
+from hc_assets.core.compute import no_cycles
+from hc_assets.fhir.enrichment.batch_index import (
+    COLUMNS,
+    BatchIndex,
+    Gathered,
+    gather,
+)
+from hc_assets.fhir.enrichment.columns.enrich import enriched
+from hc_assets.fhir.enrichment.columns.entry_targets import entry_targets
+from hc_assets.fhir.enrichment.enricher import Enricher, EnrichmentOptions
+from hc_assets.fhir.schemas import ENRICHED_RESOURCES
+from hc_assets.fhir.validation import is_valid
+from hc_assets.fhir.validation.workers import ResourceUnit
+from hc_assets.lake.atomic import TEMPORARY_PREFIX, write_bytes
+from hc_assets.lake.layout import Layout
+from hc_assets.lake.parts import Part, PartWriter
+from hc_assets.lake.tables import RowUnit
+
+# Rows whose results are held at once; row groups may hold far more small ones.
+_ROWS_PER_BATCH = 5_000
+
+
+@no_cycles()
+def gather_facts(unit: ResourceUnit) -> Gathered:
+    """Gather what the rows of a unit say of patients, encounters and ids."""
+    return gather(unit.rows.batches(COLUMNS))
+
+
+@contextmanager
+def kept_index(layout: Layout, batch: str, gathered: Sequence[Gathered]) -> Iterator[str]:
+    """Keep the index of a batch where its workers find it, for as long as they need it.
+
+    Args:
+        layout: where the lake is; what a killed run leaves there is removed a day later.
+        batch: key of the batch.
+        gathered: what its units say.
+
+    Yields:
+        Path of the file.
+    """
+    folder = layout.partition("fhir/enriched_resources", batch)
+    path = folder / f"{TEMPORARY_PREFIX}index-{secrets.token_hex(8)}.npz"
+    write_bytes(path, BatchIndex.of(gathered).to_bytes())
+    try:
+        yield str(path)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+@lru_cache(maxsize=1)
+def _index(path: str) -> BatchIndex:
+    return BatchIndex.load(UPath(path))
+
+
+@no_cycles()
+def enrich_rows(unit: ResourceUnit, options: EnrichmentOptions, index: str) -> list[Part]:
+    """Enrich each validated row; a deletion passes through.
+
+    Args:
+        unit: of validated rows.
+        options: of the deployment.
+        index: path of the batch's `BatchIndex`.
+    """
+    folder = Layout.of(unit.data_dir).partition("fhir/enriched_resources", unit.batch)
+    enricher, facts = Enricher(unit.landed_at, options), _index(index)
+    with PartWriter(folder, ENRICHED_RESOURCES, number=unit.rows.number) as writer:
+        for whole in unit.rows.batches():
+            for start in range(0, whole.num_rows, _ROWS_PER_BATCH):
+                rows = whole.slice(start, _ROWS_PER_BATCH)
+                files = pc.unique(rows["source_sha256"]).to_pylist()
+                targets = entry_targets(unit.raw_parts, files)
+                writer.write(enriched(rows, enricher, facts, targets, unit.landed_at))
+    return writer.parts
+
+
+def count_invalid(rows: RowUnit) -> int:
+    """Count the resources of a unit of rows that are not valid R4."""
+    return sum(
+        not is_valid(resource)
+        for batch in rows.batches(["resource"])
+        for resource in batch["resource"].drop_null().to_pylist()
+    )

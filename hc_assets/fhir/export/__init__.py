@@ -1,0 +1,1 @@
+"""Resources leave: Bulk Data exports and Bundles."""

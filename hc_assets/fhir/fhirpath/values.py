@@ -1,0 +1,149 @@
+"""System values of FHIRPath that JSON has no type for: dates and times, quantities.
+
+Belongs here: how they are read and compared. Strings, booleans and numbers are Python's own;
+equality over all kinds of items belongs to `equality.py`.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from hc_assets.fhir.fhirpath.errors import EvaluationError, UndecidableError
+
+_TIME = r"(\d\d)(?::(\d\d)(?::(\d\d(?:\.\d+)?))?)?"
+_ONLY_TIME = re.compile(rf"T?{_TIME}", re.ASCII)
+_DATE_TIME = re.compile(
+    rf"(\d{{4}})(?:-(\d\d)(?:-(\d\d))?)?(?:T(?:{_TIME})?(?:(Z)|([+-]\d\d):(\d\d))?)?", re.ASCII
+)
+_DATE_FIELDS = 3
+# A calendar word and its UCUM code mean the same down from the week; a UCUM year has 365.25 days.
+_UCUM_OF_CALENDAR = {
+    "week": "wk",
+    "day": "d",
+    "hour": "h",
+    "minute": "min",
+    "second": "s",
+    "millisecond": "ms",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Temporal:
+    """A date, a date with time, or a time of day, as precise as it was written.
+
+    Attributes:
+        is_time: a time of day, without a date.
+        fields: year, month, day, hour, minute, second as far as given; hour, minute, second for a
+            time of day. Seconds are Decimal and hold the fraction, the others int. Times with an
+            offset are moved to UTC.
+        is_zoned: an offset was given.
+    """
+
+    is_time: bool
+    fields: tuple[int | Decimal, ...]
+    is_zoned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number with a unit.
+
+    Attributes:
+        value: the number.
+        unit: UCUM code (`is_ucum`), else a calendar word in the singular such as `year`.
+        is_ucum: which of the two.
+    """
+
+    value: Decimal
+    unit: str
+    is_ucum: bool
+
+
+def parse_temporal(text: str) -> Temporal:
+    """Read a date, date-time or time as FHIR and FHIRPath write them, the `@` left out.
+
+    Args:
+        text: `2014`, `2014-01-25T14:30:14.559+10:00`, `T14:30`, `14:30:00` and what lies between.
+
+    Raises:
+        EvaluationError: it is written otherwise, or no calendar or clock has it.
+    """
+    if match := _ONLY_TIME.fullmatch(text):
+        fields = _clock(*match.groups())
+        return Temporal(True, fields, False)
+    match = _DATE_TIME.fullmatch(text)
+    if match is None:
+        raise EvaluationError("a date or time that isn't written as one")
+    *written, zulu, offset_hours, offset_minutes = match.groups()
+    date = tuple(int(field) for field in written[:_DATE_FIELDS] if field is not None)
+    clock = _clock(*written[_DATE_FIELDS:])
+    if clock and len(date) < _DATE_FIELDS:
+        raise EvaluationError("a time after an incomplete date")
+    year, month, day = (*date, 1, 1)[:_DATE_FIELDS]
+    try:
+        midnight = datetime(year, month, day, tzinfo=UTC)
+        if clock and offset_hours is not None:
+            date, clock = _in_utc(midnight, clock, offset_hours, offset_minutes)
+    except (ValueError, OverflowError) as error:
+        raise EvaluationError("a date that no calendar has") from error
+    return Temporal(False, date + clock, zulu is not None or offset_hours is not None)
+
+
+def _in_utc(
+    midnight: datetime, clock: tuple[int | Decimal, ...], hours: str, minutes: str
+) -> tuple[tuple[int, ...], tuple[int | Decimal, ...]]:
+    # The sign stands with the hours, yet holds for the minutes too.
+    offset = timedelta(hours=int(hours), minutes=int(f"{hours[0]}{minutes}"))
+    hour, minute = (*map(int, clock[:2]), 0)[:2]
+    moment = midnight + timedelta(hours=hour, minutes=minute) - offset
+    return (moment.year, moment.month, moment.day), (moment.hour, moment.minute, *clock[2:])
+
+
+def _clock(*written: str | None) -> tuple[int | Decimal, ...]:
+    hour, minute, second = written
+    fields: list[int | Decimal] = [int(field) for field in (hour, minute) if field is not None]
+    if second is not None:
+        fields.append(Decimal(second))
+    # A second 60 is a leap second.
+    if any(field > limit for field, limit in zip(fields, (23, 59, 60), strict=False)):
+        raise EvaluationError("a time that no clock has")
+    return tuple(fields)
+
+
+def compare_temporal(left: Temporal, right: Temporal) -> int | None:
+    """Order two dates or times, field by field, as FHIRPath does.
+
+    Returns:
+        -1, 0 or 1; None where it can't be told: they agree as far as both go and one goes further,
+        or one has an offset and the other has a time without.
+
+    Raises:
+        EvaluationError: one is a time of day, the other is not.
+    """
+    if left.is_time != right.is_time:
+        raise EvaluationError("a date compared with a time of day")
+    has_times = min(len(left.fields), len(right.fields)) > _DATE_FIELDS
+    if has_times and left.is_zoned != right.is_zoned:
+        return None
+    for one, other in zip(left.fields, right.fields, strict=False):
+        if one != other:
+            return -1 if one < other else 1
+    return 0 if len(left.fields) == len(right.fields) else None
+
+
+def compare_quantities(left: Quantity, right: Quantity) -> int:
+    """Order two quantities of the same unit: -1, 0 or 1.
+
+    Raises:
+        UndecidableError: the units differ; converting takes UCUM's tables, which aren't at hand.
+    """
+    if _canonical_unit(left) != _canonical_unit(right):
+        raise UndecidableError("quantities of different units")
+    return (left.value > right.value) - (left.value < right.value)
+
+
+def _canonical_unit(quantity: Quantity) -> tuple[str, bool]:
+    if not quantity.is_ucum and quantity.unit in _UCUM_OF_CALENDAR:
+        return _UCUM_OF_CALENDAR[quantity.unit], True
+    return quantity.unit, quantity.is_ucum

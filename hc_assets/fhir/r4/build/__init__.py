@@ -1,0 +1,1 @@
+"""How the table of R4's definitions is built from HL7's package."""

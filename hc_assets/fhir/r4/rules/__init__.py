@@ -1,0 +1,1 @@
+"""The rules of R4 that go beyond the structure of an element."""

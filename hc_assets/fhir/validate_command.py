@@ -1,0 +1,119 @@
+"""`hc-assets validate`: FHIR files judged without being ingested.
+
+Belongs here: the command's arguments, and what is shown. Judging is in `fhir/validation/files.py`.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hc_assets.cli.exit_codes import FINDINGS, UNREADABLE, say, stop
+from hc_assets.lake.discovery import discover
+from hc_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from hc_assets.fhir.validation import Issue
+    from hc_assets.fhir.validation.files import Finding
+
+validate_app = typer.Typer()
+
+
+class ValidateFormat(StrEnum):
+    """Formats of `validate`."""
+
+    TEXT = "text"
+    NDJSON = "ndjson"
+
+
+@validate_app.command()
+def validate(
+    files: Annotated[
+        list[Path], typer.Argument(help="Files, or folders of files.", show_default=False)
+    ],
+    format: Annotated[  # noqa: A002 - the option's name
+        ValidateFormat, typer.Option(help="Lines for a person, or one OperationOutcome per line.")
+    ] = ValidateFormat.TEXT,
+    profile: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="File or folder of StructureDefinitions that resources are held against where"
+            " meta.profile names them; beside those of HC_FHIR_PROFILES.",
+            show_default=False,
+        ),
+    ] = None,
+    best_practice: Annotated[
+        bool, typer.Option(help="Show what R4 only recommends (dom-6: narrative) as well.")
+    ] = False,
+    show_values: Annotated[
+        bool,
+        typer.Option(
+            help="Show ids, and the codes, URLs and unknown members that were found: they may name"
+            " a patient, and output is kept by terminals, CI and logs."
+        ),
+    ] = False,
+) -> None:
+    """Validate FHIR R4 bundles, single resources and NDJSON files.
+
+    A Bundle is judged as one resource, and what is wrong in an entry is said of the entry. A count
+    per rule goes to stderr at the end. Rule, place and kind are told; values only if asked for.
+    """
+    from hc_assets.fhir.profiles import ProfileError
+    from hc_assets.fhir.validation import operation_outcome
+    from hc_assets.fhir.validation.files import validate_files
+    from hc_assets.fhir.validation.profile_rules import loaded
+    from hc_assets.fhir.validation.shown_issues import known_type, without_values
+
+    resources = invalid = unreadable = 0
+    by_rule: Counter[str] = Counter()
+    for path in files:
+        if not path.exists():
+            say(f"hc-assets: {path}: no such file or folder")
+            unreadable += 1
+    found = discover([path for path in files if path.exists()], Path.cwd())
+    settings = Settings()
+    profiles = tuple(str(path) for path in [*settings.fhir_profiles, *(profile or [])])
+    try:
+        loaded(profiles)
+    except (OSError, ProfileError) as error:
+        raise stop(UNREADABLE, f"profiles: {error}") from error
+    for checked in validate_files(
+        found, workers=settings.workers, profiles=profiles, best_practice=best_practice
+    ):
+        resources += checked.resources
+        invalid += checked.invalid()
+        if checked.problem:
+            say(f"hc-assets: {checked.file}: {checked.problem}")
+            unreadable += 1
+        by_rule.update(checked.by_rule)
+        for finding in checked.findings:
+            issues = finding.issues if show_values else map(without_values, finding.issues)
+            if format is ValidateFormat.NDJSON:
+                typer.echo(operation_outcome(issues))
+            else:
+                what = _named(finding) if show_values else known_type(finding.resource_type)
+                _print_issues(checked.file, finding.position, what, issues)
+    for rule, count in by_rule.most_common():
+        say(f"{count:>8}  {rule}")
+    hidden = "" if show_values or not invalid else " (--show-values tells ids and what was found)"
+    say(f"{resources} resources, {invalid} invalid{hidden}")
+    if unreadable:
+        raise typer.Exit(UNREADABLE)
+    if invalid:
+        raise typer.Exit(FINDINGS)
+
+
+def _named(finding: "Finding") -> str:
+    return "/".join(filter(None, (finding.resource_type, finding.resource_id))) or "unknown"
+
+
+def _print_issues(file: str, position: int | None, what: str, issues: Iterable["Issue"]) -> None:
+    place = file if position is None else f"{file}:{position}"
+    for issue in issues:
+        typer.echo(
+            f"{place}: {what}: {issue.severity} {issue.rule}"
+            f" at {issue.expression or 'the whole'}: {issue.diagnostics}"
+        )

@@ -1,0 +1,104 @@
+"""What a batch says of its patients and encounters, for judging the other resources in it.
+
+Belongs here: facts that one resource needs of another, read from the raw rows of the batch. What is
+made of them is in `fhir/references.py` and `business_rules.py`.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from upath import UPath
+
+from hc_assets.fhir.bundles.requests import IDENTITY, known_id
+from hc_assets.fhir.times import first_day_of
+
+_CACHED_BATCHES = 4
+
+
+class _Patient(msgspec.Struct):
+    birth_date: Any = msgspec.field(name="birthDate", default=None)
+
+
+_decode_patient = msgspec.json.Decoder(_Patient).decode
+
+
+@lru_cache(maxsize=_CACHED_BATCHES)
+def bundle_targets(siblings: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    """Where `urn:uuid:` references to patients and encounters lead.
+
+    Args:
+        siblings: paths of the raw parts that hold the bundles whole.
+
+    Returns:
+        `<type>/<id>` by fullUrl, by hash of the bundle's file.
+    """
+    targets: dict[str, dict[str, str]] = {}
+    columns = ["source_sha256", *IDENTITY]
+    for path in siblings:
+        with UPath(path).open("rb") as stream:
+            table = pq.read_table(
+                stream,
+                columns=columns,
+                filters=[("resource_type", "in", ["Patient", "Encounter"])],
+            )
+        for row in table.to_pylist():
+            id_ = known_id(row)
+            if row["full_url"] and id_:
+                of_file = targets.setdefault(row["source_sha256"], {})
+                of_file[row["full_url"]] = f"{row['resource_type']}/{id_}"
+    return targets
+
+
+@lru_cache(maxsize=_CACHED_BATCHES)
+def birth_dates(siblings: tuple[str, ...], parts: tuple[str, ...]) -> dict[str, str]:
+    """Birth date of patients by id, as FHIR writes it.
+
+    Bundles bring their patient along. NDJSON brings patients in a file of their own, and so in row
+    groups of their own: those are read from the other parts too, and no others, so that the cost
+    does not grow with the square of the batch.
+
+    Args:
+        siblings: paths of the raw parts whose rows came in together.
+        parts: paths of all raw parts of the batch.
+    """
+    dates: dict[str, str] = {}
+    for path in parts:
+        for table in _patient_rows(path, mixed_too=path in siblings):
+            for row in table.to_pylist():
+                born = _birth_date(row["resource"])
+                if row["resource_id"] and born:
+                    dates[row["resource_id"]] = born
+    return dates
+
+
+def _patient_rows(path: str, *, mixed_too: bool) -> Iterator[pa.Table]:
+    with UPath(path).open("rb") as stream, pq.ParquetFile(stream) as file:
+        column = file.schema_arrow.get_field_index("resource_type")
+        for group in range(file.num_row_groups):
+            types = file.metadata.row_group(group).column(column).statistics
+            if types is None or not types.has_min_max or not types.min <= "Patient" <= types.max:
+                continue
+            if not mixed_too and types.min != types.max:
+                continue
+            rows = file.read_row_group(group, ["resource_type", "resource_id", "resource"])
+            yield rows.filter(pc.equal(rows["resource_type"], "Patient"))
+
+
+def _birth_date(resource: bytes | None) -> str | None:
+    if resource is None:
+        return None
+    try:
+        born = _decode_patient(resource).birth_date
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None  # such a patient is quarantined with the reason
+    if not isinstance(born, str):
+        return None
+    try:
+        return born if first_day_of(born) else None
+    except ValueError:
+        return None  # no date at all, as its quarantine says

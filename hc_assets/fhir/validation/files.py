@@ -1,0 +1,289 @@
+"""Validates FHIR files as they lie, without landing them: of any size, in parallel.
+
+Belongs here: streaming what files hold through `__init__.py`, a Bundle as the one resource that
+it is. How findings are shown is in `cli/main.py`.
+"""
+
+import io
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hc_assets.core.compute import executor, in_order
+from hc_assets.fhir.bundles.entries import Entry
+from hc_assets.fhir.bundles.read import read_entries
+from hc_assets.fhir.bundles.text_streams import is_packed
+from hc_assets.fhir.enrichment.quality import BEST_PRACTICE
+from hc_assets.fhir.validation import Issue, has_errors, validate
+from hc_assets.fhir.validation.profile_rules import profile_issues
+from hc_assets.lake.discovery import Found, as_local
+from hc_assets.lake.landing import media_type
+
+_UNIT_BYTES = 4 * 1024**2
+_UNIT_RESOURCES = 2_000
+# Below this, starting worker processes costs more than they save.
+_WORTH_SHARING_BYTES = 16 * 1024**2
+_LINES = "application/fhir+ndjson"
+_IN_ENTRY = re.compile(r"Bundle\.entry\[(\d+)\]\.resource\b")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is to be said of one resource that has issues.
+
+    Attributes:
+        position: of the entry in its Bundle or of the line in its file, from 0; None for the Bundle
+            itself.
+        resource_type: None where it can't be read.
+        resource_id: None where there is none.
+        issues: with expressions that begin at the resource.
+    """
+
+    position: int | None
+    resource_type: str | None
+    resource_id: str | None
+    issues: list[Issue]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What came of some consecutive resources of a file.
+
+    Attributes:
+        file: its name, as given or found.
+        resources: how many were judged, entries of a Bundle one by one, beside the Bundle.
+        findings: on those that have issues.
+        problem: why the file can't be read to its end; "" where it can.
+        by_rule: how many issues there are of each severity and rule, those left out of `findings`
+            among them.
+    """
+
+    file: str
+    resources: int
+    findings: list[Finding]
+    problem: str = ""
+    by_rule: Counter[str] = field(default_factory=Counter)
+
+    def invalid(self) -> int:
+        """How many resources have an error."""
+        return sum(has_errors(finding.issues) for finding in self.findings)
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """Work for one process: entries that have been read, a whole file, or lines of one.
+
+    Attributes:
+        file: its name.
+        entries: what is to be judged; None for what is still in the file.
+        begin: where the lines begin.
+        end: where they end; None for all of the file.
+        problem: why the file can't be read any further.
+    """
+
+    file: str
+    entries: tuple[Entry, ...] | None = None
+    begin: int = 0
+    end: int | None = None
+    problem: str = ""
+
+
+def validate_files(
+    files: Iterable[Found],
+    *,
+    workers: int = 0,
+    profiles: tuple[str, ...] = (),
+    best_practice: bool = True,
+) -> Iterator[Checked]:
+    """Validate every resource of some files, in order and in bounded memory.
+
+    An NDJSON file is taken line by line; a JSON document is held whole, for it is one resource.
+
+    Args:
+        files: bundles, NDJSON files and single resources, gzipped or not.
+        workers: processes; 0 means one per core. Small inputs are judged in this process.
+        profiles: files and folders of StructureDefinitions.
+        best_practice: give findings of what R4 only recommends as well, and not their number alone.
+    """
+    listed = list(files)
+    size = sum(_size(found) for found in listed)
+    pool = executor(-(-size // _WORTH_SHARING_BYTES), workers)
+    check = partial(_check, profiles=profiles, best_practice=best_practice)
+    lines_before = 0
+    for checked, lines in in_order(pool, check, _units(listed), in_flight=8):
+        # Lines are counted by whoever reads them; their file's earlier ones come before them.
+        yield _moved(checked, lines_before) if lines_before else checked
+        lines_before = lines_before + lines if lines else 0
+
+
+def _moved(checked: Checked, lines: int) -> Checked:
+    findings = [
+        finding if finding.position is None else replace(finding, position=finding.position + lines)
+        for finding in checked.findings
+    ]
+    return replace(checked, findings=findings)
+
+
+def _size(found: Found) -> int:
+    if found.problem:
+        return 0
+    try:
+        return found.path.stat().st_size
+    except OSError:
+        return 0  # opening it meets the same error and says so
+
+
+def _units(files: Iterable[Found]) -> Iterator[_Unit]:
+    for found in files:
+        name = str(found.path)
+        if found.problem:
+            yield _Unit(name, (), problem=found.problem)
+            continue
+        try:
+            yield from _units_of(as_local(found.path))
+        except OSError as error:
+            yield _Unit(name, (), problem=f"can't be read: {error.strerror}")
+
+
+def _units_of(path: Path) -> Iterator[_Unit]:
+    """A JSON document is one unit, lines are some; gzipped ones can't be read from the middle."""
+    name = str(path)
+    with path.open("rb") as stream:
+        if media_type(path.name) != _LINES:
+            yield _Unit(name)
+        elif is_packed(stream):
+            kept_whole = read_entries(stream, _LINES, keep_bundles=True)
+            yield from (_Unit(name, entries) for entries in _grouped(kept_whole))
+        else:
+            size = stream.seek(0, io.SEEK_END)
+            begin = 0
+            while begin + _UNIT_BYTES < size:
+                stream.seek(begin + _UNIT_BYTES)
+                stream.readline()
+                yield _Unit(name, None, begin, stream.tell())
+                begin = stream.tell()
+            if begin < size or size == 0:
+                yield _Unit(name, None, begin, size)
+
+
+def _grouped(entries: Iterable[Entry]) -> Iterator[tuple[Entry, ...]]:
+    group: list[Entry] = []
+    size = 0
+    for entry in entries:
+        group.append(entry)
+        size += len(entry.resource or b"")
+        if size >= _UNIT_BYTES or len(group) >= _UNIT_RESOURCES:
+            yield tuple(group)
+            group, size = [], 0
+    if group:
+        yield tuple(group)
+
+
+def _check(unit: _Unit, profiles: tuple[str, ...], best_practice: bool) -> tuple[Checked, int]:
+    """Judge a unit; the number says how many lines it has where more of its file come after it."""
+    lines = 0
+    try:
+        if unit.entries is not None:
+            entries: Iterable[Entry] = unit.entries
+        elif unit.end is None:
+            with Path(unit.file).open("rb") as stream:
+                kind = media_type(Path(unit.file).name)
+                entries = tuple(read_entries(stream, kind, keep_bundles=True))
+        else:
+            with Path(unit.file).open("rb") as stream:
+                stream.seek(unit.begin)
+                text = stream.read(unit.end - unit.begin)
+                has_more = stream.read(1) != b""
+            lines = text.count(b"\n") if has_more else 0
+            entries = read_entries(io.BytesIO(text), _LINES, keep_bundles=True)
+            if (unit.begin or has_more) and not text.strip():
+                entries = ()  # blank lines of a file that has others
+    except OSError as error:
+        return Checked(unit.file, 0, [], f"can't be read: {error.strerror}"), 0
+    resources = 0
+    findings: list[Finding] = []
+    by_rule: Counter[str] = Counter()
+    for entry in entries:
+        count, found = _judge(entry, profiles)
+        resources += count
+        for finding in found:
+            by_rule.update(f"{issue.severity} {issue.rule}" for issue in finding.issues)
+            shown = finding.issues
+            if not best_practice:
+                shown = [issue for issue in shown if issue.rule not in BEST_PRACTICE]
+            if shown:
+                findings.append(finding if best_practice else replace(finding, issues=shown))
+    return Checked(unit.file, resources, findings, unit.problem, by_rule), lines
+
+
+def _judge(entry: Entry, profiles: tuple[str, ...]) -> tuple[int, list[Finding]]:
+    if entry.problem is not None:
+        issues = [unreadable(entry.problem)]
+    else:
+        issues = _issues(entry.resource, profiles) if entry.resource is not None else []
+    whole = Finding(entry.position, entry.resource_type, entry.resource_id, issues)
+    if entry.resource_type != "Bundle" or entry.resource is None or entry.problem is not None:
+        return 1, [whole] if issues else []
+    return _by_entry(entry.resource, whole)
+
+
+def _issues(resource: bytes, profiles: tuple[str, ...]) -> list[Issue]:
+    issues = validate(resource)
+    unreadable_as_r4 = any(issue.severity == "fatal" for issue in issues)
+    return issues if unreadable_as_r4 else issues + profile_issues(resource, profiles)
+
+
+class _Bundle(msgspec.Struct):
+    entry: Any = None
+
+
+# Only types and ids are read from entries: a number that no float holds must not hide them.
+_decode_bundle = msgspec.json.Decoder(_Bundle, float_hook=str).decode
+
+
+def _by_entry(bundle: bytes, whole: Finding) -> tuple[int, list[Finding]]:
+    """Give each entry's issues to the entry, and leave the rest to the Bundle."""
+    try:
+        entries = _decode_bundle(bundle).entry
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        entries = None
+    if not isinstance(entries, list):
+        return 1, [whole] if whole.issues else []
+    of_entry: dict[int, list[Issue]] = {}
+    of_bundle: list[Issue] = []
+    for issue in whole.issues:
+        inside = _IN_ENTRY.match(issue.expression)
+        if inside is None:
+            of_bundle.append(issue)
+            continue
+        number = int(inside[1])
+        type_, _ = _identity(entries, number)
+        expression = f"{type_ or 'Resource'}{issue.expression[inside.end() :]}"
+        moved = msgspec.structs.replace(issue, expression=expression)
+        of_entry.setdefault(number, []).append(moved)
+    findings = [replace(whole, position=None, issues=of_bundle)] if of_bundle else []
+    for number, issues in sorted(of_entry.items()):
+        findings.append(Finding(number, *_identity(entries, number), issues))
+    return 1 + len(entries), findings
+
+
+def _identity(entries: list[Any], number: int) -> tuple[str | None, str | None]:
+    entry = entries[number]
+    resource = entry.get("resource") if isinstance(entry, dict) else None
+    if not isinstance(resource, dict):
+        return None, None
+    type_, id_ = resource.get("resourceType"), resource.get("id")
+    return (type_ if isinstance(type_, str) else None, id_ if isinstance(id_, str) else None)
+
+
+def unreadable(problem: str) -> Issue:
+    """Say as an issue that no resource could be taken from a place."""
+    return Issue(
+        severity="fatal", code="structure", expression="", rule="unreadable", diagnostics=problem
+    )

@@ -1,0 +1,1 @@
+"""The evaluators behind the FHIR checks, without Dagster."""

@@ -1,0 +1,80 @@
+"""How good a batch is: the evaluators behind the checks of quality and quarantine.
+
+Belongs here: judging figures of one batch. Which check uses what, and how bad a failure is, is said
+in `fhir/checks.py`; whether everything came through is judged in `accounting.py`.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+
+import pyarrow.compute as pc
+
+from hc_assets.core.verdicts import Verdict
+from hc_assets.lake.tables import LakeTable
+
+_SHOWN_RULES = 20
+
+
+def mean_quality(enriched: LakeTable) -> tuple[float | None, int]:
+    """Mean quality score of enriched resources, and how many there are; None where none is."""
+    total, count = 0.0, 0
+    for batch in enriched.batches(["quality_score"]):
+        scores = batch["quality_score"].drop_null()
+        total += pc.sum(scores).as_py() or 0.0
+        count += len(scores)
+    return (total / count if count else None), count
+
+
+def quality_at_least(mean: float | None, count: int, threshold: float) -> Verdict:
+    """Judge the mean quality score of a batch against a lower bound.
+
+    Args:
+        mean: of its resources, 0 to 1; None where it has none, so that none is bad.
+        count: how many resources.
+        threshold: the least mean.
+    """
+    value = 1.0 if mean is None else mean
+    return Verdict(
+        passed=value >= threshold,
+        value=value,
+        threshold=threshold,
+        explanation="there is no resource to score"
+        if mean is None
+        else f"mean quality score of {count} resources is {mean:.3f}",
+        counts={"resources": count},
+    )
+
+
+def entries_by_rule(quarantined: LakeTable) -> Counter[str]:
+    """How many quarantined entries break each rule; an entry counts once for a rule."""
+    counts: Counter[str] = Counter()
+    for batch in quarantined.batches(["issues"]):
+        for issues in batch["issues"].to_pylist():
+            counts.update({issue["rule"] for issue in issues if issue["severity"] in _ERRORS})
+    return counts
+
+
+_ERRORS = frozenset({"fatal", "error"})
+
+
+def quarantine_rate_at_most(by_rule: Mapping[str, int], total: int, threshold: float) -> Verdict:
+    """Judge the share of a batch's entries that any one rule sends to quarantine.
+
+    Args:
+        by_rule: how many entries break each rule.
+        total: entries of the batch.
+        threshold: the greatest share that one rule may have, 0 to 1.
+
+    Returns:
+        A verdict whose value is the share of the rule with the most entries.
+    """
+    ranked = sorted(by_rule.items(), key=lambda pair: (-pair[1], pair[0]))
+    worst, most = ranked[0] if ranked else ("", 0)
+    value = most / total if total else 0.0
+    return Verdict(
+        passed=value <= threshold,
+        value=value,
+        threshold=threshold,
+        explanation=f"{most} of {total} entries break {worst}" if worst else "no rule is broken",
+        counts={f"rule {rule}": count for rule, count in ranked[:_SHOWN_RULES]},
+    )

@@ -1,0 +1,101 @@
+"""Whether versions and exports hold what they must: the evaluators behind their checks.
+
+Belongs here: counting and comparing. Which check uses what is said in `fhir/checks.py`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import zip_longest
+from typing import Any
+
+import duckdb
+import msgspec
+from upath import UPath
+
+from hc_assets.core.verdicts import Verdict, none_of
+from hc_assets.fhir.bundles.entries import Entry
+from hc_assets.fhir.bundles.read import read_entries
+from hc_assets.fhir.export.ndjson import MANIFEST_NAME
+from hc_assets.lake.atomic import HashingSink
+from hc_assets.lake.landing import media_type
+
+_BLOCK = 1024 * 1024
+_IDENTITIES = """
+    SELECT count(*), count(*) FILTER (number != 1)
+    FROM (
+        SELECT count(*) FILTER (is_current) AS number
+        FROM (
+            SELECT resource_type, resource_id, true AS is_current FROM fhir.current_resources
+            UNION ALL
+            SELECT DISTINCT resource_type, resource_id, false FROM fhir.deliveries
+        )
+        GROUP BY resource_type, resource_id
+    )
+"""
+
+
+def current_rows_unique(connection: duckdb.DuckDBPyConnection) -> Verdict:
+    """Judge that each resource that was ever delivered has one current row, and no other has one.
+
+    Returns:
+        A verdict whose value counts the resources with none or several.
+    """
+    total, offending = connection.execute(_IDENTITIES).fetchall()[0]
+    return none_of(offending, total, what="resources with no or several current rows")
+
+
+def export_equals(
+    folder: UPath, files: Iterable[Mapping[str, Any]], current: Iterable[tuple[str, bytes]]
+) -> Verdict:
+    """Judge that an export, read back as its manifest says, is the current rows.
+
+    Args:
+        folder: of the export.
+        files: rows of `fhir/ndjson_exports`.
+        current: type and JSON of each current resource, in the order of the export.
+
+    Returns:
+        A verdict whose value counts lines that differ, are missing or too many, and files that are
+        not what was written.
+    """
+    manifest = msgspec.json.decode((folder / MANIFEST_NAME).read_bytes())
+    written = {str(file["file"]): file for file in files}
+    urls = [str(each["url"]) for each in manifest["output"]]
+    outputs = [name for url in urls for name in written if url == name or url.endswith(f"/{name}")]
+    damaged = sum(
+        not (folder / name).exists() or _sha256(folder / name) != file["sha256"]
+        for name, file in written.items()
+    )
+    unlisted = sum(f["list"] == "output" and n not in outputs for n, f in written.items())
+    total = differing = 0
+    for entry, line in zip_longest(_lines(folder, outputs), current):
+        total += 1
+        differing += (
+            entry is None
+            or line is None
+            or (entry.resource_type, entry.resource) != line
+            or entry.problem is not None
+        )
+    return Verdict(
+        passed=not (differing or damaged or unlisted),
+        value=float(differing + damaged + unlisted),
+        threshold=0.0,
+        explanation=f"{total} resources: {differing} differ from the current ones; {len(written)}"
+        f" files: {damaged} are not as written, {unlisted} not in the manifest",
+        counts={"resources": total, "differing": differing, "damaged": damaged},
+    )
+
+
+def _lines(folder: UPath, names: Iterable[str]) -> Iterator[Entry]:
+    for name in names:
+        if (folder / name).exists():
+            with (folder / name).open("rb") as file:
+                # A stored OperationOutcome or Bundle is a resource here, whatever it says.
+                yield from read_entries(file, media_type(name), keep_bundles=True)
+
+
+def _sha256(path: UPath) -> str:
+    sink = HashingSink.discarding()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            sink.write(block)
+    return sink.hexdigest()

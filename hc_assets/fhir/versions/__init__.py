@@ -1,0 +1,1 @@
+"""Resources over all batches: their versions, kept in DuckDB."""

@@ -1,0 +1,351 @@
+"""Enriched batches become the versions of each resource, in DuckDB.
+
+Belongs here: taking batches in, and taking back those that changed. The ledger of applied batches
+and the rows change in one transaction, so a kill leaves both as they were. Which delivery is a
+version is in `chain.py`, the tables are in `tables.py`.
+
+The rows depend on the set of applied batches only: any order, in any portions, or all from scratch
+give the same. So what arrives late goes into the history where it belongs.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hc_assets.fhir.references import resolve
+from hc_assets.fhir.schemas import ENRICHED_RESOURCES
+from hc_assets.fhir.versions import conditional_references, ledger
+from hc_assets.fhir.versions import deliveries as version_deliveries
+from hc_assets.fhir.versions.tables import create_tables
+from hc_assets.lake.layout import Layout
+from hc_assets.lake.tables import LakeTable, read_partitions
+from hc_assets.lake.warehouse import Warehouse
+
+# Read first, without the content, to tell which rows are versions.
+_SLIM = (
+    "resource_type",
+    "resource_id",
+    "last_updated",
+    "batch",
+    "source_file",
+    "position",
+    "content_sha256",
+    "request_if_none_exist",
+    "request_method",
+    "identifiers",
+    "conditional_references",
+)
+_FULL = (
+    "resource_type",
+    "resource_id",
+    "last_updated",
+    "patient_id",
+    "encounter_id",
+    "batch",
+    "content_sha256",
+    "resource",
+    "source_file",
+    "position",
+    "conditional_references",
+)
+_PLACE = pa.field("place", pa.int64())
+_VERSIONS_TAKEN_BACK = (
+    "DELETE FROM fhir.resource_versions WHERE batch IN (SELECT batch FROM taken_back)"
+)
+_VERSIONS_GONE = """
+    DELETE FROM fhir.resource_versions AS known USING changes
+    WHERE changes.batch = known.batch AND changes.place = known.place
+        AND changes.version_id IS NULL
+"""
+# In the order of the rows: those found in any other order are each an update of their own.
+_VERSIONS_MOVED = """
+    CREATE OR REPLACE TEMP TABLE moved AS
+    SELECT known.rowid AS row, changes.version_id, changes.is_current
+    FROM fhir.resource_versions AS known JOIN changes USING (batch, place)
+    ORDER BY row
+"""
+_VERSIONS_RENUMBERED = """
+    UPDATE fhir.resource_versions AS known
+    SET version_id = moved.version_id, is_current = moved.is_current,
+        changed_sequence = CASE WHEN moved.is_current AND NOT known.is_current
+            THEN $sequence ELSE known.changed_sequence END
+    FROM moved WHERE moved.row = known.rowid
+"""
+# In the order of the batches, so that each finds its own without reading the others'.
+_VERSIONS_NEW = """
+    CREATE OR REPLACE TEMP TABLE new_versions AS
+    SELECT batch, place, version_id, is_current, is_new FROM changes
+    WHERE version_id IS NOT NULL AND old_version_id IS NULL
+    ORDER BY batch, place
+"""
+# What was a repetition in a batch of before, and is a version now.
+_VERSIONS_OF_OLD_BATCHES = """
+    UPDATE fhir.resource_versions AS known SET changed_sequence = $sequence
+    FROM new_versions AS new
+    WHERE known.batch = new.batch AND known.place = new.place AND new.is_current AND NOT new.is_new
+"""
+# Versions that were there before, whose references stand for something else now.
+_STALE = """
+    CREATE OR REPLACE TEMP TABLE stale AS
+    SELECT delivery.batch, delivery.place, row_number() OVER () AS number
+    FROM fhir.deliveries AS delivery
+    WHERE delivery.is_current AND len(delivery.conditional_references) > 0
+        AND NOT EXISTS (
+            SELECT 1 FROM new_versions AS new
+            WHERE new.batch = delivery.batch AND new.place = delivery.place
+        )
+        AND (
+            list_has_any(
+                delivery.conditional_references,
+                (SELECT coalesce(list(reference), []) FROM changed_references)
+            )
+            OR EXISTS (
+                SELECT 1 FROM changes
+                WHERE changes.batch = delivery.batch AND changes.place = delivery.place
+            )
+        )
+"""
+_RESOLVED_ROWS = pa.schema(
+    [
+        pa.field("batch", pa.string()),
+        pa.field("place", pa.int64()),
+        pa.field("resolved", pa.binary()),
+    ]
+)
+_RESOLVED_AT_ONCE = 10_000
+_TEMPORARY = ("stale", "changes", "moved", "new_versions", "changed_references")
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What an application did.
+
+    Attributes:
+        batches: taken in, those among them that had changed since they were taken in before.
+        taken_back: batches that had changed or are gone.
+        rows: current resources there are now, the deleted ones among them.
+        deleted: of which are deleted.
+        versions: there are now, of all resources.
+    """
+
+    batches: int
+    taken_back: int
+    rows: int
+    deleted: int
+    versions: int
+
+
+def apply_batches(
+    connection: duckdb.DuckDBPyConnection,
+    enriched: LakeTable,
+    *,
+    slice_rows: int = version_deliveries.SLICE_ROWS,
+) -> Applied:
+    """Take in the enriched batches that were not taken in yet, and take back what is no more.
+
+    A batch that was taken in and has changed since, or is gone, is taken back first; only the
+    resources that it and the new batches speak of are looked at again.
+
+    Args:
+        connection: open for writing.
+        enriched: all committed batches of `fhir/enriched_resources`.
+        slice_rows: about how many deliveries are put in order at a time, which memory follows; the
+            outcome does not.
+
+    Returns:
+        What was done.
+
+    Raises:
+        duckdb.Error: a part is gone or damaged; nothing has changed then.
+    """
+    digests = {str(made.batch): made.digest() for _, made in enriched.partitions}
+    connection.begin()
+    try:
+        create_tables(connection)
+        known = ledger.digests(connection)
+        gone = sorted(b for b, digest in known.items() if digests.get(b) != digest)
+        new = sorted(b for b, digest in digests.items() if known.get(b) != digest)
+        if gone or new:
+            sequence = ledger.sequence_after(connection, new)
+            _apply(connection, enriched, new, gone, sequence=sequence, slice_rows=slice_rows)
+            ledger.record(connection, {batch: digests[batch] for batch in new})
+        counts = connection.execute(
+            "SELECT count(*) FILTER (is_current), count(*) FILTER (is_current AND is_deleted), "
+            "count(*) FROM fhir.resource_versions"
+        ).fetchall()[0]
+        connection.commit()
+    except BaseException:
+        connection.rollback()
+        raise
+    return Applied(len(new), len(gone), *counts)
+
+
+def rebuild(layout: Layout, warehouse: Warehouse) -> int:
+    """Make the warehouse anew from the Parquet.
+
+    Returns:
+        How many current resources it holds.
+    """
+    enriched = read_partitions(layout, "fhir/enriched_resources")
+    with warehouse.rewrite() as connection:
+        applied = apply_batches(connection, enriched)
+    return applied.rows
+
+
+def _apply(
+    connection: duckdb.DuckDBPyConnection,
+    enriched: LakeTable,
+    new: list[str],
+    gone: list[str],
+    *,
+    sequence: int,
+    slice_rows: int,
+) -> None:
+    connection.register("taken_back", pa.table({"batch": pa.array(gone, pa.string())}))
+    version_deliveries.take_back(connection)
+    connection.execute(_VERSIONS_TAKEN_BACK)
+    slim = pa.schema([*(ENRICHED_RESOURCES.field(name) for name in _SLIM), _PLACE])
+    _from_stream(connection, version_deliveries.ARRIVED, slim, _placed(enriched, new))
+    version_deliveries.take_in(connection, slice_rows)
+    connection.execute(_VERSIONS_GONE)
+    connection.execute(_VERSIONS_MOVED)
+    connection.execute(_VERSIONS_RENUMBERED, {"sequence": sequence})
+    connection.execute(_VERSIONS_NEW)
+    conditional_references.look_up(connection)
+    targets = conditional_references.targets(connection)
+    _insert_versions(connection, enriched, targets)
+    connection.execute(_VERSIONS_OF_OLD_BATCHES, {"sequence": sequence})
+    _resolve_again(connection, targets, sequence)
+    for table in _TEMPORARY:
+        connection.execute(f"DROP TABLE {table}")
+
+
+def _from_stream(
+    connection: duckdb.DuckDBPyConnection,
+    statement: str,
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch],
+) -> None:
+    reader = pa.RecordBatchReader.from_batches(schema, batches)
+    connection.register("incoming", reader)
+    connection.execute(statement)
+    connection.unregister("incoming")
+
+
+def _placed(enriched: LakeTable, batches: Iterable[str]) -> Iterator[pa.RecordBatch]:
+    """Rows without content, each with its place among those of its batch."""
+    for batch in batches:
+        place = 0
+        for rows in enriched.of(batch).batches(_SLIM):
+            places = pa.array(np.arange(place, place + rows.num_rows))
+            yield rows.select(list(_SLIM)).append_column(_PLACE, places)
+            place += rows.num_rows
+
+
+_VERSION_ROWS = pa.schema(
+    [
+        *(ENRICHED_RESOURCES.field(name) for name in _FULL if name != "conditional_references"),
+        _PLACE,
+        pa.field("version_id", pa.int64()),
+        pa.field("is_current", pa.bool_()),
+        pa.field("is_deleted", pa.bool_()),
+        pa.field("resolved", pa.binary()),
+    ]
+)
+
+
+def _insert_versions(
+    connection: duckdb.DuckDBPyConnection, enriched: LakeTable, targets: Mapping[str, str]
+) -> None:
+    """Fetch the content of the new versions, a stream over the batches that hold some."""
+    batches = connection.execute("SELECT DISTINCT batch FROM new_versions ORDER BY 1").fetchall()
+    for (batch,) in batches:
+        wanted: Any = connection.execute(
+            "SELECT place, version_id, is_current FROM new_versions WHERE batch = ? ORDER BY place",
+            [batch],
+        ).fetchnumpy()
+        _from_stream(
+            connection,
+            "INSERT INTO fhir.resource_versions BY NAME SELECT * FROM incoming",
+            _VERSION_ROWS,
+            _versions_of(enriched.of(batch), wanted, targets),
+        )
+
+
+def _versions_of(
+    batch: LakeTable, wanted: Mapping[str, npt.NDArray[Any]], targets: Mapping[str, str]
+) -> Iterator[pa.RecordBatch]:
+    """Rows of the table of versions, of those places of a batch that are wanted."""
+    places = wanted["place"]
+    first = 0
+    for rows in batch.batches(_FULL):
+        begin, end = np.searchsorted(places, [first, first + rows.num_rows])
+        if begin < end:
+            chosen = rows.take(pa.array(places[begin:end] - first))
+            resources = chosen["resource"]
+            is_current = wanted["is_current"][begin:end]
+            columns = {name: chosen[name] for name in _VERSION_ROWS.names if name in _FULL}
+            columns |= {
+                "place": pa.array(places[begin:end]),
+                "version_id": pa.array(wanted["version_id"][begin:end]),
+                "is_current": pa.array(is_current),
+                "is_deleted": resources.is_null(),
+                "resolved": _resolved(chosen, is_current, targets),
+            }
+            yield pa.RecordBatch.from_arrays(
+                [columns[name] for name in _VERSION_ROWS.names], schema=_VERSION_ROWS
+            )
+        first += rows.num_rows
+
+
+def _resolved(
+    rows: pa.RecordBatch, is_current: npt.NDArray[Any], targets: Mapping[str, str]
+) -> pa.Array:
+    lengths = pc.fill_null(pc.list_value_length(rows["conditional_references"]), 0)
+    concerned = np.flatnonzero(is_current & (lengths.to_numpy(zero_copy_only=False) > 0))
+    found: list[bytes | None] = [None] * rows.num_rows
+    for index in concerned:
+        found[index] = _changed(rows["resource"][index].as_py(), targets)
+    return pa.array(found, pa.binary())
+
+
+def _resolve_again(
+    connection: duckdb.DuckDBPyConnection, targets: Mapping[str, str], sequence: int
+) -> None:
+    """Resolve references of versions that were there before, some at a time."""
+    connection.execute(_STALE)
+    count = connection.execute("SELECT count(*) FROM stale").fetchall()[0][0]
+    for first in range(1, count + 1, _RESOLVED_AT_ONCE):
+        rows = connection.execute(
+            "SELECT batch, place, resource FROM stale "
+            "JOIN fhir.resource_versions USING (batch, place) WHERE number BETWEEN ? AND ?",
+            [first, first + _RESOLVED_AT_ONCE - 1],
+        ).fetchall()
+        again = [
+            {"batch": batch, "place": place, "resolved": _changed(resource, targets)}
+            for batch, place, resource in rows
+        ]
+        connection.register("resolved_again", pa.Table.from_pylist(again, _RESOLVED_ROWS))
+        connection.execute(
+            "UPDATE fhir.resource_versions AS known "
+            "SET resolved = again.resolved, changed_sequence = $sequence "
+            "FROM resolved_again AS again "
+            "WHERE known.batch = again.batch AND known.place = again.place "
+            "AND known.resolved IS DISTINCT FROM again.resolved",
+            {"sequence": sequence},
+        )
+        connection.unregister("resolved_again")
+
+
+def _changed(resource: bytes | None, targets: Mapping[str, str]) -> bytes | None:
+    """The resource with its references resolved; None where that changes nothing."""
+    if resource is None:
+        return None
+    made, _ = resolve(resource, targets)
+    return None if made == resource else made

@@ -1,0 +1,1 @@
+"""From a file to its row of the index."""

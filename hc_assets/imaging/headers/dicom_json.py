@@ -1,0 +1,169 @@
+"""A dataset as DICOM JSON (PS3.18 Annex F), without pixels and other bulk.
+
+Belongs here: the JSON form and its limits. Typed columns are made in `read.py`.
+"""
+
+import base64
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from pydicom.dataelem import RawDataElement
+
+from hc_assets.imaging.headers.elements import (
+    BYTES_VRS,
+    TEXT_VRS,
+    Elements,
+    MalformedValueError,
+    Value,
+    tag_name,
+)
+
+BINARY_LIMIT = 4 * 1024
+"""Bytes of a binary value from which it counts as bulk."""
+TEXT_LIMIT = 64 * 1024
+"""Bytes of a text from which it counts as bulk."""
+SEQUENCE_LIMIT = 8 * 1024**2
+"""Bytes of values in sequences that the JSON of a dataset holds; what follows is left out. Room for
+the functional groups of some thousands of frames, from which series have their positions."""
+DEPTH_LIMIT = 32
+"""Sequences within sequences that are followed; real ones stay below ten."""
+
+_OVERLAY_DATA = 0x60003000
+
+
+@dataclass
+class _Writing:
+    budget: int
+    notes: list[str] = field(default_factory=list)
+
+
+def dicom_json(elements: Elements, *, is_inflated: bool = False) -> tuple[str, list[str]]:
+    """Write a dataset as DICOM JSON.
+
+    Args:
+        elements: of the dataset, without its pixels.
+        is_inflated: whether the dataset was deflated, so that places in it are not places in the
+            file.
+
+    Returns:
+        JSON text, and notes on what is malformed or left out. A malformed number or date is kept
+        as the text that was sent; a bulk value of the dataset itself has a BulkDataURI whose
+        fragment gives offset and length in the file.
+    """
+    writing = _Writing(SEQUENCE_LIMIT)
+    model = _dataset(elements, writing, depth=0, has_places=not is_inflated)
+    return msgspec.json.encode(model).decode(), writing.notes
+
+
+def _dataset(
+    elements: Elements, writing: _Writing, *, depth: int, has_places: bool
+) -> dict[str, Any]:
+    model = {}
+    for tag in elements.raw:
+        if tag & 0xFFFF == 0:
+            continue  # group lengths are not part of the model (F.2.2)
+        model[f"{tag:08X}"] = _element(elements, tag, writing, depth, has_places)
+    return model
+
+
+def _element(
+    elements: Elements, tag: int, writing: _Writing, depth: int, has_places: bool
+) -> dict[str, Any]:
+    vr = elements.vr(tag)
+    if vr == "SQ":
+        return _sequence(elements, tag, writing, depth)
+    element = elements.raw[tag]
+    size = len(element.value) if isinstance(element.value, bytes) else 0
+    if depth:
+        writing.budget -= size
+    if is_bulk(tag, vr, size):
+        writing.notes.append(bulk_note(tag, size))
+        if has_places and depth == 0 and isinstance(element, RawDataElement):
+            return bulk_model(vr, element.value_tell, size)
+        return {"vr": vr}
+    return element_model(elements, tag, vr, writing.notes)
+
+
+def is_bulk(tag: int, vr: str, size: int) -> bool:
+    """Whether a value of so many bytes is left out of the JSON."""
+    limit = TEXT_LIMIT if vr in TEXT_VRS else BINARY_LIMIT
+    return size > limit or tag & 0xFF00FFFF == _OVERLAY_DATA
+
+
+def bulk_note(tag: int, size: int) -> str:
+    """What is noted of a value that is left out."""
+    return f"{tag_name(tag)}: {size} bytes left out of the JSON"
+
+
+def bulk_model(vr: str, offset: int, size: int) -> dict[str, Any]:
+    """Model of a value that is left out, with its place in the file."""
+    return {"vr": vr, "BulkDataURI": f"#offset={offset}&length={size}"}
+
+
+def element_model(elements: Elements, tag: int, vr: str, notes: list[str]) -> dict[str, Any]:
+    """Model of an element that is neither a sequence nor bulk.
+
+    Args:
+        elements: those that it is among.
+        tag: its tag.
+        vr: its VR as `elements` has it.
+        notes: takes what is malformed.
+    """
+    try:
+        values = elements.values(tag)
+    except MalformedValueError as error:
+        notes.append(str(error))
+        if vr in TEXT_VRS:
+            return {"vr": vr, "Value": error.text.split("\\")}
+        return {"vr": vr, "InlineBinary": base64.b64encode(error.data).decode()}
+    if not values:
+        return {"vr": vr}
+    if isinstance(values[0], bytes):
+        return {
+            "vr": vr if vr in BYTES_VRS else "UN",
+            "InlineBinary": base64.b64encode(values[0]).decode(),
+        }
+    return {"vr": vr, "Value": [_value(vr, value) for value in values]}
+
+
+def _sequence(elements: Elements, tag: int, writing: _Writing, depth: int) -> dict[str, Any]:
+    raw = elements.raw[tag].value
+    size = len(raw) if isinstance(raw, bytes) else 0
+    if depth >= DEPTH_LIMIT:
+        writing.notes.append(f"{tag_name(tag)}: nested too deep, left out of the JSON")
+        return {"vr": "SQ"}
+    if size > writing.budget or writing.budget <= 0:
+        writing.notes.append(f"{tag_name(tag)}: a large sequence, left out of the JSON")
+        return {"vr": "SQ"}
+    try:
+        items = elements.items(tag)
+    except MalformedValueError as error:
+        writing.notes.append(str(error))
+        return {"vr": "SQ"}
+    model: list[dict[str, Any]] = []
+    for item in items:
+        if writing.budget <= 0:
+            writing.notes.append(
+                f"{tag_name(tag)}: items from {len(model) + 1} on left out of the JSON"
+            )
+            break
+        model.append(_dataset(item, writing, depth=depth + 1, has_places=False))
+    return {"vr": "SQ", "Value": model} if model else {"vr": "SQ"}
+
+
+def _value(vr: str, value: Value) -> Any:
+    if vr == "PN":
+        return _person_name(str(value))
+    if value == "":
+        return None  # an empty value between two others (F.2.5)
+    if isinstance(value, float) and not math.isfinite(value):
+        # JSON has no such numbers; PS3.18 F.2.2.1 writes them as these strings
+        return "NaN" if math.isnan(value) else ("inf" if value > 0 else "-inf")
+    return value
+
+
+def _person_name(text: str) -> dict[str, str] | None:
+    groups = zip(("Alphabetic", "Ideographic", "Phonetic"), text.split("="), strict=False)
+    return {name: part for name, part in groups if part} or None

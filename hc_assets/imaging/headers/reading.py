@@ -1,0 +1,369 @@
+"""From a file to its raw data elements, for any DICOM there is and nothing that is not.
+
+Belongs here: what a file is, where its dataset begins, how it is encoded, where its pixels lie.
+What an element's bytes mean is in `elements.py`; what pixels mean is in `imaging/pixels/frames.py`.
+"""
+
+import logging
+import mmap
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from pydicom.datadict import dictionary_has_tag
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.filebase import DicomBytesIO
+from pydicom.filereader import data_element_generator
+from pydicom.tag import BaseTag
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    PrivateTransferSyntaxes,
+)
+from pydicom.valuerep import VR
+
+from hc_assets.imaging.headers.file_kinds import describe_bytes
+
+Element = RawDataElement | DataElement
+
+PIXEL_TAGS = {
+    0x7FE00008: "FloatPixelData",
+    0x7FE00009: "DoubleFloatPixelData",
+    0x7FE00010: "PixelData",
+}
+INFLATED_LIMIT = 2 * 1024**3
+"""Bytes that a deflated dataset may take up; a bomb asks for a thousand times its size."""
+
+_PREFIX_AT = 128
+_FIRST_GROUPS = {0x0002, 0x0004, 0x0008}
+_UNDEFINED = 0xFFFFFFFF
+_VRS = {vr.value.encode() for vr in VR if len(vr.value) == 2}
+
+NO_PREFIX = "no preamble and no DICM prefix"
+NO_SYNTAX = "no TransferSyntaxUID: guessed from the encoding"
+
+PARSE_ERRORS = (
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    NotImplementedError,
+    OverflowError,
+    EOFError,
+    RecursionError,
+    MemoryError,
+    struct.error,
+)
+"""What pydicom's readers raise on data that breaks the rules of PS3.5."""
+
+
+class UnreadableFile(Exception):  # noqa: N818 - an outcome with a row of its own, not a fault
+    """No DICOM header can be read from a file.
+
+    Attributes:
+        reason: what is wrong with it, for a person; it may quote bytes of the file.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class PixelPlace:
+    """Where the pixel data of a file lie.
+
+    Attributes:
+        keyword: PixelData, FloatPixelData or DoubleFloatPixelData.
+        vr: OB, OW, OF, OD or UN; None where the encoding is implicit.
+        offset: of the first byte of the value, in the file (in the inflated dataset if deflated).
+        length: declared length of the value in bytes; None where undefined (encapsulated).
+    """
+
+    keyword: str
+    vr: str | None
+    offset: int
+    length: int | None
+
+
+@dataclass(frozen=True)
+class Header:
+    """The raw elements of a dataset up to its pixels.
+
+    Attributes:
+        meta: file meta elements by tag.
+        elements: dataset elements by tag, in the order of the file.
+        transfer_syntax: of the file meta; guessed from the encoding where that is missing.
+        is_implicit: whether the dataset is implicit VR.
+        is_little_endian: its byte order.
+        pixels: where the pixels are; None where there are none.
+        warnings: what was odd.
+    """
+
+    meta: dict[int, Element]
+    elements: dict[int, Element]
+    transfer_syntax: UID
+    has_transfer_syntax: bool
+    is_implicit: bool
+    is_little_endian: bool
+    pixels: PixelPlace | None
+    warnings: tuple[str, ...]
+
+
+@contextmanager
+def quiet_pydicom() -> Iterator[None]:
+    """Keep pydicom from putting header values into logs and warnings, which others may read."""
+    logger = logging.getLogger("pydicom")
+    was_disabled = logger.disabled
+    logger.disabled = True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.disabled = was_disabled
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a file such that a read never asks for more memory than the file has bytes.
+
+    Args:
+        path: the file.
+
+    Yields:
+        A readable, seekable object.
+
+    Raises:
+        UnreadableFile: it is missing, a folder, empty, or may not be read.
+    """
+    try:
+        with path.open("rb") as file:
+            try:
+                # A length field of 4 GiB costs nothing: a memory map reads up to its end.
+                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            except ValueError as error:
+                raise UnreadableFile("the file is empty (0 bytes)") from error
+            with mapped:
+                yield cast(BinaryIO, mapped)
+    except FileNotFoundError as error:
+        raise UnreadableFile("the file is not there") from error
+    except IsADirectoryError as error:
+        raise UnreadableFile("this is a folder, not a file") from error
+    except PermissionError as error:
+        raise UnreadableFile("no permission to read the file") from error
+    except OSError as error:
+        raise UnreadableFile(f"the file system failed: {error.strerror}") from error
+
+
+def parse(file: BinaryIO) -> tuple[Header, BinaryIO]:
+    """Read the elements of a dataset up to its pixels.
+
+    Args:
+        file: at any position; what `opened` gives, or bytes in memory.
+
+    Returns:
+        The header, and the stream that its pixel offset counts in: `file`, or the inflated dataset.
+
+    Raises:
+        UnreadableFile: it is not DICOM, or is damaged so that no header can be had.
+    """
+    start = _dataset_start(file)
+    has_prefix = start > 0
+    notes: list[str] = []
+    if not has_prefix:
+        notes.append(NO_PREFIX)
+    with quiet_pydicom():
+        meta = _file_meta(file, start, notes)
+        syntax = _transfer_syntax(meta)
+        stream = file
+        if syntax == DeflatedExplicitVRLittleEndian:
+            stream = _inflated(file, notes)
+        at = stream.tell()
+        is_implicit, is_little = _encoding(stream, syntax, notes)
+        stream.seek(at)
+        elements, pixels = _elements(stream, is_implicit, is_little, notes)
+    _require_plausible(meta, elements, pixels, has_prefix=has_prefix)
+    if syntax is None:
+        notes.append(NO_SYNTAX)
+    header = Header(
+        meta=meta,
+        elements=elements,
+        transfer_syntax=syntax or _guessed_syntax(is_implicit, is_little),
+        has_transfer_syntax=syntax is not None,
+        is_implicit=is_implicit,
+        is_little_endian=is_little,
+        pixels=pixels,
+        warnings=tuple(notes),
+    )
+    return header, stream
+
+
+def _dataset_start(file: BinaryIO) -> int:
+    file.seek(0)
+    head = file.read(_PREFIX_AT + 4)
+    if head[_PREFIX_AT:] == b"DICM":
+        return len(head)
+    if len(head) < 8 or not _looks_like_element(head):
+        raise UnreadableFile(f"not DICOM: {describe_bytes(head)}")
+    return 0
+
+
+def _looks_like_element(head: bytes) -> bool:
+    """Whether a dataset could begin here: in one of the first groups, or with a known element."""
+    (group, element), swapped = struct.unpack_from("<HH", head), struct.unpack_from(">HH", head)
+    if head[4:6] in _VRS:
+        return any(g in _FIRST_GROUPS or _is_known(g, e) for g, e in ((group, element), swapped))
+    # Implicit VR: with a length that can be
+    length = struct.unpack_from("<L", head, 4)[0]
+    return _is_known(group, element) and length < 2**16
+
+
+def _is_known(group: int, element: int) -> bool:
+    if element == 0:
+        return group in _FIRST_GROUPS
+    return dictionary_has_tag(group << 16 | element)
+
+
+def _file_meta(file: BinaryIO, start: int, notes: list[str]) -> dict[int, Element]:
+    def beyond(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+        return tag >> 16 != 2
+
+    file.seek(start)
+    first = file.read(6)
+    file.seek(start)
+    if len(first) < 6 or first[:2] != b"\x02\x00":
+        if start:
+            notes.append("no file meta information")
+        return {}
+    is_implicit = first[4:6] not in _VRS
+    if is_implicit:
+        notes.append("file meta information is implicit VR")
+    meta: dict[int, Element] = {}
+    try:
+        for element in data_element_generator(file, is_implicit, True, stop_when=beyond):
+            meta[int(element.tag)] = element
+    except PARSE_ERRORS as error:
+        raise UnreadableFile(f"file meta information is damaged: {error}") from error
+    return meta
+
+
+def _transfer_syntax(meta: dict[int, Element]) -> UID | None:
+    element = meta.get(0x00020010)
+    if element is None or not element.value:
+        return None
+    value = element.value
+    text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
+    return UID(text.rstrip("\0 "))
+
+
+def _inflated(file: BinaryIO, notes: list[str]) -> BinaryIO:
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        data = inflate.decompress(file.read(), INFLATED_LIMIT)
+    except zlib.error as error:
+        raise UnreadableFile(f"the deflated dataset is damaged: {error}") from error
+    if inflate.unconsumed_tail:
+        raise UnreadableFile(f"the deflated dataset takes up more than {INFLATED_LIMIT} bytes")
+    if not inflate.eof:
+        notes.append("the deflated dataset is truncated")
+    return cast(BinaryIO, DicomBytesIO(data))
+
+
+def _encoding(stream: BinaryIO, syntax: UID | None, notes: list[str]) -> tuple[bool, bool]:
+    """Find out VR encoding and byte order; the data win where they contradict the file meta."""
+    first = stream.read(6)
+    if len(first) < 6:
+        return syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian
+    is_implicit = first[4:6] not in _VRS
+    if syntax is None:
+        group = struct.unpack_from("<H", first)[0]
+        # Group 0008 of big-endian data reads as 0800 here
+        return is_implicit, is_implicit or group < 0x0400
+    if syntax in PrivateTransferSyntaxes:
+        declared = PrivateTransferSyntaxes[PrivateTransferSyntaxes.index(syntax)]
+        return bool(declared.is_implicit_VR), bool(declared.is_little_endian)
+    if is_implicit != (syntax == ImplicitVRLittleEndian):
+        found = "implicit" if is_implicit else "explicit"
+        notes.append(f"the dataset is {found} VR, against its transfer syntax")
+    return is_implicit, syntax != ExplicitVRBigEndian
+
+
+def _guessed_syntax(is_implicit: bool, is_little: bool) -> UID:
+    if is_implicit:
+        return ImplicitVRLittleEndian
+    return ExplicitVRLittleEndian if is_little else ExplicitVRBigEndian
+
+
+def _elements(
+    stream: BinaryIO, is_implicit: bool, is_little: bool, notes: list[str]
+) -> tuple[dict[int, Element], PixelPlace | None]:
+    place: PixelPlace | None = None
+
+    def at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:
+        nonlocal place
+        if tag not in PIXEL_TAGS:
+            return False
+        declared = None if length == _UNDEFINED else length
+        place = PixelPlace(PIXEL_TAGS[tag], vr, stream.tell(), declared)
+        return True
+
+    elements: dict[int, Element] = {}
+    try:
+        for element in data_element_generator(stream, is_implicit, is_little, stop_when=at_pixels):
+            elements[int(element.tag)] = element
+    except EOFError:
+        notes.append("the header is truncated: the file ends within an element")
+    except RecursionError as error:
+        raise UnreadableFile("sequences are nested too deep") from error
+    except PARSE_ERRORS as error:
+        if len(elements) < 4:
+            raise UnreadableFile(f"the header is damaged: {error}") from error
+        notes.append("the header is damaged after its first elements: the rest is left out")
+    last = next(reversed(elements.values()), None)
+    if (
+        isinstance(last, RawDataElement)
+        and isinstance(last.value, bytes)
+        and last.length != _UNDEFINED
+        and len(last.value) < last.length
+    ):
+        # Its value is only a piece of what was meant: no value is better than a wrong one
+        del elements[int(last.tag)]
+        notes.append("the header is truncated: the file ends within an element")
+    return elements, place
+
+
+def _require_plausible(
+    meta: dict[int, Element],
+    elements: dict[int, Element],
+    pixels: PixelPlace | None,
+    *,
+    has_prefix: bool,
+) -> None:
+    """Tell a dataset from bytes that happened to parse.
+
+    Raises:
+        UnreadableFile: too few of the elements are ones that DICOM knows.
+    """
+    if not elements and pixels is None:
+        if has_prefix and meta:
+            raise UnreadableFile("truncated: nothing follows the file meta information")
+        where = "the DICM prefix" if has_prefix else "what looked like a first element"
+        raise UnreadableFile(f"not DICOM or truncated: no data element follows {where}")
+    known = sum(dictionary_has_tag(tag) or tag & 0x1FFFF == 0 for tag in elements)
+    public = sum((tag >> 16) % 2 == 0 for tag in elements)
+    # Behind a prefix and file meta a dataset may well be small or all private
+    needed = 0 if has_prefix and meta else 3
+    if known < needed or known * 2 < public:
+        raise UnreadableFile(
+            f"not DICOM: {known} of {len(elements)} elements are ones that DICOM knows"
+        )

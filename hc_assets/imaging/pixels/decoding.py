@@ -1,0 +1,363 @@
+"""From the bytes of a pixel data element to arrays of stored values, one frame at a time.
+
+Belongs here: cutting frames, trying decoders in order, keeping each one's words. Compressed frames
+are decoded in a process of their own (`isolation.py`); what stored values mean is in `frames.py`.
+"""
+
+import io
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, BinaryIO
+
+from numpy.typing import NDArray
+from pydicom.encaps import generate_frames
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGExtended12Bit,
+    RLELossless,
+)
+
+from hc_assets.imaging.headers.reading import PARSE_ERRORS, Header, PixelPlace, quiet_pydicom
+from hc_assets.imaging.pixels.codestreams import codestream_size
+from hc_assets.imaging.pixels.isolation import DecoderDiedError, DecoderFailedError, shared_process
+from hc_assets.imaging.pixels.packbits import unpack_segment
+from hc_assets.imaging.pixels.pixel_description import PixelDescription
+
+DEFLATED_IMAGE_FRAME = "1.2.840.10008.1.2.8.1"
+ENCAPSULATED_UNCOMPRESSED = "1.2.840.10008.1.2.1.98"
+JPEG_XL = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (110, 111, 112))
+FRAME_LIMIT = 1024**3
+"""Bytes of one decoded frame that are allowed, unless the caller says otherwise."""
+
+# The order of pydicom itself, so that lossy images come out as its pixel_array gives them; last
+# one of our own for what none of its plugins can do
+_ORDER = ("gdcm", "pylibjpeg", "pyjpegls", "pydicom", "pillow", "imagecodecs")
+_BY_IMAGECODECS = JPEG_XL | {JPEGExtended12Bit}
+_WORDS_LIMIT = 500
+_NATIVE = {
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+}
+# Their cells come as they are; what other codecs encode are the stored bits alone
+_WHOLE_CELLS = {DEFLATED_IMAGE_FRAME, ENCAPSULATED_UNCOMPRESSED, RLELossless}
+
+Pixels = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class UndecodableFrame:
+    """A frame whose pixels can't be had.
+
+    Attributes:
+        index: number of the frame, from 0.
+        reason: what is wrong, for a person.
+        decoders: name and own words of each decoder that was tried, in order.
+    """
+
+    index: int
+    reason: str
+    decoders: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class StoredFrame:
+    """A frame of stored values.
+
+    Attributes:
+        index: number of the frame, from 0.
+        values: rows by columns, or rows by columns by 3 in RGB; integers, or floats of float data.
+        photometric: PhotometricInterpretation of `values`.
+        decoder: name of the decoder that gave them.
+    """
+
+    index: int
+    values: Pixels
+    photometric: str
+    decoder: str
+
+
+Outcome = StoredFrame | UndecodableFrame
+
+
+def stored_frames(
+    stream: BinaryIO,
+    header: Header,
+    place: PixelPlace,
+    description: PixelDescription,
+    *,
+    wanted: frozenset[int] | None = None,
+    frame_limit: int = FRAME_LIMIT,
+) -> Iterator[Outcome]:
+    """Decode frames in order, one in memory at a time.
+
+    Args:
+        stream: what the place's offset counts in.
+        header: of the file.
+        place: where the pixel data are.
+        description: what the header says of them.
+        wanted: numbers of the frames to decode; None for all.
+        frame_limit: bytes that a decoded frame may take up.
+
+    Yields:
+        Each wanted frame, decoded or with the reason why not.
+    """
+    indices = [i for i in range(description.frames) if wanted is None or i in wanted]
+    if description.decoded_bytes > frame_limit:
+        for index in indices:
+            yield UndecodableFrame(
+                index,
+                f"a frame takes up {description.decoded_bytes} bytes, more than the"
+                f" {frame_limit} that are allowed",
+            )
+        return
+    is_native = header.transfer_syntax in _NATIVE or (
+        # Uncompressed in spite of its transfer syntax
+        place.length is not None and place.length * 8 >= description.frame_bits
+    )
+    low_bits = description.low_bits if is_native or header.transfer_syntax in _WHOLE_CELLS else 0
+    if low_bits:
+        description = replace(description, bits_stored=description.high_bit + 1)
+    decoded = _native_frames if is_native else _encapsulated_frames
+    for outcome in decoded(stream, header, place, description, indices):
+        if low_bits and isinstance(outcome, StoredFrame):
+            yield replace(outcome, values=outcome.values >> low_bits)
+        else:
+            yield outcome
+
+
+def _native_frames(
+    stream: BinaryIO,
+    header: Header,
+    place: PixelPlace,
+    description: PixelDescription,
+    indices: list[int],
+) -> Iterator[Outcome]:
+    if place.length is None:
+        for index in indices:
+            yield UndecodableFrame(
+                index, "pixel data of undefined length, but the transfer syntax is uncompressed"
+            )
+        return
+    available = min(place.length, _bytes_from(stream, place.offset))
+    if description.photometric == "YBR_FULL_422":
+        full = replace(description, photometric="YBR_FULL")
+        if available * 8 >= full.frame_bits * full.frames:
+            description = full  # not subsampled, whatever the header says
+    bits = description.frame_bits
+    options: dict[str, Any] = description.options() | {
+        "pixel_keyword": place.keyword,
+        "pixel_vr": place.vr or "OW",
+        "number_of_frames": description.frames,
+    }
+    # Of the encoding only the byte order matters to pixels
+    little, big = ExplicitVRLittleEndian, ExplicitVRBigEndian
+    decoder = get_decoder(little if header.is_little_endian else big)
+    for index in indices:
+        end = -(-(index + 1) * bits // 8)
+        if end > available:
+            yield UndecodableFrame(
+                index, f"the pixel data are truncated: {available} bytes, {end} are needed"
+            )
+            continue
+
+        def decode(index: int = index) -> tuple[Pixels, str]:
+            stream.seek(place.offset)
+            values, properties = decoder.as_array(stream, index=index, **options)
+            return values, str(properties["photometric_interpretation"])
+
+        yield _in_place(index, "pydicom", decode)
+
+
+def _bytes_from(stream: BinaryIO, offset: int) -> int:
+    stream.seek(0, 2)
+    return max(0, stream.tell() - offset)
+
+
+def _encapsulated_frames(
+    stream: BinaryIO,
+    header: Header,
+    place: PixelPlace,
+    description: PixelDescription,
+    indices: list[int],
+) -> Iterator[Outcome]:
+    pending = iter(indices)
+    index = next(pending, None)
+    reason = "the pixel data hold no encoded data for this frame"
+    decoders = _Decoders(header.transfer_syntax, description)
+    if decoders.why_none:
+        for index in indices:
+            yield UndecodableFrame(index, decoders.why_none)
+        return
+    encoded = enumerate(_encoded_frames(stream, header, place, description.frames))
+    while index is not None:
+        try:
+            with quiet_pydicom():
+                number, data = next(encoded)
+        except StopIteration:
+            break
+        except _TruncatedError:
+            reason = "the pixel data are truncated: the file ends within this frame or before it"
+            break
+        except PARSE_ERRORS as error:
+            reason = f"the encapsulated pixel data are damaged: {error}"
+            break
+        if number == index:
+            yield decoders.decode(index, data)
+            index = next(pending, None)
+    while index is not None:
+        yield UndecodableFrame(index, reason)
+        index = next(pending, None)
+
+
+class _TruncatedError(Exception):
+    """The file ends within a fragment."""
+
+
+def _encoded_frames(
+    stream: BinaryIO, header: Header, place: PixelPlace, frames: int
+) -> Iterator[bytes]:
+    """Yield encoded frames; raise `_TruncatedError` behind the last that is whole."""
+    complete, cut = _fragments(stream, place.offset)
+    offsets = _extended_offsets(header)
+    stream.seek(place.offset)
+    if cut is None:
+        yield from generate_frames(stream, number_of_frames=frames, extended_offsets=offsets)
+        return
+    if complete:
+        whole = io.BytesIO(stream.read(cut - place.offset))
+        found = list(generate_frames(whole, number_of_frames=min(complete, frames)))
+        # With a fragment or more for each frame, the one that is cut off belongs to the last
+        yield from found if complete < frames else found[:-1]
+    raise _TruncatedError
+
+
+def _fragments(stream: BinaryIO, start: int) -> tuple[int, int | None]:
+    """Walk the items of encapsulated pixel data.
+
+    Returns:
+        How many fragments are whole, and where the first one begins that is not.
+    """
+    end = start + _bytes_from(stream, start)
+    at, items = start, 0
+    while at + 8 <= end:
+        stream.seek(at)
+        tag, length = struct.unpack("<4sL", stream.read(8))
+        if tag != b"\xfe\xff\x00\xe0":
+            return max(0, items - 1), None
+        if at + 8 + length > end:
+            return max(0, items - 1), at
+        items += 1  # the first is the offset table
+        at += 8 + length
+    return max(0, items - 1), None
+
+
+def _extended_offsets(header: Header) -> tuple[bytes, bytes] | None:
+    found = []
+    for tag in (0x7FE00001, 0x7FE00002):
+        element = header.elements.get(tag)
+        if element is None or not isinstance(element.value, bytes) or not element.value:
+            return None
+        found.append(element.value)
+    offsets, lengths = found
+    return (offsets, lengths) if len(offsets) == len(lengths) else None
+
+
+class _Decoders:
+    """The decoders of one file: those that died on it are not asked again."""
+
+    def __init__(self, syntax: UID, description: PixelDescription) -> None:
+        self._syntax, self._description = syntax, description
+        self._died: dict[str, str] = {}
+        try:
+            with quiet_pydicom():
+                available = get_decoder(syntax).available_plugins
+        except NotImplementedError:
+            available = ()
+        if syntax in _BY_IMAGECODECS:
+            available = (*available, "imagecodecs")
+        self._names = [name for name in _ORDER if name in available]
+        self.why_none: str | None = None
+        """Why no frame can be decoded at all, as of video; None where one may be."""
+        if not self._names and syntax not in (DEFLATED_IMAGE_FRAME, ENCAPSULATED_UNCOMPRESSED):
+            name = f" ({syntax.name})" if syntax.name != syntax else ""
+            self.why_none = f"no decoder for transfer syntax {syntax}{name}"
+
+    def decode(self, index: int, data: bytes) -> Outcome:
+        size = codestream_size(data)
+        described = self._description
+        if size is not None and (size[0] > described.rows or size[1] > described.columns):
+            # Decoders make room for what the codestream says, and that may be 65,535 squared
+            return UndecodableFrame(
+                index,
+                f"the compressed image is {size[1]} by {size[0]} pixels, the header says"
+                f" {described.columns} by {described.rows}",
+            )
+        if self._syntax == DEFLATED_IMAGE_FRAME:
+            return _in_place(index, "deflate", lambda: _inflated(data, described))
+        if self._syntax == ENCAPSULATED_UNCOMPRESSED:
+            return _in_place(index, "pydicom", lambda: _from_native(data, described))
+        if self._syntax == RLELossless and described.bits_allocated == 1:
+            return _in_place(index, "rle-1-bit", lambda: _run_lengths_of_bits(data, described))
+        return self._first_success(index, data)
+
+    def _first_success(self, index: int, data: bytes) -> Outcome:
+        failures = []
+        for name in self._names:
+            if name in self._died:
+                failures.append((name, self._died[name]))
+                continue
+            try:
+                values, photometric = shared_process().decode(
+                    data, str(self._syntax), name, self._description.options()
+                )
+            except DecoderFailedError as error:
+                failures.append((name, str(error)))
+                if isinstance(error, DecoderDiedError):
+                    self._died[name] = f"{error}, on frame {index}"
+            else:
+                return StoredFrame(index, values, photometric, name)
+        return UndecodableFrame(index, "no decoder can read the frame", tuple(failures))
+
+
+def _in_place(index: int, name: str, decode: Callable[[], tuple[Pixels, str]]) -> Outcome:
+    """Run a decoder that is plain Python and NumPy, and so raises what it says it does."""
+    try:
+        with quiet_pydicom():
+            values, photometric = decode()
+    except (*PARSE_ERRORS, zlib.error) as error:
+        words = str(error)[:_WORDS_LIMIT]
+        return UndecodableFrame(index, "no decoder can read the frame", ((name, words),))
+    native = values.astype(values.dtype.newbyteorder("="), copy=False)
+    return StoredFrame(index, native, photometric, name)
+
+
+def _inflated(data: bytes, description: PixelDescription) -> tuple[Pixels, str]:
+    needed = -(-description.frame_bits // 8)
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+    return _from_native(inflate.decompress(data, needed), description)
+
+
+def _run_lengths_of_bits(data: bytes, description: PixelDescription) -> tuple[Pixels, str]:
+    if len(data) < 64:
+        raise ValueError("the frame is shorter than its RLE header")
+    count, start, end = struct.unpack_from("<LLL", data)
+    if count != 1:
+        raise ValueError(f"{count} RLE segments, 1 is needed for single bits")
+    needed = -(-description.frame_bits // 8)
+    return _from_native(unpack_segment(data[start : end or None], needed), description)
+
+
+def _from_native(data: bytes, description: PixelDescription) -> tuple[Pixels, str]:
+    native = {"pixel_keyword": "PixelData", "pixel_vr": "OB"}
+    options: dict[str, Any] = description.options() | native
+    values, properties = get_decoder(ExplicitVRLittleEndian).as_array(data, index=0, **options)
+    return values, str(properties["photometric_interpretation"])

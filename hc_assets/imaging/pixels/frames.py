@@ -1,0 +1,247 @@
+"""From a file to its frames in modality units, one frame in memory at a time.
+
+Belongs here: what stored values mean: rescale and Modality LUT, padding, spacing, windows of each
+frame. Decoding is in `decoding.py`; making a frame fit to be looked at is in `display.py`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hc_assets.imaging.headers.elements import (
+    Elements,
+    MalformedValueError,
+    dataset_elements,
+    meta_elements,
+)
+from hc_assets.imaging.headers.functional_groups import FrameAttributes
+from hc_assets.imaging.headers.reading import Header, opened, parse, quiet_pydicom
+from hc_assets.imaging.pixels.decoding import (
+    FRAME_LIMIT,
+    StoredFrame,
+    UndecodableFrame,
+    stored_frames,
+)
+from hc_assets.imaging.pixels.frame_context import FrameContext, read_context
+from hc_assets.imaging.pixels.lookup_tables import LookupTable, apply_palette, read_lookup_table
+from hc_assets.imaging.pixels.pixel_description import (
+    PixelDescription,
+    UndescribedPixelsError,
+    describe_pixels,
+)
+
+# Rows, Columns and BitsAllocated: what has all three is an image (spectroscopy has no bits)
+_IMAGE_TAGS = (0x00280010, 0x00280011, 0x00280100)
+_PIXEL_PROVIDER = 0x00287FE0
+_PADDING = 0x00280120
+_PADDING_LIMIT = 0x00280121
+_MODALITY_LUTS = 0x00283000
+_SLOPE = 0x00281053
+_INTERCEPT = 0x00281052
+_DOSE_SCALING = 0x3004000E
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame, ready to be measured.
+
+    Attributes:
+        index: number of the frame in its file, from 0.
+        pixels: rows by columns in modality units (Hounsfield units for CT): native integers where
+            no rescale applies, else float32 (float64 where the stored values have more than 24
+            bits). Rows by columns by 3 in RGB, native integers, where `is_color`. MONOCHROME1 is
+            not inverted here: that is for display.
+        is_color: whether there are three samples.
+        padding: rows by columns, True where the scanner padded; None where nothing is padded.
+        limits: lowest and highest value that the bits can hold, in modality units.
+        decoder: name of the decoder that gave the pixels.
+        context: what else the header says of this frame.
+    """
+
+    index: int
+    pixels: NDArray[Any]
+    is_color: bool
+    padding: NDArray[np.bool_] | None
+    limits: tuple[float, float]
+    decoder: str
+    context: FrameContext
+
+
+def iter_frames(
+    path: Path,
+    *,
+    wanted: frozenset[int] | None = None,
+    frame_limit: int = FRAME_LIMIT,
+) -> Iterator[Frame | UndecodableFrame]:
+    """Read the frames of a file in order.
+
+    Args:
+        path: the file.
+        wanted: numbers of the frames to read; None for all.
+        frame_limit: bytes that a decoded frame may take up; a larger one is refused unread.
+
+    Yields:
+        Each wanted frame once: decoded, or with the reason why not. One that can't be decoded for
+        an image that has no pixel data; nothing for what is no image, such as a report.
+
+    Raises:
+        UnreadableFile: the file has no DICOM header.
+    """
+    with opened(path) as file:
+        header, stream = parse(file)
+        place = header.pixels
+        if place is None:
+            reason = _why_without_pixels(header)
+            if reason and (wanted is None or 0 in wanted):
+                yield UndecodableFrame(0, reason)
+            return
+        is_float = place.keyword != "PixelData"
+        try:
+            with quiet_pydicom():
+                elements = dataset_elements(header)
+                description = describe_pixels(elements, is_float=is_float)
+        except UndescribedPixelsError as error:
+            yield UndecodableFrame(0, error.reason)
+            return
+        with quiet_pydicom():
+            frames = _FrameReader(header, elements, description)
+        for stored in stored_frames(
+            stream, header, place, description, wanted=wanted, frame_limit=frame_limit
+        ):
+            if isinstance(stored, UndecodableFrame):
+                yield stored
+            else:
+                with quiet_pydicom():
+                    frame = frames.read(stored)
+                yield frame
+
+
+def _why_without_pixels(header: Header) -> str | None:
+    if not all(tag in header.elements for tag in _IMAGE_TAGS):
+        return None
+    if _PIXEL_PROVIDER in header.elements:
+        return "the pixel data are not in the file but on a server (PixelDataProviderURL)"
+    if any("truncated" in note or "damaged" in note for note in header.warnings):
+        return "the file ends, or is damaged, before its pixel data"
+    return "the header describes an image, but no pixel data follow"
+
+
+class _FrameReader:
+    def __init__(self, header: Header, elements: Elements, description: PixelDescription) -> None:
+        self._header = header
+        self._elements = elements
+        self._description = description
+        self._attributes = FrameAttributes(elements)
+        self._modality_lut = _modality_lut(elements, is_signed=description.is_signed)
+        self._padding = _padding_range(elements, description)
+
+    def read(self, stored: StoredFrame) -> Frame | UndecodableFrame:
+        values = stored.values
+        context = read_context(
+            self._attributes, meta_elements(self._header), stored.index, self._description
+        )
+        if stored.photometric in ("PALETTE COLOR", "PALETTE_COLOR"):
+            try:
+                values = apply_palette(values, self._header)
+            except ValueError as error:
+                return UndecodableFrame(stored.index, str(error))
+        if values.ndim == 3:
+            top = float(np.iinfo(values.dtype).max) if values.dtype.kind in "ui" else 1.0
+            if self._description.is_color:
+                top = float(2**self._description.bits_stored - 1)
+            return Frame(stored.index, values, True, None, (0.0, top), stored.decoder, context)
+        padding = self._padding_mask(values)
+        limits = np.array(_stored_limits(self._description, values))
+        slope, intercept = self._rescale(stored.index)
+        pixels = _to_modality_units(values, self._modality_lut, slope, intercept)
+        low, high = sorted(
+            float(limit)
+            for limit in _to_modality_units(limits, self._modality_lut, slope, intercept)
+        )
+        return Frame(stored.index, pixels, False, padding, (low, high), stored.decoder, context)
+
+    def _padding_mask(self, values: NDArray[Any]) -> NDArray[np.bool_] | None:
+        if self._padding is None or values.dtype.kind not in "ui":
+            return None
+        low, high = self._padding
+        mask: NDArray[np.bool_] = (
+            values == low if low == high else (values >= low) & (values <= high)
+        )
+        return mask if mask.any() else None
+
+    def _rescale(self, frame: int) -> tuple[float, float]:
+        slope = _number(self._attributes.holder(_SLOPE, frame), _SLOPE)
+        intercept = _number(self._attributes.holder(_INTERCEPT, frame), _INTERCEPT)
+        if slope is None:
+            slope = _number(self._elements, _DOSE_SCALING)
+        # A slope of 0 would make every image constant: a writer's mistake for "none"
+        return slope or 1.0, intercept or 0.0
+
+
+def _to_modality_units(
+    values: NDArray[Any], table: LookupTable | None, slope: float, intercept: float
+) -> NDArray[Any]:
+    if table is not None:
+        return table.apply(values)
+    if (slope, intercept) == (1.0, 0.0):
+        return values
+    is_long = values.dtype.itemsize > 2 and values.dtype != np.float32
+    # What overflows becomes infinite, and what is not finite counts nowhere
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = values.astype(np.float64) * slope + intercept
+        return scaled if is_long else scaled.astype(np.float32)
+
+
+def _stored_limits(description: PixelDescription, values: NDArray[Any]) -> tuple[float, float]:
+    if values.dtype.kind == "f":
+        finite = values[np.isfinite(values)]
+        return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    bits = description.bits_stored
+    if description.is_signed:
+        return float(-(2 ** (bits - 1))), float(2 ** (bits - 1) - 1)
+    return 0.0, float(2**bits - 1)
+
+
+def _modality_lut(elements: Elements, *, is_signed: bool) -> LookupTable | None:
+    try:
+        items = elements.items(_MODALITY_LUTS)
+    except MalformedValueError:
+        return None  # dicom_json notes it
+    return read_lookup_table(items[0], is_input_signed=is_signed) if items else None
+
+
+def _padding_range(elements: Elements, description: PixelDescription) -> tuple[int, int] | None:
+    ends = [_number(elements, tag) for tag in (_PADDING, _PADDING_LIMIT)]
+    if ends[0] is None:
+        return None
+    first, second = ends[0], ends[0] if ends[1] is None else ends[1]
+    bounds = sorted(_as_stored(int(end), description) for end in (first, second))
+    return bounds[0], bounds[1]
+
+
+def _as_stored(value: int, description: PixelDescription) -> int:
+    """Read a value that was sent as US or SS as the pixels are: 63536 is -2000 where signed."""
+    bits = description.bits_stored
+    low, high = _stored_range(bits, is_signed=description.is_signed)
+    if low <= value <= high:
+        return value
+    wrapped = value % 2**16
+    if description.is_signed and wrapped >= 2**15:
+        return wrapped - 2**16
+    return wrapped
+
+
+def _stored_range(bits: int, *, is_signed: bool) -> tuple[int, int]:
+    return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if is_signed else (0, 2**bits - 1)
+
+
+def _number(elements: Elements, tag: int) -> float | None:
+    try:
+        value = elements.first(tag)
+    except MalformedValueError:
+        return None  # imaging/headers/read.py notes it
+    return float(value) if isinstance(value, int | float) else None

@@ -1,0 +1,1 @@
+"""How good a frame is: metrics, their scale, the gate."""

@@ -1,0 +1,1 @@
+"""How the scores of all frames lie: statistics, pictures, the page."""

@@ -1,0 +1,142 @@
+"""Which frames of quality metrics are worth showing: the worst, and some that stand for all.
+
+Belongs here: choosing in bounded memory, and reading the chosen ones from their batches. How they
+look is in `thumbnails.py`.
+"""
+
+import hashlib
+import heapq
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from hc_assets.imaging.headers.defined_terms import modality_term
+from hc_assets.imaging.pixels.frames import Frame
+from hc_assets.imaging.rows import frames_of
+from hc_assets.imaging.workers import FileUnit
+from hc_assets.lake.landing import read_manifest
+from hc_assets.lake.layout import Layout
+
+COLUMNS = (
+    *("batch", "source_file", "file_sha256", "frame", "modality", "overall_quality"),
+    *("passes_gate", "limiting_metric", "has_burned_in_text"),
+)
+
+
+@dataclass(frozen=True, order=True)
+class Shown:
+    """A chosen frame: where it is, and what is told of it.
+
+    Its modality is a defined term, "" where the header has none: it is shown.
+    """
+
+    batch: str
+    source_file: str
+    file_sha256: str
+    frame: int
+    modality: str
+    overall_quality: float | None
+    passes_gate: bool | None
+    limiting_metric: str | None
+    has_burned_in_text: bool | None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "modality", modality_term(self.modality))
+
+    @property
+    def label(self) -> str:
+        """Name of its file by content, and the frame's number: leads a user of the tables back."""
+        return f"{self.file_sha256[:12]}:{self.frame}"
+
+    @property
+    def caption(self) -> str:
+        """Modality, score and verdict in some fifteen letters."""
+        if self.overall_quality is None:
+            verdict = "no score"
+        else:
+            verdict = f"{self.overall_quality:.2f} {'pass' if self.passes_gate else 'FAIL'}"
+        return f"{self.modality or '-'} {verdict}"
+
+
+class Selection:
+    """The worst frames, and a sample of the files, of rows that are read once, file by file.
+
+    It holds no more than it gives.
+    """
+
+    def __init__(self, worst: int, sample: int) -> None:
+        self._most_worst, self._most_sample = worst, sample
+        self._worst: list[tuple[float, str, Shown]] = []
+        self._sample: list[tuple[str, Shown]] = []
+        self._last_file = ""
+
+    def add(self, rows: pa.RecordBatch) -> None:
+        """Take in rows of `imaging/quality_metrics` with `COLUMNS`."""
+        shown = [_shown(row) for row in rows.select(list(COLUMNS)).to_pylist()]
+        scored = ((s.overall_quality, s.label, s) for s in shown if s.overall_quality is not None)
+        self._worst = heapq.nsmallest(
+            self._most_worst, (*self._worst, *scored), key=lambda found: found[:2]
+        )
+        # The first frame of each file, so that a long series of frames does not fill the picture
+        before = [self._last_file, *(each.file_sha256 for each in shown)]
+        drawn = (
+            (hashlib.sha256(each.label.encode()).hexdigest(), each)
+            for each, last in zip(shown, before, strict=False)
+            if each.file_sha256 != last
+        )
+        self._sample = heapq.nsmallest(
+            self._most_sample, (*self._sample, *drawn), key=lambda found: found[0]
+        )
+
+        self._last_file = before[-1]
+
+    def worst(self) -> list[Shown]:
+        """Frames of the lowest scores, the lowest first."""
+        return [shown for *_, shown in self._worst]
+
+    def sample(self) -> list[Shown]:
+        """First frames of files, drawn by a hash of their content: the same rows give the same."""
+        return [shown for _, shown in self._sample]
+
+
+def select(batches: Iterable[pa.RecordBatch], *, worst: int, sample: int) -> Selection:
+    """Choose among all rows.
+
+    Args:
+        batches: of `imaging/quality_metrics`.
+        worst: how many of the lowest scores.
+        sample: how many of all.
+    """
+    selection = Selection(worst, sample)
+    for rows in batches:
+        selection.add(rows)
+    return selection
+
+
+def _shown(row: dict[str, object]) -> Shown:
+    return Shown(**(row | {"modality": row["modality"] or ""}))  # type: ignore[arg-type]
+
+
+def read_frames(layout: Layout, chosen: Sequence[Shown]) -> Iterator[tuple[Shown, Frame]]:
+    """Decode chosen frames, one in memory at a time.
+
+    Args:
+        layout: where the batches are.
+        chosen: in any order, each once or several times.
+
+    Yields:
+        Each once; none that can't be decoded any more.
+    """
+    by_batch: defaultdict[str, dict[str, dict[int, Shown]]] = defaultdict(dict)
+    for shown in chosen:
+        by_batch[shown.batch].setdefault(shown.source_file, {})[shown.frame] = shown
+    for batch, by_file in sorted(by_batch.items()):
+        landed = read_manifest(layout, "dicom", batch).files
+        wanted = tuple(file for file in landed if file.source_file in by_file)
+        for file in FileUnit(str(layout.data_dir), batch, wanted, 0).to_read():
+            of_file = by_file[file.source_file]
+            for frame in frames_of(file, frozenset(of_file)):
+                if isinstance(frame, Frame):
+                    yield of_file[frame.index], frame

@@ -1,0 +1,86 @@
+"""`hc-assets receive`: the storage SCP with this deployment's settings, signals and batches.
+
+Belongs here: wiring only. Receiving is in `imaging/receiving/storage_scp.py`.
+"""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from hc_assets.imaging.receiving.storage_scp import ReceiverOptions, receive
+from hc_assets.lake.landing import BatchLimits, LandingResult
+from hc_assets.lake.layout import Layout
+from hc_assets.lake.warehouse import Warehouse
+from hc_assets.orchestration.runs import open_instance, register_batches
+from hc_assets.settings import Settings
+from hc_assets.tables import PARQUET_TABLES
+
+
+def run(settings: Settings) -> None:
+    """Receive until SIGINT or SIGTERM; batch keys go to stdout, counts to stderr.
+
+    Raises:
+        ReceiverRunningError: another receiver works on the data folder.
+        OSError: the port can't be had, or the disk fails.
+    """
+    layout = Layout.of(settings.data_dir)
+    Warehouse(layout, PARQUET_TABLES).ensure()
+
+    def on_ready(port: int) -> None:
+        _say(
+            f"receiving as {settings.receive_ae_title} on {settings.receive_host}:{port} from"
+            f" {', '.join(settings.receive_allowed)}"
+        )
+
+    def on_landed(result: LandingResult) -> None:
+        keys = sorted({*result.batches, *result.known_batches})
+        with open_instance(layout) as instance:
+            register_batches(instance, "dicom", keys)
+        for key in result.batches:
+            typer.echo(key)
+        _say(f"landed {result.landed} objects; {result.already_landed} were known by their content")
+
+    with _stopped_by_signals() as stop:
+        counts = receive(
+            layout,
+            BatchLimits(settings.batch_files, settings.batch_bytes),
+            ReceiverOptions(
+                host=settings.receive_host,
+                port=settings.receive_port,
+                ae_title=settings.receive_ae_title,
+                allowed=settings.receive_allowed,
+                associations=settings.receive_associations,
+                object_bytes=settings.receive_object_bytes,
+                free_bytes=settings.receive_free_bytes,
+                idle_seconds=settings.receive_idle_seconds,
+                timeout_seconds=settings.receive_timeout_seconds,
+            ),
+            stop=stop,
+            on_ready=on_ready,
+            on_landed=on_landed,
+        )
+    _say(
+        f"stopped: {counts.stored} objects stored, {counts.refused} refused, {counts.landed}"
+        f" landed in {counts.batches} batches"
+    )
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[threading.Event]:
+    stop = threading.Event()
+    before = {
+        number: signal.signal(number, lambda *_: stop.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

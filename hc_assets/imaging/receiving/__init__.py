@@ -1,0 +1,1 @@
+"""Files that peers send over the network."""

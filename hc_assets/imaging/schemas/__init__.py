@@ -1,0 +1,1 @@
+"""Columns of the imaging tables, and what they are made from."""

@@ -1,0 +1,245 @@
+"""Columns of the imaging tables: one source for files, checks, the UI and the data dictionary.
+
+Belongs here: schemas only. The code that fills a table is in `imaging/rows.py` and in the module
+that each schema's comment names.
+"""
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+from hc_assets.core.columns import column
+from hc_assets.imaging.schemas.key_columns import (
+    BATCH,
+    FILE_SHA256,
+    FILE_SIZE,
+    FRAME,
+    MODALITY,
+    SOP_INSTANCE_UID,
+    SOURCE_FILE,
+)
+from hc_assets.imaging.schemas.quality import QUALITY_METRICS, QUALITY_REPORT, SERIES_QUALITY
+from hc_assets.imaging.schemas.series import IMAGING_STUDIES, SERIES
+from hc_assets.imaging.training.schemas import TRAINING_SET
+from hc_assets.imaging.volumes import schemas as volumes
+
+# imaging/headers/read.py
+DICOM_INDEX = pa.schema(
+    [
+        BATCH,
+        SOURCE_FILE,
+        FILE_SHA256,
+        FILE_SIZE,
+        SOP_INSTANCE_UID,
+        column("sop_class_uid", pa.string(), "SOPClassUID, else the file meta's"),
+        column(
+            "sop_class",
+            pa.string(),
+            "Name of the SOP class: what the file is; null where it is not in the standard",
+        ),
+        column("series_instance_uid", pa.string(), "SeriesInstanceUID"),
+        column("study_instance_uid", pa.string(), "StudyInstanceUID"),
+        column("frame_of_reference_uid", pa.string(), "FrameOfReferenceUID"),
+        column("patient_id", pa.string(), "PatientID"),
+        column("issuer_of_patient_id", pa.string(), "IssuerOfPatientID"),
+        column("accession_number", pa.string(), "AccessionNumber"),
+        column("study_date", pa.date32(), "StudyDate"),
+        column("study_description", pa.string(), "StudyDescription"),
+        column("series_number", pa.int64(), "SeriesNumber"),
+        column("series_description", pa.string(), "SeriesDescription"),
+        column("instance_number", pa.int64(), "InstanceNumber"),
+        MODALITY,
+        column("body_part", pa.string(), "BodyPartExamined"),
+        column("image_type", pa.list_(pa.string()), "ImageType"),
+        column("manufacturer", pa.string(), "Manufacturer"),
+        column("model_name", pa.string(), "ManufacturerModelName"),
+        column("transfer_syntax_uid", pa.string(), "TransferSyntaxUID of the file meta"),
+        column("character_set", pa.list_(pa.string()), "SpecificCharacterSet"),
+        column("has_pixels", pa.bool_(), "Whether a pixel data element is there", nullable=False),
+        column("photometric_interpretation", pa.string(), "PhotometricInterpretation"),
+        column("samples_per_pixel", pa.int32(), "SamplesPerPixel"),
+        column("rows", pa.int32(), "Rows", unit="{pixels}"),
+        column("columns", pa.int32(), "Columns", unit="{pixels}"),
+        column(
+            "frames",
+            pa.int32(),
+            "NumberOfFrames, 1 where absent; null where there are no pixels",
+        ),
+        column("bits_allocated", pa.int32(), "BitsAllocated", unit="bit"),
+        column("bits_stored", pa.int32(), "BitsStored", unit="bit"),
+        column("pixel_representation", pa.int32(), "0 unsigned, 1 two's complement"),
+        column("slice_thickness", pa.float64(), "SliceThickness", unit="mm"),
+        column("spacing_between_slices", pa.float64(), "SpacingBetweenSlices", unit="mm"),
+        column(
+            "pixel_spacing",
+            pa.list_(pa.float64()),
+            "PixelSpacing, between rows then between columns; of the first frame where it is in"
+            " functional groups",
+            unit="mm",
+        ),
+        column(
+            "imager_pixel_spacing",
+            pa.list_(pa.float64()),
+            "ImagerPixelSpacing: at the detector, not in the patient",
+            unit="mm",
+        ),
+        column(
+            "image_orientation",
+            pa.list_(pa.float64()),
+            "ImageOrientationPatient: direction cosines of a row, then of a column",
+        ),
+        column(
+            "image_position",
+            pa.list_(pa.float64()),
+            "ImagePositionPatient: centre of the first pixel, of the first frame",
+            unit="mm",
+        ),
+        column("gantry_tilt", pa.float64(), "GantryDetectorTilt", unit="deg"),
+        column("window_center", pa.list_(pa.float64()), "WindowCenter, all windows"),
+        column("window_width", pa.list_(pa.float64()), "WindowWidth, all windows"),
+        column("rescale_slope", pa.float64(), "RescaleSlope"),
+        column("rescale_intercept", pa.float64(), "RescaleIntercept"),
+        column(
+            "burned_in_annotation",
+            pa.string(),
+            "BurnedInAnnotation: YES or NO; null where absent, which means unknown",
+        ),
+        column("private_creators", pa.list_(pa.string()), "Private creators, sorted"),
+        column(
+            "warnings",
+            pa.list_(pa.string()),
+            "What was odd or malformed in the header, in the order found",
+            nullable=False,
+        ),
+        column(
+            "dicom_json",
+            pa.string(),
+            "The dataset as DICOM JSON (PS3.18 F) without pixels; a bulk value is a BulkDataURI"
+            " with its place in the file",
+            nullable=False,
+        ),
+    ]
+)
+
+# imaging/headers/reading.py
+UNREADABLE_FILES = pa.schema(
+    [
+        BATCH,
+        SOURCE_FILE,
+        FILE_SHA256,
+        FILE_SIZE,
+        column("reason", pa.string(), "Why no header could be read", nullable=False),
+    ]
+)
+
+DECODER_WORDS = pa.struct(
+    [
+        column("decoder", pa.string(), "Name of the decoder that was tried"),
+        column("words", pa.string(), "Its own reason for failing"),
+    ]
+)
+
+# imaging/pixels/frames.py
+UNDECODABLE_FRAMES = pa.schema(
+    [
+        BATCH,
+        SOURCE_FILE,
+        FILE_SHA256,
+        SOP_INSTANCE_UID,
+        FRAME,
+        column("reason", pa.string(), "Why the frame has no pixels", nullable=False),
+        column(
+            "decoders",
+            pa.list_(DECODER_WORDS),
+            "Each decoder that was tried, in order, with its own reason",
+            nullable=False,
+        ),
+    ]
+)
+
+_PIXELS_NOTE = "The array, row by row, 0 to 1, without NaN"
+
+# Arrays of all pipelines together: the parts hold tensors, each of its pipeline's shape.
+PREPROCESSED_ARRAYS = pa.schema(
+    [
+        BATCH,
+        SOURCE_FILE,
+        FILE_SHA256,
+        SOP_INSTANCE_UID,
+        FRAME,
+        MODALITY,
+        column("pipeline", pa.string(), "Name and version of the pipeline", nullable=False),
+        column(
+            "shape", pa.list_(pa.int32(), 2), "Rows and columns", unit="{pixels}", nullable=False
+        ),
+        column("parameters", pa.string(), "The pipeline's parameters as JSON", nullable=False),
+        column("libraries", pa.string(), "Versions of what computed it as JSON", nullable=False),
+        column(
+            "decisions",
+            pa.list_(pa.string()),
+            "What was decided for this frame: which window, SUV or why not, what was turned",
+            nullable=False,
+        ),
+        column(
+            "source_to_array",
+            pa.list_(pa.float64(), 6),
+            "Affine of pixel centres: (row, column) in the array = [[a, b, c], [d, e, f]] times"
+            " (row, column, 1) in the stored frame",
+            nullable=False,
+        ),
+        column(
+            "array_to_patient",
+            pa.list_(pa.float64(), 9),
+            "Matrix of pixel centres: (x, y, z) in the patient, LPS, = [[a, b, c], [d, e, f],"
+            " [g, h, i]] times (row, column, 1) in the array; null where the frame has no place"
+            " in a patient",
+            unit="mm",
+        ),
+        column(
+            "overlay",
+            pa.binary(),
+            "Where colour lies over the image: a bit for each pixel of the array, row by row, most"
+            " significant first; null where there is none",
+        ),
+        column(
+            "content_sha256",
+            pa.string(),
+            "SHA-256 of the pixels as little-endian floats, row by row",
+            nullable=False,
+        ),
+        column("pixels", pa.list_(pa.float32()), _PIXELS_NOTE, unit="1", nullable=False),
+    ]
+)
+
+
+def preprocessed_arrays(shape: tuple[int, int], dtype: str = "float32") -> pa.Schema:
+    """Schema of the arrays of one pipeline.
+
+    Args:
+        shape: rows and columns of each array.
+        dtype: float32 or float16.
+
+    Returns:
+        `PREPROCESSED_ARRAYS` with pixels as fixed-shape tensors.
+    """
+    values = {"float32": pa.float32(), "float16": pa.float16()}[dtype]
+    tensor = pa.fixed_shape_tensor(values, list(shape))
+    at = PREPROCESSED_ARRAYS.get_field_index("pixels")
+    return PREPROCESSED_ARRAYS.set(
+        at, column("pixels", tensor, _PIXELS_NOTE, unit="1", nullable=False)
+    )
+
+
+TABLES: Mapping[str, pa.Schema] = {
+    "imaging/dicom_index": DICOM_INDEX,
+    "imaging/unreadable_files": UNREADABLE_FILES,
+    "imaging/quality_metrics": QUALITY_METRICS,
+    "imaging/undecodable_frames": UNDECODABLE_FRAMES,
+    "imaging/series_quality": SERIES_QUALITY,
+    "imaging/quality_report": QUALITY_REPORT,
+    "imaging/preprocessed_arrays": PREPROCESSED_ARRAYS,
+    "imaging/series": SERIES,
+    "imaging/imaging_studies": IMAGING_STUDIES,
+    **volumes.TABLES,
+    "imaging/training_set": TRAINING_SET,
+}

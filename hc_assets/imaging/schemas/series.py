@@ -1,0 +1,135 @@
+"""Columns of the tables over all batches: series, and studies as FHIR resources.
+
+Belongs here: schemas only; `index.py` collects them with those of the batches' tables. The code
+that fills a table is in the module that each schema's comment names.
+"""
+
+import pyarrow as pa
+
+from hc_assets.core.columns import column
+
+# imaging/series/table.py
+SERIES = pa.schema(
+    [
+        column("study_instance_uid", pa.string(), "StudyInstanceUID", nullable=False),
+        column("series_instance_uid", pa.string(), "SeriesInstanceUID", nullable=False),
+        column(
+            "batches",
+            pa.list_(pa.string()),
+            "Keys of the batches that its files came with, sorted",
+            nullable=False,
+        ),
+        column("patient_id", pa.string(), "PatientID; null where its files differ"),
+        column("modality", pa.string(), "Modality; null where its files differ"),
+        column("series_number", pa.int64(), "SeriesNumber; null where its files differ"),
+        column("series_description", pa.string(), "SeriesDescription; null where they differ"),
+        column("body_part", pa.string(), "BodyPartExamined; null where its files differ"),
+        column("frame_of_reference_uid", pa.string(), "FrameOfReferenceUID; null where it differs"),
+        column(
+            "sop_class_uids", pa.list_(pa.string()), "SOPClassUIDs of its files", nullable=False
+        ),
+        column("files", pa.int64(), "How many files it has", nullable=False),
+        column("instances", pa.int64(), "How many SOPInstanceUIDs: those found", nullable=False),
+        column(
+            "conflicting_instances",
+            pa.int64(),
+            "SOPInstanceUIDs that stand for files with different bytes",
+            nullable=False,
+        ),
+        column("frames", pa.int64(), "Frames of all instances", nullable=False),
+        column("rows", pa.int32(), "Rows; null where its files differ", unit="{pixels}"),
+        column("columns", pa.int32(), "Columns; null where its files differ", unit="{pixels}"),
+        column(
+            "pixel_spacing",
+            pa.list_(pa.float64()),
+            "PixelSpacing, between rows then between columns; null where its files differ",
+            unit="mm",
+        ),
+        column("stacks", pa.int64(), "Sets of parallel planes", nullable=False),
+        column(
+            "slices",
+            pa.int64(),
+            "Distinct places along the normal, of all stacks; 0 where no position is known",
+            nullable=False,
+        ),
+        column(
+            "image_orientation",
+            pa.list_(pa.float64()),
+            "Direction cosines of a row, then of a column, of the largest stack",
+        ),
+        column("plane", pa.string(), "AXIAL, CORONAL, SAGITTAL or OBLIQUE, of the largest stack"),
+        column(
+            "slice_thickness", pa.float64(), "SliceThickness; null where they differ", unit="mm"
+        ),
+        column(
+            "slice_spacing_mm",
+            pa.float64(),
+            "Usual distance between neighbouring slices of the largest stack: the median",
+            unit="mm",
+        ),
+        column("least_spacing_mm", pa.float64(), "The least such distance", unit="mm"),
+        column("greatest_spacing_mm", pa.float64(), "The greatest such distance", unit="mm"),
+        column(
+            "missing_slices",
+            pa.int64(),
+            "Slices for which there is room in gaps; null where the spacing is too irregular, or"
+            " the slices too few, to say",
+        ),
+        column(
+            "frames_per_position",
+            pa.int64(),
+            "The usual number of frames at one position of the largest stack: more than 1 in time"
+            " series and several echoes",
+        ),
+        column(
+            "duplicate_positions",
+            pa.int64(),
+            "Positions with frames that neither time, echo, b-value nor acquisition tells apart",
+            nullable=False,
+        ),
+        column(
+            "gantry_tilt", pa.float64(), "GantryDetectorTilt; null where it differs", unit="deg"
+        ),
+        column(
+            "stack_tilt_deg",
+            pa.float64(),
+            "Angle between the normal of the slices and the line from the first to the last: what"
+            " the positions say of the tilt, without its sign",
+            unit="deg",
+        ),
+        column(
+            "missing_instance_numbers",
+            pa.int64(),
+            "InstanceNumbers lacking between the least and the greatest; null where some instance"
+            " has none, or two have the same",
+        ),
+        column("expected_instances", pa.int64(), "How many there should be; null where unknown"),
+        column("expected_from", pa.string(), "What says so: an attribute, or the positions"),
+        column("missing_instances", pa.int64(), "Expected and not found; null where unknown"),
+        column("is_complete", pa.bool_(), "Whether none is missing; null where unknown"),
+        column(
+            "warnings",
+            pa.list_(pa.string()),
+            "Attributes of the series in which its files differ",
+            nullable=False,
+        ),
+    ]
+)
+
+# imaging/series/imaging_studies.py
+IMAGING_STUDIES = pa.schema(
+    [
+        column("study_instance_uid", pa.string(), "StudyInstanceUID", nullable=False),
+        column("resource_id", pa.string(), "Id of the ImagingStudy", nullable=False),
+        column("patient_id", pa.string(), "PatientID; null where its files name none or several"),
+        column("patient_ids", pa.int64(), "How many PatientIDs its files name", nullable=False),
+        column("modalities", pa.list_(pa.string()), "Modalities, sorted", nullable=False),
+        column("series", pa.int64(), "How many series it has", nullable=False),
+        column("instances", pa.int64(), "How many instances it has", nullable=False),
+        column("is_valid", pa.bool_(), "Whether the resource is valid R4", nullable=False),
+        column("content_sha256", pa.string(), "SHA-256 of the resource", nullable=False),
+        column(
+            "resource", pa.binary(), "The ImagingStudy as FHIR R4 JSON, as made", nullable=False
+        ),
+    ]
+)

@@ -1,0 +1,1 @@
+"""What files make together, over all batches: series, stacks, studies."""

@@ -1,0 +1,1 @@
+"""The evaluators behind the imaging checks, without Dagster."""

@@ -1,0 +1,90 @@
+"""Reads what Dagster recorded of asset checks.
+
+Belongs here: the one place that asks the event log for check results. How they are shown is in
+`reports/check_report.py` and the formats beside it.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+
+import dagster as dg
+from dagster import AssetCheckKey
+
+from hc_assets.reports.check_report import CheckOutcome, Report, utc
+
+_PAGE = 1_000
+
+
+def read_report(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, *, ui_url: str = ""
+) -> Report:
+    """Give what every check said of every batch.
+
+    The event log is asked once for each check, whatever the number of batches.
+
+    Args:
+        definitions: whose checks are asked for.
+        instance: that keeps the record, in whatever storage.
+        ui_url: address of Dagster's UI, for links.
+    """
+    keys = definitions.resolve_asset_graph().asset_check_keys
+    return report_of(keys, instance, ui_url=ui_url)
+
+
+def report_of(
+    keys: Iterable[AssetCheckKey], instance: dg.DagsterInstance, *, ui_url: str = ""
+) -> Report:
+    """Give what some checks said of every batch."""
+    history: list[CheckOutcome] = []
+    never_run = []
+    for key in sorted(keys, key=_place):
+        of_check = list(_history(instance, key))[::-1]
+        history += of_check
+        if not of_check:
+            never_run.append(f"{key.asset_key.to_user_string()}: {key.name}")
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return Report.of(history, never_run, written_at=now, ui_url=ui_url)
+
+
+def _place(key: AssetCheckKey) -> tuple[str, str]:
+    return key.asset_key.to_user_string(), key.name
+
+
+def _history(instance: dg.DagsterInstance, key: AssetCheckKey) -> Iterator[CheckOutcome]:
+    """Give what a check ever said, newest first."""
+    cursor = None
+    while True:
+        records = instance.event_log_storage.get_asset_check_execution_history(
+            key, limit=_PAGE, cursor=cursor
+        )
+        for record in records:
+            event = record.event.dagster_event if record.event else None
+            if (
+                record.event is None
+                or event is None
+                or event.event_type != dg.DagsterEventType.ASSET_CHECK_EVALUATION
+            ):
+                continue  # planned only: the run that would have evaluated it was stopped
+            found = event.asset_check_evaluation_data
+            metadata = found.metadata
+            yield CheckOutcome(
+                asset=key.asset_key.to_user_string(),
+                check=key.name,
+                batch=record.partition,
+                passed=found.passed,
+                severity=found.severity.value,
+                is_blocking=bool(found.blocking),
+                value=_float(metadata.get("value")),
+                threshold=_float(metadata.get("threshold")),
+                explanation=found.description or "",
+                checked_at=utc(record.event.timestamp),
+                run_id=record.run_id,
+            )
+        if len(records) < _PAGE:
+            return
+        cursor = records[-1].id
+
+
+def _float(value: object) -> float | None:
+    number = value.value if isinstance(value, dg.FloatMetadataValue | dg.IntMetadataValue) else None
+    return None if number is None else float(number)

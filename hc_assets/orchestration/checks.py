@@ -1,0 +1,99 @@
+"""What all domains' checks have in common: verdicts become results, and nothing is left behind.
+
+Belongs here: the part of the wiring that would otherwise be written in each domain's `checks.py`.
+The hours that something has been left behind for are measured in `lake/backlog.py`; those checks
+depend on the clock, so a schedule runs them.
+"""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from hc_assets.core.verdicts import Verdict, at_most
+from hc_assets.lake.backlog import hours_behind, hours_unfinished
+from hc_assets.lake.layout import Layout
+from hc_assets.orchestration.specs import asset_key
+from hc_assets.pipelines import PIPELINES, Pipeline
+from hc_assets.settings import Settings
+
+FINISHED_IN_TIME = "batches_finished_in_time"
+TAKEN_IN_IN_TIME = "batches_taken_in_in_time"
+ERROR = dg.AssetCheckSeverity.ERROR
+WARN = dg.AssetCheckSeverity.WARN
+
+
+def result(verdict: Verdict, severity: dg.AssetCheckSeverity = ERROR) -> dg.AssetCheckResult:
+    """Turn a verdict into a check result whose value and threshold the UI plots over time."""
+    return dg.AssetCheckResult(
+        passed=verdict.passed,
+        severity=severity,
+        description=verdict.explanation,
+        metadata={
+            "value": dg.MetadataValue.float(verdict.value),
+            "threshold": dg.MetadataValue.float(verdict.threshold),
+            **{name: dg.MetadataValue.int(count) for name, count in verdict.counts.items()},
+        },
+    )
+
+
+def batches_of(context: dg.AssetCheckExecutionContext) -> list[str]:
+    """Batches that a check on a partitioned asset is asked about."""
+    return list(context.op_execution_context.partition_keys)
+
+
+def _finished_in_time(pipeline: Pipeline) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=asset_key(pipeline.batch_tables[-1]),
+        name=FINISHED_IN_TIME,
+        description=f"Each {pipeline.kind} batch is through its last table HC_FRESHNESS_HOURS after"
+        " it was landed.",
+    )
+    def check(
+        layout: dg.ResourceParam[Layout], settings: dg.ResourceParam[Settings]
+    ) -> dg.AssetCheckResult:
+        """Look for the batch that has waited longest."""
+        hours = hours_unfinished(layout, pipeline.kind, pipeline.batch_tables, datetime.now(UTC))
+        verdict = at_most(
+            max(hours.values(), default=0.0),
+            settings.freshness_hours,
+            what=f"hours that the oldest of {len(hours)} unfinished batches has waited",
+        )
+        return result(verdict, WARN)
+
+    return check
+
+
+def _taken_in_in_time(pipeline: Pipeline, table: str) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=asset_key(table),
+        name=TAKEN_IN_IN_TIME,
+        description=f"What {pipeline.kind} batches brought is in here HC_FRESHNESS_HOURS after it"
+        " was made.",
+    )
+    def check(
+        context: dg.AssetCheckExecutionContext, settings: dg.ResourceParam[Settings]
+    ) -> dg.AssetCheckResult:
+        """Compare when the table was made with when its source was."""
+        made_at, source_at = (
+            _made_at(context.instance, each) for each in (table, pipeline.batch_tables[-1])
+        )
+        hours = hours_behind(made_at, source_at, datetime.now(UTC).timestamp())
+        what = "hours that the newest batch has waited to be taken in"
+        return result(at_most(hours, settings.freshness_hours, what=what), WARN)
+
+    return check
+
+
+def _made_at(instance: dg.DagsterInstance, table: str) -> float | None:
+    event = instance.get_latest_materialization_event(asset_key(table))
+    return event.timestamp if event is not None else None
+
+
+FRESHNESS = [
+    *(_finished_in_time(pipeline) for pipeline in PIPELINES.values()),
+    *(
+        _taken_in_in_time(pipeline, table)
+        for pipeline in PIPELINES.values()
+        for table in pipeline.publish_tables
+    ),
+]

@@ -1,0 +1,184 @@
+"""Jobs that a sensor, a schedule or a person starts.
+
+Belongs here: what they run. Assets are defined in each domain's `specs.py`; when a job runs by
+itself is in `sensors.py`, and how the command line runs one in `runs.py`.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import dagster as dg
+
+from hc_assets.fhir.versions.apply import rebuild
+from hc_assets.lake.atomic import write_bytes
+from hc_assets.lake.backlog import unfinished
+from hc_assets.lake.landing import batch_keys
+from hc_assets.lake.layout import Layout
+from hc_assets.lake.warehouse import Warehouse
+from hc_assets.orchestration.check_results import report_of
+from hc_assets.orchestration.checks import FINISHED_IN_TIME, TAKEN_IN_IN_TIME
+from hc_assets.orchestration.runs import failures
+from hc_assets.orchestration.specs import RETRIES, asset_key
+from hc_assets.pipelines import PIPELINES
+from hc_assets.reports.formats import FORMATS
+from hc_assets.settings import Settings
+
+PARTITION_TAG = "dagster/partition"
+_CHECK = "DagsterAssetCheckFailedError"  # of a run in which a blocking check did not hold
+
+
+# What these say depends on the hour, not on the batch of a run: they have a job of their own.
+FRESHNESS_CHECKS = dg.AssetSelection.checks(
+    *(
+        dg.AssetCheckKey(asset_key(pipeline.batch_tables[-1]), FINISHED_IN_TIME)
+        for pipeline in PIPELINES.values()
+    ),
+    *(
+        dg.AssetCheckKey(asset_key(table), TAKEN_IN_IN_TIME)
+        for pipeline in PIPELINES.values()
+        for table in pipeline.publish_tables
+    ),
+)
+
+
+def _selection(tables: Iterable[str]) -> dg.AssetSelection:
+    return dg.AssetSelection.assets(*map(asset_key, tables)) - FRESHNESS_CHECKS
+
+
+@dg.op(pool="warehouse", retry_policy=RETRIES)
+def make_warehouse_anew(
+    context: dg.OpExecutionContext,
+    layout: dg.ResourceParam[Layout],
+    warehouse: dg.ResourceParam[Warehouse],
+) -> None:
+    """Delete the warehouse and make it from the Parquet."""
+    context.add_output_metadata({"dagster/row_count": rebuild(layout, warehouse)})
+
+
+@dg.job(description="DuckDB anew from the Parquet, as `hc-assets warehouse rebuild`.")
+def rebuild_warehouse() -> None:
+    """Make the warehouse anew."""
+    make_warehouse_anew()
+
+
+@dg.op(retry_policy=RETRIES)
+def write_the_report(
+    context: dg.OpExecutionContext,
+    layout: dg.ResourceParam[Layout],
+    settings: dg.ResourceParam[Settings],
+) -> None:
+    """Write the check report in every format into the folder of reports."""
+    keys = context.repository_def.asset_graph.asset_check_keys
+    report = report_of(keys, context.instance, ui_url=settings.ui_url)
+    for suffix, render in FORMATS.values():
+        write_bytes(layout.reports() / f"checks.{suffix}", render(report).encode())
+    context.add_output_metadata(report.summary())
+
+
+@dg.job(description="The check report in every format, into <data>/reports.")
+def write_report() -> None:
+    """Write the check report."""
+    write_the_report()
+
+
+REPLAY_JOB = "replay_fhir"
+
+
+def _checks_of(tables: Iterable[str]) -> dg.AssetSelection:
+    return dg.AssetSelection.checks_for_assets(*map(asset_key, tables))
+
+
+_OTHER_CHECKS = "check_all_batches"
+
+
+@dg.op(retry_policy=RETRIES)
+def check_everything(context: dg.OpExecutionContext, layout: dg.ResourceParam[Layout]) -> None:
+    """Run every check for every finished batch, each batch in a run of its own.
+
+    A check that does not hold is told by the report; a run in which a check could not be evaluated
+    fails this step, once all the others are through.
+    """
+    repository, instance = context.repository_def, context.instance
+    todo: list[tuple[dg.JobDefinition, str]] = []
+    made = {
+        key
+        for key in repository.asset_graph.asset_check_keys
+        if repository.asset_graph.get(key.asset_key).partitions_def is None
+        and instance.get_latest_materialization_event(key.asset_key) is not None
+    }
+    if made:
+        others = repository.get_job(_OTHER_CHECKS)
+        todo.append((others.get_subset(asset_selection=set(), asset_check_selection=made), ""))
+    for pipeline in PIPELINES.values():
+        keys = batch_keys(layout, pipeline.kind)
+        left = set(unfinished(layout, pipeline.batch_tables, keys))
+        job = repository.get_job(pipeline.check_job)
+        todo += [(job, key) for key in keys if key not in left]
+    broken = []
+    for job, batch in todo:
+        # No job of checks alone is partitioned in Dagster 1.13: the tag says which batch it is.
+        outcome = job.execute_in_process(
+            instance=instance,
+            raise_on_error=False,
+            tags={PARTITION_TAG: batch} if batch else None,
+        )
+        said = [each for each in failures(outcome) if _CHECK not in each]
+        broken += [f"{job.name} {batch}: {each}" for each in said]
+    context.add_output_metadata({"runs": len(todo), "broken": len(broken)})
+    if broken:
+        raise dg.Failure("; ".join(broken), allow_retries=False)
+
+
+@dg.job(description="Every check of every finished batch and of all of them; makes nothing anew.")
+def check_quality() -> None:
+    """Check everything."""
+    check_everything()
+
+
+JOBS: Sequence[Any] = [
+    *(
+        dg.define_asset_job(
+            pipeline.ingest_job,
+            selection=_selection(pipeline.batch_tables),
+            description=f"From the landed files of one {pipeline.kind} batch to its last table.",
+        )
+        for pipeline in PIPELINES.values()
+    ),
+    *(
+        dg.define_asset_job(
+            pipeline.publish_job,
+            selection=_selection(pipeline.publish_tables),
+            description=f"What is made of all {pipeline.kind} batches.",
+        )
+        for pipeline in PIPELINES.values()
+        if pipeline.publish_job
+    ),
+    *(
+        dg.define_asset_job(
+            pipeline.check_job,
+            selection=_checks_of(pipeline.batch_tables) - FRESHNESS_CHECKS,
+            description=f"The checks of one {pipeline.kind} batch; check_quality runs it for each.",
+        )
+        for pipeline in PIPELINES.values()
+    ),
+    dg.define_asset_job(
+        _OTHER_CHECKS,
+        selection=dg.AssetSelection.all_asset_checks()
+        - _checks_of(table for pipeline in PIPELINES.values() for table in pipeline.batch_tables),
+        description="The checks of what is made of all batches; check_quality runs it.",
+    ),
+    check_quality,
+    dg.define_asset_job(
+        "check_freshness",
+        selection=FRESHNESS_CHECKS,
+        description="Whether a batch, or what is made of all of them, is left behind.",
+    ),
+    dg.define_asset_job(
+        REPLAY_JOB,
+        selection=_selection(PIPELINES["fhir"].batch_tables[1:]),  # the raw rows stay
+        config={"ops": {"validated_and_quarantined_resources": {"config": {"replay": True}}}},
+        description="Judges a batch's quarantine again, and enriches what is now valid.",
+    ),
+    rebuild_warehouse,
+    write_report,
+]

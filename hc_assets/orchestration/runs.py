@@ -1,0 +1,229 @@
+"""Runs that the command line starts: Dagster's instance, its partitions, and what became of a run.
+
+Belongs here: running in this process. What is run is defined in `jobs.py`; runs of the daemon are
+its own to start and to watch (`run_monitoring`). But a command has no daemon, so the runs of
+commands whose process is gone are ended here: the pool of a killed one would never be let go.
+"""
+
+import os
+import socket
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
+from dagster_shared.error import SerializableErrorInfo
+from sqlalchemy.exc import IntegrityError
+from upath import UPath
+
+from hc_assets.lake.atomic import keep_private, write_bytes
+from hc_assets.lake.backlog import is_behind, unfinished
+from hc_assets.lake.landing import batch_keys
+from hc_assets.lake.layout import Layout
+from hc_assets.orchestration.check_results import read_report
+from hc_assets.pipelines import PIPELINES, Pipeline
+from hc_assets.tables import PARQUET_TABLES
+
+PROCESS_TAG = "hc_assets/process"
+_INSTANCE_SETTINGS = b"""\
+# Written by hc-assets; change as you like.
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+concurrency:
+  pools:
+    default_limit: 1
+  runs:
+    # A run uses all cores for its batch; a second one fills the gaps between its steps.
+    max_concurrent_runs: 2
+run_monitoring:
+  enabled: true
+run_retries:
+  enabled: true
+  max_retries: 2
+  # A run whose process died is tried again; a step that failed was tried again by its own policy.
+  retry_on_asset_or_op_failure: false
+"""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job to be run, on one batch or on what all of them make."""
+
+    name: str
+    batch: str | None = None
+
+
+def jobs_to_finish(layout: Layout, kind: str, batches: Iterable[str]) -> list[Job]:
+    """What is to be run so that batches and all that depends on them are materialized.
+
+    Nothing for a batch whose tables are all committed; and nothing over all batches unless a batch
+    is run, or what is made of all of them lacks one: a run may have been killed in between.
+    """
+    pipeline = PIPELINES[kind]
+    left = unfinished(layout, pipeline.batch_tables, batches)
+    jobs = [Job(pipeline.ingest_job, batch) for batch in left]
+    if pipeline.publish_job and (jobs or _is_unpublished(layout, pipeline)):
+        jobs.append(Job(pipeline.publish_job))
+    return jobs
+
+
+def _is_unpublished(layout: Layout, pipeline: Pipeline) -> bool:
+    made = [table for table in pipeline.publish_tables if table in PARQUET_TABLES]
+    keys = set(batch_keys(layout, pipeline.kind))
+    finished = keys.difference(unfinished(layout, pipeline.batch_tables, keys))
+    return any(is_behind(layout, t, [*pipeline.batch_tables, *made], finished) for t in made)
+
+
+class BlockedError(Exception):
+    """A blocking check failed; what it guards was not made."""
+
+
+class RunFailedError(Exception):
+    """A step raised; its message names the step and the error, and no patient data."""
+
+
+def open_instance(layout: Layout) -> dg.DagsterInstance:
+    """Open the Dagster instance: that of DAGSTER_HOME, else one under the data folder.
+
+    Raises:
+        dg.DagsterInvariantViolationError: DAGSTER_HOME is not a folder.
+    """
+    keep_private()
+    home = Path(os.environ.get("DAGSTER_HOME") or layout.dagster_home)
+    settings = home / "dagster.yaml"
+    if home == layout.dagster_home and not settings.exists():
+        write_bytes(UPath(settings), _INSTANCE_SETTINGS)
+    os.environ["DAGSTER_HOME"] = str(home)
+    return dg.DagsterInstance.get()
+
+
+def register_batches(instance: dg.DagsterInstance, kind: str, keys: Sequence[str]) -> None:
+    """Make batches known to Dagster as partitions; those that are known stay.
+
+    Dagster looks which are known and then adds the others: where another process adds one of them
+    in between, nothing is added, and that one is known when it is tried again.
+    """
+    name, left = PIPELINES[kind].partitions_name, len(keys) + 1
+    while keys:
+        try:
+            instance.add_dynamic_partitions(name, list(keys))
+        except IntegrityError:
+            left -= 1  # each time, one more of them is known
+            if not left:
+                raise
+        else:
+            return
+
+
+def run_job(definitions: dg.Definitions, instance: dg.DagsterInstance, job: Job) -> None:
+    """Run a job in this process, quietly.
+
+    Args:
+        definitions: that hold the job.
+        instance: that keeps the record of it.
+        job: what to run, on which batch.
+
+    Raises:
+        BlockedError: a blocking check failed.
+        RunFailedError: a step raised.
+    """
+    end_lost_runs(instance)
+    outcome = definitions.resolve_job_def(job.name).execute_in_process(
+        instance=instance,
+        partition_key=job.batch,
+        tags=own_tag(),
+        raise_on_error=False,
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+    )
+    if outcome.success:
+        return
+    failed = [
+        evaluation
+        for evaluation in outcome.get_asset_check_evaluations()
+        if not evaluation.passed
+        and evaluation.blocking
+        and evaluation.severity == dg.AssetCheckSeverity.ERROR
+    ]
+    if failed:
+        said = "; ".join(
+            f"{e.asset_key.to_user_string()}: {e.check_name}: {e.description}" for e in failed
+        )
+        raise BlockedError(said)
+    raise RunFailedError("; ".join(failures(outcome)))
+
+
+def refuse_blocked(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, batches: Set[str | None]
+) -> None:
+    """Refuse to go on where a blocking check did not hold when it was last asked.
+
+    Args:
+        definitions: that hold the checks.
+        instance: that keeps what they said.
+        batches: to ask of; None stands for what is made of all batches.
+
+    Raises:
+        BlockedError: one did not.
+    """
+    findings = read_report(definitions, instance).findings()
+    blocked = [o for o in findings if o.is_blocking and o.batch in batches]
+    if blocked:
+        raise BlockedError("; ".join(f"{o.asset}: {o.check}: {o.explanation}" for o in blocked))
+
+
+def failures(outcome: dg.ExecuteInProcessResult) -> Iterable[str]:
+    """Say of each step that raised which one it is, and the class of its error."""
+    for event in outcome.all_events:
+        if event.is_step_failure:
+            yield f"step {event.step_key} failed with {error_class(event.step_failure_data.error)}"
+
+
+def error_class(error: SerializableErrorInfo | None) -> str:
+    """Class of the error that began it all; never its text, which may hold patient data."""
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return (error.cls_name if error is not None else None) or "an unknown error"
+
+
+def process_name(pid: int) -> str:
+    """Name a process as no other on any machine ever is; "" where there is none of that number."""
+    try:
+        # Its start, in ticks since the machine's, is the 20th field after the name in brackets
+        started = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+    return f"{socket.gethostname()} {boot} {pid} {started}"
+
+
+def own_tag() -> dict[str, str]:
+    """Tag for the runs of this process."""
+    return {PROCESS_TAG: process_name(os.getpid())}
+
+
+def end_lost_runs(instance: dg.DagsterInstance) -> list[str]:
+    """End the runs of processes that are gone, and of this one, which runs one at a time.
+
+    Returns:
+        Their ids.
+    """
+    ended = []
+    for run in instance.get_runs(dg.RunsFilter(statuses=list(IN_PROGRESS_RUN_STATUSES))):
+        if _is_lost(run.tags.get(PROCESS_TAG, "")):
+            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+            instance.report_run_failed(run, "The process of this run is gone.")
+            ended.append(run.run_id)
+    return ended
+
+
+def _is_lost(name: str) -> bool:
+    if not name:
+        return False
+    host, _, number, _ = name.split()
+    pid = int(number)
+    if host != socket.gethostname():
+        return False
+    return pid == os.getpid() or process_name(pid) != name

@@ -1,0 +1,143 @@
+import io
+import json
+
+import pytest
+
+from hc_assets.fhir.bundles.entries import Entry
+from hc_assets.fhir.bundles.read import read_entries
+from hc_assets_tests.fhir.bundles.split_entries import DOCUMENT, LINES, PATIENT, bundle, only, split
+
+# --- Deletions ---
+
+
+def delete(url: str) -> Entry:
+    return only(bundle(b'{"request":{"method":"DELETE","url":%b}}' % json.dumps(url).encode()))
+
+
+def test_a_deletion_names_what_is_deleted_and_has_no_resource():
+    assert delete("Patient/p-1.x") == Entry(
+        0, None, None, "Patient", "p-1.x", None, "DELETE", "Patient/p-1.x"
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "Patient",
+        "Patient/",
+        "/p1",
+        "Patient?identifier=x",
+        "Patient?identifier=a/b",
+        "Patient/p1?x=y",
+        "Patient/p1/_history/2",
+        "https://example.org/Patient/p1",
+        "Patient/has space",
+        "patient/p1",
+        "Patient/" + "x" * 65,
+        "Patient/p1\n",
+    ],
+)
+def test_a_deletion_by_anything_but_type_and_id_is_not_guessed_at(url):
+    entry = delete(url)
+    assert "request.url is not <type>/<id>" in str(entry.problem)
+    assert (entry.resource_type, entry.resource_id) == (None, None)
+    assert entry.request_url == url
+    assert entry.resource
+
+
+def test_a_deletion_that_carries_a_resource_is_still_a_deletion():
+    entry = only(
+        bundle(
+            b'{"resource":%b,"request":{"method":"DELETE","url":"Patient/p1"}}' % PATIENT,
+        )
+    )
+    assert (entry.resource, entry.problem) == (None, None)
+    assert (entry.resource_type, entry.resource_id) == ("Patient", "p1")
+
+
+@pytest.mark.parametrize(
+    ("entry_says", "bundle_says", "expected"),
+    [
+        (b'"lastModified":"2026-01-02T03:04:05Z"', b"", "2026-01-02T03:04:05+00:00"),
+        (b"", b'"meta":{"lastUpdated":"2026-02-01T00:00:00+01:00"}', "2026-02-01T00:00:00+01:00"),
+        (b"", b'"timestamp":"2026-03-01T00:00:00Z"', "2026-03-01T00:00:00+00:00"),
+        (
+            b'"lastModified":"2026-01-02T03:04:05Z"',
+            b'"timestamp":"2026-03-01T00:00:00Z"',
+            "2026-01-02T03:04:05+00:00",
+        ),
+        (b"", b'"timestamp":"yesterday"', None),
+        (b"", b'"timestamp":"2026-03-01"', None),
+        (b'"lastModified":"2026-01-02T03:04:05"', b"", None),
+        (b"", b'"meta":7', None),
+    ],
+)
+def test_a_deletion_dates_from_its_entry_else_from_its_bundle(entry_says, bundle_says, expected):
+    request = b'"request":{"method":"DELETE","url":"Patient/p1"}'
+    listed = b'{%b,"response":{%b}}' % (request, entry_says)
+    comma = b"," if bundle_says else b""
+    data = b'{"resourceType":"Bundle"%b%b,"entry":[%b]}' % (comma, bundle_says, listed)
+    found = only(data).last_modified
+    assert (found and found.isoformat()) == expected
+
+
+# --- Requests ---
+
+
+def asked(method: str, url: str, resource: bytes = PATIENT) -> Entry:
+    request = json.dumps({"method": method, "url": url}).encode()
+    return only(bundle(b'{"resource":%b,"request":%b}' % (resource, request)))
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "problem"),
+    [
+        ("GET", "Patient/p1", "method is GET"),
+        ("HEAD", "Patient/p1", "method is HEAD"),
+        ("PATCH", "Patient/p1", "method is PATCH"),
+        ("BREW", "Patient/p1", "a method that R4 does not know"),
+        ("POST", "Patient/$match", "calls an operation"),
+        ("PUT", "Patient/p2", "PUT whose request.url names another resource"),
+        ("PUT", "Group/p1", "PUT whose request.url names another resource"),
+    ],
+)
+def test_a_request_that_stores_nothing_or_another_resource_is_set_aside(method, url, problem):
+    entry = asked(method, url)
+    assert problem in str(entry.problem)
+    assert PATIENT in (entry.resource or b"")
+    assert (entry.request_method, entry.request_url) == (method, url)
+
+
+@pytest.mark.parametrize(
+    ("method", "url"),
+    [("POST", "Patient"), ("PUT", "Patient/p1"), ("PUT", "Patient?identifier=a|b"), ("POST", "")],
+)
+def test_a_request_that_stores_is_taken(method, url):
+    entry = asked(method, url)
+    assert (entry.problem, entry.resource, entry.resource_id) == (None, PATIENT, "p1")
+
+
+def test_a_put_gives_its_id_to_a_resource_that_states_none():
+    entry = asked("PUT", "Basic/b1", b'{"resourceType":"Basic"}')
+    assert (entry.problem, entry.resource_id) == (None, "b1")
+    assert asked("POST", "Basic/b1", b'{"resourceType":"Basic"}').resource_id is None
+
+
+OUTCOME = b'{"resourceType":"OperationOutcome","issue":[]}'
+
+
+def test_what_tells_of_a_search_an_export_or_a_request_is_no_data():
+    in_search = b'{"resource":%b,"search":{"mode":"outcome"}}' % OUTCOME
+    found = split(bundle(b'{"resource":%b,"search":{"mode":"include"}}' % PATIENT, in_search))
+    assert found[0].resource == PATIENT
+    for entry in (found[1], only(OUTCOME), only(OUTCOME, LINES)):
+        assert "OperationOutcome: it tells of a request" in str(entry.problem)
+    (kept,) = read_entries(io.BytesIO(OUTCOME), DOCUMENT, keep_bundles=True)
+    assert kept.problem is None
+
+
+def test_the_manifest_of_a_bulk_data_export_is_told():
+    manifest = {"transactionTime": "2026-01-01T00:00:00Z", "output": [{"type": "Patient"}]}
+    assert "Bulk Data manifest" in str(only(json.dumps(manifest).encode()).problem)
+    assert only(b'{"output":[]}').problem is None  # for validation to judge

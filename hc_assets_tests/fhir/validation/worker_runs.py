@@ -1,0 +1,131 @@
+"""The steps of a batch as tests run them, and resources to run them on."""
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from hc_assets.fhir.enrichment.enricher import EnrichmentOptions
+from hc_assets.fhir.enrichment.workers import enrich_rows, gather_facts, kept_index
+from hc_assets.fhir.schemas import TABLES
+from hc_assets.fhir.validation.business_rules import BusinessRules
+from hc_assets.fhir.validation.workers import (
+    ResourceUnit,
+    SplitUnit,
+    split_files,
+    validate_rows,
+)
+from hc_assets.fhir.verdicts.accounting import (
+    entry_keys,
+)
+from hc_assets.lake.landing import LandedFile, media_type
+from hc_assets.lake.layout import Layout
+from hc_assets.lake.parts import Part, commit, declare
+from hc_assets.lake.tables import LakeTable, read_partition
+
+BATCH = "20260301T120000Z-0a1b2c3d"
+LANDED = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+OPTIONS = EnrichmentOptions("urn:test", "https://example.org/fhir/StructureDefinition")
+RAW, VALIDATED = "fhir/raw_bundles", "fhir/validated_resources"
+QUARANTINED, ENRICHED = "fhir/quarantined_resources", "fhir/enriched_resources"
+UUID = "0a1b2c3d-0000-4000-8000-00000000000f"
+URN_A, URN_B, URN_C = (f"urn:uuid:{UUID[:-1]}{digit}" for digit in "abc")
+Row = dict[str, Any]
+
+
+@dataclass
+class Run:
+    """One batch on its way: landed files in, tables out."""
+
+    layout: Layout
+    rules: BusinessRules = field(default_factory=BusinessRules)
+    unit_bytes: int = 10**9
+
+    def land(self, **files: bytes) -> tuple[LandedFile, ...]:
+        """Store files as a batch has them; a double underscore in a name is a dot."""
+        landed = []
+        for key, data in files.items():
+            name = key.replace("__", ".")
+            sha256 = hashlib.sha256(data).hexdigest()
+            path = self.layout.landed_file("fhir", BATCH, sha256)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+            landed.append(LandedFile(name, sha256, len(data), sha256, media_type(name)))
+        return tuple(landed)
+
+    def split(self, *files: LandedFile) -> LakeTable:
+        parts = split_files(SplitUnit(str(self.layout.data_dir), BATCH, files, 0))
+        return self.put(RAW, parts)
+
+    def put(self, table: str, parts: list[Part]) -> LakeTable:
+        declare(self.layout, table, TABLES[table])
+        commit(self.layout, table, BATCH, parts)
+        return read_partition(self.layout, table, BATCH)
+
+    def units(self, table: LakeTable) -> list[ResourceUnit]:
+        parts = tuple(str(path) for path in table.parts())
+        raw = tuple(str(path) for path in read_partition(self.layout, RAW, BATCH).parts())
+        return [
+            ResourceUnit(str(self.layout.data_dir), BATCH, unit, LANDED, parts, raw)
+            for unit in table.units(self.unit_bytes)
+        ]
+
+    def judge(self, raw: LakeTable) -> tuple[LakeTable, LakeTable, Counter[str]]:
+        judged = [validate_rows(unit, self.rules) for unit in self.units(raw)]
+        broken = sum((each.broken_rules for each in judged), Counter[str]())
+        validated = self.put(VALIDATED, [part for each in judged for part in each.validated])
+        quarantined = self.put(QUARANTINED, [part for each in judged for part in each.quarantined])
+        return validated, quarantined, broken
+
+    def enrich(self, validated: LakeTable) -> LakeTable:
+        units = self.units(validated)
+        with kept_index(self.layout, BATCH, [gather_facts(unit) for unit in units]) as index:
+            parts = [part for unit in units for part in enrich_rows(unit, OPTIONS, index)]
+        return self.put(ENRICHED, parts)
+
+    def all(self, **files: bytes) -> dict[str, list[Row]]:
+        raw = self.split(*self.land(**files))
+        validated, quarantined, _ = self.judge(raw)
+        tables = {
+            RAW: raw,
+            VALIDATED: validated,
+            QUARANTINED: quarantined,
+            ENRICHED: self.enrich(validated),
+        }
+        keys = (entry_keys(tables[name]) for name in (RAW, VALIDATED, QUARANTINED) if name)
+        return {name: rows(table) for name, table in tables.items()} | {"keys": list(keys)}
+
+
+def rows(table: LakeTable) -> list[Row]:
+    return [row for batch in table.batches() for row in batch.to_pylist()]
+
+
+def bundle(*entries: dict[str, Any]) -> bytes:
+    return json.dumps({"resourceType": "Bundle", "type": "transaction", "entry": entries}).encode()
+
+
+def resource(type_: str, id_: str | None = None, **members: Any) -> dict[str, Any]:
+    identified = {"resourceType": type_} | ({"id": id_} if id_ else {})
+    return identified | members
+
+
+def patient(id_: str | None = "p1", **members: Any) -> dict[str, Any]:
+    return resource("Patient", id_, name=[{"family": "x"}], **members)
+
+
+def observation(id_: str, subject: str, **members: Any) -> dict[str, Any]:
+    return resource(
+        "Observation",
+        id_,
+        status="final",
+        code={"text": "x"},
+        valueString="y",
+        subject={"reference": subject},
+        **members,
+    )
+
+
+def entry(resource: dict[str, Any], full_url: str | None = None, **rest: Any) -> dict[str, Any]:
+    return {"resource": resource, **({"fullUrl": full_url} if full_url else {}), **rest}

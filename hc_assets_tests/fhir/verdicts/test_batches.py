@@ -1,0 +1,78 @@
+import pyarrow as pa
+import pytest
+from upath import UPath
+
+from hc_assets.fhir.enrichment.workers import count_invalid
+from hc_assets.fhir.schemas import TABLES
+from hc_assets.fhir.verdicts.batches import (
+    entries_by_rule,
+    mean_quality,
+    quality_at_least,
+    quarantine_rate_at_most,
+)
+from hc_assets.lake.layout import Layout
+from hc_assets.lake.parts import PartWriter, commit
+from hc_assets.lake.tables import LakeTable, read_partition
+
+KEYS = {"batch": "b", "source_file": "f", "position": 0}
+
+
+def table(tmp_path: UPath, name: str, rows: list[dict[str, object]]) -> LakeTable:
+    layout = Layout.of(tmp_path)
+    with PartWriter(layout.partition(name, "b"), TABLES[name]) as writer:
+        writer.write(pa.RecordBatch.from_pylist([KEYS | row for row in rows], TABLES[name]))
+    commit(layout, name, "b", writer.parts)
+    return read_partition(layout, name, "b")
+
+
+def test_the_mean_of_scores_leaves_deletions_out(tmp_path):
+    scores = [0.5, 1.0, None]
+    rows = [{"quality_score": score} for score in scores]
+    assert mean_quality(table(tmp_path, "fhir/enriched_resources", rows)) == (0.75, 2)
+
+
+def test_a_batch_without_resources_has_no_mean_and_no_fault(tmp_path):
+    deletion = [{"quality_score": None}]
+    assert mean_quality(table(tmp_path, "fhir/enriched_resources", deletion)) == (None, 0)
+    verdict = quality_at_least(None, 0, 0.8)
+    assert (verdict.passed, verdict.explanation) == (True, "there is no resource to score")
+
+
+@pytest.mark.parametrize(("mean", "passed"), [(0.8, True), (0.7999, False)])
+def test_the_mean_is_held_against_the_threshold(mean, passed):
+    verdict = quality_at_least(mean, 5, 0.8)
+    assert (verdict.passed, verdict.value, verdict.threshold) == (passed, mean, 0.8)
+
+
+def issue(rule: str, severity: str = "error") -> dict[str, str]:
+    return {"severity": severity, "code": "invalid", "rule": rule}
+
+
+def test_an_entry_counts_once_for_each_rule_that_it_breaks(tmp_path):
+    rows = [
+        {"issues": [issue("obs-7"), issue("obs-7"), issue("dom-6", "warning")]},
+        {"issues": [issue("obs-7"), issue("unreadable", "fatal")]},
+    ]
+    counts = entries_by_rule(table(tmp_path, "fhir/quarantined_resources", rows))
+    assert counts == {"obs-7": 2, "unreadable": 1}
+
+
+def test_the_most_frequent_rule_decides():
+    verdict = quarantine_rate_at_most({"a": 1, "b": 6}, 100, 0.05)
+    assert (verdict.passed, verdict.value) == (False, 0.06)
+    assert "6 of 100 entries break b" in verdict.explanation
+    assert verdict.counts == {"rule b": 6, "rule a": 1}
+    assert quarantine_rate_at_most({"b": 5}, 100, 0.05).passed
+    assert quarantine_rate_at_most({}, 0, 0.05).passed
+
+
+def test_enriched_resources_that_are_not_valid_are_counted(tmp_path):
+    resources = [
+        b'{"resourceType":"Patient","id":"p"}',
+        b'{"resourceType":"Patient","id":"p","extension":[{"valueString":"x"}]}',
+        b'{"resourceType":"Patient","gender":"x"}',
+        None,
+    ]
+    rows = [{"resource": resource} for resource in resources]
+    enriched = table(tmp_path, "fhir/enriched_resources", rows)
+    assert [count_invalid(unit) for unit in enriched.units(10**9)] == [2]

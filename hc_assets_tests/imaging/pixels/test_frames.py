@@ -1,0 +1,401 @@
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom import dcmread
+from pydicom.data import get_testdata_file
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate, generate_frames
+from pydicom.pixels import apply_color_lut, apply_modality_lut
+from pydicom.sequence import Sequence
+from pydicom.uid import MPEG2MPML, JPEG2000Lossless, JPEGExtended12Bit, RLELossless
+
+from hc_assets.imaging.headers.reading import UnreadableFile
+from hc_assets.imaging.pixels.decoding import UndecodableFrame
+from hc_assets.imaging.pixels.frames import Frame, iter_frames
+
+RAMP = np.arange(12, dtype=np.uint16).reshape(3, 4)
+
+
+def frames(path, **kwargs) -> list[Frame]:
+    found = list(iter_frames(path, **kwargs))
+    assert all(isinstance(frame, Frame) for frame in found), found
+    return found
+
+
+def only(path) -> Frame:
+    (frame,) = frames(path)
+    return frame
+
+
+def failures(path, **kwargs) -> list[UndecodableFrame]:
+    found = list(iter_frames(path, **kwargs))
+    assert all(isinstance(frame, UndecodableFrame) for frame in found), found
+    return found
+
+
+def test_pixels_are_those_that_pydicom_decodes_and_rescales(pydicom_files):
+    compared = 0
+    for path in pydicom_files:
+        try:
+            dataset = dcmread(path)
+            array = dataset.pixel_array
+            if int(dataset.get("NumberOfFrames", 1)) == 1:
+                array = array[None]
+        except Exception:  # noqa: BLE001, S112 - what pydicom can't decode is no oracle
+            continue
+        found = frames(path)
+        assert [frame.index for frame in found] == list(range(len(array))), path.name
+        for frame, stored in zip(found, array, strict=True):
+            expected = apply_modality_lut(stored, dataset) if stored.ndim == 2 else stored
+            if dataset.PhotometricInterpretation == "PALETTE COLOR":
+                expected = apply_color_lut(stored, dataset)[..., :3]
+            if "DoseGridScaling" in dataset:
+                expected = expected * dataset.DoseGridScaling
+            np.testing.assert_allclose(frame.pixels, expected, rtol=1e-6, err_msg=path.name)
+        compared += len(found)
+    assert compared > 100
+
+
+def test_every_shared_file_with_pixels_is_decoded(shared_files):
+    for file in shared_files:
+        if file.pixels_ok == "1":
+            assert frames(file.path), file.path
+        elif file.pixels_ok == "none" and file.modality:
+            assert list(iter_frames(file.path)) == [], file.path
+
+
+def test_without_rescale_native_integers_come_out(write_dicom):
+    frame = only(write_dicom(RAMP.astype(np.int16) - 5))
+    assert frame.pixels.dtype == np.int16
+    np.testing.assert_array_equal(frame.pixels, RAMP.astype(int) - 5)
+
+
+def test_rescale_gives_hounsfield_units(write_dicom):
+    frame = only(write_dicom(RAMP, RescaleSlope="2", RescaleIntercept="-1024"))
+    assert frame.pixels.dtype == np.float32
+    np.testing.assert_array_equal(frame.pixels, RAMP * 2.0 - 1024)
+    assert (frame.context.units, frame.limits) == ("HU", (-1024, 65535 * 2 - 1024))
+
+
+def test_unused_bits_do_not_leak_into_values(write_dicom):
+    stored = RAMP | 0xF000
+    frame = only(write_dicom(stored, BitsStored=12, HighBit=11))
+    np.testing.assert_array_equal(frame.pixels, RAMP)
+    assert frame.limits == (0, 4095)
+
+
+def test_long_integers_keep_their_digits_after_rescale(write_dicom):
+    values = np.array([[2**31, 2**31 + 1], [0, 1]], np.uint32)
+    frame = only(write_dicom(values, RescaleSlope="1", RescaleIntercept="1"))
+    np.testing.assert_array_equal(frame.pixels, values.astype(float) + 1)
+
+
+def test_a_modality_table_replaces_rescale_and_reaches_below_its_first_entry(write_dicom):
+    item = Dataset()
+    item.LUTDescriptor = [4, 2, 16]
+    item.LUTData = struct.pack("<4H", 10, 20, 30, 40)
+    item.ModalityLUTType = "US"
+    frame = only(write_dicom(RAMP, ModalityLUTSequence=Sequence([item]), RescaleSlope="9"))
+    expected = np.array([10, 10, 10, 20, 30, 40, 40, 40, 40, 40, 40, 40]).reshape(3, 4)
+    np.testing.assert_array_equal(frame.pixels, expected)
+
+
+def test_monochrome1_is_not_inverted_for_measurement(write_dicom):
+    frame = only(write_dicom(RAMP, PhotometricInterpretation="MONOCHROME1"))
+    np.testing.assert_array_equal(frame.pixels, RAMP)
+    assert frame.context.is_inverted
+
+
+@pytest.mark.parametrize(
+    ("padding", "limit", "masked"),
+    [(63536, None, [-2000]), (-2000, None, [-2000]), (-2000, -1998, [-2000, -1999, -1998])],
+)
+def test_padding_is_masked_however_its_sign_was_sent(write_dicom, padding, limit, masked):
+    values = np.array([[-2000, -1999], [-1998, 0]], np.int16)
+    dataset = {"RescaleSlope": "1", "RescaleIntercept": "24"}
+    path = write_dicom(values, **dataset)
+    written = dcmread(path)
+    for tag, value in ((0x00280120, padding), (0x00280121, limit)):
+        if value is not None:
+            written.add_new(tag, "US" if value >= 0 else "SS", value)
+    written.save_as(path)
+    frame = only(path)
+    np.testing.assert_array_equal(frame.padding, np.isin(values, masked))
+
+
+def test_colour_comes_out_as_rgb(write_dicom):
+    rgb = np.arange(27, dtype=np.uint8).reshape(3, 3, 3)
+    planes = np.ascontiguousarray(rgb.transpose(2, 0, 1))
+    dataset = write_dicom(rgb)
+    written = dcmread(dataset)
+    written.PlanarConfiguration = 1
+    written.PixelData = planes.tobytes() + b"\0"
+    written.save_as(dataset)
+    frame = only(dataset)
+    assert frame.is_color
+    np.testing.assert_array_equal(frame.pixels, rgb)
+
+
+def test_what_is_not_subsampled_is_read_in_full_whatever_the_header_says(write_dicom):
+    gray = np.full((4, 4, 3), 128, np.uint8)
+    gray[..., 0] = np.arange(16).reshape(4, 4) * 10
+    frame = only(write_dicom(gray, PhotometricInterpretation="YBR_FULL_422"))
+    np.testing.assert_array_equal(frame.pixels[..., 0], gray[..., 0])
+
+
+def per_frame(slope: str, spacing: str) -> Dataset:
+    transform, measures, group = Dataset(), Dataset(), Dataset()
+    transform.RescaleSlope, transform.RescaleIntercept, transform.RescaleType = slope, "0", "US"
+    measures.PixelSpacing = [spacing, spacing]
+    group.PixelValueTransformationSequence = Sequence([transform])
+    group.PixelMeasuresSequence = Sequence([measures])
+    return group
+
+
+def test_each_frame_has_its_own_rescale_and_spacing(write_dicom):
+    path = write_dicom(
+        np.stack([RAMP, RAMP]),
+        PerFrameFunctionalGroupsSequence=Sequence([per_frame("2", "1"), per_frame("3", "4")]),
+    )
+    first, second = frames(path)
+    np.testing.assert_array_equal(first.pixels, RAMP * 2.0)
+    np.testing.assert_array_equal(second.pixels, RAMP * 3.0)
+    assert (first.context.spacing, second.context.spacing) == ((1, 1), (4, 4))
+
+
+def test_only_wanted_frames_are_decoded(write_dicom):
+    path = write_dicom(np.stack([RAMP, RAMP + 1, RAMP + 2]))
+    found = frames(path, wanted=frozenset([2, 0]))
+    assert [(frame.index, int(frame.pixels[0, 0])) for frame in found] == [(0, 0), (2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "source"),
+    [
+        ({"PixelSpacing": ["1", "2"], "ImagerPixelSpacing": ["3", "4"]}, "PixelSpacing"),
+        ({"ImagerPixelSpacing": ["1", "2"]}, "ImagerPixelSpacing"),
+        ({"PixelAspectRatio": ["1", "2"]}, "PixelAspectRatio"),
+        ({"PixelSpacing": ["0", "0"]}, ""),
+    ],
+)
+def test_spacing_falls_back_in_order(write_dicom, attributes, source):
+    context = only(write_dicom(RAMP, **attributes)).context
+    assert context.spacing_source == source
+    assert context.spacing == ((1, 2) if source else None)
+
+
+def test_a_report_has_no_frames(testdata):
+    assert list(iter_frames(testdata("reportsi.dcm"))) == []
+
+
+def test_frames_before_a_truncation_are_decoded_and_the_rest_told(write_dicom):
+    path = write_dicom(np.stack([RAMP, RAMP, RAMP]))
+    path.write_bytes(path.read_bytes()[:-30])
+    first, *rest = iter_frames(path)
+    assert isinstance(first, Frame)
+    assert [frame.index for frame in rest] == [1, 2]
+    assert all("truncated: 42 bytes" in frame.reason for frame in rest)
+
+
+def test_bytes_beyond_the_last_frame_are_padding(write_dicom):
+    path = write_dicom(RAMP)
+    dataset = dcmread(path)
+    dataset.PixelData = RAMP.tobytes() + bytes(40)
+    dataset.save_as(path)
+    np.testing.assert_array_equal(only(path).pixels, RAMP)
+
+
+def compressed(write_dicom, encoded: list[bytes], syntax: str, pixels=RAMP, **attributes):
+    path = write_dicom(pixels, **attributes)
+    dataset = dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.NumberOfFrames = len(encoded)
+    dataset.PixelData = encapsulate(encoded)
+    dataset["PixelData"].is_undefined_length = True
+    dataset["PixelData"].VR = "OB"
+    dataset.save_as(path)
+    return path
+
+
+@pytest.fixture
+def rle_frames(write_dicom):
+    dataset = dcmread(write_dicom(np.stack([RAMP, RAMP + 1])))
+    dataset.compress(RLELossless, generate_instance_uid=False)
+    return dataset
+
+
+def test_compressed_frames_before_a_truncation_are_decoded(rle_frames, tmp_path):
+    path = tmp_path / "rle.dcm"
+    rle_frames.save_as(path)
+    path.write_bytes(path.read_bytes()[:-40])
+    first, second = iter_frames(path)
+    np.testing.assert_array_equal(first.pixels, RAMP)
+    assert second.reason.startswith("the pixel data are truncated")
+
+
+def test_each_decoders_own_words_are_kept(write_dicom, testdata):
+    good = dcmread(testdata("JPEG-lossy.dcm"))
+    encoded = next(generate_frames(good.PixelData, number_of_frames=1))
+    path = compressed(write_dicom, [encoded[:200]], JPEGExtended12Bit, np.zeros((1024, 256), "u2"))
+    (frame,) = failures(path)
+    assert frame.reason == "no decoder can read the frame"
+    names = [name for name, _ in frame.decoders]
+    assert names == ["gdcm", "pylibjpeg", "pillow", "imagecodecs"]
+    assert all(words and "Unable to decode as" not in words for _, words in frame.decoders)
+
+
+def test_a_damaged_frame_does_not_take_the_others_with_it(write_dicom, testdata):
+    good = dcmread(testdata("MR_small_jp2klossless.dcm"))
+    encoded = good.PixelData[good.PixelData.index(b"\xff\x4f\xff\x51") :]
+    path = compressed(
+        write_dicom,
+        [encoded[:60] + bytes(200), encoded],
+        JPEG2000Lossless,
+        good.pixel_array,
+        BitsAllocated=16,
+    )
+    damaged, whole = iter_frames(path)
+    assert (damaged.index, damaged.reason) == (0, "no decoder can read the frame")
+    np.testing.assert_array_equal(whole.pixels, good.pixel_array)
+
+
+def test_a_codestream_larger_than_the_header_says_is_refused_unread(write_dicom):
+    head = struct.pack(">HHHBHHB", 0xFFD8, 0xFFC0, 11, 8, 65535, 65535, 1)
+    path = compressed(write_dicom, [head + bytes(60)], "1.2.840.10008.1.2.4.50")
+    (frame,) = failures(path)
+    assert "65535 by 65535 pixels, the header says 4 by 3" in frame.reason
+    assert frame.decoders == ()
+
+
+def test_a_frame_above_the_limit_is_refused_unread(write_dicom):
+    (frame,) = failures(write_dicom(RAMP), frame_limit=20)
+    assert frame.reason == "a frame takes up 24 bytes, more than the 20 that are allowed"
+
+
+def test_a_bomb_of_frames_is_refused(write_dicom):
+    (frame,) = failures(write_dicom(RAMP, NumberOfFrames=2_000_000_000))
+    assert "more than the 1048576 that are read" in frame.reason
+
+
+def test_video_is_told_of_every_frame_with_its_transfer_syntax(write_dicom):
+    path = compressed(write_dicom, [b"\x01\x02"] * 3, MPEG2MPML)
+    found = failures(path)
+    assert [frame.index for frame in found] == [0, 1, 2]
+    assert {frame.reason for frame in found} == {
+        "no decoder for transfer syntax 1.2.840.10008.1.2.4.100 (MPEG2 Main Profile / Main Level)"
+    }
+
+
+def test_an_unknown_transfer_syntax_is_named(write_dicom):
+    (frame,) = failures(compressed(write_dicom, [b"\x01\x02"], "1.2.3.4"))
+    assert frame.reason == "no decoder for transfer syntax 1.2.3.4"
+
+
+def without_pixels(write_dicom, *others: str, **attributes):
+    dataset = dcmread(write_dicom(RAMP, **attributes))
+    for keyword in ("PixelData", *others):
+        del dataset[keyword]
+    return write_dicom(dataset)
+
+
+def test_an_image_without_pixels_is_told(write_dicom):
+    (frame,) = failures(without_pixels(write_dicom))
+    assert "no pixel data follow" in frame.reason
+    (frame,) = failures(without_pixels(write_dicom, PixelDataProviderURL="https://a/b"))
+    assert "on a server" in frame.reason
+    assert failures(without_pixels(write_dicom), wanted=frozenset([1])) == []
+
+
+def test_an_image_that_ends_before_its_pixels_is_told(write_dicom):
+    path = without_pixels(write_dicom, ICCProfile=bytes(1000))
+    path.write_bytes(path.read_bytes()[:-500])
+    (frame,) = failures(path)
+    assert "before its pixel data" in frame.reason
+
+
+def test_what_describes_no_pixels_has_no_frames(write_dicom):
+    assert failures(without_pixels(write_dicom, "BitsAllocated")) == []
+
+
+@pytest.mark.parametrize(
+    ("attributes", "words"),
+    [
+        ({"Rows": 0}, "(0028,0010) Rows is 0"),
+        ({"BitsAllocated": 12}, "12 bits allocated"),
+        ({"SamplesPerPixel": 2}, "2 samples per pixel"),
+        ({"BitsStored": 20}, "(0028,0101) BitsStored is 20, not 1 to 16"),
+        ({"PhotometricInterpretation": "RGB"}, "do not go with PhotometricInterpretation RGB"),
+    ],
+)
+def test_a_description_that_can_not_be_is_told(write_dicom, attributes, words):
+    (frame,) = failures(write_dicom(RAMP, **attributes))
+    assert words in frame.reason
+
+
+def bits_dataset(write_dicom, bits: np.ndarray, encoded: list[bytes], syntax: str):
+    packed = np.zeros(bits.shape[-2:], np.uint8)
+    return compressed(
+        write_dicom,
+        encoded,
+        syntax,
+        packed,
+        BitsAllocated=1,
+        BitsStored=1,
+        HighBit=0,
+    )
+
+
+def packed_bits(bits: np.ndarray) -> bytes:
+    return np.packbits(bits.ravel(), bitorder="little").tobytes()
+
+
+def test_deflated_image_frames_of_single_bits_are_decoded(write_dicom):
+    bits = np.random.default_rng(1).integers(0, 2, (2, 5, 7), dtype=np.uint8)
+    encoded = []
+    for frame in bits:
+        compress = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        encoded.append(compress.compress(packed_bits(frame)) + compress.flush())
+    # pydicom does not know the syntax and so does not write it
+    path = bits_dataset(write_dicom, bits, encoded, JPEG2000Lossless)
+    known, wanted = JPEG2000Lossless.encode(), b"1.2.840.10008.1.2.8.1\0"
+    path.write_bytes(path.read_bytes().replace(known, wanted))
+    for frame, expected in zip(frames(path), bits, strict=True):
+        np.testing.assert_array_equal(frame.pixels, expected)
+        assert frame.context.is_labels
+
+
+def test_run_lengths_of_single_bits_are_decoded(write_dicom):
+    bits = np.zeros((1, 16, 16), np.uint8)
+    bits[0, 4:9] = 1
+    plain = packed_bits(bits)
+    segment = b"".join(
+        struct.pack("bB", 1 - (end - start), plain[start])
+        for start, end in ((0, 8), (8, 18), (18, 32))
+    )
+    header = struct.pack("<16L", 1, 64, *[0] * 14)
+    path = bits_dataset(write_dicom, bits, [header + segment], RLELossless)
+    np.testing.assert_array_equal(only(path).pixels, bits[0])
+
+
+def test_a_run_length_segment_that_ends_early_is_told(write_dicom):
+    header = struct.pack("<16L", 1, 64, *[0] * 14)
+    path = bits_dataset(write_dicom, np.zeros((1, 16, 16)), [header + b"\xf9\x01"], RLELossless)
+    (frame,) = failures(path)
+    assert frame.decoders == (("rle-1-bit", "the RLE segment gives 8 bytes, 32 are needed"),)
+
+
+def test_a_file_that_is_not_dicom_raises(tmp_path):
+    path = tmp_path / "text.dcm"
+    path.write_text("hello")
+    with pytest.raises(UnreadableFile):
+        list(iter_frames(path))
+
+
+def test_a_palette_has_the_same_colours_in_either_byte_order() -> None:
+    little = only(Path(get_testdata_file("OBXXXX1A.dcm", download=False)))
+    big = only(Path(get_testdata_file("OBXXXX1A_expb.dcm", download=False)))
+    assert little.pixels.max() > 60_000
+    np.testing.assert_array_equal(little.pixels, big.pixels)
