@@ -22,6 +22,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from hc_assets.domains import CATALOG
+from hc_assets.fhir.domain import FHIR_FILES
 from hc_assets.fhir.enrichment.enricher import EnrichmentOptions
 from hc_assets.fhir.enrichment.workers import enrich_rows, gather_facts, kept_index
 from hc_assets.fhir.export import exports
@@ -35,7 +37,6 @@ from hc_assets.lake.parts import Part, commit
 from hc_assets.lake.tables import LakeTable, read_partition, read_partitions
 from hc_assets.lake.warehouse import Warehouse
 from hc_assets.settings import Settings
-from hc_assets.tables import PARQUET_TABLES
 
 SETTINGS = Settings()
 OPTIONS = EnrichmentOptions(SETTINGS.fhir_source, SETTINGS.fhir_extension_base)
@@ -60,13 +61,15 @@ def timed(step: str, since: Times) -> Times:
 def ours(folder: Path, data_dir: Path) -> int:
     """From landed files to the export; how many resources it holds."""
     layout = Layout.of(data_dir)
-    warehouse = Warehouse(layout, PARQUET_TABLES)
+    warehouse = Warehouse(layout, CATALOG.parquet)
     warehouse.ensure()  # once for a deployment
     SECONDS.clear()
     CPU.clear()
     start = now()
     limits = BatchLimits(SETTINGS.batch_files, SETTINGS.batch_bytes)
-    batches = land(discover([folder], folder), layout, "fhir", limits=limits, now=datetime.now(UTC))
+    batches = land(
+        discover([folder], folder), layout, FHIR_FILES, limits=limits, now=datetime.now(UTC)
+    )
     start = timed("land", start)
     for batch in batches.batches:
         manifest = read_manifest(layout, "fhir", batch)

@@ -28,12 +28,12 @@ import duckdb
 from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 
 from hc_assets.definitions import build_defs
+from hc_assets.domains import CATALOG
 from hc_assets.lake.landing import batch_keys
 from hc_assets.lake.layout import Layout
 from hc_assets.orchestration.runs import open_instance
-from hc_assets.pipelines import PIPELINES
 
-FHIR = PIPELINES["fhir"]
+FHIR = CATALOG.kind("fhir")
 # Longer than a tick of HC_QUIET_CRON and a look of each sensor: what would come again has come.
 REST_SECONDS = 240
 
@@ -138,7 +138,7 @@ def findings(layout: Layout, instance: dg.DagsterInstance, batches: int, log: Pa
     """What does not hold."""
     runs = ingest_runs(instance)
     of_batch = Counter(run.tags.get("dagster/partition") for run in runs)
-    keys = batch_keys(layout, FHIR.kind)
+    keys = batch_keys(layout, FHIR.name)
     told = ticks(instance)
     made, due = publishings(instance), occasions(instance)
     with duckdb.connect(str(layout.warehouse), read_only=True) as warehouse:
@@ -150,7 +150,7 @@ def findings(layout: Layout, instance: dg.DagsterInstance, batches: int, log: Pa
     claims = {
         "a batch for each file": len(keys) == batches,
         "each batch is known to Dagster": set(keys)
-        == set(instance.get_dynamic_partitions(FHIR.partitions_name)),
+        == set(instance.get_dynamic_partitions(FHIR.partitions)),
         "one run for each batch": of_batch == dict.fromkeys(keys, 1),
         "each run succeeded": all(run.is_success for run in runs),
         "one row for each file": rows == batches,
@@ -178,7 +178,7 @@ def main() -> None:
             "HC_LANDING_SETTLE_SECONDS": "0",
         }
         layout = Layout.of(folder / "data")
-        write_files(Path(layout.landing(FHIR.kind).path), arguments.batches)
+        write_files(Path(layout.landing(FHIR.name).path), arguments.batches)
         (folder / "data" / "dagster").mkdir()
         with open_instance(layout) as instance:
             begun = time.monotonic()

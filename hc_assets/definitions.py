@@ -3,21 +3,17 @@
 Belongs here: nothing but the merging.
 """
 
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
 import dagster as dg
 
-from hc_assets.fhir import assets as fhir_assets
-from hc_assets.fhir import checks as fhir_checks
-from hc_assets.fhir.operations import assets as fhir_operations
-from hc_assets.fhir.operations import checks as fhir_operations_checks
-from hc_assets.imaging import assets as imaging_assets
-from hc_assets.imaging import checks as imaging_checks
-from hc_assets.imaging.training import assets as training_assets
-from hc_assets.imaging.training import checks as training_checks
-from hc_assets.imaging.volumes import assets as volume_assets
-from hc_assets.imaging.volumes import checks as volume_checks
+from hc_assets.core.domain import Domain, resolve
+from hc_assets.core.settings import CoreSettings
+from hc_assets.domains import CATALOG, DOMAINS, warehouse_of
 from hc_assets.lake.atomic import keep_private
 from hc_assets.lake.layout import Layout
-from hc_assets.lake.warehouse import Warehouse
 from hc_assets.orchestration import jobs
 from hc_assets.orchestration.checks import FRESHNESS
 from hc_assets.orchestration.io_manager import ParquetIOManager
@@ -30,10 +26,9 @@ from hc_assets.orchestration.specs import (
     with_retries,
 )
 from hc_assets.settings import Settings
-from hc_assets.tables import PARQUET_TABLES
 
 
-def build_defs(settings: Settings | None = None, **resources: object) -> dg.Definitions:
+def build_defs(settings: CoreSettings | None = None, **resources: object) -> dg.Definitions:
     """Merge the domains.
 
     Args:
@@ -42,13 +37,11 @@ def build_defs(settings: Settings | None = None, **resources: object) -> dg.Defi
     """
     keep_private()
     settings = settings or Settings()
-    layout = Layout.of(settings.data_dir)
+    layout = Layout.configured(settings)
     report = str(layout.reports() / "checks.html")
     quiet = once_per_quiet_period(settings.quiet_cron, settings.latest_cron)
-    assets = [*fhir_assets.ASSETS, *fhir_operations.ASSETS]
-    assets += [*imaging_assets.ASSETS, *volume_assets.ASSETS, *training_assets.assets(settings)]
-    checks = [*fhir_checks.CHECKS, *fhir_operations_checks.CHECKS]
-    checks += [*imaging_checks.CHECKS, *volume_checks.CHECKS, *training_checks.CHECKS]
+    assets = [each for domain in DOMAINS for each in _defined(domain, "assets", settings)]
+    checks = [each for domain in DOMAINS for each in _defined(domain, "checks", settings)]
     checks += FRESHNESS
     if not settings.error_texts:
         assets = [with_quiet_errors(each) for each in assets]
@@ -59,20 +52,31 @@ def build_defs(settings: Settings | None = None, **resources: object) -> dg.Defi
             for each in assets
         ],
         asset_checks=[with_retries(each) for each in checks],
-        jobs=jobs.JOBS,
+        jobs=[
+            *jobs.JOBS,
+            *(job for domain in DOMAINS if domain.jobs for job in resolve(domain.jobs)),
+        ],
         sensors=sensors(settings),
         schedules=schedules(settings),
         executor=dg.in_process_executor,
         resources={
             "settings": settings,
             "layout": layout,
-            "warehouse": Warehouse(layout, PARQUET_TABLES),
+            "warehouse": warehouse_of(layout),
             "io_manager": ParquetIOManager(
-                layout, PARQUET_TABLES, error_texts=settings.error_texts
+                layout, CATALOG.parquet, error_texts=settings.error_texts
             ),
             **resources,
         },
     )
+
+
+def _defined(domain: Domain, what: str, settings: CoreSettings) -> Iterator[Any]:
+    """Give a domain's assets or checks: lists, or functions that make them from the settings."""
+    for module in map(import_module, domain.wiring):
+        yield from getattr(module, what.upper(), [])
+        if make := getattr(module, what, None):
+            yield from make(settings)
 
 
 defs = build_defs()

@@ -4,6 +4,7 @@ Belongs here: their arguments, and what is shown. Landing is in `lake/landing.py
 `orchestration/runs.py`.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -13,11 +14,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from hc_assets.cli.exit_codes import UNREADABLE, USAGE, faults_become_exit_codes, say, stop
-from hc_assets.lake.archives import ArchiveLimits
-from hc_assets.lake.discovery import AmbiguousKindError, discover, guess_kind
+from hc_assets.core.domain import Landing
+from hc_assets.core.settings import CoreSettings
+from hc_assets.domains import CATALOG, warehouse_of
+from hc_assets.lake.discovery import AmbiguousKindError, AnyPath, discover, guess_kind
 from hc_assets.lake.landing import BatchLimits, LandingResult, land
 from hc_assets.lake.layout import Layout
-from hc_assets.pipelines import PIPELINES
 from hc_assets.settings import Settings
 
 ingest_app = typer.Typer()
@@ -25,8 +27,8 @@ _stderr = Console(stderr=True)
 
 
 def _known_kind(kind: str | None) -> str | None:
-    if kind is not None and kind not in PIPELINES:
-        raise typer.BadParameter(f"{kind!r} is none of {', '.join(PIPELINES)}")
+    if kind is not None and kind not in CATALOG.landings:
+        raise typer.BadParameter(f"{kind!r} is none of {', '.join(CATALOG.landings)}")
     return kind
 
 
@@ -36,7 +38,7 @@ Paths = Annotated[
 KindOption = Annotated[
     str | None,
     typer.Option(
-        metavar="|".join(PIPELINES),
+        metavar="|".join(CATALOG.landings),
         callback=_known_kind,
         help="What the files are; told from their content when left out.",
     ),
@@ -55,51 +57,57 @@ def land_command(paths: Paths, kind: KindOption = None) -> None:
 @ingest_app.command()
 def ingest(paths: Paths, kind: KindOption = None) -> None:
     """Land files, materialize everything that depends on them, and print what they became."""
-    from hc_assets.imaging.series.imaging_studies import FOLDER
-
     settings = Settings()
     with faults_become_exit_codes():
-        if _ingest(paths, kind, settings) == "dicom":
-            studies = Path(Layout.of(settings.data_dir).landing("fhir").path) / FOLDER
-            if settings.imaging_studies_to_fhir and studies.exists():
-                _ingest([studies], "fhir", settings)
+        ingest_paths(paths, kind, settings)
 
 
-def _ingest(paths: list[Path], kind: str | None, settings: Settings) -> str:
-    result, kind_name = _land(paths, kind, settings)
+def ingest_paths(paths: Sequence[AnyPath], kind: str | None, settings: CoreSettings) -> None:
+    """Land files and materialize what depends on them, in other domains too.
+
+    Args:
+        paths: files and folders.
+        kind: of the files; told from their content where None.
+        settings: of the deployment.
+
+    Raises:
+        typer.Exit: a path does not exist, or the kind can't be told.
+        BlockedError: a blocking check failed.
+        RunFailedError: a step raised.
+    """
+    result, landing = _land(paths, kind, settings)
     batches = sorted({*result.batches, *result.known_batches})
-    _materialize(kind_name, batches, settings)
-    _print_rows(kind_name, batches, settings)
-    return kind_name
+    _materialize(landing, batches, settings)
+    _print_rows(landing, batches, settings)
+    layout = Layout.configured(settings)
+    for fed, folder in landing.domain.feeds.items():
+        made = layout.landing(fed) / folder
+        if made.exists():
+            ingest_paths([made], fed, settings)
 
 
-def _land(paths: list[Path], kind: str | None, settings: Settings) -> tuple[LandingResult, str]:
-    from hc_assets.lake.warehouse import Warehouse
+def _land(
+    paths: Sequence[AnyPath], kind: str | None, settings: CoreSettings
+) -> tuple[LandingResult, Landing]:
     from hc_assets.orchestration.runs import open_instance, register_batches
-    from hc_assets.tables import PARQUET_TABLES
 
-    layout = Layout.of(settings.data_dir)
+    layout = Layout.configured(settings)
     for path in paths:
         if not path.exists():
             raise stop(UNREADABLE, f"{path}: no such file or folder")
     try:
-        kind = kind or guess_kind(discover(paths, Path(settings.data_dir)))
+        kind = kind or guess_kind(discover(paths, Path(settings.data_dir)), CATALOG.kinds)
     except AmbiguousKindError as error:
         raise stop(USAGE, f"{error}; say which with --kind") from error
-    if kind not in PIPELINES:
-        raise stop(USAGE, f"the files look like {kind}; what is landed is {', '.join(PIPELINES)}")
+    landing = CATALOG.landings[kind]
     result = land(
-        discover(paths, Path(layout.landing(kind).path)),
+        discover(paths, layout.landing(kind)),
         layout,
-        kind,
-        limits=BatchLimits(
-            settings.batch_files,
-            settings.batch_bytes,
-            ArchiveLimits(*settings.archive_limits),
-        ),
+        landing.kind,
+        limits=BatchLimits.configured(settings),
         now=datetime.now(UTC),
     )
-    Warehouse(layout, PARQUET_TABLES).ensure()
+    warehouse_of(layout).ensure()
     with open_instance(layout) as instance:
         register_batches(instance, kind, sorted({*result.batches, *result.known_batches}))
     say(
@@ -107,14 +115,14 @@ def _land(paths: list[Path], kind: str | None, settings: Settings) -> tuple[Land
         f" {result.already_landed} were known by their content,"
         f" {result.unreadable} can't be read, {result.waiting} are still being written"
     )
-    return result, kind
+    return result, landing
 
 
-def _materialize(kind: str, batches: list[str], settings: Settings) -> None:
+def _materialize(landing: Landing, batches: list[str], settings: CoreSettings) -> None:
     from hc_assets.definitions import build_defs
     from hc_assets.orchestration.runs import jobs_to_finish, open_instance, refuse_blocked, run_job
 
-    layout = Layout.of(settings.data_dir)
+    layout, kind = Layout.configured(settings), landing.kind.name
     jobs = jobs_to_finish(layout, kind, batches)
     definitions = build_defs(settings)
     if not jobs:
@@ -145,10 +153,10 @@ def _progress() -> Progress:
     )
 
 
-def _print_rows(kind: str, batches: list[str], settings: Settings) -> None:
+def _print_rows(landing: Landing, batches: list[str], settings: CoreSettings) -> None:
     from hc_assets.lake.tables import read_partitions
 
-    layout = Layout.of(settings.data_dir)
-    for table in PIPELINES[kind].batch_tables:
+    layout = Layout.configured(settings)
+    for table in landing.batch_tables:
         rows = read_partitions(layout, table).only(batches).count_rows()
         typer.echo(f"{table}\t{rows}")

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
+from hc_assets.core.settings import CoreSettings
+from hc_assets.domains import CATALOG, warehouse_of
 from hc_assets.lake.integrity import Damage, damage, set_aside
 from hc_assets.lake.layout import Layout
-from hc_assets.pipelines import PIPELINES
 from hc_assets.settings import Settings
-from hc_assets.tables import PARQUET_TABLES
 
 lake_app = typer.Typer(help="The Parquet lake.", no_args_is_help=True)
 warehouse_app = typer.Typer(help="The DuckDB warehouse.", no_args_is_help=True)
@@ -30,21 +30,21 @@ def verify(
     from hc_assets.cli.exit_codes import FINDINGS, faults_become_exit_codes, say
 
     settings = Settings()
-    layout = Layout.of(settings.data_dir)
+    layout = Layout.configured(settings)
     with faults_become_exit_codes():
-        found = list(damage(layout, PARQUET_TABLES))
+        found = list(damage(layout, CATALOG.parquet))
         for each in found:
             typer.echo(str(each))
         if repair and found:
             mend(settings, found)
-            found = list(damage(layout, PARQUET_TABLES))
+            found = list(damage(layout, CATALOG.parquet))
             for each in found:
                 say(f"hc-assets: still damaged: {each}")
     if found:
         raise typer.Exit(FINDINGS)
 
 
-def mend(settings: Settings, found: list[Damage]) -> None:
+def mend(settings: CoreSettings, found: list[Damage]) -> None:
     """Make damaged partitions anew from what they were made of.
 
     Landed files can't be: they are what all else is made of.
@@ -54,7 +54,6 @@ def mend(settings: Settings, found: list[Damage]) -> None:
         RunFailedError: a step raised, since what it reads is damaged too and can't be made anew.
     """
     from hc_assets.definitions import build_defs
-    from hc_assets.lake.warehouse import Warehouse
     from hc_assets.orchestration.runs import (
         jobs_to_finish,
         open_instance,
@@ -62,15 +61,15 @@ def mend(settings: Settings, found: list[Damage]) -> None:
         run_job,
     )
 
-    layout = Layout.of(settings.data_dir)
+    layout = Layout.configured(settings)
     set_aside(layout, found)
-    warehouse = Warehouse(layout, PARQUET_TABLES)
+    warehouse = warehouse_of(layout)
     with warehouse.write() as connection:
         warehouse.create_views(connection)  # which declares schemas anew
     definitions = build_defs(settings)
     with open_instance(layout) as instance:
-        for kind, pipeline in PIPELINES.items():
-            tables = {*pipeline.batch_tables, *pipeline.publish_tables}
+        for kind, landing in CATALOG.landings.items():
+            tables = {*landing.batch_tables, *landing.publish_tables}
             of_kind = [each for each in found if each.table in tables]
             batches = sorted({each.batch for each in of_kind if each.batch is not None})
             register_batches(instance, kind, batches)
@@ -82,10 +81,9 @@ def mend(settings: Settings, found: list[Damage]) -> None:
 def rebuild_warehouse() -> None:
     """Make the warehouse anew from the Parquet; readers keep the old one until it is whole."""
     from hc_assets.cli.exit_codes import faults_become_exit_codes, say
-    from hc_assets.fhir.versions.apply import rebuild
-    from hc_assets.lake.warehouse import Warehouse
+    from hc_assets.domains import rebuild
 
-    layout = Layout.of(Settings().data_dir)
+    layout = Layout.configured(Settings())
     with faults_become_exit_codes():
-        rows = rebuild(layout, Warehouse(layout, PARQUET_TABLES))
-    say(f"{len(PARQUET_TABLES)} views, {rows} current resources")
+        rows = rebuild(layout, warehouse_of(layout))
+    say(f"{len(CATALOG.parquet)} views, {rows} current resources")

@@ -11,16 +11,13 @@ from typing import Annotated
 import typer
 from upath import UPath
 
-from hc_assets.cli.exit_codes import FINDINGS, USAGE, faults_become_exit_codes, say, stop
-from hc_assets.cli.ingest import ingest, ingest_app
+from hc_assets.cli.exit_codes import FINDINGS, faults_become_exit_codes, say
+from hc_assets.cli.ingest import ingest_app, ingest_paths
 from hc_assets.cli.lake import lake_app, warehouse_app
-from hc_assets.fhir.commands import fhir_app
-from hc_assets.fhir.validate_command import validate_app
-from hc_assets.imaging.commands import imaging_app
-from hc_assets.imaging.training.command import training_app
+from hc_assets.core.domain import resolve
+from hc_assets.domains import CATALOG, DOMAINS
 from hc_assets.lake.atomic import keep_private, write_bytes
 from hc_assets.lake.layout import Layout
-from hc_assets.pipelines import PIPELINES
 from hc_assets.settings import Settings
 
 app = typer.Typer(
@@ -35,12 +32,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(ingest_app)
-app.add_typer(validate_app)
 app.add_typer(warehouse_app, name="warehouse")
-app.add_typer(fhir_app)
-app.add_typer(imaging_app)
 app.add_typer(lake_app, name="lake")
-app.add_typer(training_app)
+for _domain in DOMAINS:
+    if _domain.commands:
+        app.add_typer(resolve(f"{_domain.commands}:app"))
 
 
 class ReportFormat(StrEnum):
@@ -63,15 +59,15 @@ class FailOn(StrEnum):
 @app.command()
 def demo() -> None:
     """Make sample data, ingest it, and print the check report. A second run does what is new."""
-    from hc_assets.sample_data.write import write_sample
-
     settings = Settings()
     landing = Path(settings.data_dir) / "landing"
     say(f"making sample data in {landing}")
-    summary = write_sample(landing)
-    say(f"{summary.patients} made-up patients, {sum(summary.files.values())} files")
-    for kind in PIPELINES:
-        ingest([landing / kind], kind)
+    for sample in dict.fromkeys(domain.sample for domain in DOMAINS if domain.sample):
+        say(resolve(sample)(landing))
+    with faults_become_exit_codes():
+        for kind in CATALOG.kinds:
+            if (landing / kind.name).exists():
+                ingest_paths([landing / kind.name], kind.name, settings)
     report()
 
 
@@ -95,7 +91,7 @@ def report(
 
     settings = Settings()
     with faults_become_exit_codes():
-        with open_instance(Layout.of(settings.data_dir)) as instance:
+        with open_instance(Layout.configured(settings)) as instance:
             made = read_report(build_defs(settings), instance, ui_url=settings.ui_url)
         text = FORMATS[format.value].render(made)
         if out is None:
@@ -104,34 +100,6 @@ def report(
             write_bytes(UPath(out.absolute()), f"{text}\n".encode())
     if made.findings(warnings=fail_on is FailOn.WARN):
         raise typer.Exit(FINDINGS)
-
-
-@app.command("receive")
-def receive_command(
-    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="TCP port; 0 for any free one.")] = None,
-    ae_title: Annotated[str | None, typer.Option(help="AE title to be called by.")] = None,
-    allow: Annotated[
-        list[str] | None, typer.Option(help="AE title of a peer that may send; once for each.")
-    ] = None,
-) -> None:
-    """Receive DICOM objects from peers (storage SCP) and land them, until SIGINT or SIGTERM.
-
-    Prints the key of each batch. What is left out comes from the HC_RECEIVE_ settings.
-    """
-    from hc_assets.imaging.receive_command import run
-
-    given = {
-        "receive_host": host,
-        "receive_port": port,
-        "receive_ae_title": ae_title,
-        "receive_allowed": tuple(allow) if allow else None,
-    }
-    settings = Settings().model_copy(update={k: v for k, v in given.items() if v is not None})
-    if not settings.receive_allowed:
-        raise stop(USAGE, "say with --allow which AE titles may send")
-    with faults_become_exit_codes():
-        run(settings)
 
 
 def main() -> None:

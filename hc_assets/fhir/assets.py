@@ -12,12 +12,14 @@ import dagster as dg
 import pyarrow as pa
 from pydantic import Field
 
+from hc_assets.fhir.domain import DOMAIN
 from hc_assets.fhir.enrichment.enricher import EnrichmentOptions
 from hc_assets.fhir.enrichment.expected_elements import EXPECTED_ELEMENTS
 from hc_assets.fhir.enrichment.workers import enrich_rows, gather_facts, kept_index
 from hc_assets.fhir.export import exports
 from hc_assets.fhir.operations.companions import write_companions
-from hc_assets.fhir.schemas import STATE_TABLES, TABLES
+from hc_assets.fhir.schemas import NDJSON_EXPORTS
+from hc_assets.fhir.settings import FhirSettings
 from hc_assets.fhir.validation.business_rules import BusinessRules
 from hc_assets.fhir.validation.profile_rules import digest
 from hc_assets.fhir.validation.replay import Replay
@@ -33,34 +35,23 @@ from hc_assets.lake.landing import LandedFile, read_manifest
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import LakeTable, read_partition
 from hc_assets.lake.warehouse import Warehouse
+from hc_assets.orchestration.checks import selection
 from hc_assets.orchestration.io_manager import Content, lineage_of
-from hc_assets.orchestration.specs import asset_arguments, fan_out, hand_over
-from hc_assets.settings import Settings
+from hc_assets.orchestration.specs import fan_out, hand_over, table_asset, table_spec, tables_asset
 
-fhir_batches = dg.DynamicPartitionsDefinition(name="fhir_batches")
-_SINGLE_RUN = dg.BackfillPolicy.single_run()
+_ENRICHED = dg.AssetKey(["fhir", "enriched_resources"])
 
 
 def _key(name: str) -> dg.AssetKey:
     return dg.AssetKey(["fhir", name])
 
 
-@dg.asset(
-    key=_key("raw_bundles"),
-    partitions_def=fhir_batches,
-    backfill_policy=_SINGLE_RUN,
-    **asset_arguments(
-        "fhir/raw_bundles",
-        TABLES["fhir/raw_bundles"],
-        description="One row per bundle entry, NDJSON line or single resource, as received; a file"
-        " that can't be split is one row with the reason.",
-        layer="raw",
-        kinds={"fhir", "parquet"},
-    ),
+@table_asset(
+    "fhir/raw_bundles",
 )
 def raw_bundles(
     context: dg.AssetExecutionContext,
-    settings: dg.ResourceParam[Settings],
+    settings: dg.ResourceParam[FhirSettings],
     layout: dg.ResourceParam[Layout],
 ) -> dict[str, Content]:
     """Split the landed files of each batch into raw resources."""
@@ -100,44 +91,16 @@ class JudgeConfig(dg.Config):
     )
 
 
-@dg.multi_asset(
-    name="validated_and_quarantined_resources",
-    can_subset=True,
-    partitions_def=fhir_batches,
-    backfill_policy=_SINGLE_RUN,
+@tables_asset(
+    "validated_and_quarantined_resources",
+    ["fhir/validated_resources", "fhir/quarantined_resources"],
     ins={"raw": dg.AssetIn(_key("raw_bundles"))},
-    outs={
-        "validated_resources": dg.AssetOut(
-            key=_key("validated_resources"),
-            is_required=False,
-            **asset_arguments(
-                "fhir/validated_resources",
-                TABLES["fhir/validated_resources"],
-                description="One row per resource that is valid R4, as received, with the warnings"
-                " and the patient and encounter that it belongs to.",
-                layer="core",
-                kinds={"fhir", "parquet"},
-            ),
-        ),
-        "quarantined_resources": dg.AssetOut(
-            key=_key("quarantined_resources"),
-            is_required=False,
-            **asset_arguments(
-                "fhir/quarantined_resources",
-                TABLES["fhir/quarantined_resources"],
-                description="One row per entry that is not valid R4, as received, with every"
-                " reason.",
-                layer="core",
-                kinds={"fhir", "parquet"},
-            ),
-        ),
-    },
 )
 def validated_and_quarantined_resources(
     context: dg.AssetExecutionContext,
     config: JudgeConfig,
     raw: LakeTable,
-    settings: dg.ResourceParam[Settings],
+    settings: dg.ResourceParam[FhirSettings],
     layout: dg.ResourceParam[Layout],
 ) -> Iterator[dg.Output[Mapping[str, Content]]]:
     """Judge every raw resource against R4."""
@@ -181,7 +144,7 @@ def validated_and_quarantined_resources(
 
 
 def _resource_units(
-    rows: LakeTable, batch: str, layout: Layout, settings: Settings
+    rows: LakeTable, batch: str, layout: Layout, settings: FhirSettings
 ) -> list[ResourceUnit]:
     landed_at = datetime.fromisoformat(read_manifest(layout, "fhir", batch).landed_at)
     parts = tuple(str(path) for path in rows.parts())
@@ -193,27 +156,15 @@ def _resource_units(
     ]
 
 
-@dg.asset(
-    key=_key("enriched_resources"),
-    partitions_def=fhir_batches,
-    backfill_policy=_SINGLE_RUN,
+@table_asset(
+    "fhir/enriched_resources",
     deps=[_key("raw_bundles")],  # whose fullUrls references lead to
     ins={"validated": dg.AssetIn(_key("validated_resources"))},
-    **asset_arguments(
-        "fhir/enriched_resources",
-        TABLES["fhir/enriched_resources"],
-        description="One row per valid resource with what the pipeline knows of it added: id and"
-        " meta where it had none, age and risk factors of patients, significance of values,"
-        " quality scores.",
-        layer="core",
-        kinds={"fhir", "parquet"},
-        code_version="2",
-    ),
 )
 def enriched_resources(
     context: dg.AssetExecutionContext,
     validated: LakeTable,
-    settings: dg.ResourceParam[Settings],
+    settings: dg.ResourceParam[FhirSettings],
     layout: dg.ResourceParam[Layout],
 ) -> dict[str, Content]:
     """Add to each valid resource; change nothing else in it."""
@@ -242,31 +193,8 @@ def enriched_resources(
     pool="warehouse",
     ins={"enriched": dg.AssetIn(_key("enriched_resources"))},
     specs=[
-        dg.AssetSpec(
-            _key("current_resources"),
-            deps=[_key("enriched_resources")],
-            skippable=True,
-            **asset_arguments(
-                "fhir/current_resources",
-                STATE_TABLES["fhir/current_resources"],
-                description="One row per resource type and id: its latest version over all"
-                " batches.",
-                layer="core",
-                kinds={"fhir", "duckdb"},
-            ),
-        ),
-        dg.AssetSpec(
-            _key("resource_history"),
-            deps=[_key("enriched_resources")],
-            skippable=True,
-            **asset_arguments(
-                "fhir/resource_history",
-                STATE_TABLES["fhir/resource_history"],
-                description="One row per version of a resource, its deletions among them.",
-                layer="core",
-                kinds={"fhir", "duckdb"},
-            ),
-        ),
+        table_spec("fhir/current_resources", deps=[_ENRICHED]),
+        table_spec("fhir/resource_history", deps=[_ENRICHED]),
     ],
 )
 def resource_versions(
@@ -290,26 +218,18 @@ def resource_versions(
             context.log_event(dg.AssetMaterialization(_key(name), metadata=metadata))
 
 
-@dg.asset(
-    key=_key("ndjson_exports"),
+@table_asset(
+    "fhir/ndjson_exports",
     deps=[
         _key("current_resources"),
         _key("quarantined_resources"),
         _key("provenance_resources"),
     ],
-    **asset_arguments(
-        "fhir/ndjson_exports",
-        TABLES["fhir/ndjson_exports"],
-        description="One row per NDJSON file in exports/fhir, a Bulk Data export of the current"
-        " resources.",
-        layer="out",
-        kinds={"fhir", "parquet"},
-    ),
 )
 def ndjson_exports(
     layout: dg.ResourceParam[Layout],
     warehouse: dg.ResourceParam[Warehouse],
-    settings: dg.ResourceParam[Settings],
+    settings: dg.ResourceParam[FhirSettings],
 ) -> Content:
     """Write the current resources as NDJSON by type, what is in quarantine, and a manifest.
 
@@ -321,7 +241,7 @@ def ndjson_exports(
         )
         inputs = version_ledger.inputs(connection)
     write_companions(layout, settings.fhir_extension_base)
-    rows = pa.Table.from_pylist([vars(file) for file in files], TABLES["fhir/ndjson_exports"])
+    rows = pa.Table.from_pylist([vars(file) for file in files], NDJSON_EXPORTS)
     return Content(rows, inputs)
 
 
@@ -331,4 +251,16 @@ ASSETS = [
     enriched_resources,
     resource_versions,
     ndjson_exports,
+]
+
+REPLAY_JOB = "replay_fhir"
+_BATCH_TABLES = [table.name for table in DOMAIN.tables if table.per == "batch"]
+
+JOBS = [
+    dg.define_asset_job(
+        REPLAY_JOB,
+        selection=selection(_BATCH_TABLES[1:]),  # the raw rows stay
+        config={"ops": {"validated_and_quarantined_resources": {"config": {"replay": True}}}},
+        description="Judges a batch's quarantine again, and enriches what is now valid.",
+    )
 ]

@@ -7,9 +7,9 @@ doubled. A batch full of bad entries is not: they stay in quarantine and the goo
 import dagster as dg
 
 from hc_assets.core.verdicts import none_of, rate_at_least
-from hc_assets.fhir.assets import fhir_batches
 from hc_assets.fhir.enrichment.workers import count_invalid
 from hc_assets.fhir.export.exported_rows import current_lines
+from hc_assets.fhir.settings import FhirSettings
 from hc_assets.fhir.verdicts import accounting
 from hc_assets.fhir.verdicts import exports as export_accounting
 from hc_assets.fhir.verdicts.batches import (
@@ -21,21 +21,19 @@ from hc_assets.fhir.verdicts.batches import (
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import read_partition, read_partitions
 from hc_assets.lake.warehouse import Warehouse
-from hc_assets.orchestration.checks import ERROR, WARN, batches_of, result
+from hc_assets.orchestration.checks import ERROR, WARN, batches_of, result, table_check
 from hc_assets.orchestration.specs import fan_out
-from hc_assets.settings import Settings
 
-_CURRENT = dg.AssetKey(["fhir", "current_resources"])
-_EXPORTS = dg.AssetKey(["fhir", "ndjson_exports"])
-_VALIDATED = dg.AssetKey(["fhir", "validated_resources"])
-_ENRICHED = dg.AssetKey(["fhir", "enriched_resources"])
-_QUARANTINED = dg.AssetKey(["fhir", "quarantined_resources"])
+_CURRENT = "fhir/current_resources"
+_EXPORTS = "fhir/ndjson_exports"
+_VALIDATED = "fhir/validated_resources"
+_ENRICHED = "fhir/enriched_resources"
+_QUARANTINED = "fhir/quarantined_resources"
 
 
-@dg.asset_check(
-    asset=_VALIDATED,
-    additional_deps=[_QUARANTINED],
-    partitions_def=fhir_batches,
+@table_check(
+    _VALIDATED,
+    reads=[_QUARANTINED],
     blocking=True,
     description="Each entry of the batch is validated or quarantined, exactly once.",
 )
@@ -54,16 +52,15 @@ def every_entry_accounted_for(
     return result(accounting.entries_accounted_for(raw, validated, quarantined))
 
 
-@dg.asset_check(
-    asset=_VALIDATED,
-    additional_deps=[_QUARANTINED],
-    partitions_def=fhir_batches,
+@table_check(
+    _VALIDATED,
+    reads=[_QUARANTINED],
     description="At least HC_VALIDATION_RATE_THRESHOLD of the batch's entries are valid R4.",
 )
 def validation_rate_at_least_threshold(
     context: dg.AssetCheckExecutionContext,
     layout: dg.ResourceParam[Layout],
-    settings: dg.ResourceParam[Settings],
+    settings: dg.ResourceParam[FhirSettings],
 ) -> dg.AssetCheckResult:
     """Hold the share of valid entries against the threshold."""
     keys = batches_of(context)
@@ -73,9 +70,8 @@ def validation_rate_at_least_threshold(
     return result(rate_at_least(valid, valid + invalid, threshold, what="entries are valid"), ERROR)
 
 
-@dg.asset_check(
-    asset=_VALIDATED,
-    partitions_def=fhir_batches,
+@table_check(
+    _VALIDATED,
     description="No resource type and id comes twice in the batch.",
 )
 def identifiers_unique(
@@ -86,16 +82,15 @@ def identifiers_unique(
     return result(accounting.identifiers_unique(accounting.identity_keys(validated)), WARN)
 
 
-@dg.asset_check(
-    asset=_ENRICHED,
-    partitions_def=fhir_batches,
+@table_check(
+    _ENRICHED,
     blocking=True,
     description="Each enriched resource is valid R4, judged anew.",
 )
 def enriched_resources_valid(
     context: dg.AssetCheckExecutionContext,
     layout: dg.ResourceParam[Layout],
-    settings: dg.ResourceParam[Settings],
+    settings: dg.ResourceParam[FhirSettings],
 ) -> dg.AssetCheckResult:
     """Validate every enriched resource of the batch once more."""
     enriched = read_partitions(layout, "fhir/enriched_resources", batches_of(context))
@@ -105,15 +100,14 @@ def enriched_resources_valid(
     return result(none_of(invalid, enriched.count_rows(), what=what))
 
 
-@dg.asset_check(
-    asset=_ENRICHED,
-    partitions_def=fhir_batches,
+@table_check(
+    _ENRICHED,
     description="The mean quality score of the batch is at least HC_QUALITY_SCORE_THRESHOLD.",
 )
 def mean_quality_at_least_threshold(
     context: dg.AssetCheckExecutionContext,
     layout: dg.ResourceParam[Layout],
-    settings: dg.ResourceParam[Settings],
+    settings: dg.ResourceParam[FhirSettings],
 ) -> dg.AssetCheckResult:
     """Hold the mean quality score against the threshold."""
     enriched = read_partitions(layout, "fhir/enriched_resources", batches_of(context))
@@ -121,17 +115,16 @@ def mean_quality_at_least_threshold(
     return result(quality_at_least(mean, count, settings.quality_score_threshold), WARN)
 
 
-@dg.asset_check(
-    asset=_QUARANTINED,
-    additional_deps=[_VALIDATED],
-    partitions_def=fhir_batches,
+@table_check(
+    _QUARANTINED,
+    reads=[_VALIDATED],
     description="No rule sends more than HC_QUARANTINE_RATE_THRESHOLD of the batch's entries to"
     " quarantine.",
 )
 def quarantine_rate_by_rule(
     context: dg.AssetCheckExecutionContext,
     layout: dg.ResourceParam[Layout],
-    settings: dg.ResourceParam[Settings],
+    settings: dg.ResourceParam[FhirSettings],
 ) -> dg.AssetCheckResult:
     """Hold the share of the most frequent rule against the threshold."""
     keys = batches_of(context)
@@ -142,8 +135,8 @@ def quarantine_rate_by_rule(
     return result(quarantine_rate_at_most(entries_by_rule(quarantined), total, threshold), WARN)
 
 
-@dg.asset_check(
-    asset=_CURRENT,
+@table_check(
+    _CURRENT,
     blocking=True,
     description="Each resource that was ever delivered has exactly one current row.",
 )
@@ -153,9 +146,9 @@ def current_rows_unique(warehouse: dg.ResourceParam[Warehouse]) -> dg.AssetCheck
         return result(export_accounting.current_rows_unique(connection))
 
 
-@dg.asset_check(
-    asset=_EXPORTS,
-    additional_deps=[_CURRENT],
+@table_check(
+    _EXPORTS,
+    reads=[_CURRENT],
     description="The export, read back as its manifest says, is the current resources, byte for"
     " byte.",
 )

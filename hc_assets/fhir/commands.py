@@ -1,4 +1,4 @@
-"""`hc-assets replay` and `hc-assets export`: FHIR's own commands.
+"""`hc-assets validate`, `replay` and `export`: FHIR's own commands.
 
 Belongs here: their arguments, and what they call. Exit codes are those of `cli/exit_codes.py`.
 """
@@ -9,30 +9,32 @@ from typing import Annotated
 import typer
 from upath import UPath
 
+from hc_assets.domains import CATALOG, warehouse_of
+from hc_assets.fhir.settings import FhirSettings
+from hc_assets.fhir.validate_command import validate_app
 from hc_assets.lake.backlog import unfinished
 from hc_assets.lake.landing import batch_keys
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import read_partition
-from hc_assets.pipelines import PIPELINES
-from hc_assets.settings import Settings
 
-fhir_app = typer.Typer()
+app = typer.Typer()
+app.add_typer(validate_app)
 
 
-@fhir_app.command()
+@app.command()
 def replay(batch: Annotated[str, typer.Argument(help="Key of a FHIR batch.")]) -> None:
     """Judge a batch's quarantine again, after a rule or profile changed; move on what is valid."""
     from hc_assets.cli.exit_codes import USAGE, faults_become_exit_codes, stop
 
     with faults_become_exit_codes():
         try:
-            moved, left = replay_batch(Settings(), batch)
+            moved, left = replay_batch(FhirSettings(), batch)
         except NotReplayableError as error:
             raise stop(USAGE, str(error)) from error
     typer.echo(f"moved\t{moved}\nleft\t{left}")
 
 
-@fhir_app.command()
+@app.command()
 def export(
     folder: Annotated[Path, typer.Argument(help="Where to write it.", show_default=False)],
     since: Annotated[
@@ -44,9 +46,11 @@ def export(
     from hc_assets.fhir.export.exported_rows import UnknownBatchError
     from hc_assets.fhir.export.exports import export_to
 
+    settings = FhirSettings()
+    warehouse = warehouse_of(Layout.configured(settings))
     with faults_become_exit_codes():
         try:
-            files = export_to(Settings(), UPath(folder.absolute()), since)
+            files = export_to(settings, warehouse, UPath(folder.absolute()), since)
         except UnknownBatchError as error:
             raise stop(USAGE, str(error)) from error
     for file in files:
@@ -57,7 +61,7 @@ class NotReplayableError(Exception):
     """There is no such batch, or it was not ingested to its end."""
 
 
-def replay_batch(settings: Settings, batch: str) -> tuple[int, int]:
+def replay_batch(settings: FhirSettings, batch: str) -> tuple[int, int]:
     """Judge a batch's quarantine again, and bring what is now valid to the exports.
 
     Returns:
@@ -69,18 +73,18 @@ def replay_batch(settings: Settings, batch: str) -> tuple[int, int]:
         RunFailedError: a step raised.
     """
     from hc_assets.definitions import build_defs
-    from hc_assets.orchestration.jobs import REPLAY_JOB
+    from hc_assets.fhir.assets import REPLAY_JOB
     from hc_assets.orchestration.runs import Job, open_instance, run_job
 
-    layout, pipeline = Layout.of(settings.data_dir), PIPELINES["fhir"]
+    layout, landing = Layout.configured(settings), CATALOG.landings["fhir"]
     if batch not in batch_keys(layout, "fhir"):
         raise NotReplayableError(f"{batch}: expected the key of a FHIR batch")
-    if unfinished(layout, pipeline.batch_tables, [batch]):
+    if unfinished(layout, landing.batch_tables, [batch]):
         raise NotReplayableError(f"{batch} is not ingested to its end: ingest its files again")
     before = _valid(layout, batch)
     definitions = build_defs(settings)
     with open_instance(layout) as instance:
-        for job in (Job(REPLAY_JOB, batch), Job(pipeline.publish_job)):
+        for job in (Job(REPLAY_JOB, batch), Job(landing.publish_job)):
             run_job(definitions, instance, job)
     left = read_partition(layout, "fhir/quarantined_resources", batch).count_rows()
     return _valid(layout, batch) - before, left

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 from hc_assets.core.columns import column
+from hc_assets.core.lineage import Lineage
+from hc_assets.core.table_schema import TableSchema
 
 ISSUE = pa.struct(
     [
@@ -221,16 +223,6 @@ PIPELINE_METRICS = pa.schema(
     ]
 )
 
-TABLES: Mapping[str, pa.Schema] = {
-    "fhir/provenance_resources": PROVENANCE_RESOURCES,
-    "fhir/pipeline_metrics": PIPELINE_METRICS,
-    "fhir/raw_bundles": RAW_BUNDLES,
-    "fhir/validated_resources": VALIDATED_RESOURCES,
-    "fhir/quarantined_resources": QUARANTINED_RESOURCES,
-    "fhir/enriched_resources": ENRICHED_RESOURCES,
-    "fhir/ndjson_exports": NDJSON_EXPORTS,
-}
-
 CURRENT_RESOURCES = pa.schema(
     [
         column("resource_type", pa.string(), "resourceType", nullable=False),
@@ -260,7 +252,128 @@ RESOURCE_HISTORY = pa.schema(
         column("is_current", pa.bool_(), "Whether it is the latest version of the resource"),
     ]
 )
-STATE_TABLES: Mapping[str, pa.Schema] = {
-    "fhir/current_resources": CURRENT_RESOURCES,
-    "fhir/resource_history": RESOURCE_HISTORY,
+
+_RAW, _VALIDATED = "fhir/raw_bundles", "fhir/validated_resources"
+_QUARANTINED, _ENRICHED = "fhir/quarantined_resources", "fhir/enriched_resources"
+_CURRENT, _PROVENANCE = "fhir/current_resources", "fhir/provenance_resources"
+
+# Which delivery is a version follows from when each was last updated, in which order they came, and
+# whether their content differs.
+_VERSION = tuple(
+    f"{_ENRICHED}.{name}"
+    for name in ("last_updated", "batch", "source_file", "position", "content_sha256")
+)
+_OF_RAW = (f"{_RAW}.resource",)
+_OF_VALIDATED = (f"{_VALIDATED}.resource",)
+_JUDGED = (f"{_VALIDATED}.position", f"{_QUARANTINED}.position")
+
+# What each column is made from: one source for Dagster and the data dictionary.
+TABLES: Mapping[str, TableSchema] = {
+    _RAW: TableSchema(RAW_BUNDLES, Lineage(rest=())),
+    _VALIDATED: TableSchema(
+        VALIDATED_RESOURCES,
+        Lineage(
+            carries=(_RAW,),
+            made={
+                "patient_id": (*_OF_RAW, f"{_RAW}.full_url"),
+                "encounter_id": (*_OF_RAW, f"{_RAW}.full_url"),
+                "warnings": _OF_RAW,
+            },
+        ),
+    ),
+    _QUARANTINED: TableSchema(
+        QUARANTINED_RESOURCES,
+        Lineage(
+            carries=(_RAW,),
+            made={"issues": (f"{_RAW}.problem", *_OF_RAW, f"{_RAW}.request_method")},
+        ),
+    ),
+    _ENRICHED: TableSchema(
+        ENRICHED_RESOURCES,
+        Lineage(
+            carries=(_VALIDATED,),
+            made={
+                "resource_id": (
+                    f"{_VALIDATED}.resource_id",
+                    f"{_VALIDATED}.full_url",
+                    *_OF_VALIDATED,
+                ),
+                "last_updated": (f"{_VALIDATED}.last_modified", *_OF_VALIDATED),
+                "content_sha256": _OF_VALIDATED,
+                "quality_score": (f"{_VALIDATED}.warnings", *_OF_VALIDATED),
+                "completeness": _OF_VALIDATED,
+                "validity": (f"{_VALIDATED}.warnings",),
+                "consistency": _OF_VALIDATED,
+                "issues": _OF_VALIDATED,
+                "literal_references": (f"{_RAW}.full_url", *_OF_VALIDATED),
+                "identifiers": _OF_VALIDATED,
+                "conditional_references": _OF_VALIDATED,
+                "resource": (f"{_RAW}.full_url", f"{_VALIDATED}.warnings", *_OF_VALIDATED),
+            },
+        ),
+        code_version="2",
+    ),
+    _PROVENANCE: TableSchema(
+        PROVENANCE_RESOURCES,
+        Lineage(carries=(_RAW,), rest=(), made={"resource_id": (), "resource": ()}),
+    ),
+    "fhir/pipeline_metrics": TableSchema(
+        PIPELINE_METRICS,
+        Lineage(
+            carries=(_RAW,),
+            made={
+                "entries": (f"{_RAW}.position",),
+                "valid": (f"{_VALIDATED}.position",),
+                "quarantined": (f"{_QUARANTINED}.position",),
+                "error_rate": _JUDGED,
+                "mean_quality": (f"{_ENRICHED}.quality_score",),
+                "entries_per_second": (f"{_RAW}.position",),
+                "by_type": (
+                    f"{_RAW}.resource_type",
+                    f"{_VALIDATED}.resource_type",
+                    f"{_QUARANTINED}.resource_type",
+                    f"{_ENRICHED}.quality_score",
+                ),
+                "quarantined_by_rule": (f"{_QUARANTINED}.issues",),
+                "elements": (f"{_VALIDATED}.resource_type", *_OF_VALIDATED),
+            },
+            rest=(),  # from the manifest, and from Dagster's record of the run
+        ),
+    ),
+    _CURRENT: TableSchema(
+        CURRENT_RESOURCES,
+        Lineage(
+            carries=(_ENRICHED,),
+            made={
+                "version_id": _VERSION,
+                "is_deleted": (f"{_ENRICHED}.resource",),
+                "resource": tuple(
+                    f"{_ENRICHED}.{name}"
+                    for name in ("resource", "identifiers", "conditional_references")
+                ),
+            },
+        ),
+    ),
+    "fhir/resource_history": TableSchema(
+        RESOURCE_HISTORY,
+        Lineage(
+            carries=(_ENRICHED,),
+            made={
+                "version_id": _VERSION,
+                "is_deleted": (f"{_ENRICHED}.resource",),
+                "is_current": _VERSION,
+            },
+        ),
+    ),
+    "fhir/ndjson_exports": TableSchema(
+        NDJSON_EXPORTS,
+        Lineage(
+            made={
+                "list": (f"{_CURRENT}.is_deleted", f"{_QUARANTINED}.issues"),
+                "resource_type": (f"{_CURRENT}.resource_type",),
+                "file": (f"{_CURRENT}.resource_type",),
+            },
+            rest=(f"{_CURRENT}.resource", f"{_QUARANTINED}.issues"),
+        ),
+    ),
 }

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hc_assets.cli.exit_codes import FINDINGS, UNREADABLE, say, stop
+from hc_assets.fhir.settings import FhirSettings
 from hc_assets.lake.discovery import discover
-from hc_assets.settings import Settings
 
 if TYPE_CHECKING:
     from hc_assets.fhir.validation import Issue
@@ -74,7 +74,7 @@ def validate(
             say(f"hc-assets: {path}: no such file or folder")
             unreadable += 1
     found = discover([path for path in files if path.exists()], Path.cwd())
-    settings = Settings()
+    settings = FhirSettings()
     profiles = tuple(str(path) for path in [*settings.fhir_profiles, *(profile or [])])
     try:
         loaded(profiles)

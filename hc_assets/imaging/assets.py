@@ -9,22 +9,15 @@ from functools import partial
 
 import dagster as dg
 import pyarrow as pa
-from upath import UPath
 
 from hc_assets.imaging.preprocessing.comparison import Comparison, drawn
-from hc_assets.imaging.preprocessing.planning import ARRAYS, ARRAYS_VERSION, plan_arrays
+from hc_assets.imaging.preprocessing.planning import ARRAYS, plan_arrays
 from hc_assets.imaging.quality.gates import Rules
 from hc_assets.imaging.quality.ranks import add_percentiles
 from hc_assets.imaging.quality_report.pictures import batch_pictures
 from hc_assets.imaging.quality_report.report import gather
 from hc_assets.imaging.quality_report.statistics import report_row
-from hc_assets.imaging.schemas.index import (
-    DICOM_INDEX,
-    TABLES,
-    UNDECODABLE_FRAMES,
-    UNREADABLE_FILES,
-)
-from hc_assets.imaging.schemas.quality import QUALITY_METRICS, SERIES_QUALITY
+from hc_assets.imaging.schemas.quality import QUALITY_REPORT, SERIES_QUALITY
 from hc_assets.imaging.schemas.series import IMAGING_STUDIES, SERIES
 from hc_assets.imaging.series.imaging_studies import (
     HANDED_OVER,
@@ -35,6 +28,7 @@ from hc_assets.imaging.series.imaging_studies import (
 from hc_assets.imaging.series.refreshing import refreshed
 from hc_assets.imaging.series.series_quality import INDEX_COLUMNS, METRIC_COLUMNS, series_rows
 from hc_assets.imaging.series.table import series_row
+from hc_assets.imaging.settings import ImagingSettings
 from hc_assets.imaging.workers import (
     index_unit,
     preprocess_unit,
@@ -47,53 +41,27 @@ from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import PartWriter
 from hc_assets.lake.tables import LakeTable
 from hc_assets.orchestration.io_manager import Content
-from hc_assets.orchestration.specs import CODE_VERSION, asset_arguments, fan_out, hand_over
+from hc_assets.orchestration.specs import (
+    code_version,
+    fan_out,
+    hand_over,
+    table_asset,
+    tables_asset,
+)
 from hc_assets.reports.quality_page import as_html
-from hc_assets.settings import Settings
-
-dicom_batches = dg.DynamicPartitionsDefinition(name="dicom_batches")
-_SINGLE_RUN = dg.BackfillPolicy.single_run()
 
 
 def _key(name: str) -> dg.AssetKey:
     return dg.AssetKey(["imaging", name])
 
 
-@dg.multi_asset(
-    name="dicom_index_and_unreadable_files",
-    can_subset=True,
-    partitions_def=dicom_batches,
-    backfill_policy=_SINGLE_RUN,
-    outs={
-        "dicom_index": dg.AssetOut(
-            key=_key("dicom_index"),
-            is_required=False,
-            **asset_arguments(
-                "imaging/dicom_index",
-                DICOM_INDEX,
-                description="One row per DICOM file, image or not: its identifiers, geometry and"
-                " display attributes, and the header as DICOM JSON.",
-                layer="raw",
-                kinds={"dicom", "parquet"},
-                code_version="3",
-            ),
-        ),
-        "unreadable_files": dg.AssetOut(
-            key=_key("unreadable_files"),
-            is_required=False,
-            **asset_arguments(
-                "imaging/unreadable_files",
-                UNREADABLE_FILES,
-                description="One row per landed file whose header can't be read, with the reason.",
-                layer="raw",
-                kinds={"dicom", "parquet"},
-            ),
-        ),
-    },
+@tables_asset(
+    "dicom_index_and_unreadable_files",
+    ["imaging/dicom_index", "imaging/unreadable_files"],
 )
 def dicom_index_and_unreadable_files(
     context: dg.AssetExecutionContext,
-    settings: dg.ResourceParam[Settings],
+    settings: dg.ResourceParam[ImagingSettings],
     layout: dg.ResourceParam[Layout],
 ) -> Iterator[dg.Output[Mapping[str, Content]]]:
     """Read the header of every landed file."""
@@ -110,44 +78,15 @@ def dicom_index_and_unreadable_files(
     )
 
 
-@dg.multi_asset(
-    name="quality_metrics_and_undecodable_frames",
-    can_subset=True,
-    partitions_def=dicom_batches,
-    backfill_policy=_SINGLE_RUN,
+@tables_asset(
+    "quality_metrics_and_undecodable_frames",
+    ["imaging/quality_metrics", "imaging/undecodable_frames"],
     ins={"index": dg.AssetIn(_key("dicom_index"))},
-    outs={
-        "quality_metrics": dg.AssetOut(
-            key=_key("quality_metrics"),
-            is_required=False,
-            **asset_arguments(
-                "imaging/quality_metrics",
-                QUALITY_METRICS,
-                description="One row per decoded frame: how good the image is, part by part,"
-                " whether it passes the gate, and whether text is probably burned in.",
-                layer="core",
-                kinds={"dicom", "parquet"},
-                code_version="3",
-            ),
-        ),
-        "undecodable_frames": dg.AssetOut(
-            key=_key("undecodable_frames"),
-            is_required=False,
-            **asset_arguments(
-                "imaging/undecodable_frames",
-                UNDECODABLE_FRAMES,
-                description="One row per frame whose pixels can't be decoded, with each decoder's"
-                " own words.",
-                layer="core",
-                kinds={"dicom", "parquet"},
-            ),
-        ),
-    },
 )
 def quality_metrics_and_undecodable_frames(
     context: dg.AssetExecutionContext,
     index: LakeTable,
-    settings: dg.ResourceParam[Settings],
+    settings: dg.ResourceParam[ImagingSettings],
     layout: dg.ResourceParam[Layout],
 ) -> Iterator[dg.Output[Mapping[str, Content]]]:
     """Decode and measure every frame of the files that are images."""
@@ -196,19 +135,9 @@ def _landed(layout: Layout, batch: str) -> list[LandedFile]:
     return read_manifest(layout, "dicom", batch).files
 
 
-@dg.asset(
-    key=_key("series_quality"),
-    partitions_def=dicom_batches,
-    backfill_policy=_SINGLE_RUN,
+@table_asset(
+    "imaging/series_quality",
     ins={"metrics": dg.AssetIn(_key("quality_metrics")), "index": dg.AssetIn(_key("dicom_index"))},
-    **asset_arguments(
-        "imaging/series_quality",
-        SERIES_QUALITY,
-        description="One row per series: how steady the quality is from slice to slice, and which"
-        " slices stand out.",
-        layer="core",
-        kinds={"parquet"},
-    ),
 )
 def series_quality(
     context: dg.AssetExecutionContext,
@@ -230,25 +159,14 @@ def series_quality(
     return contents
 
 
-@dg.asset(
-    key=_key("preprocessed_arrays"),
-    partitions_def=dicom_batches,
-    backfill_policy=_SINGLE_RUN,
+@table_asset(
+    ARRAYS,
     ins={"metrics": dg.AssetIn(_key("quality_metrics"))},
-    **asset_arguments(
-        ARRAYS,
-        TABLES[ARRAYS],
-        description="One row per frame that passes the gate: an array from 0 to 1 of its pipeline's"
-        " fixed shape.",
-        layer="out",
-        kinds={"dicom", "parquet", "numpy"},
-        code_version=ARRAYS_VERSION,
-    ),
 )
 def preprocessed_arrays(
     context: dg.AssetExecutionContext,
     metrics: LakeTable,
-    settings: dg.ResourceParam[Settings],
+    settings: dg.ResourceParam[ImagingSettings],
     layout: dg.ResourceParam[Layout],
 ) -> dict[str, Content]:
     """Bring every frame that passes the gate into the shape that training wants.
@@ -284,17 +202,9 @@ def _picture(name: str, comparison: Comparison) -> dg.MetadataValue:
     return dg.MetadataValue.md(f"![{name}: before, after](data:image/png;base64,{encoded})")
 
 
-@dg.asset(
-    key=_key("series"),
+@table_asset(
+    "imaging/series",
     ins={"index": dg.AssetIn(_key("dicom_index"))},
-    **asset_arguments(
-        "imaging/series",
-        TABLES["imaging/series"],
-        description="One row per series, over all batches: slices, spacing, gaps, duplicates, tilt,"
-        " and how many instances were expected and found.",
-        layer="core",
-        kinds={"dicom", "parquet"},
-    ),
 )
 def series(
     context: dg.AssetExecutionContext, index: LakeTable, layout: dg.ResourceParam[Layout]
@@ -307,29 +217,21 @@ def series(
         index,
         lambda groups: map(series_row, groups),
         sorted_by=("study_instance_uid", "series_instance_uid"),
-        code_version=CODE_VERSION,
+        code_version=code_version("imaging/series"),
         options={},
     )
     context.add_output_metadata({"made_anew": made})
     return Content(parts, index.digests())
 
 
-@dg.asset(
-    key=_key("imaging_studies"),
+@table_asset(
+    "imaging/imaging_studies",
     ins={"index": dg.AssetIn(_key("dicom_index"))},
-    **asset_arguments(
-        "imaging/imaging_studies",
-        TABLES["imaging/imaging_studies"],
-        description="One row per study, over all batches: its FHIR R4 ImagingStudy. What is new or"
-        " changed is put into the FHIR landing folder.",
-        layer="out",
-        kinds={"dicom", "fhir", "parquet"},
-    ),
 )
 def imaging_studies(
     context: dg.AssetExecutionContext,
     index: LakeTable,
-    settings: dg.ResourceParam[Settings],
+    settings: dg.ResourceParam[ImagingSettings],
     layout: dg.ResourceParam[Layout],
 ) -> Content:
     """Make an ImagingStudy of every study; hand over to FHIR those that are new or changed."""
@@ -343,37 +245,27 @@ def imaging_studies(
         index,
         lambda groups: study_rows(groups, settings.dicom_patient_system),
         sorted_by=("study_instance_uid",),
-        code_version=CODE_VERSION,
+        code_version=code_version(table),
         options=options,
     )
     # Before the commit: after a kill in between, the next run puts the same file there again
     count, inputs = 0, index.digests() | options
     if settings.imaging_studies_to_fhir:
         paths = [layout.partition(table, None) / part.name for part in parts]
-        named = settings.landing_folders.get("fhir")
-        landing = UPath(named) if named else layout.landing("fhir")
-        _, count = hand_to_fhir(landing, paths, known)
+        _, count = hand_to_fhir(layout.landing("fhir"), paths, known)
         inputs[HANDED_OVER] = str(True)
     context.add_output_metadata({"made_anew": made, "handed_to_fhir": count})
     return Content(parts, inputs)
 
 
-@dg.asset(
-    key=_key("quality_report"),
+@table_asset(
+    "imaging/quality_report",
     ins={"metrics": dg.AssetIn(_key("quality_metrics"))},
-    **asset_arguments(
-        "imaging/quality_report",
-        TABLES["imaging/quality_report"],
-        description="One row per group of frames (all, by modality, scanner and batch): how their"
-        " scores lie, and what a threshold would keep. As a page it is in the reports folder.",
-        layer="out",
-        kinds={"parquet", "html"},
-    ),
 )
 def quality_report(
     context: dg.AssetExecutionContext,
     metrics: LakeTable,
-    settings: dg.ResourceParam[Settings],
+    settings: dg.ResourceParam[ImagingSettings],
     layout: dg.ResourceParam[Layout],
 ) -> Content:
     """Count the scores of all frames, and write the page."""
@@ -384,7 +276,7 @@ def quality_report(
     scored = report.all_frames().scored
     context.add_output_metadata({"page": dg.MetadataValue.path(str(page)), "scored_frames": scored})
     rows = [report_row(group, of_group) for group, of_group in report.groups.items()]
-    return Content(pa.Table.from_pylist(rows, TABLES["imaging/quality_report"]), metrics.digests())
+    return Content(pa.Table.from_pylist(rows, QUALITY_REPORT), metrics.digests())
 
 
 ASSETS = [

@@ -6,8 +6,8 @@ doubled, an array that a model would choke on.
 
 import dagster as dg
 
-from hc_assets.imaging.assets import dicom_batches
 from hc_assets.imaging.preprocessing.registry import pipelines
+from hc_assets.imaging.settings import ImagingSettings
 from hc_assets.imaging.verdicts import accounting, drift
 from hc_assets.imaging.verdicts import headers as index_verdicts
 from hc_assets.imaging.verdicts.fhir_patients import patient_identifiers
@@ -16,22 +16,20 @@ from hc_assets.lake.landing import read_manifest
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import read_partition, read_partitions
 from hc_assets.lake.warehouse import Warehouse
-from hc_assets.orchestration.checks import WARN, batches_of, result
-from hc_assets.settings import Settings
+from hc_assets.orchestration.checks import WARN, batches_of, result, table_check
 
-_INDEX = dg.AssetKey(["imaging", "dicom_index"])
-_UNREADABLE = dg.AssetKey(["imaging", "unreadable_files"])
-_METRICS = dg.AssetKey(["imaging", "quality_metrics"])
-_SERIES = dg.AssetKey(["imaging", "series"])
-_STUDIES = dg.AssetKey(["imaging", "imaging_studies"])
-_SERIES_QUALITY = dg.AssetKey(["imaging", "series_quality"])
-_ARRAYS = dg.AssetKey(["imaging", "preprocessed_arrays"])
+_INDEX = "imaging/dicom_index"
+_UNREADABLE = "imaging/unreadable_files"
+_METRICS = "imaging/quality_metrics"
+_SERIES = "imaging/series"
+_STUDIES = "imaging/imaging_studies"
+_SERIES_QUALITY = "imaging/series_quality"
+_ARRAYS = "imaging/preprocessed_arrays"
 
 
-@dg.asset_check(
-    asset=_INDEX,
-    additional_deps=[_UNREADABLE],
-    partitions_def=dicom_batches,
+@table_check(
+    _INDEX,
+    reads=[_UNREADABLE],
     blocking=True,
     description="Each landed file of the batch is indexed or unreadable, exactly once.",
 )
@@ -48,9 +46,8 @@ def every_entry_accounted_for(
     return result(accounting.files_accounted_for(landed, indexed, unreadable))
 
 
-@dg.asset_check(
-    asset=_INDEX,
-    partitions_def=dicom_batches,
+@table_check(
+    _INDEX,
     description="No SOPInstanceUID of the batch stands for files with different bytes, here or in"
     " another batch.",
 )
@@ -66,9 +63,8 @@ def identifiers_unique(
     return result(index_verdicts.identifiers_unique(conflicting, total, doubles), WARN)
 
 
-@dg.asset_check(
-    asset=_INDEX,
-    partitions_def=dicom_batches,
+@table_check(
+    _INDEX,
     description="Each file has the attributes of type 1 that its SOP class requires.",
 )
 def required_attributes_present(
@@ -80,9 +76,8 @@ def required_attributes_present(
     return result(index_verdicts.required_attributes_present(rows.batches(columns)), WARN)
 
 
-@dg.asset_check(
-    asset=_INDEX,
-    partitions_def=dicom_batches,
+@table_check(
+    _INDEX,
     description="Each file's Modality is a defined term.",
 )
 def modality_known(
@@ -95,16 +90,15 @@ def modality_known(
     return result(index_verdicts.modality_known(rows["modality"], rows["sop_class_uid"]), WARN)
 
 
-@dg.asset_check(
-    asset=_METRICS,
-    additional_deps=[dg.AssetKey(["imaging", "undecodable_frames"])],
-    partitions_def=dicom_batches,
+@table_check(
+    _METRICS,
+    reads=["imaging/undecodable_frames"],
     description="At least HC_DECODABLE_RATE_THRESHOLD of the frames can be decoded.",
 )
 def decodable_rate_at_least_threshold(
     context: dg.AssetCheckExecutionContext,
     layout: dg.ResourceParam[Layout],
-    settings: dg.ResourceParam[Settings],
+    settings: dg.ResourceParam[ImagingSettings],
 ) -> dg.AssetCheckResult:
     """Hold the rate against the threshold; what can't be decoded is set aside, so this warns."""
     decoded, undecodable = (
@@ -115,15 +109,14 @@ def decodable_rate_at_least_threshold(
     return result(index_verdicts.decodable_rate(decoded, undecodable, threshold), WARN)
 
 
-@dg.asset_check(
-    asset=_METRICS,
-    partitions_def=dicom_batches,
+@table_check(
+    _METRICS,
     description="At least HC_QUALITY_PASS_RATE_THRESHOLD of the scored frames pass the gate.",
 )
 def quality_gate_pass_rate_at_least_threshold(
     context: dg.AssetCheckExecutionContext,
     layout: dg.ResourceParam[Layout],
-    settings: dg.ResourceParam[Settings],
+    settings: dg.ResourceParam[ImagingSettings],
 ) -> dg.AssetCheckResult:
     """Hold the pass rate against the threshold; frames that fail get no array, so this warns."""
     rows = read_partitions(layout, "imaging/quality_metrics", batches_of(context))
@@ -132,16 +125,15 @@ def quality_gate_pass_rate_at_least_threshold(
     return result(accounting.gate_pass_rate(passes, threshold), WARN)
 
 
-@dg.asset_check(
-    asset=_METRICS,
-    partitions_def=dicom_batches,
+@table_check(
+    _METRICS,
     description="No scanner's median score is lower than in earlier batches by more than"
     " HC_QUALITY_DRIFT_THRESHOLD.",
 )
 def scanner_quality_steady(
     context: dg.AssetCheckExecutionContext,
     layout: dg.ResourceParam[Layout],
-    settings: dg.ResourceParam[Settings],
+    settings: dg.ResourceParam[ImagingSettings],
 ) -> dg.AssetCheckResult:
     """Compare with all batches landed before; a worse scanner loses no data, so this warns."""
     keys = batches_of(context)
@@ -152,16 +144,15 @@ def scanner_quality_steady(
     return result(drift.scanners_steady(now, before, settings.quality_drift_threshold), WARN)
 
 
-@dg.asset_check(
-    asset=_SERIES_QUALITY,
-    partitions_def=dicom_batches,
+@table_check(
+    _SERIES_QUALITY,
     description="At most HC_QUALITY_OUTLIER_THRESHOLD of the slices stand out from their"
     " neighbours.",
 )
 def series_slices_consistent(
     context: dg.AssetCheckExecutionContext,
     layout: dg.ResourceParam[Layout],
-    settings: dg.ResourceParam[Settings],
+    settings: dg.ResourceParam[ImagingSettings],
 ) -> dg.AssetCheckResult:
     """Count the slices that stand out; they are listed in the table, so this warns."""
     rows = read_partitions(layout, "imaging/series_quality", batches_of(context))
@@ -171,9 +162,8 @@ def series_slices_consistent(
     return result(verdict, WARN)
 
 
-@dg.asset_check(
-    asset=_ARRAYS,
-    partitions_def=dicom_batches,
+@table_check(
+    _ARRAYS,
     blocking=True,
     description="Each array is finite, from 0 to 1, and of the shape that its row states.",
 )
@@ -185,10 +175,9 @@ def arrays_in_range(
     return result(accounting.arrays_in_range(arrays.batches(["shape", "pixels"])))
 
 
-@dg.asset_check(
-    asset=_ARRAYS,
-    additional_deps=[_METRICS],
-    partitions_def=dicom_batches,
+@table_check(
+    _ARRAYS,
+    reads=[_METRICS],
     blocking=True,
     description="There is an array for each frame that passes the gate, and for no other.",
 )
@@ -204,16 +193,15 @@ def every_gated_frame_has_an_array(
     return result(accounting.gated_frames_have_arrays(gated, made))
 
 
-@dg.asset_check(
-    asset=_ARRAYS,
-    partitions_def=dicom_batches,
+@table_check(
+    _ARRAYS,
     blocking=True,
     description="Each array has the shape and the type that its pipeline is set to.",
 )
 def shapes_match_pipelines(
     context: dg.AssetCheckExecutionContext,
     layout: dg.ResourceParam[Layout],
-    settings: dg.ResourceParam[Settings],
+    settings: dg.ResourceParam[ImagingSettings],
 ) -> dg.AssetCheckResult:
     """Hold every array against the pipeline that its row names."""
     arrays = read_partitions(layout, "imaging/preprocessed_arrays", batches_of(context))
@@ -225,8 +213,8 @@ def shapes_match_pipelines(
     return result(accounting.arrays_of_their_pipelines(rows, set_to))
 
 
-@dg.asset_check(
-    asset=_SERIES,
+@table_check(
+    _SERIES,
     description="No series lacks instances that its header, or the gaps between its slices, say it"
     " should have.",
 )
@@ -238,14 +226,14 @@ def series_complete(layout: dg.ResourceParam[Layout]) -> dg.AssetCheckResult:
     return result(accounting.series_complete(rows["is_complete"], rows["missing_instances"]), WARN)
 
 
-@dg.asset_check(
-    asset=_SERIES,
+@table_check(
+    _SERIES,
     description="At least HC_PATIENT_MATCH_THRESHOLD of the PatientIDs are the id or an identifier"
     " of a FHIR Patient; holds where there are no Patients.",
 )
 def patient_ids_match_fhir(
     layout: dg.ResourceParam[Layout],
-    settings: dg.ResourceParam[Settings],
+    settings: dg.ResourceParam[ImagingSettings],
     warehouse: dg.ResourceParam[Warehouse],
 ) -> dg.AssetCheckResult:
     """Hold the rate against the threshold; a Patient may still come, so this only warns."""
@@ -258,8 +246,8 @@ def patient_ids_match_fhir(
     return result(verdict, WARN)
 
 
-@dg.asset_check(
-    asset=_STUDIES, description="Every ImagingStudy is valid R4, by the project's own validator."
+@table_check(
+    _STUDIES, description="Every ImagingStudy is valid R4, by the project's own validator."
 )
 def imaging_studies_valid(layout: dg.ResourceParam[Layout]) -> dg.AssetCheckResult:
     """Count invalid resources: headers with UIDs that are none. FHIR quarantines them."""

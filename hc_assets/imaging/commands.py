@@ -1,4 +1,4 @@
-"""`hc-assets quality-report`: what DICOM's assets say, on the command line.
+"""`hc-assets quality-report`, `receive` and `training-set`: imaging's own commands.
 
 Belongs here: the command's arguments, and what it calls. Exit codes are those of
 `cli/exit_codes.py`.
@@ -10,15 +10,17 @@ from typing import Annotated
 import typer
 from upath import UPath
 
+from hc_assets.imaging.settings import ImagingSettings
+from hc_assets.imaging.training.command import training_app
 from hc_assets.lake.atomic import write_bytes
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import read_partitions
-from hc_assets.settings import Settings
 
-imaging_app = typer.Typer()
+app = typer.Typer()
+app.add_typer(training_app)
 
 
-@imaging_app.command("quality-report")
+@app.command("quality-report")
 def quality_report(
     out: Annotated[
         Path | None,
@@ -34,8 +36,8 @@ def quality_report(
     from hc_assets.imaging.quality_report.report import gather
     from hc_assets.reports.quality_page import as_html, as_text
 
-    settings = Settings()
-    layout = Layout.of(settings.data_dir)
+    settings = ImagingSettings()
+    layout = Layout.configured(settings)
     with faults_become_exit_codes():
         report = gather(
             layout,
@@ -48,3 +50,33 @@ def quality_report(
             typer.echo(as_text(report))
         else:
             write_bytes(UPath(out.absolute()), as_html(report).encode())
+
+
+@app.command("receive")
+def receive_command(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="TCP port; 0 for any free one.")] = None,
+    ae_title: Annotated[str | None, typer.Option(help="AE title to be called by.")] = None,
+    allow: Annotated[
+        list[str] | None, typer.Option(help="AE title of a peer that may send; once for each.")
+    ] = None,
+) -> None:
+    """Receive DICOM objects from peers (storage SCP) and land them, until SIGINT or SIGTERM.
+
+    Prints the key of each batch. What is left out comes from the HC_RECEIVE_ settings.
+    """
+    from hc_assets.cli.exit_codes import USAGE, faults_become_exit_codes, stop
+    from hc_assets.imaging.receive_command import run
+
+    options = {
+        "receive_host": host,
+        "receive_port": port,
+        "receive_ae_title": ae_title,
+        "receive_allowed": tuple(allow) if allow else None,
+    }
+    chosen = {name: value for name, value in options.items() if value is not None}
+    settings = ImagingSettings().model_copy(update=chosen)
+    if not settings.receive_allowed:
+        raise stop(USAGE, "say with --allow which AE titles may send")
+    with faults_become_exit_codes():
+        run(settings)

@@ -10,24 +10,23 @@ from contextlib import contextmanager
 
 import typer
 
+from hc_assets.domains import warehouse_of
 from hc_assets.imaging.receiving.storage_scp import ReceiverOptions, receive
+from hc_assets.imaging.settings import ImagingSettings
 from hc_assets.lake.landing import BatchLimits, LandingResult
 from hc_assets.lake.layout import Layout
-from hc_assets.lake.warehouse import Warehouse
 from hc_assets.orchestration.runs import open_instance, register_batches
-from hc_assets.settings import Settings
-from hc_assets.tables import PARQUET_TABLES
 
 
-def run(settings: Settings) -> None:
+def run(settings: ImagingSettings) -> None:
     """Receive until SIGINT or SIGTERM; batch keys go to stdout, counts to stderr.
 
     Raises:
         ReceiverRunningError: another receiver works on the data folder.
         OSError: the port can't be had, or the disk fails.
     """
-    layout = Layout.of(settings.data_dir)
-    Warehouse(layout, PARQUET_TABLES).ensure()
+    layout = Layout.configured(settings)
+    warehouse_of(layout).ensure()
 
     def on_ready(port: int) -> None:
         _say(
@@ -46,7 +45,7 @@ def run(settings: Settings) -> None:
     with _stopped_by_signals() as stop:
         counts = receive(
             layout,
-            BatchLimits(settings.batch_files, settings.batch_bytes),
+            BatchLimits.configured(settings),
             ReceiverOptions(
                 host=settings.receive_host,
                 port=settings.receive_port,

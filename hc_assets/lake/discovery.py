@@ -8,7 +8,7 @@ import gzip
 import os
 import stat
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -17,6 +17,7 @@ from typing import IO, TypeAlias
 
 from upath import UPath
 
+from hc_assets.core.domain import Kind
 from hc_assets.lake.archives import (
     DEFAULT_LIMITS,
     ArchiveError,
@@ -112,7 +113,9 @@ def discover(
         root = Path(os.path.normpath(as_local(given).absolute()))
         if not root.exists():
             raise FileNotFoundError(f"{given}: no such file or folder")
-        place = Place(root.resolve(), as_local(landing_folder).absolute())
+        # Nothing on this machine lies below a landing folder in an object store
+        folder = Path(os.devnull) if is_stored(landing_folder) else as_local(landing_folder)
+        place = Place(root.resolve(), folder.absolute())
         yield from _walk(str(root), place, leave_out, is_folder=root.is_dir())
 
 
@@ -252,43 +255,45 @@ class AmbiguousKindError(Exception):
 _GUESS_FROM = 1_000
 _GUESS_FROM_MEMBERS = 20
 _HEAD_BYTES = 64 * 1024
-_DICOM_PREAMBLE = 128
-_DICOM_MAGIC = b"DICM"
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
-def guess_kind(found: Iterable[Found]) -> str:
+def guess_kind(found: Iterable[Found], kinds: Collection[Kind]) -> str:
     """Tell the kind of files from what they hold, or from their names where that says nothing.
 
     One kind among them is enough: files that show none are taken to belong to it, so that what is
-    wrong with them is said by the pipeline of that kind.
+    wrong with them is said by the tables of that kind.
 
     Only the first thousand files are looked at.
 
+    Args:
+        found: the files.
+        kinds: that there are.
+
     Returns:
-        fhir, dicom or genomics.
+        The kind's name.
 
     Raises:
         AmbiguousKindError: several kinds, or none.
     """
-    kinds: set[str] = set()
-    suffixes: set[str] = set()
+    by_content: set[str] = set()
+    by_name: set[str] = set()
     for each in islice(found, _GUESS_FROM):
         if not each.problem:
-            kinds |= _kind_by_content(each.path)
-            suffixes |= _kind_by_name(each.path)
-    guessed = kinds or suffixes
+            by_content |= _kinds_by_content(each.path, kinds)
+            by_name |= {kind.name for kind in kinds if kind.is_named_so(each.path.name)}
+    guessed = by_content or by_name
     if len(guessed) != 1:
-        said = " and ".join(sorted(guessed)) or "no known kind"
-        raise AmbiguousKindError(f"the files look like {said}")
+        seen = " and ".join(sorted(guessed)) or "no known kind"
+        raise AmbiguousKindError(f"the files look like {seen}")
     return guessed.pop()
 
 
-def _kind_by_content(path: AnyPath) -> set[str]:
+def _kinds_by_content(path: AnyPath, kinds: Collection[Kind]) -> set[str]:
     try:
         with opened(path) as file:
             if archive_in(file):
-                return _kinds_of_members(file)
+                return _kinds_of_members(file, kinds)
             head = read(file, _HEAD_BYTES)
             file.seek(0)
             if head.startswith(_GZIP_MAGIC):
@@ -296,30 +301,20 @@ def _kind_by_content(path: AnyPath) -> set[str]:
                     head = unpacked.read(_HEAD_BYTES)
     except (UnreadableSourceError, OSError, EOFError, zlib.error):
         return set()  # landing meets the same error and keeps it as the file's problem
-    return _kind_of(head)
+    return _kinds_of(head, kinds)
 
 
-def _kinds_of_members(file: IO[bytes]) -> set[str]:
-    kinds: set[str] = set()
+def _kinds_of_members(file: IO[bytes], kinds: Collection[Kind]) -> set[str]:
+    seen: set[str] = set()
     try:
         for member in islice(members(file, DEFAULT_LIMITS), _GUESS_FROM_MEMBERS):
             if not member.problem:
                 with member.open() as opened_member:
-                    kinds |= _kind_of(read(opened_member, _HEAD_BYTES))
+                    seen |= _kinds_of(read(opened_member, _HEAD_BYTES), kinds)
     except (ArchiveError, MemberError):
-        return kinds  # landing meets the same error and keeps it as the file's problem
-    return kinds
+        return seen  # landing meets the same error and keeps it as the file's problem
+    return seen
 
 
-def _kind_of(head: bytes) -> set[str]:
-    if head[_DICOM_PREAMBLE : _DICOM_PREAMBLE + len(_DICOM_MAGIC)] == _DICOM_MAGIC:
-        return {"dicom"}
-    if head.startswith(b"##fileformat=VCF"):
-        return {"genomics"}
-    return {"fhir"} if b'"resourceType"' in head else set()
-
-
-def _kind_by_name(path: AnyPath) -> set[str]:
-    name = path.name.lower().removesuffix(".gz").removesuffix(".zst")
-    by_suffix = {".json": "fhir", ".ndjson": "fhir", ".dcm": "dicom", ".vcf": "genomics"}
-    return {kind for suffix, kind in by_suffix.items() if name.endswith(suffix)}
+def _kinds_of(head: bytes, kinds: Collection[Kind]) -> set[str]:
+    return {kind.name for kind in kinds if kind.looks_like(head)}

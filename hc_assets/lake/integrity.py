@@ -16,7 +16,6 @@ from hc_assets.lake.layout import (
     ALL_BATCHES_FOLDER,
     BATCH_PREFIX,
     COMMIT_NAME,
-    KINDS,
     SCHEMA_FOLDER,
     Layout,
 )
@@ -63,7 +62,7 @@ def damage(layout: Layout, tables: Iterable[str]) -> Iterator[Damage]:
         layout: where it is.
         tables: names of the tables, `<group>/<asset>`.
     """
-    for kind in KINDS:
+    for kind in layout.kinds():
         for key in batch_keys(layout, kind):
             for file, problem in _landed(layout, kind, key):
                 yield Damage(kind, "", key, file, problem)

@@ -17,6 +17,8 @@ from typing import IO, NamedTuple
 import msgspec
 from filelock import FileLock
 
+from hc_assets.core.domain import Kind
+from hc_assets.core.settings import CoreSettings
 from hc_assets.lake.archives import (
     DEFAULT_LIMITS,
     ArchiveError,
@@ -67,7 +69,7 @@ class Manifest(msgspec.Struct, frozen=True):
     """What a batch holds.
 
     Attributes:
-        kind: fhir, dicom or genomics.
+        kind: of its files.
         key: the batch's name, `<UTC time>-<first 8 of content_sha256>`.
         landed_at: UTC time of landing, ISO 8601.
         content_sha256: over the hashes and names of its files.
@@ -94,6 +96,14 @@ class BatchLimits(NamedTuple):
     files: int
     size: int
     archives: ArchiveLimits = DEFAULT_LIMITS
+
+    @classmethod
+    def configured(cls, settings: CoreSettings) -> "BatchLimits":
+        """Take the limits that a deployment's settings name."""
+        archives = ArchiveLimits(
+            settings.archive_files, settings.archive_bytes, settings.archive_ratio
+        )
+        return cls(settings.batch_files, settings.batch_bytes, archives)
 
 
 @dataclass
@@ -123,20 +133,6 @@ class StillBeingWrittenError(Exception):
     """A file changed while it was copied."""
 
 
-def media_type(name: str) -> str:
-    """Media type by a file's name; `application/octet-stream` where it says nothing."""
-    lowered = name.lower().removesuffix(".gz").removesuffix(".zst")
-    for suffix, type_ in (
-        (".ndjson", "application/fhir+ndjson"),
-        (".json", "application/fhir+json"),
-        (".dcm", "application/dicom"),
-        (".vcf", "text/x-vcf"),
-    ):
-        if lowered.endswith(suffix):
-            return type_
-    return "application/octet-stream"
-
-
 def read_manifest(layout: Layout, kind: str, key: str) -> Manifest:
     """Read a batch's manifest.
 
@@ -162,7 +158,7 @@ def batch_keys(layout: Layout, kind: str) -> list[str]:
 def land(
     found: Iterable[Found],
     layout: Layout,
-    kind: str,
+    kind: Kind,
     *,
     limits: BatchLimits,
     now: datetime,
@@ -178,7 +174,7 @@ def land(
     Args:
         found: what `discover` lists.
         layout: where batches go.
-        kind: fhir, dicom or genomics.
+        kind: of the files.
         limits: how large a batch may grow.
         now: landing time, UTC; part of the batch keys.
         wait_seconds: how long to wait for another landing of this kind; below 0, for as long as
@@ -191,8 +187,8 @@ def land(
         filelock.Timeout: another landing took longer.
         OSError: the batch folder can't be written; what was landed before stays whole.
     """
-    make_folder(layout.batches(kind))
-    folder = local_path(layout.batches(kind))
+    make_folder(layout.batches(kind.name))
+    folder = local_path(layout.batches(kind.name))
     with FileLock(folder / ".lock", timeout=wait_seconds, mode=0o600):
         for leftover in folder.glob(f"{_STAGING_PREFIX}*"):
             shutil.rmtree(leftover)
@@ -205,7 +201,7 @@ def land(
 class _Landing:
     """One landing: the batch that is open, what is known, and what was done."""
 
-    def __init__(self, layout: Layout, kind: str, limits: BatchLimits, now: datetime) -> None:
+    def __init__(self, layout: Layout, kind: Kind, limits: BatchLimits, now: datetime) -> None:
         self._limits, self._layout, self._kind = limits, layout, kind
         self._result = LandingResult()
         self._new_batch = partial(_OpenBatch, layout, kind, now)
@@ -214,18 +210,19 @@ class _Landing:
     @cached_property
     def _known(self) -> KnownFiles:
         # Read when there is a file to be landed: most looks at a folder find nothing new.
-        keys = batch_keys(self._layout, self._kind)
-        return KnownFiles(read_manifest(self._layout, self._kind, key) for key in keys)
+        kind = self._kind.name
+        keys = batch_keys(self._layout, kind)
+        return KnownFiles(read_manifest(self._layout, kind, key) for key in keys)
 
     def take(self, found: Found) -> None:
         """Take a file, or the files of an archive."""
         try:
             if found.problem:
-                self._add(_untaken(found.source_file, found.problem))
+                self._add(_untaken(self._kind, found.source_file, found.problem))
             else:
                 self._take_open(found)
         except UnreadableSourceError as error:
-            self._add(_untaken(found.source_file, str(error)))
+            self._add(_untaken(self._kind, found.source_file, str(error)))
         except FileNotFoundError:
             # Deleted between listing and landing: whoever put it there took it back.
             return
@@ -263,8 +260,10 @@ class _Landing:
                 name = f"{source_file}/{member.name}"
                 self._add(self._batch.take_member(name, member, self._known))
         except ArchiveError as error:
-            return _untaken(source_file, str(error))
-        return None if count else _untaken(source_file, "is an archive with nothing in it")
+            return _untaken(self._kind, source_file, str(error))
+        return (
+            None if count else _untaken(self._kind, source_file, "is an archive with nothing in it")
+        )
 
     def _make_room(self, size: int) -> None:
         batch, limits = self._batch, self._limits
@@ -287,12 +286,12 @@ class _Landing:
 class _OpenBatch:
     """A batch being filled; its bytes wait in a hidden folder until the key is known."""
 
-    def __init__(self, layout: Layout, kind: str, now: datetime) -> None:
+    def __init__(self, layout: Layout, kind: Kind, now: datetime) -> None:
         self.layout, self.kind, self.now = layout, kind, now
         self.files: list[LandedFile] = []
         self.duplicates: list[tuple[str, str]] = []
         self.size = 0
-        self._staging = layout.batches(kind) / f"{_STAGING_PREFIX}{secrets.token_hex(4)}"
+        self._staging = layout.batches(kind.name) / f"{_STAGING_PREFIX}{secrets.token_hex(4)}"
 
     def add(self, file: LandedFile) -> None:
         """List a file that was taken."""
@@ -306,12 +305,12 @@ class _OpenBatch:
             ArchiveError: what follows in the archive can't be read either.
         """
         if member.problem:
-            return _untaken(name, member.problem)
+            return _untaken(self.kind, name, member.problem)
         try:
             with member.open() as source:
                 landed = self._copy(source, name)
         except MemberError as error:
-            return _untaken(name, str(error))
+            return _untaken(self.kind, name, str(error))
         # An archive can't be read twice at will, so what is known is found out when it is copied
         if landed in known and landed.sha256 not in {file.sha256 for file in self.files}:
             (self._staging / "files" / landed.stored).unlink()
@@ -334,7 +333,7 @@ class _OpenBatch:
             for block in blocks(source):
                 hasher.update(block)
             sha256 = hasher.hexdigest()
-            candidate = LandedFile(name, sha256, size, sha256, media_type(name))
+            candidate = LandedFile(name, sha256, size, sha256, self.kind.media_type(name))
             if candidate in known:
                 return candidate
             source.seek(0)
@@ -345,7 +344,9 @@ class _OpenBatch:
         with atomic_file(files, lambda sink: files / sink.hexdigest()) as sink:
             for block in blocks(source):
                 sink.write(block)
-        return LandedFile(name, sink.hexdigest(), sink.size, sink.hexdigest(), media_type(name))
+        return LandedFile(
+            name, sink.hexdigest(), sink.size, sink.hexdigest(), self.kind.media_type(name)
+        )
 
     def close(self, result: LandingResult) -> None:
         """Give the batch its key and its manifest; nothing where it holds no file."""
@@ -357,7 +358,7 @@ class _OpenBatch:
         content = content_sha256(files)
         key = f"{self.now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{content[:8]}"
         manifest = Manifest(
-            kind=self.kind,
+            kind=self.kind.name,
             key=key,
             landed_at=self.now.astimezone(UTC).isoformat(timespec="seconds"),
             content_sha256=content,
@@ -367,8 +368,8 @@ class _OpenBatch:
         encoded = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
         # The rename makes the batch; a kill before it leaves what the next landing clears away.
         write_bytes(self._staging / MANIFEST_NAME, encoded)
-        self._staging.rename(self.layout.batch(self.kind, key))
-        sync_folder(self.layout.batches(self.kind))
+        self._staging.rename(self.layout.batch(self.kind.name, key))
+        sync_folder(self.layout.batches(self.kind.name))
         result.batches.append(key)
         result.landed += len(files)
 
@@ -381,8 +382,8 @@ def _state(path: AnyPath, source: IO[bytes]) -> object:
     return status.st_size, status.st_mtime_ns
 
 
-def _untaken(source_file: str, problem: str) -> LandedFile:
-    return LandedFile(source_file, "", 0, "", media_type(source_file), problem)
+def _untaken(kind: Kind, source_file: str, problem: str) -> LandedFile:
+    return LandedFile(source_file, "", 0, "", kind.media_type(source_file), problem)
 
 
 def content_sha256(files: Sequence[LandedFile]) -> str:

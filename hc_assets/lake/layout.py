@@ -8,9 +8,9 @@ from pathlib import Path
 
 from upath import UPath
 
+from hc_assets.core.settings import CoreSettings
 from hc_assets.lake.atomic import local_path
 
-KINDS = ("fhir", "dicom", "genomics")
 COMMIT_NAME = "_commit.json"
 MANIFEST_NAME = "manifest.json"
 SCHEMA_FOLDER = "_schema"
@@ -20,9 +20,21 @@ BATCH_PREFIX = "batch="
 
 @dataclass(frozen=True)
 class Layout:
-    """Paths under one data folder."""
+    """Paths under one data folder, and the landing folders that are elsewhere.
+
+    Attributes:
+        data_dir: absolute where it is local.
+        landing_folders: kind and folder of each that is not below the data folder.
+    """
 
     data_dir: UPath
+    landing_folders: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def configured(cls, settings: CoreSettings) -> "Layout":
+        """Lay out what a deployment's settings name."""
+        layout = cls.of(settings.data_dir)
+        return cls(layout.data_dir, tuple(sorted(settings.landing_folders.items())))
 
     @classmethod
     def of(cls, data_dir: Path | str) -> "Layout":
@@ -34,8 +46,14 @@ class Layout:
         return cls(path.absolute() if path.protocol in ("", "file") else path)
 
     def landing(self, kind: str) -> UPath:
-        """Folder into which users put files of a kind."""
-        return self.data_dir / "landing" / kind
+        """Folder into which files of a kind are put, by users and by assets alike."""
+        named = dict(self.landing_folders).get(kind)
+        return UPath(named) if named else self.data_dir / "landing" / kind
+
+    def kinds(self) -> list[str]:
+        """Kinds of which batches were ever made here, declared still or not, by name."""
+        folder = self.data_dir / "batches"
+        return sorted(each.name for each in folder.iterdir()) if folder.exists() else []
 
     def batches(self, kind: str) -> UPath:
         """Folder of the batches of a kind."""

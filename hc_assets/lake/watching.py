@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 
 from filelock import Timeout
 
+from hc_assets.core.domain import Kind
 from hc_assets.lake.atomic import make_folder
 from hc_assets.lake.discovery import AnyPath, Found, Place, as_local, discover, is_stored
 from hc_assets.lake.landing import BatchLimits, LandingResult, land
@@ -139,7 +140,7 @@ class Watch:
 def look(
     folder: AnyPath,
     layout: Layout,
-    kind: str,
+    kind: Kind,
     *,
     limits: BatchLimits,
     settle_seconds: float,
@@ -170,7 +171,7 @@ def look(
     """
     if not folder.exists():
         return LandingResult()
-    with _notes(layout, kind) as notes:
+    with _notes(layout, kind.name) as notes:
         watch = Watch(
             notes,
             now=now.timestamp(),

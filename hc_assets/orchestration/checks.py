@@ -5,16 +5,19 @@ The hours that something has been left behind for are measured in `lake/backlog.
 depend on the clock, so a schedule runs them.
 """
 
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 
+from hc_assets.core.domain import Landing
+from hc_assets.core.settings import CoreSettings
 from hc_assets.core.verdicts import Verdict, at_most
+from hc_assets.domains import CATALOG
 from hc_assets.lake.backlog import hours_behind, hours_unfinished
 from hc_assets.lake.layout import Layout
-from hc_assets.orchestration.specs import asset_key
-from hc_assets.pipelines import PIPELINES, Pipeline
-from hc_assets.settings import Settings
+from hc_assets.orchestration.specs import asset_key, partitions
 
 FINISHED_IN_TIME = "batches_finished_in_time"
 TAKEN_IN_IN_TIME = "batches_taken_in_in_time"
@@ -36,23 +39,41 @@ def result(verdict: Verdict, severity: dg.AssetCheckSeverity = ERROR) -> dg.Asse
     )
 
 
+def table_check(
+    table: str, *, reads: Iterable[str] = (), **options: Any
+) -> Callable[..., dg.AssetChecksDefinition]:
+    """Decorate a check of the asset of a declared table, with the partitions that it has.
+
+    Args:
+        table: `<domain>/<plural noun>`.
+        reads: further tables that must be there.
+        options: further ones of `@dg.asset_check`: `description`, `blocking`.
+    """
+    return dg.asset_check(
+        asset=asset_key(table),
+        additional_deps=[asset_key(each) for each in reads],
+        partitions_def=partitions(table).get("partitions_def"),
+        **options,
+    )
+
+
 def batches_of(context: dg.AssetCheckExecutionContext) -> list[str]:
     """Batches that a check on a partitioned asset is asked about."""
     return list(context.op_execution_context.partition_keys)
 
 
-def _finished_in_time(pipeline: Pipeline) -> dg.AssetChecksDefinition:
+def _finished_in_time(landing: Landing) -> dg.AssetChecksDefinition:
     @dg.asset_check(
-        asset=asset_key(pipeline.batch_tables[-1]),
+        asset=asset_key(landing.batch_tables[-1]),
         name=FINISHED_IN_TIME,
-        description=f"Each {pipeline.kind} batch is through its last table HC_FRESHNESS_HOURS after"
-        " it was landed.",
+        description=f"Each {landing.kind.name} batch is through its last table HC_FRESHNESS_HOURS"
+        " after it was landed.",
     )
     def check(
-        layout: dg.ResourceParam[Layout], settings: dg.ResourceParam[Settings]
+        layout: dg.ResourceParam[Layout], settings: dg.ResourceParam[CoreSettings]
     ) -> dg.AssetCheckResult:
         """Look for the batch that has waited longest."""
-        hours = hours_unfinished(layout, pipeline.kind, pipeline.batch_tables, datetime.now(UTC))
+        hours = hours_unfinished(layout, landing.kind.name, landing.batch_tables, datetime.now(UTC))
         verdict = at_most(
             max(hours.values(), default=0.0),
             settings.freshness_hours,
@@ -63,19 +84,19 @@ def _finished_in_time(pipeline: Pipeline) -> dg.AssetChecksDefinition:
     return check
 
 
-def _taken_in_in_time(pipeline: Pipeline, table: str) -> dg.AssetChecksDefinition:
+def _taken_in_in_time(landing: Landing, table: str) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=asset_key(table),
         name=TAKEN_IN_IN_TIME,
-        description=f"What {pipeline.kind} batches brought is in here HC_FRESHNESS_HOURS after it"
-        " was made.",
+        description=f"What {landing.kind.name} batches brought is in here HC_FRESHNESS_HOURS after"
+        " it was made.",
     )
     def check(
-        context: dg.AssetCheckExecutionContext, settings: dg.ResourceParam[Settings]
+        context: dg.AssetCheckExecutionContext, settings: dg.ResourceParam[CoreSettings]
     ) -> dg.AssetCheckResult:
         """Compare when the table was made with when its source was."""
         made_at, source_at = (
-            _made_at(context.instance, each) for each in (table, pipeline.batch_tables[-1])
+            _made_at(context.instance, each) for each in (table, landing.batch_tables[-1])
         )
         hours = hours_behind(made_at, source_at, datetime.now(UTC).timestamp())
         what = "hours that the newest batch has waited to be taken in"
@@ -90,10 +111,29 @@ def _made_at(instance: dg.DagsterInstance, table: str) -> float | None:
 
 
 FRESHNESS = [
-    *(_finished_in_time(pipeline) for pipeline in PIPELINES.values()),
+    *(_finished_in_time(landing) for landing in CATALOG.landings.values() if landing.batch_tables),
     *(
-        _taken_in_in_time(pipeline, table)
-        for pipeline in PIPELINES.values()
-        for table in pipeline.publish_tables
+        _taken_in_in_time(landing, table)
+        for landing in CATALOG.landings.values()
+        for table in landing.publish_tables
     ),
 ]
+
+# What these say depends on the hour, not on the batch of a run: they have a job of their own.
+FRESHNESS_CHECKS = dg.AssetSelection.checks(
+    *(
+        dg.AssetCheckKey(asset_key(landing.batch_tables[-1]), FINISHED_IN_TIME)
+        for landing in CATALOG.landings.values()
+        if landing.batch_tables
+    ),
+    *(
+        dg.AssetCheckKey(asset_key(table), TAKEN_IN_IN_TIME)
+        for landing in CATALOG.landings.values()
+        for table in landing.publish_tables
+    ),
+)
+
+
+def selection(tables: Iterable[str]) -> dg.AssetSelection:
+    """Tables with their checks, but for those that depend on the hour."""
+    return dg.AssetSelection.assets(*map(asset_key, tables)) - FRESHNESS_CHECKS

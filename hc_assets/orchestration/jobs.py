@@ -9,40 +9,21 @@ from typing import Any
 
 import dagster as dg
 
-from hc_assets.fhir.versions.apply import rebuild
+from hc_assets.core.settings import CoreSettings
+from hc_assets.domains import CATALOG, rebuild
 from hc_assets.lake.atomic import write_bytes
 from hc_assets.lake.backlog import unfinished
 from hc_assets.lake.landing import batch_keys
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.warehouse import Warehouse
 from hc_assets.orchestration.check_results import report_of
-from hc_assets.orchestration.checks import FINISHED_IN_TIME, TAKEN_IN_IN_TIME
+from hc_assets.orchestration.checks import FRESHNESS_CHECKS, selection
 from hc_assets.orchestration.runs import failures
 from hc_assets.orchestration.specs import RETRIES, asset_key
-from hc_assets.pipelines import PIPELINES
 from hc_assets.reports.formats import FORMATS
-from hc_assets.settings import Settings
 
 PARTITION_TAG = "dagster/partition"
 _CHECK = "DagsterAssetCheckFailedError"  # of a run in which a blocking check did not hold
-
-
-# What these say depends on the hour, not on the batch of a run: they have a job of their own.
-FRESHNESS_CHECKS = dg.AssetSelection.checks(
-    *(
-        dg.AssetCheckKey(asset_key(pipeline.batch_tables[-1]), FINISHED_IN_TIME)
-        for pipeline in PIPELINES.values()
-    ),
-    *(
-        dg.AssetCheckKey(asset_key(table), TAKEN_IN_IN_TIME)
-        for pipeline in PIPELINES.values()
-        for table in pipeline.publish_tables
-    ),
-)
-
-
-def _selection(tables: Iterable[str]) -> dg.AssetSelection:
-    return dg.AssetSelection.assets(*map(asset_key, tables)) - FRESHNESS_CHECKS
 
 
 @dg.op(pool="warehouse", retry_policy=RETRIES)
@@ -65,7 +46,7 @@ def rebuild_warehouse() -> None:
 def write_the_report(
     context: dg.OpExecutionContext,
     layout: dg.ResourceParam[Layout],
-    settings: dg.ResourceParam[Settings],
+    settings: dg.ResourceParam[CoreSettings],
 ) -> None:
     """Write the check report in every format into the folder of reports."""
     keys = context.repository_def.asset_graph.asset_check_keys
@@ -79,9 +60,6 @@ def write_the_report(
 def write_report() -> None:
     """Write the check report."""
     write_the_report()
-
-
-REPLAY_JOB = "replay_fhir"
 
 
 def _checks_of(tables: Iterable[str]) -> dg.AssetSelection:
@@ -109,10 +87,10 @@ def check_everything(context: dg.OpExecutionContext, layout: dg.ResourceParam[La
     if made:
         others = repository.get_job(_OTHER_CHECKS)
         todo.append((others.get_subset(asset_selection=set(), asset_check_selection=made), ""))
-    for pipeline in PIPELINES.values():
-        keys = batch_keys(layout, pipeline.kind)
-        left = set(unfinished(layout, pipeline.batch_tables, keys))
-        job = repository.get_job(pipeline.check_job)
+    for landing in CATALOG.landings.values():
+        keys = batch_keys(layout, landing.kind.name)
+        left = set(unfinished(layout, landing.batch_tables, keys))
+        job = repository.get_job(landing.kind.check_job)
         todo += [(job, key) for key in keys if key not in left]
     broken = []
     for job, batch in todo:
@@ -138,33 +116,37 @@ def check_quality() -> None:
 JOBS: Sequence[Any] = [
     *(
         dg.define_asset_job(
-            pipeline.ingest_job,
-            selection=_selection(pipeline.batch_tables),
-            description=f"From the landed files of one {pipeline.kind} batch to its last table.",
+            landing.kind.ingest_job,
+            selection=selection(landing.batch_tables),
+            description=f"From the landed files of one {landing.kind.name} batch to its last"
+            " table.",
         )
-        for pipeline in PIPELINES.values()
+        for landing in CATALOG.landings.values()
     ),
     *(
         dg.define_asset_job(
-            pipeline.publish_job,
-            selection=_selection(pipeline.publish_tables),
-            description=f"What is made of all {pipeline.kind} batches.",
+            landing.publish_job,
+            selection=selection(landing.publish_tables),
+            description=f"What is made of all {landing.kind.name} batches.",
         )
-        for pipeline in PIPELINES.values()
-        if pipeline.publish_job
+        for landing in CATALOG.landings.values()
+        if landing.publish_job
     ),
     *(
         dg.define_asset_job(
-            pipeline.check_job,
-            selection=_checks_of(pipeline.batch_tables) - FRESHNESS_CHECKS,
-            description=f"The checks of one {pipeline.kind} batch; check_quality runs it for each.",
+            landing.kind.check_job,
+            selection=_checks_of(landing.batch_tables) - FRESHNESS_CHECKS,
+            description=f"The checks of one {landing.kind.name} batch; check_quality runs it for"
+            " each.",
         )
-        for pipeline in PIPELINES.values()
+        for landing in CATALOG.landings.values()
     ),
     dg.define_asset_job(
         _OTHER_CHECKS,
         selection=dg.AssetSelection.all_asset_checks()
-        - _checks_of(table for pipeline in PIPELINES.values() for table in pipeline.batch_tables),
+        - _checks_of(
+            table for landing in CATALOG.landings.values() for table in landing.batch_tables
+        ),
         description="The checks of what is made of all batches; check_quality runs it.",
     ),
     check_quality,
@@ -172,12 +154,6 @@ JOBS: Sequence[Any] = [
         "check_freshness",
         selection=FRESHNESS_CHECKS,
         description="Whether a batch, or what is made of all of them, is left behind.",
-    ),
-    dg.define_asset_job(
-        REPLAY_JOB,
-        selection=_selection(PIPELINES["fhir"].batch_tables[1:]),  # the raw rows stay
-        config={"ops": {"validated_and_quarantined_resources": {"config": {"replay": True}}}},
-        description="Judges a batch's quarantine again, and enriches what is now valid.",
     ),
     rebuild_warehouse,
     write_report,

@@ -17,13 +17,13 @@ from dagster_shared.error import SerializableErrorInfo
 from sqlalchemy.exc import IntegrityError
 from upath import UPath
 
+from hc_assets.core.domain import Landing
+from hc_assets.domains import CATALOG
 from hc_assets.lake.atomic import keep_private, write_bytes
 from hc_assets.lake.backlog import is_behind, unfinished
 from hc_assets.lake.landing import batch_keys
 from hc_assets.lake.layout import Layout
 from hc_assets.orchestration.check_results import read_report
-from hc_assets.pipelines import PIPELINES, Pipeline
-from hc_assets.tables import PARQUET_TABLES
 
 PROCESS_TAG = "hc_assets/process"
 _INSTANCE_SETTINGS = b"""\
@@ -62,19 +62,19 @@ def jobs_to_finish(layout: Layout, kind: str, batches: Iterable[str]) -> list[Jo
     Nothing for a batch whose tables are all committed; and nothing over all batches unless a batch
     is run, or what is made of all of them lacks one: a run may have been killed in between.
     """
-    pipeline = PIPELINES[kind]
-    left = unfinished(layout, pipeline.batch_tables, batches)
-    jobs = [Job(pipeline.ingest_job, batch) for batch in left]
-    if pipeline.publish_job and (jobs or _is_unpublished(layout, pipeline)):
-        jobs.append(Job(pipeline.publish_job))
+    landing = CATALOG.landings[kind]
+    left = unfinished(layout, landing.batch_tables, batches)
+    jobs = [Job(landing.kind.ingest_job, batch) for batch in left]
+    if landing.publish_job and (jobs or _is_unpublished(layout, landing)):
+        jobs.append(Job(landing.publish_job))
     return jobs
 
 
-def _is_unpublished(layout: Layout, pipeline: Pipeline) -> bool:
-    made = [table for table in pipeline.publish_tables if table in PARQUET_TABLES]
-    keys = set(batch_keys(layout, pipeline.kind))
-    finished = keys.difference(unfinished(layout, pipeline.batch_tables, keys))
-    return any(is_behind(layout, t, [*pipeline.batch_tables, *made], finished) for t in made)
+def _is_unpublished(layout: Layout, landing: Landing) -> bool:
+    made = [table for table in landing.publish_tables if table in CATALOG.parquet]
+    keys = set(batch_keys(layout, landing.kind.name))
+    finished = keys.difference(unfinished(layout, landing.batch_tables, keys))
+    return any(is_behind(layout, t, [*landing.batch_tables, *made], finished) for t in made)
 
 
 class BlockedError(Exception):
@@ -106,7 +106,7 @@ def register_batches(instance: dg.DagsterInstance, kind: str, keys: Sequence[str
     Dagster looks which are known and then adds the others: where another process adds one of them
     in between, nothing is added, and that one is known when it is tried again.
     """
-    name, left = PIPELINES[kind].partitions_name, len(keys) + 1
+    name, left = CATALOG.kind(kind).partitions, len(keys) + 1
     while keys:
         try:
             instance.add_dynamic_partitions(name, list(keys))

@@ -1,7 +1,7 @@
 """What starts by itself: folders watched, results published, failures told, reports written.
 
 Belongs here: wiring only. What is new in a folder is told by `lake/watching.py`, what a kind of
-landing is by its declaration in `pipelines.py`.
+landing is by its declaration in its domain's `domain.py`.
 """
 
 import json
@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
-from upath import UPath
 
-from hc_assets.lake.archives import ArchiveLimits
+from hc_assets.core.domain import Landing
+from hc_assets.core.settings import CoreSettings
+from hc_assets.domains import CATALOG
 from hc_assets.lake.atomic import write_bytes
 from hc_assets.lake.backlog import unfinished
 from hc_assets.lake.landing import BatchLimits, batch_keys, read_manifest
@@ -22,32 +23,26 @@ from hc_assets.orchestration.alerts import FailedRun, send, summary, title
 from hc_assets.orchestration.foreign_errors import texts_taken_out
 from hc_assets.orchestration.jobs import PARTITION_TAG
 from hc_assets.orchestration.runs import error_class
-from hc_assets.pipelines import PIPELINES, Pipeline
-from hc_assets.settings import Settings
 
 # Dagster asks after each key by itself: as many as take a second or two.
 _MADE_KNOWN = 500
 _RUN_KEY_TAG = "dagster/run_key"
 
 
-def landing_folder(settings: Settings, layout: Layout, kind: str) -> UPath:
-    """Folder that is watched for a kind of files: of the settings, else that of the data folder."""
-    named = settings.landing_folders.get(kind)
-    return UPath(named) if named else layout.landing(kind)
+def _landing_sensor(landing: Landing, settings: CoreSettings) -> dg.SensorDefinition:
+    kind = landing.kind
 
-
-def _landing_sensor(pipeline: Pipeline, settings: Settings) -> dg.SensorDefinition:
     @dg.sensor(
-        name=pipeline.sensor,
-        job_name=pipeline.ingest_job,
+        name=kind.sensor,
+        job_name=landing.kind.ingest_job,
         minimum_interval_seconds=settings.sensor_seconds,
         default_status=_sensor_status(settings),
-        description=f"Lands what is new and settled in the {pipeline.kind} landing folder, and runs"
-        f" {pipeline.ingest_job} once for each batch.",
+        description=f"Lands what is new and settled in the {kind.name} landing folder, and runs"
+        f" {landing.kind.ingest_job} once for each batch.",
     )
     def new_files(
         context: dg.SensorEvaluationContext,
-        settings: dg.ResourceParam[Settings],
+        settings: dg.ResourceParam[CoreSettings],
         layout: dg.ResourceParam[Layout],
         warehouse: dg.ResourceParam[Warehouse],
     ) -> dg.SensorResult:
@@ -57,37 +52,33 @@ def _landing_sensor(pipeline: Pipeline, settings: Settings) -> dg.SensorDefiniti
             return dg.SensorResult(skip_reason="made the warehouse; the next look lands files")
         # Dagster keeps what went wrong in a look, and files may be named after patients
         with texts_taken_out(files_are_ours=False, unless=settings.error_texts):
-            landed = look(
-                landing_folder(settings, layout, pipeline.kind),
+            result = look(
+                layout.landing(kind.name),
                 layout,
-                pipeline.kind,
-                limits=BatchLimits(
-                    settings.batch_files,
-                    settings.batch_bytes,
-                    ArchiveLimits(*settings.archive_limits),
-                ),
+                kind,
+                limits=BatchLimits.configured(settings),
                 settle_seconds=settings.landing_settle_seconds,
                 landing_seconds=settings.landing_seconds,
                 now=datetime.now(UTC),
             )
         context.log.info(
-            f"{landed.landed} files landed in {len(landed.batches)} batches,"
-            f" {landed.already_landed} known by their content, {landed.waiting} still changing"
+            f"{result.landed} files landed in {len(result.batches)} batches,"
+            f" {result.already_landed} known by their content, {result.waiting} still changing"
         )
-        due, unknown, cursor = _due(context, pipeline, layout, settings.sensor_batches)
-        batches = dg.DynamicPartitionsDefinition(name=pipeline.partitions_name)
+        due, unknown, cursor = _due(context, landing, layout, settings.sensor_batches)
+        batches = dg.DynamicPartitionsDefinition(name=landing.kind.partitions)
         requests = [batches.build_add_request(unknown)] if unknown else []
         if not due:
-            idle = f"nothing new; {landed.waiting} files changed too lately"
+            idle = f"nothing new; {result.waiting} files changed too lately"
             return dg.SensorResult(
-                skip_reason="another landing is at work" if landed.is_busy else idle,
+                skip_reason="another landing is at work" if result.is_busy else idle,
                 dynamic_partitions_requests=requests,
                 cursor=cursor,
             )
         return dg.SensorResult(
             run_requests=[
                 dg.RunRequest(
-                    run_key=read_manifest(layout, pipeline.kind, key).content_sha256,
+                    run_key=read_manifest(layout, landing.kind.name, key).content_sha256,
                     partition_key=key,
                 )
                 for key in due
@@ -100,7 +91,7 @@ def _landing_sensor(pipeline: Pipeline, settings: Settings) -> dg.SensorDefiniti
 
 
 def _due(
-    context: dg.SensorEvaluationContext, pipeline: Pipeline, layout: Layout, at_most: int
+    context: dg.SensorEvaluationContext, landing: Landing, layout: Layout, at_most: int
 ) -> tuple[list[str], list[str], str]:
     """Give the batches to be run now, those to be made known, and the cursor for the next look.
 
@@ -111,37 +102,37 @@ def _due(
     known.
     """
     after = json.loads(context.cursor)["after"] if context.cursor else ""
-    known = set(context.instance.get_dynamic_partitions(pipeline.partitions_name))
+    known = set(context.instance.get_dynamic_partitions(landing.kind.partitions))
     due: list[str] = []
     unknown: list[str] = []
-    for key in batch_keys(layout, pipeline.kind):
+    for key in batch_keys(layout, landing.kind.name):
         if key in known and key <= after:
             continue
         if len(due) == at_most or len(unknown) == _MADE_KNOWN:
             break
         if key not in known:
             unknown.append(key)
-        if unfinished(layout, pipeline.batch_tables, [key]) and not _is_run_by_others(
-            context.instance, pipeline, key
+        if unfinished(layout, landing.batch_tables, [key]) and not _is_run_by_others(
+            context.instance, landing, key
         ):
             due.append(key)
         after = max(after, key)
     return due, unknown, json.dumps({"after": after})
 
 
-def _is_run_by_others(instance: dg.DagsterInstance, pipeline: Pipeline, key: str) -> bool:
+def _is_run_by_others(instance: dg.DagsterInstance, landing: Landing, key: str) -> bool:
     # Runs of a sensor have a run key, by which Dagster itself sees that they are not started twice.
-    filters = dg.RunsFilter(job_name=pipeline.ingest_job, tags={PARTITION_TAG: key})
+    filters = dg.RunsFilter(job_name=landing.kind.ingest_job, tags={PARTITION_TAG: key})
     runs = instance.get_runs(filters)
     return any(_RUN_KEY_TAG not in run.tags for run in runs)
 
 
-def _sensor_status(settings: Settings) -> dg.DefaultSensorStatus:
+def _sensor_status(settings: CoreSettings) -> dg.DefaultSensorStatus:
     on, off = dg.DefaultSensorStatus.RUNNING, dg.DefaultSensorStatus.STOPPED
     return on if settings.automation else off
 
 
-def _failure_sensor(settings: Settings) -> dg.SensorDefinition:
+def _failure_sensor(settings: CoreSettings) -> dg.SensorDefinition:
     @dg.run_failure_sensor(
         name="failed_runs",
         default_status=_sensor_status(settings),
@@ -150,7 +141,7 @@ def _failure_sensor(settings: Settings) -> dg.SensorDefinition:
     )
     def failed_runs(
         context: dg.RunFailureSensorContext,
-        settings: dg.ResourceParam[Settings],
+        settings: dg.ResourceParam[CoreSettings],
         layout: dg.ResourceParam[Layout],
     ) -> None:
         run = _failed_run(context)
@@ -197,7 +188,7 @@ def _named(run: dg.DagsterRun) -> str:
     return run.job_name
 
 
-def schedules(settings: Settings) -> Sequence[dg.ScheduleDefinition]:
+def schedules(settings: CoreSettings) -> Sequence[dg.ScheduleDefinition]:
     """Give the schedules: of the check report and of the freshness checks."""
     on, off = dg.DefaultScheduleStatus.RUNNING, dg.DefaultScheduleStatus.STOPPED
     status = on if settings.automation else off
@@ -219,10 +210,10 @@ def schedules(settings: Settings) -> Sequence[dg.ScheduleDefinition]:
     ]
 
 
-def sensors(settings: Settings) -> Sequence[dg.SensorDefinition]:
+def sensors(settings: CoreSettings) -> Sequence[dg.SensorDefinition]:
     """Give the sensors: one for each kind of landing, one that publishes, one for failures."""
     return [
-        *(_landing_sensor(pipeline, settings) for pipeline in PIPELINES.values()),
+        *(_landing_sensor(landing, settings) for landing in CATALOG.landings.values()),
         dg.AutomationConditionSensorDefinition(
             "quiet_periods",
             target=dg.AssetSelection.all(),

@@ -5,7 +5,7 @@ Belongs here: the part of the wiring that would otherwise be written in each dom
 
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any, TypedDict, TypeVar
 
@@ -14,8 +14,9 @@ import pyarrow as pa
 
 from hc_assets.core.columns import note
 from hc_assets.core.compute import executor, in_order
+from hc_assets.core.lineage import Source, described
+from hc_assets.domains import CATALOG
 from hc_assets.lake.layout import Layout
-from hc_assets.lake.lineage import Source, said
 from hc_assets.orchestration.faults import is_transient
 from hc_assets.orchestration.foreign_errors import quiet
 from hc_assets.orchestration.io_manager import (
@@ -24,7 +25,6 @@ from hc_assets.orchestration.io_manager import (
     commit_content,
     describe_commits,
 )
-from hc_assets.tables import column_sources
 
 # Single-run backfills and partitioned checks are marked beta and preview; Dagster would say so for
 # every asset on every load. Whoever defines assets imports this module first.
@@ -32,8 +32,6 @@ warnings.filterwarnings("ignore", category=dg.BetaWarning)
 warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
 OWNERS = ["team:data-engineering"]
-# 1: one row per entry or file, with its problem where it has one.
-CODE_VERSION = "1"
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -41,8 +39,9 @@ D = TypeVar("D", bound=dg.AssetsDefinition)
 
 
 class AssetArguments(TypedDict):
-    """Arguments that `@dg.asset` and `dg.AssetSpec` take alike."""
+    """What `@dg.asset` and `dg.AssetSpec` take alike of a declaration."""
 
+    key: dg.AssetKey
     group_name: str
     kinds: set[str]
     owners: list[str]
@@ -52,47 +51,98 @@ class AssetArguments(TypedDict):
     metadata: dict[str, Any]
 
 
+class PartitionArguments(TypedDict, total=False):
+    """What an asset that is made batch by batch has besides; nothing for one over all batches."""
+
+    partitions_def: dg.DynamicPartitionsDefinition
+    backfill_policy: dg.BackfillPolicy
+
+
 def asset_key(table: str) -> dg.AssetKey:
     """Key of the asset that keeps a table."""
     return dg.AssetKey(table.split("/"))
 
 
-def asset_arguments(
-    table: str,
-    schema: pa.Schema,
-    *,
-    description: str,
-    layer: str,
-    kinds: Iterable[str],
-    code_version: str = CODE_VERSION,
-) -> AssetArguments:
-    """Give what every asset of the project says of itself.
+def code_version(table: str) -> str:
+    """Version of the code that makes a table, as declared."""
+    return CATALOG.tables[table].code_version
+
+
+def arguments(table: str) -> AssetArguments:
+    """Give what an asset says of itself, from its table's declaration.
 
     Args:
-        table: `<group>/<asset>`.
-        schema: of its rows, shown in the UI with descriptions, units, and what each column is
-            made from.
-        description: what a row is.
-        layer: raw, core or out.
-        kinds: what it is made of and kept in, for the UI.
-        code_version: counted up when the same input gives other rows.
+        table: `<domain>/<plural noun>`, declared in its domain's `domain.py`.
+
+    Raises:
+        KeyError: it is not declared.
     """
-    made_from = column_sources(table)
+    declared = CATALOG.tables[table]
+    contents, made_from = declared.contents, CATALOG.column_sources(table)
     metadata: dict[str, Any] = {
-        "dagster/column_schema": column_schema(schema, made_from),
+        "dagster/column_schema": column_schema(contents.schema, made_from),
         "dagster/table_name": table.replace("/", "."),
     }
     if any(made_from.values()):
         metadata[COLUMN_LINEAGE] = column_lineage(made_from)
     return AssetArguments(
+        key=asset_key(table),
         group_name=table.partition("/")[0],
-        kinds=set(kinds),
+        kinds=set(declared.kinds),
         owners=OWNERS,
-        tags={"layer": layer},
-        code_version=code_version,
-        description=description,
+        tags={"layer": declared.layer},
+        code_version=contents.code_version,
+        description=declared.row,
         metadata=metadata,
     )
+
+
+def partitions(table: str) -> PartitionArguments:
+    """Give the partitions of a table's asset: batches of its kind, a range of which is one run."""
+    landing = CATALOG.landing_of(table)
+    if landing is None or table not in landing.batch_tables:
+        return PartitionArguments()
+    return PartitionArguments(
+        partitions_def=dg.DynamicPartitionsDefinition(name=landing.kind.partitions),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+
+
+def table_asset(table: str, **options: Any) -> Callable[..., dg.AssetsDefinition]:
+    """Decorate the body of the asset of a declared table.
+
+    Args:
+        table: `<domain>/<plural noun>`.
+        options: further ones of `@dg.asset`: `ins`, `deps`, `pool`.
+    """
+    decorate: Callable[..., dg.AssetsDefinition] = dg.asset(
+        **arguments(table), **partitions(table), **options
+    )
+    return decorate
+
+
+def tables_asset(
+    name: str, tables: Sequence[str], **options: Any
+) -> Callable[..., dg.AssetsDefinition]:
+    """Decorate the body that fills several declared tables in one pass over the data.
+
+    Each output is named as the last part of its table's name, and may be left out by a run.
+
+    Args:
+        name: of the step.
+        tables: `<domain>/<plural noun>` each, all of the same partitions.
+        options: further ones of `@dg.multi_asset`.
+    """
+    outs = {
+        table.rpartition("/")[2]: dg.AssetOut(is_required=False, **arguments(table))
+        for table in tables
+    }
+    return dg.multi_asset(name=name, can_subset=True, outs=outs, **partitions(tables[0]), **options)
+
+
+def table_spec(table: str, **options: Any) -> dg.AssetSpec:
+    """Specify the asset of a declared table, for a step that keeps its rows by itself."""
+    return dg.AssetSpec(skippable=True, **arguments(table), **options)
 
 
 def column_schema(schema: pa.Schema, made_from: Mapping[str, tuple[Source, ...]]) -> dg.TableSchema:
@@ -121,7 +171,7 @@ def column_lineage(made_from: Mapping[str, tuple[Source, ...]]) -> dg.TableColum
 
 def _table_column(field: pa.Field, made_from: tuple[Source, ...]) -> dg.TableColumn:
     told = note(field)
-    origin = said(field.name, made_from)
+    origin = described(field.name, made_from)
     return dg.TableColumn(
         name=field.name,
         type=_type_name(field.type),

@@ -5,14 +5,14 @@ each domain's `schemas.py`; what it is made from, in `lineage.py`.
 """
 
 import argparse
-from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
 
 from hc_assets.core.columns import note
-from hc_assets.lake.lineage import said
-from hc_assets.tables import PARQUET_TABLES, STATE_TABLES, column_sources
+from hc_assets.core.domain import Catalog
+from hc_assets.core.lineage import described
+from hc_assets.domains import CATALOG
 
 _HEAD = """\
 # Data dictionary
@@ -25,27 +25,22 @@ or from the run, and for what is inside a struct.
 """
 
 
-def render(parquet: Mapping[str, pa.Schema], state: Mapping[str, pa.Schema]) -> str:
-    """Render tables as Markdown.
-
-    Args:
-        parquet: schema of each Parquet table by name.
-        state: schema of each table that changes in place, by name.
-    """
+def render(catalog: Catalog) -> str:
+    """Render all declared tables as Markdown."""
     sections = [_HEAD]
-    for name in sorted({*parquet, *state}):
-        kept = "DuckDB, changed in place" if name in state else "Parquet"
+    for name in sorted(catalog.tables):
+        kept = "DuckDB, changed in place" if name in catalog.state else "Parquet"
         sections.append(
-            f"## {name.replace('/', '.')}\n\nKept in {kept}.\n\n{_table(name, parquet, state)}"
+            f"## {name.replace('/', '.')}\n\nKept in {kept}.\n\n{_table(name, catalog)}"
         )
     return "\n".join(sections)
 
 
-def _table(name: str, parquet: Mapping[str, pa.Schema], state: Mapping[str, pa.Schema]) -> str:
+def _table(name: str, catalog: Catalog) -> str:
     lines = ["| column | type | unit | null | what | made from |", "| --- " * 6 + "|"]
-    made_from = column_sources(name)
-    for field in state.get(name, parquet.get(name)):
-        lines += _lines(field, field.name, said(field.name, made_from.get(field.name, ())))
+    made_from = catalog.column_sources(name)
+    for field in catalog.schemas[name]:
+        lines += _lines(field, field.name, described(field.name, made_from[field.name]))
     return "\n".join(lines) + "\n"
 
 
@@ -72,7 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Write the data dictionary.")
     parser.add_argument("file", type=Path)
     arguments = parser.parse_args()
-    arguments.file.write_text(render(PARQUET_TABLES, STATE_TABLES), encoding="utf-8")
+    arguments.file.write_text(render(CATALOG), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -130,6 +130,12 @@ def write_sample(folder: Path, *, seed: int = SEED, patients: int = PATIENTS) ->
     )
 
 
+def write_and_describe(folder: Path) -> str:
+    """Write the sample, and say in a sentence what it is of."""
+    summary = write_sample(folder)
+    return f"{summary.patients} made-up patients, {sum(summary.files.values())} files"
+
+
 def _fhir_files(
     seed: int, people: list[Person], studies: list[Study], tally: _Tally
 ) -> list[FhirFile]:

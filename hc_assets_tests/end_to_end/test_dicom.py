@@ -7,9 +7,9 @@ import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 
+from hc_assets.domains import CATALOG
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import read_partitions
-from hc_assets.pipelines import PIPELINES
 from hc_assets.sample_data.write import write_sample
 
 SHAPES = {
@@ -150,7 +150,7 @@ def test_a_second_run_gives_the_same_bytes(hc_assets, data_dir, tmp_path):
     hc_assets("ingest", *files)
     commits = sorted((data_dir / "lake" / "imaging").rglob("batch=*/_commit.json"))
     before = [path.read_bytes() for path in commits]
-    assert len(before) == len(PIPELINES["dicom"].batch_tables)
+    assert len(before) == len(CATALOG.landings["dicom"].batch_tables)
     for path in commits:
         path.unlink()
     assert hc_assets("ingest", *files).exit_code == 0

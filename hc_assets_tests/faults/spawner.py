@@ -31,6 +31,8 @@ import hc_assets.cli.ingest
 import hc_assets.cli.main
 import hc_assets.definitions
 from hc_assets.cli.lake import rebuild_warehouse
+from hc_assets.domains import CATALOG
+from hc_assets.fhir.domain import FHIR_FILES
 from hc_assets.fhir.export.exports import export, options_of
 from hc_assets.fhir.operations.companions import write_companions
 from hc_assets.fhir.versions import apply as versions
@@ -43,7 +45,6 @@ from hc_assets.lake.warehouse import Warehouse
 from hc_assets.orchestration.io_manager import ParquetIOManager
 from hc_assets.orchestration.runs import open_instance, register_batches
 from hc_assets.settings import Settings
-from hc_assets.tables import PARQUET_TABLES
 
 Task = dict[str, Any]
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x20000, 0x10000000
@@ -80,7 +81,7 @@ def landing(task: Task) -> list[str]:
     found = discover([Path(task["source"])], Path(layout.landing("fhir").path))
     limits = BatchLimits(task.get("files", 2), 2**30)
     return land(
-        found, layout, "fhir", limits=limits, now=datetime.fromisoformat(task["now"])
+        found, layout, FHIR_FILES, limits=limits, now=datetime.fromisoformat(task["now"])
     ).batches
 
 
@@ -100,7 +101,7 @@ def _landed_while(task: Task, happens: Callable[[Path], None], place: str) -> di
     done = land(
         discover([Path(task["source"])], Path(layout.landing("fhir").path)),
         layout,
-        "fhir",
+        FHIR_FILES,
         limits=BatchLimits(100, 2**30),
         now=datetime.fromisoformat(task["now"]),
     )
@@ -123,7 +124,7 @@ def vanishing(task: Task) -> dict[str, int]:
     found = list(discover([Path(task["source"])], Path(layout.landing("fhir").path)))
     Path(task["vanishes"]).unlink()
     limits = BatchLimits(100, 2**30)
-    done = land(found, layout, "fhir", limits=limits, now=datetime.fromisoformat(task["now"]))
+    done = land(found, layout, FHIR_FILES, limits=limits, now=datetime.fromisoformat(task["now"]))
     return {"landed": done.landed, "waiting": done.waiting}
 
 
@@ -151,7 +152,7 @@ def commit(task: Task) -> None:
 def apply(task: Task) -> int:
     """Take the enriched batches into the warehouse, as the asset does."""
     layout = Layout.of(task["data_dir"])
-    warehouse = Warehouse(layout, PARQUET_TABLES)
+    warehouse = Warehouse(layout, CATALOG.parquet)
     warehouse.ensure()
     with warehouse.write() as connection:
         enriched = read_partitions(layout, "fhir/enriched_resources")
@@ -161,7 +162,7 @@ def apply(task: Task) -> int:
 def exporting(task: Task) -> int:
     """Write the export and what goes beside it, as the asset does."""
     layout, settings = Layout.of(task["data_dir"]), Settings()
-    with Warehouse(layout, PARQUET_TABLES).read() as connection:
+    with Warehouse(layout, CATALOG.parquet).read() as connection:
         files = export(connection, layout, layout.exports("fhir"), options_of(settings))
     write_companions(layout, settings.fhir_extension_base)
     return len(files)
@@ -169,7 +170,7 @@ def exporting(task: Task) -> int:
 
 def reading(task: Task) -> list[list[int]]:
     """Ask the warehouse again and again until a file appears; give the different answers."""
-    warehouse = Warehouse(Layout.of(task["data_dir"]), PARQUET_TABLES)
+    warehouse = Warehouse(Layout.of(task["data_dir"]), CATALOG.parquet)
     answers: list[list[int]] = []
     while True:
         is_last = Path(task["until"]).exists()

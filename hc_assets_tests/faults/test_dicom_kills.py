@@ -6,8 +6,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from hc_assets.orchestration.jobs import PIPELINES
-from hc_assets.tables import PARQUET_TABLES
+from hc_assets.domains import CATALOG
 from hc_assets_tests.faults.conftest import (
     EARLIER,
     Ended,
@@ -22,8 +21,8 @@ from hc_assets_tests.faults.dicom_deliveries import ENVIRONMENT
 
 EXHAUSTIVE = pytest.mark.exhaustive
 ALL = pytest.param(None, id="all", marks=EXHAUSTIVE)
-OF_BATCHES = PIPELINES["dicom"].batch_tables
-OF_ALL = [table for table in PIPELINES["dicom"].publish_tables if table in PARQUET_TABLES]
+OF_BATCHES = CATALOG.landings["dicom"].batch_tables
+OF_ALL = [table for table in CATALOG.landings["dicom"].publish_tables if table in CATALOG.parquet]
 
 
 def ingesting(fed: Fed, delivery: str) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from upath import UPath
 
+from hc_assets.domains import CATALOG
+from hc_assets.imaging.domain import DICOM_FILES
 from hc_assets.lake import archives
 from hc_assets.lake.archives import (
     DEFAULT_LIMITS,
@@ -50,7 +52,7 @@ def land_all(
     return land(
         discover(paths, Path(layout.landing("dicom").path)),
         layout,
-        "dicom",
+        DICOM_FILES,
         limits=BatchLimits(files, 10**9, limits),
         now=NOON,
     )
@@ -289,9 +291,9 @@ def test_a_gzipped_file_that_is_no_tar_is_no_archive(drop):
 def test_the_kind_of_an_archive_is_told_from_its_files(drop):
     image = bytes(128) + b"DICM" + bytes(100)
     zipped(drop / "a.zip", {"README": b"hello", "1": image})
-    assert guess_kind(discover([drop], drop)) == "dicom"
+    assert guess_kind(discover([drop], drop), CATALOG.kinds) == "dicom"
     tarred(drop / "a.zip", {"p.json": b'{"resourceType": "Patient"}'})
-    assert guess_kind(discover([drop], drop)) == "fhir"
+    assert guess_kind(discover([drop], drop), CATALOG.kinds) == "fhir"
 
 
 def test_an_archive_in_an_object_store_is_landed_as_its_files(layout):
@@ -302,6 +304,6 @@ def test_an_archive_in_an_object_store_is_landed_as_its_files(layout):
         for name, data in FILES.items():
             archive.writestr(name, data)
     (store / "a.zip").write_bytes(packed.getvalue())
-    land(discover([store], store), layout, "dicom", limits=BatchLimits(100, 10**9), now=NOON)
+    land(discover([store], store), layout, DICOM_FILES, limits=BatchLimits(100, 10**9), now=NOON)
     (manifest,) = manifests(layout)
     assert {file.source_file for file in manifest.files} == {f"a.zip/{name}" for name in FILES}

@@ -8,6 +8,7 @@ import pytest
 from filelock import FileLock
 from upath import UPath
 
+from hc_assets.fhir.domain import FHIR_FILES
 from hc_assets.lake import discovery, watching
 from hc_assets.lake.discovery import AnyPath, discover
 from hc_assets.lake.landing import BatchLimits, LandingResult, batch_keys, read_manifest
@@ -55,7 +56,7 @@ def look_at(
     return look(
         folder,
         layout,
-        "fhir",
+        FHIR_FILES,
         limits=LIMITS,
         settle_seconds=settle,
         landing_seconds=landing_seconds,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from upath import UPath
 
+from hc_assets.fhir.domain import FHIR_FILES
 from hc_assets.lake.landing import BatchLimits, LandingResult, batch_keys, read_manifest
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.watching import look
@@ -58,7 +59,7 @@ def test_files_of_a_server_are_landed_anew_when_they_are_replaced_and_never_twic
         return look(
             UPath(url),
             layout,
-            "fhir",
+            FHIR_FILES,
             limits=BatchLimits(10, 10**9),
             settle_seconds=10,
             landing_seconds=60,

@@ -8,12 +8,12 @@ import dagster as dg
 import pytest
 
 from hc_assets.definitions import build_defs
+from hc_assets.domains import CATALOG
 from hc_assets.lake.landing import batch_keys, read_manifest
 from hc_assets.lake.layout import Layout
 from hc_assets.orchestration import sensors as sensors_module
 from hc_assets.orchestration.foreign_errors import ForeignError
 from hc_assets.orchestration.runs import open_instance, register_batches
-from hc_assets.pipelines import PIPELINES
 from hc_assets.settings import Settings
 
 KEYS = ("settings", "layout", "warehouse")
@@ -82,7 +82,7 @@ def daemon(instance: dg.DagsterInstance) -> Daemon:
 
 def test_each_kind_of_landing_has_its_sensor(data_dir):
     names = {sensor.name for sensor in build_defs().sensors}
-    assert {pipeline.sensor for pipeline in PIPELINES.values()} <= names
+    assert {kind.sensor for kind in CATALOG.kinds} <= names
 
 
 def test_new_files_become_batches_each_with_a_run_named_by_its_content(daemon, landing, layout):

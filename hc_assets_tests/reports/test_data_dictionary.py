@@ -1,19 +1,19 @@
 from pathlib import Path
 
+from hc_assets.domains import CATALOG
 from hc_assets.reports.data_dictionary import render
-from hc_assets.tables import PARQUET_TABLES, STATE_TABLES
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "data-dictionary.md"
 
 
 def test_the_document_is_what_the_schemas_say():
     """Where it is not: `make docs`."""
-    assert DOCUMENT.read_text(encoding="utf-8") == render(PARQUET_TABLES, STATE_TABLES)
+    assert DOCUMENT.read_text(encoding="utf-8") == render(CATALOG)
 
 
 def test_every_table_and_nested_field_is_in_it():
-    text = render(PARQUET_TABLES, STATE_TABLES)
-    for name in (*PARQUET_TABLES, *STATE_TABLES):
+    text = render(CATALOG)
+    for name in CATALOG.tables:
         assert f"## {name.replace('/', '.')}\n" in text
     assert "`issues[].expression`" in text
     assert "| `slice_thickness` | double | mm | yes |" in text

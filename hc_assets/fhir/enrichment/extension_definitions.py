@@ -25,8 +25,8 @@ from hc_assets.fhir.enrichment.extensions import (
     url,
 )
 from hc_assets.fhir.enrichment.significance import CODED_RESULT, OWN_RANGE, TABLE
+from hc_assets.fhir.settings import FhirSettings
 from hc_assets.lake.atomic import make_folder, write_bytes
-from hc_assets.settings import Settings
 
 _VERSION = "1.0.0"
 _EXTENSION = "http://hl7.org/fhir/StructureDefinition/Extension"
@@ -293,7 +293,7 @@ def _value_set(base: str, made: _Codes) -> dict[str, Any]:
 
 def main(arguments: Sequence[str]) -> None:
     """Write the definitions for the default base into the folder that is named."""
-    write_published(UPath(arguments[0]), Settings.model_fields["fhir_extension_base"].default)
+    write_published(UPath(arguments[0]), FhirSettings.model_fields["fhir_extension_base"].default)
 
 
 if __name__ == "__main__":

@@ -23,18 +23,17 @@ from hc_assets.fhir.export.ndjson import (
     Stated,
     write_export,
 )
-from hc_assets.fhir.schemas import TABLES
+from hc_assets.fhir.settings import FhirSettings
 from hc_assets.lake.landing import read_manifest
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import read_partitions
 from hc_assets.lake.warehouse import Warehouse
-from hc_assets.settings import Settings
 
 # R4 has no word for "nothing was ever taken in", and transactionTime is required.
 _BEFORE_EVERYTHING = datetime(1970, 1, 1, tzinfo=UTC).isoformat()
 
 
-def options_of(settings: Settings) -> ExportOptions:
+def options_of(settings: FhirSettings) -> ExportOptions:
     """Take the options of exports from the settings."""
     return ExportOptions(
         settings.export_split_bytes,
@@ -93,12 +92,19 @@ def _request(layout: Layout, since: str | None) -> str:
     return f"urn:hc-assets:$export?{urlencode(asked)}"
 
 
-def export_to(settings: Settings, folder: UPath, since: str | None) -> list[ExportedFile]:
+def export_to(
+    settings: FhirSettings, warehouse: Warehouse, folder: UPath, since: str | None
+) -> list[ExportedFile]:
     """Export the current resources of a deployment to a folder.
+
+    Args:
+        settings: of the deployment.
+        warehouse: that holds them.
+        folder: that is written.
+        since: key of a batch, where only what came after it is wanted.
 
     Raises:
         UnknownBatchError: `since` names a batch that was not taken in.
     """
-    layout = Layout.of(settings.data_dir)
-    with Warehouse(layout, TABLES).read() as connection:
-        return export(connection, layout, folder, options_of(settings), since=since)
+    with warehouse.read() as connection:
+        return export(connection, warehouse.layout, folder, options_of(settings), since=since)

@@ -10,15 +10,14 @@ from collections.abc import Iterable, Mapping
 import dagster as dg
 import pyarrow as pa
 
-from hc_assets.fhir.assets import fhir_batches
 from hc_assets.fhir.operations import batch_provenance, pipeline_metrics
 from hc_assets.fhir.operations.trend_plots import trend_markdown
-from hc_assets.fhir.schemas import TABLES
+from hc_assets.fhir.schemas import PIPELINE_METRICS
+from hc_assets.fhir.settings import FhirSettings
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import MissingPartitionError, read_partition, read_partitions
 from hc_assets.orchestration.io_manager import Content
-from hc_assets.orchestration.specs import asset_arguments
-from hc_assets.settings import Settings
+from hc_assets.orchestration.specs import table_asset
 
 _PROVENANCE, _METRICS = "fhir/provenance_resources", "fhir/pipeline_metrics"
 
@@ -27,23 +26,13 @@ def _key(table: str) -> dg.AssetKey:
     return dg.AssetKey(table.split("/"))
 
 
-@dg.asset(
-    key=_key(_PROVENANCE),
-    partitions_def=fhir_batches,
-    backfill_policy=dg.BackfillPolicy.single_run(),
+@table_asset(
+    _PROVENANCE,
     deps=[_key(table) for table in batch_provenance.TABLES],
-    **asset_arguments(
-        _PROVENANCE,
-        TABLES[_PROVENANCE],
-        description="One row per batch and step: the FHIR Provenance that names the version of the"
-        " code, the hashes of what it read and made, and the counts.",
-        layer="out",
-        kinds={"fhir", "parquet"},
-    ),
 )
 def provenance_resources(
     context: dg.AssetExecutionContext,
-    settings: dg.ResourceParam[Settings],
+    settings: dg.ResourceParam[FhirSettings],
     layout: dg.ResourceParam[Layout],
 ) -> dict[str, pa.Table]:
     """Tell from the commits how each batch's tables came to be."""
@@ -53,17 +42,9 @@ def provenance_resources(
     }
 
 
-@dg.asset(
-    key=_key(_METRICS),
+@table_asset(
+    _METRICS,
     deps=[_key(table) for table in pipeline_metrics.TABLES],
-    **asset_arguments(
-        _METRICS,
-        TABLES[_METRICS],
-        description="One row per batch: entries, valid and quarantined, by type and by rule;"
-        " quality, time and throughput.",
-        layer="out",
-        kinds={"fhir", "parquet"},
-    ),
 )
 def metrics(context: dg.AssetExecutionContext, layout: dg.ResourceParam[Layout]) -> Content:
     """Count the batches that are new or made anew; the rows of the others stay as they are."""
@@ -87,7 +68,7 @@ def metrics(context: dg.AssetExecutionContext, layout: dg.ResourceParam[Layout])
             "trends": dg.MetadataValue.md(trend_markdown(listed)),
         }
     )
-    table = pa.Table.from_pylist(listed, TABLES[_METRICS])
+    table = pa.Table.from_pylist(listed, PIPELINE_METRICS)
     return Content(table, dict(sorted(digests.items())))
 
 

@@ -13,14 +13,14 @@ from hc_assets.fhir.operations.schema_drift import shape_is_steady
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import read_partition
 from hc_assets.lake.warehouse import Warehouse
-from hc_assets.orchestration.checks import WARN, result
+from hc_assets.orchestration.checks import WARN, result, table_check
 
-_CURRENT = dg.AssetKey(["fhir", "current_resources"])
-_METRICS = dg.AssetKey(["fhir", "pipeline_metrics"])
+_CURRENT = "fhir/current_resources"
+_METRICS = "fhir/pipeline_metrics"
 
 
-@dg.asset_check(
-    asset=_CURRENT,
+@table_check(
+    _CURRENT,
     description="Each literal reference of a current resource leads to a current resource.",
 )
 def references_resolve(warehouse: dg.ResourceParam[Warehouse]) -> dg.AssetCheckResult:
@@ -29,8 +29,8 @@ def references_resolve(warehouse: dg.ResourceParam[Warehouse]) -> dg.AssetCheckR
         return result(resolved(connection), WARN)
 
 
-@dg.asset_check(
-    asset=_CURRENT,
+@table_check(
+    _CURRENT,
     description="Criteria of conditional creates and updates match no resource under another id.",
 )
 def conditional_requests_unambiguous(
@@ -41,8 +41,8 @@ def conditional_requests_unambiguous(
         return result(unambiguous(connection), WARN)
 
 
-@dg.asset_check(
-    asset=_METRICS,
+@table_check(
+    _METRICS,
     description="Resources of a type have the elements that they had in the batch before.",
 )
 def schema_is_steady(layout: dg.ResourceParam[Layout]) -> dg.AssetCheckResult:

@@ -19,11 +19,11 @@ from hc_assets.core.compute import executor, in_order
 from hc_assets.fhir.bundles.entries import Entry
 from hc_assets.fhir.bundles.read import read_entries
 from hc_assets.fhir.bundles.text_streams import is_packed
+from hc_assets.fhir.domain import FHIR_FILES
 from hc_assets.fhir.enrichment.quality import BEST_PRACTICE
 from hc_assets.fhir.validation import Issue, has_errors, validate
 from hc_assets.fhir.validation.profile_rules import profile_issues
 from hc_assets.lake.discovery import Found, as_local
-from hc_assets.lake.landing import media_type
 
 _UNIT_BYTES = 4 * 1024**2
 _UNIT_RESOURCES = 2_000
@@ -155,7 +155,7 @@ def _units_of(path: Path) -> Iterator[_Unit]:
     """A JSON document is one unit, lines are some; gzipped ones can't be read from the middle."""
     name = str(path)
     with path.open("rb") as stream:
-        if media_type(path.name) != _LINES:
+        if FHIR_FILES.media_type(path.name) != _LINES:
             yield _Unit(name)
         elif is_packed(stream):
             kept_whole = read_entries(stream, _LINES, keep_bundles=True)
@@ -193,7 +193,7 @@ def _check(unit: _Unit, profiles: tuple[str, ...], best_practice: bool) -> tuple
             entries: Iterable[Entry] = unit.entries
         elif unit.end is None:
             with Path(unit.file).open("rb") as stream:
-                kind = media_type(Path(unit.file).name)
+                kind = FHIR_FILES.media_type(Path(unit.file).name)
                 entries = tuple(read_entries(stream, kind, keep_bundles=True))
         else:
             with Path(unit.file).open("rb") as stream:

@@ -14,9 +14,9 @@ from upath import UPath
 from hc_assets.core.verdicts import Verdict, none_of
 from hc_assets.fhir.bundles.entries import Entry
 from hc_assets.fhir.bundles.read import read_entries
+from hc_assets.fhir.domain import FHIR_FILES
 from hc_assets.fhir.export.ndjson import MANIFEST_NAME
 from hc_assets.lake.atomic import HashingSink
-from hc_assets.lake.landing import media_type
 
 _BLOCK = 1024 * 1024
 _IDENTITIES = """
@@ -90,7 +90,7 @@ def _lines(folder: UPath, names: Iterable[str]) -> Iterator[Entry]:
         if (folder / name).exists():
             with (folder / name).open("rb") as file:
                 # A stored OperationOutcome or Bundle is a resource here, whatever it says.
-                yield from read_entries(file, media_type(name), keep_bundles=True)
+                yield from read_entries(file, FHIR_FILES.media_type(name), keep_bundles=True)
 
 
 def _sha256(path: UPath) -> str:

@@ -25,7 +25,6 @@ from hc_assets.fhir.versions import deliveries as version_deliveries
 from hc_assets.fhir.versions.tables import create_tables
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import LakeTable, read_partitions
-from hc_assets.lake.warehouse import Warehouse
 
 # Read first, without the content, to tell which rows are versions.
 _SLIM = (
@@ -186,16 +185,18 @@ def apply_batches(
     return Applied(len(new), len(gone), *counts)
 
 
-def rebuild(layout: Layout, warehouse: Warehouse) -> int:
-    """Make the warehouse anew from the Parquet.
+def rebuild(connection: duckdb.DuckDBPyConnection, layout: Layout) -> int:
+    """Rebuild the versions of resources from the Parquet.
+
+    Args:
+        connection: to a warehouse without them.
+        layout: where the lake is.
 
     Returns:
         How many current resources it holds.
     """
     enriched = read_partitions(layout, "fhir/enriched_resources")
-    with warehouse.rewrite() as connection:
-        applied = apply_batches(connection, enriched)
-    return applied.rows
+    return apply_batches(connection, enriched).rows
 
 
 def _apply(

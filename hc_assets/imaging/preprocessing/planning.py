@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from hc_assets.imaging.preprocessing.parameters import Preprocessing
 from hc_assets.imaging.preprocessing.registry import pipeline_for, pipelines
 from hc_assets.imaging.preprocessing.standing import Group, Key, standing_parts
+from hc_assets.imaging.schemas.index import TABLES
 from hc_assets.imaging.workers import ArraysMade, FileUnit, units_of
 from hc_assets.lake.landing import LandedFile
 from hc_assets.lake.layout import Layout
@@ -17,8 +18,7 @@ from hc_assets.lake.parts import Part, read_commit
 from hc_assets.lake.tables import LakeTable
 
 ARRAYS = "imaging/preprocessed_arrays"
-# 2: decisions, places in the patient and overlays. What a pipeline does is its own version.
-ARRAYS_VERSION = "2"
+ARRAYS_VERSION = TABLES[ARRAYS].code_version
 
 
 @dataclass(frozen=True)

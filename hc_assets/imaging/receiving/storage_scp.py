@@ -25,6 +25,7 @@ from pynetdicom import AE, _config, evt
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from pynetdicom.transport import ThreadedAssociationServer
 
+from hc_assets.imaging.domain import DICOM_FILES
 from hc_assets.lake.atomic import local_path, make_folder, sync_folder
 from hc_assets.lake.discovery import discover
 from hc_assets.lake.landing import BatchLimits, LandingResult, land
@@ -281,7 +282,7 @@ class _Receiver:
         result = land(
             discover(paths, self._landing),
             self._layout,
-            "dicom",
+            DICOM_FILES,
             limits=self._limits,
             now=datetime.now(UTC),
         )

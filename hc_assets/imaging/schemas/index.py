@@ -9,6 +9,8 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 from hc_assets.core.columns import column
+from hc_assets.core.lineage import Lineage
+from hc_assets.core.table_schema import TableSchema
 from hc_assets.imaging.schemas.key_columns import (
     BATCH,
     FILE_SHA256,
@@ -18,10 +20,6 @@ from hc_assets.imaging.schemas.key_columns import (
     SOP_INSTANCE_UID,
     SOURCE_FILE,
 )
-from hc_assets.imaging.schemas.quality import QUALITY_METRICS, QUALITY_REPORT, SERIES_QUALITY
-from hc_assets.imaging.schemas.series import IMAGING_STUDIES, SERIES
-from hc_assets.imaging.training.schemas import TRAINING_SET
-from hc_assets.imaging.volumes import schemas as volumes
 
 # imaging/headers/read.py
 DICOM_INDEX = pa.schema(
@@ -230,16 +228,24 @@ def preprocessed_arrays(shape: tuple[int, int], dtype: str = "float32") -> pa.Sc
     )
 
 
-TABLES: Mapping[str, pa.Schema] = {
-    "imaging/dicom_index": DICOM_INDEX,
-    "imaging/unreadable_files": UNREADABLE_FILES,
-    "imaging/quality_metrics": QUALITY_METRICS,
-    "imaging/undecodable_frames": UNDECODABLE_FRAMES,
-    "imaging/series_quality": SERIES_QUALITY,
-    "imaging/quality_report": QUALITY_REPORT,
-    "imaging/preprocessed_arrays": PREPROCESSED_ARRAYS,
-    "imaging/series": SERIES,
-    "imaging/imaging_studies": IMAGING_STUDIES,
-    **volumes.TABLES,
-    "imaging/training_set": TRAINING_SET,
+_INDEX = "imaging/dicom_index"
+_METRICS = "imaging/quality_metrics"
+_ARRAYS = "imaging/preprocessed_arrays"
+# The pixels lie in the landed file that the index names.
+_PIXELS = (f"{_INDEX}.source_file",)
+
+TABLES: Mapping[str, TableSchema] = {
+    _INDEX: TableSchema(DICOM_INDEX, Lineage(rest=()), code_version="3"),
+    "imaging/unreadable_files": TableSchema(UNREADABLE_FILES, Lineage(rest=())),
+    "imaging/undecodable_frames": TableSchema(
+        UNDECODABLE_FRAMES, Lineage(carries=(_INDEX,), rest=_PIXELS)
+    ),
+    # 2: decisions, places in the patient and overlays. What a recipe does is its own version.
+    _ARRAYS: TableSchema(
+        PREPROCESSED_ARRAYS,
+        Lineage(
+            carries=(_METRICS, _INDEX), rest=(f"{_METRICS}.source_file", f"{_METRICS}.passes_gate")
+        ),
+        code_version="2",
+    ),
 }

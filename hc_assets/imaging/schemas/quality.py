@@ -4,9 +4,13 @@ Belongs here: schemas only. The code that fills a table is in the module that ea
 names.
 """
 
+from collections.abc import Mapping
+
 import pyarrow as pa
 
 from hc_assets.core.columns import column
+from hc_assets.core.lineage import Lineage
+from hc_assets.core.table_schema import TableSchema
 from hc_assets.imaging.schemas.key_columns import (
     BATCH,
     FILE_SHA256,
@@ -284,3 +288,56 @@ QUALITY_REPORT = pa.schema(
         ),
     ]
 )
+
+_INDEX = "imaging/dicom_index"
+_METRICS = "imaging/quality_metrics"
+# The pixels lie in the landed file that the index names.
+_PIXELS = (f"{_INDEX}.source_file",)
+_SCORE = (f"{_METRICS}.overall_quality",)
+_ORDER = tuple(
+    f"{_INDEX}.{name}" for name in ("instance_number", "image_position", "image_orientation")
+)
+_SLICES = (*_SCORE, *_ORDER)
+
+TABLES: Mapping[str, TableSchema] = {
+    _METRICS: TableSchema(
+        QUALITY_METRICS,
+        Lineage(
+            carries=(_INDEX,),
+            made={"scanner": (f"{_INDEX}.manufacturer", f"{_INDEX}.model_name")},
+            rest=_PIXELS,
+        ),
+        code_version="3",
+    ),
+    "imaging/series_quality": TableSchema(
+        SERIES_QUALITY,
+        Lineage(
+            carries=(_METRICS,),
+            made={
+                "frames": (f"{_METRICS}.frame",),
+                "scored_frames": _SCORE,
+                "passing_frames": (f"{_METRICS}.passes_gate",),
+                "quality_median": _SCORE,
+                "quality_minimum": _SCORE,
+                "quality_maximum": _SCORE,
+                "slice_consistency": _SLICES,
+                "outlier_frames": _SLICES,
+                "outliers": (f"{_METRICS}.source_file", f"{_METRICS}.frame", *_SLICES),
+            },
+        ),
+    ),
+    "imaging/quality_report": TableSchema(
+        QUALITY_REPORT,
+        Lineage(
+            carries=(_METRICS,),
+            made={
+                "scope": (),
+                "frames": (f"{_METRICS}.frame",),
+                "passing_frames": (f"{_METRICS}.passes_gate",),
+                "training_frames": (f"{_METRICS}.is_fit_for_training",),
+                "frames_with_text": (f"{_METRICS}.has_burned_in_text",),
+            },
+            rest=_SCORE,
+        ),
+    ),
+}

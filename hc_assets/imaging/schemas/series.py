@@ -4,9 +4,13 @@ Belongs here: schemas only; `index.py` collects them with those of the batches' 
 that fills a table is in the module that each schema's comment names.
 """
 
+from collections.abc import Mapping
+
 import pyarrow as pa
 
 from hc_assets.core.columns import column
+from hc_assets.core.lineage import Lineage
+from hc_assets.core.table_schema import TableSchema
 
 # imaging/series/table.py
 SERIES = pa.schema(
@@ -133,3 +137,52 @@ IMAGING_STUDIES = pa.schema(
         ),
     ]
 )
+
+_INDEX = "imaging/dicom_index"
+_INSTANCES = (f"{_INDEX}.sop_instance_uid",)
+_SPACING = (f"{_INDEX}.image_position", f"{_INDEX}.image_orientation", f"{_INDEX}.dicom_json")
+
+TABLES: Mapping[str, TableSchema] = {
+    "imaging/series": TableSchema(
+        SERIES,
+        Lineage(
+            carries=(_INDEX,),
+            made={
+                "batches": (f"{_INDEX}.batch",),
+                "sop_class_uids": (f"{_INDEX}.sop_class_uid",),
+                "files": (f"{_INDEX}.source_file",),
+                "instances": _INSTANCES,
+                "conflicting_instances": (*_INSTANCES, f"{_INDEX}.file_sha256"),
+                "missing_instance_numbers": (f"{_INDEX}.instance_number",),
+                "expected_instances": (f"{_INDEX}.dicom_json", f"{_INDEX}.image_position"),
+                "expected_from": (f"{_INDEX}.dicom_json", f"{_INDEX}.image_position"),
+                "missing_instances": (
+                    *_INSTANCES,
+                    f"{_INDEX}.dicom_json",
+                    f"{_INDEX}.image_position",
+                ),
+                "is_complete": (*_INSTANCES, f"{_INDEX}.dicom_json", f"{_INDEX}.instance_number"),
+                "image_orientation": _SPACING,
+                "warnings": tuple(
+                    f"{_INDEX}.{name}"
+                    for name in ("patient_id", "modality", "series_number", "rows", "columns")
+                ),
+            },
+            rest=_SPACING,
+        ),
+    ),
+    "imaging/imaging_studies": TableSchema(
+        IMAGING_STUDIES,
+        Lineage(
+            carries=(_INDEX,),
+            made={
+                "resource_id": (f"{_INDEX}.study_instance_uid",),
+                "patient_ids": (f"{_INDEX}.patient_id",),
+                "modalities": (f"{_INDEX}.modality",),
+                "series": (f"{_INDEX}.series_instance_uid",),
+                "instances": _INSTANCES,
+            },
+            rest=(f"{_INDEX}.dicom_json",),
+        ),
+    ),
+}

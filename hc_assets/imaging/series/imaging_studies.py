@@ -17,13 +17,12 @@ import pyarrow.parquet as pq
 from upath import UPath
 
 from hc_assets.fhir.validation import has_errors, validate
+from hc_assets.imaging.domain import STUDIES_FOLDER
 from hc_assets.imaging.series.instances import Instance, distinct
 from hc_assets.lake.atomic import HashingSink, atomic_file
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import read_commit
 
-FOLDER = "imaging_studies"
-"""Folder below the FHIR landing folder into which the resources are put."""
 HANDED_OVER = "handed_to_fhir"
 """Input in the table's commit that is there where its resources were handed over."""
 SOURCE = "urn:hc-assets:imaging"
@@ -260,7 +259,7 @@ def hand_to_fhir(
         The NDJSON file, named by its content, and how many resources it holds; no file where
         nothing is new.
     """
-    folder = landing / FOLDER
+    folder = landing / STUDIES_FOLDER
     paths = list(parts)
     keys = ["study_instance_uid", "content_sha256"]
     if not any(_is_new(row, known) for path in paths for row in _rows(path, keys)):

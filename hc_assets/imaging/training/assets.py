@@ -5,35 +5,26 @@ Belongs here: wiring only. Choosing and writing are in `plan.py` and `export.py`
 
 import dagster as dg
 
+from hc_assets.imaging.settings import ImagingSettings
 from hc_assets.imaging.training.export import export_training_set, selection_of
-from hc_assets.imaging.training.schemas import TRAINING_SET
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import read_partitions
 from hc_assets.lake.warehouse import Warehouse
 from hc_assets.orchestration.io_manager import COLUMN_LINEAGE, Content
-from hc_assets.orchestration.specs import asset_arguments
-from hc_assets.settings import Settings
+from hc_assets.orchestration.specs import table_asset
 
 
 def _key(name: str) -> dg.AssetKey:
     return dg.AssetKey(["imaging", name])
 
 
-@dg.asset(
-    key=_key("training_set"),
+@table_asset(
+    "imaging/training_set",
     deps=[_key("dicom_index"), _key("quality_metrics"), _key("preprocessed_arrays")],
-    **asset_arguments(
-        "imaging/training_set",
-        TRAINING_SET,
-        description="One row per sample of the training set in exports/training_set, over all"
-        " batches: its split, labels, and where its pixels are.",
-        layer="out",
-        kinds={"parquet", "numpy", "pytorch"},
-    ),
 )
 def training_set(
     context: dg.AssetExecutionContext,
-    settings: dg.ResourceParam[Settings],
+    settings: dg.ResourceParam[ImagingSettings],
     layout: dg.ResourceParam[Layout],
     warehouse: dg.ResourceParam[Warehouse],
 ) -> Content:
@@ -57,7 +48,7 @@ def training_set(
     return Content(made.parts, {"plan": made.manifest.content_sha256} | taken_in)
 
 
-def assets(settings: Settings) -> list[dg.AssetsDefinition]:
+def assets(settings: ImagingSettings) -> list[dg.AssetsDefinition]:
     """Give the assets of a deployment: where labels come from FHIR, they depend on its resources.
 
     Without such labels they don't: DICOM alone needs no FHIR, and new FHIR makes no new set.

@@ -5,18 +5,18 @@ Belongs here: wiring only; the evaluators are in `imaging/verdicts/training.py`.
 
 import dagster as dg
 
+from hc_assets.imaging.settings import ImagingSettings
 from hc_assets.imaging.training.manifest import read_manifest
 from hc_assets.imaging.verdicts.training import class_balance, splits_disjoint
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.warehouse import Warehouse
-from hc_assets.orchestration.checks import WARN, result
-from hc_assets.settings import Settings
+from hc_assets.orchestration.checks import WARN, result, table_check
 
-_TRAINING_SET = dg.AssetKey(["imaging", "training_set"])
+_TRAINING_SET = "imaging/training_set"
 
 
-@dg.asset_check(
-    asset=_TRAINING_SET,
+@table_check(
+    _TRAINING_SET,
     blocking=True,
     description="No PatientID is in two splits, and no array with the same pixels as another.",
 )
@@ -28,13 +28,13 @@ def splits_disjoint_by_patient(
         return result(splits_disjoint(connection))
 
 
-@dg.asset_check(
-    asset=_TRAINING_SET,
+@table_check(
+    _TRAINING_SET,
     description="In each split the rarest class has at least HC_TRAINING_BALANCE_THRESHOLD of the"
     " samples of the commonest; holds where there are no labels.",
 )
 def classes_balanced(
-    layout: dg.ResourceParam[Layout], settings: dg.ResourceParam[Settings]
+    layout: dg.ResourceParam[Layout], settings: dg.ResourceParam[ImagingSettings]
 ) -> dg.AssetCheckResult:
     """Hold the ratio against the threshold; the samples are right all the same, so this warns."""
     made = read_manifest(layout.exports("training_set"))

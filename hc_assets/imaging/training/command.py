@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 from upath import UPath
 
+from hc_assets.imaging.settings import ImagingSettings
 from hc_assets.lake.layout import Layout
-from hc_assets.settings import Settings
 
 training_app = typer.Typer()
 
@@ -38,14 +38,13 @@ def training_set(  # noqa: PLR0917 - a command's options
     What is left out comes from the HC_TRAINING_ settings.
     """
     from hc_assets.cli.exit_codes import UNREADABLE, USAGE, faults_become_exit_codes, stop
+    from hc_assets.domains import warehouse_of
     from hc_assets.imaging.training.export import export_training_set, selection_of
     from hc_assets.imaging.training.labels import LabelsError
     from hc_assets.imaging.training.shards import DamagedArrayError
     from hc_assets.imaging.training.splits import SelectionError
-    from hc_assets.lake.warehouse import Warehouse
-    from hc_assets.tables import PARQUET_TABLES
 
-    given: dict[str, object] = {
+    options: dict[str, object] = {
         "training_modalities": tuple(modality) if modality else None,
         "training_body_parts": tuple(body_part) if body_part else None,
         "quality_training_gate": quality,
@@ -54,10 +53,11 @@ def training_set(  # noqa: PLR0917 - a command's options
         "training_label_codes": {} if labels else None,
         "training_split_seed": seed,
     }
-    settings = Settings().model_copy(update={k: v for k, v in given.items() if v is not None})
-    layout = Layout.of(settings.data_dir)
+    chosen = {name: value for name, value in options.items() if value is not None}
+    settings = ImagingSettings().model_copy(update=chosen)
+    layout = Layout.configured(settings)
     with faults_become_exit_codes():
-        warehouse = Warehouse(layout, PARQUET_TABLES)
+        warehouse = warehouse_of(layout)
         warehouse.ensure()
         try:
             made = export_training_set(

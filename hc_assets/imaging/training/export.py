@@ -16,6 +16,7 @@ from filelock import FileLock
 from upath import UPath
 
 from hc_assets.core.compute import executor, in_order
+from hc_assets.imaging.settings import ImagingSettings
 from hc_assets.imaging.training.manifest import (
     FORMAT,
     FORMAT_VERSION,
@@ -43,7 +44,6 @@ from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import Part
 from hc_assets.lake.tables import read_partitions
 from hc_assets.lake.warehouse import Warehouse
-from hc_assets.settings import Settings
 
 _STAGING = ".staging-"
 # Counted up when the same plan gives other shards.
@@ -134,7 +134,7 @@ def export_training_set(
     return Exported(manifest, parts, sum(unit.shards is None for unit in plan.units))
 
 
-def selection_of(settings: Settings, layout: Layout) -> Selection:
+def selection_of(settings: ImagingSettings, layout: Layout) -> Selection:
     """Take the choices of a deployment from its settings.
 
     Raises:

@@ -4,9 +4,13 @@ Belongs here: schemas only. Which rows there are is decided in `plan.py`; shards
 `shards.py`. What leaves names patients by pseudonyms only, and no UID of DICOM.
 """
 
+from collections.abc import Mapping
+
 import pyarrow as pa
 
 from hc_assets.core.columns import column
+from hc_assets.core.lineage import Lineage
+from hc_assets.core.table_schema import TableSchema
 
 _SAMPLE_ID = column(
     "sample_id",
@@ -108,3 +112,34 @@ def shard_schema(pixels: pa.FixedShapeTensorType) -> pa.Schema:
     """
     field = column("pixels", pixels, "The array, row by row, 0 to 1", unit="1", nullable=False)
     return pa.schema([*_SHARD_COLUMNS, field])
+
+
+_INDEX = "imaging/dicom_index"
+_METRICS = "imaging/quality_metrics"
+_ARRAYS = "imaging/preprocessed_arrays"
+# Patients that share pixels, an instance or a study stay together.
+_PATIENT = (
+    f"{_INDEX}.patient_id",
+    f"{_INDEX}.study_instance_uid",
+    f"{_INDEX}.series_instance_uid",
+    f"{_ARRAYS}.content_sha256",
+    f"{_ARRAYS}.sop_instance_uid",
+    f"{_ARRAYS}.file_sha256",
+)
+
+TABLES: Mapping[str, TableSchema] = {
+    "imaging/training_set": TableSchema(
+        TRAINING_SET,
+        Lineage(
+            carries=(_ARRAYS, _INDEX, _METRICS),
+            made={
+                "sample_id": (f"{_INDEX}.file_sha256", f"{_ARRAYS}.frame"),
+                "split": _PATIENT,
+                "patient_pseudonym": _PATIENT,
+                "labels": (*_PATIENT, f"{_INDEX}.accession_number"),
+                "shard": (f"{_ARRAYS}.pixels",),
+                "shard_row": (f"{_ARRAYS}.pixels",),
+            },
+        ),
+    ),
+}

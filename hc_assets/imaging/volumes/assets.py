@@ -15,6 +15,7 @@ import pyarrow as pa
 from loky import cpu_count
 
 from hc_assets.core.compute import executor, in_order
+from hc_assets.imaging.settings import ImagingSettings
 from hc_assets.imaging.volumes.aligned_units import (
     ALIGNED_SLICES_TABLE,
     StudyUnit,
@@ -25,10 +26,8 @@ from hc_assets.imaging.volumes.aligned_units import (
 from hc_assets.imaging.volumes.exports import ExportedFile, exported, remove_others
 from hc_assets.imaging.volumes.intake import intake, merged
 from hc_assets.imaging.volumes.schemas import (
-    ALIGNED_SLICES,
     ALIGNED_VOLUMES,
     NIFTI_EXPORTS,
-    VOLUME_SLICES,
     VOLUMES,
 )
 from hc_assets.imaging.volumes.steps import Row
@@ -45,8 +44,7 @@ from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import Part, PartWriter, read_commit
 from hc_assets.lake.tables import LakeTable, read_partition
 from hc_assets.orchestration.io_manager import Content, commit_content, describe_commits
-from hc_assets.orchestration.specs import CODE_VERSION, asset_arguments
-from hc_assets.settings import Settings
+from hc_assets.orchestration.specs import code_version, table_asset, tables_asset
 
 _VOLUMES = "imaging/volumes"
 _ALIGNED = "imaging/aligned_volumes"
@@ -60,42 +58,16 @@ def _key(name: str) -> dg.AssetKey:
     return dg.AssetKey(["imaging", name])
 
 
-@dg.multi_asset(
-    name="volumes_and_slices",
-    can_subset=True,
+@tables_asset(
+    "volumes_and_slices",
+    [SLICES, _VOLUMES],
     ins={"index": dg.AssetIn(_key("dicom_index")), "metrics": dg.AssetIn(_key("quality_metrics"))},
-    outs={
-        "volume_slices": dg.AssetOut(
-            key=_key("volume_slices"),
-            is_required=False,
-            **asset_arguments(
-                SLICES,
-                VOLUME_SLICES,
-                description="One row per slice of a volume: where it lies, what is wrong with it,"
-                " and its voxels.",
-                layer="core",
-                kinds={"dicom", "parquet"},
-            ),
-        ),
-        "volumes": dg.AssetOut(
-            key=_key("volumes"),
-            is_required=False,
-            **asset_arguments(
-                _VOLUMES,
-                VOLUMES,
-                description="One row per volume of a series with its place in the patient, and one"
-                " for frames that make none, with the verdict why; over all batches.",
-                layer="core",
-                kinds={"dicom", "parquet"},
-            ),
-        ),
-    },
 )
 def volumes_and_slices(
     context: dg.AssetExecutionContext,
     index: LakeTable,
     metrics: LakeTable,
-    settings: dg.ResourceParam[Settings],
+    settings: dg.ResourceParam[ImagingSettings],
     layout: dg.ResourceParam[Layout],
 ) -> Iterator[dg.Output[Content]]:
     """Make the volumes of every series; those of studies without new files are kept."""
@@ -105,7 +77,7 @@ def volumes_and_slices(
         index,
         metrics,
         parameters=f"limit {settings.volume_bytes}",
-        code_version=CODE_VERSION,
+        code_version=code_version(_VOLUMES),
     )
     units = units_of(
         str(layout.data_dir),
@@ -135,47 +107,22 @@ def volumes_and_slices(
     yield from _hand_over(context, layout, contents, {_VOLUMES: told})
 
 
-@dg.multi_asset(
-    name="aligned_volumes_and_slices",
-    can_subset=True,
+@tables_asset(
+    "aligned_volumes_and_slices",
+    [ALIGNED_SLICES_TABLE, _ALIGNED],
     ins={"volumes": dg.AssetIn(_key("volumes")), "slices": dg.AssetIn(_key("volume_slices"))},
-    outs={
-        "aligned_slices": dg.AssetOut(
-            key=_key("aligned_slices"),
-            is_required=False,
-            **asset_arguments(
-                ALIGNED_SLICES_TABLE,
-                ALIGNED_SLICES,
-                description="One row per slice of an aligned volume: its voxels.",
-                layer="out",
-                kinds={"parquet"},
-            ),
-        ),
-        "aligned_volumes": dg.AssetOut(
-            key=_key("aligned_volumes"),
-            is_required=False,
-            **asset_arguments(
-                _ALIGNED,
-                ALIGNED_VOLUMES,
-                description="One row per volume on an isotropic grid: the MR sequences of a study"
-                " on one, laid on each other and scaled to 0 to 1; other volumes by themselves.",
-                layer="out",
-                kinds={"parquet"},
-            ),
-        ),
-    },
 )
 def aligned_volumes_and_slices(
     context: dg.AssetExecutionContext,
     volumes: LakeTable,
     slices: LakeTable,
-    settings: dg.ResourceParam[Settings],
+    settings: dg.ResourceParam[ImagingSettings],
     layout: dg.ResourceParam[Layout],
 ) -> Iterator[dg.Output[Content]]:
     """Align the volumes of every study; those of studies with the same volumes are kept."""
     spacing, bias = settings.volume_spacing_mm, settings.volume_bias_correction
     per_series = settings.volume_aligned_per_series
-    parameters = f"{CODE_VERSION} {spacing} {bias} {per_series}"
+    parameters = f"{code_version(_ALIGNED)} {spacing} {bias} {per_series}"
     stored = StoredVolumes.of(slices, "volume_id")
     before = _aligned_before(layout)
     digests = {study: inputs_of(rows, parameters) for study, rows in studies_of(volumes)}
@@ -217,19 +164,12 @@ def aligned_volumes_and_slices(
     yield from _hand_over(context, layout, contents, {_ALIGNED: told})
 
 
-@dg.asset(
-    key=_key("nifti_exports"),
+@table_asset(
+    _EXPORTS,
     ins={
         name: dg.AssetIn(_key(name))
         for name in ("volumes", "volume_slices", "aligned_volumes", "aligned_slices")
     },
-    **asset_arguments(
-        _EXPORTS,
-        NIFTI_EXPORTS,
-        description="One row per NIfTI file in exports/nifti: a volume, or an aligned volume.",
-        layer="out",
-        kinds={"nifti", "parquet"},
-    ),
 )
 def nifti_exports(
     volumes: LakeTable,

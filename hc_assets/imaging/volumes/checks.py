@@ -12,19 +12,19 @@ from hc_assets.imaging.volumes.units import gated_series
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import read_commit
 from hc_assets.lake.tables import LakeTable, read_partition, read_partitions
-from hc_assets.orchestration.checks import WARN, result
+from hc_assets.orchestration.checks import WARN, result, table_check
 
-_VOLUMES = dg.AssetKey(["imaging", "volumes"])
-_SLICES = dg.AssetKey(["imaging", "volume_slices"])
+_VOLUMES = "imaging/volumes"
+_SLICES = "imaging/volume_slices"
 
 
 def _rows(layout: Layout, columns: list[str]) -> pa.Table:
     return read_partition(layout, "imaging/volumes", None).to_table(columns)
 
 
-@dg.asset_check(
-    asset=_VOLUMES,
-    additional_deps=[dg.AssetKey(["imaging", "quality_metrics"])],
+@table_check(
+    _VOLUMES,
+    reads=["imaging/quality_metrics"],
     blocking=True,
     description="Each series with a frame that passes the quality gate has a volume or a verdict.",
 )
@@ -44,8 +44,8 @@ def every_gated_series_has_a_volume_or_verdict(
     return result(accounting.series_accounted_for(gated, volumes))
 
 
-@dg.asset_check(
-    asset=_VOLUMES,
+@table_check(
+    _VOLUMES,
     blocking=True,
     description="Each volume is a right-handed grid with axes at right angles, and its columns"
     " agree on where it lies.",
@@ -57,9 +57,9 @@ def volume_geometry_sound(layout: dg.ResourceParam[Layout]) -> dg.AssetCheckResu
     return result(accounting.geometry_sound(volumes))
 
 
-@dg.asset_check(
-    asset=_SLICES,
-    additional_deps=[_VOLUMES],
+@table_check(
+    _SLICES,
+    reads=[_VOLUMES],
     blocking=True,
     description="Each volume has all its slices, each finite and of the shape that its row states.",
 )
@@ -73,8 +73,8 @@ def volume_slices_whole(layout: dg.ResourceParam[Layout]) -> dg.AssetCheckResult
     )
 
 
-@dg.asset_check(
-    asset=_VOLUMES,
+@table_check(
+    _VOLUMES,
     description="No stack has a gap, or slices that lie too irregularly to be a volume.",
 )
 def stacks_without_gaps(layout: dg.ResourceParam[Layout]) -> dg.AssetCheckResult:
@@ -83,8 +83,8 @@ def stacks_without_gaps(layout: dg.ResourceParam[Layout]) -> dg.AssetCheckResult
     return result(accounting.stacks_usable(rows["verdict"], rows["findings"]), WARN)
 
 
-@dg.asset_check(
-    asset=dg.AssetKey(["imaging", "aligned_volumes"]),
+@table_check(
+    "imaging/aligned_volumes",
     description="Each MR volume that shares a study with others was laid on the reference.",
 )
 def volumes_registered(layout: dg.ResourceParam[Layout]) -> dg.AssetCheckResult:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 from hc_assets.core.columns import column
+from hc_assets.core.lineage import Lineage
+from hc_assets.core.table_schema import TableSchema
 
 VERDICTS: Mapping[str, str] = {
     "as_sent": "A volume: the voxels are the pixels as sent, in modality units",
@@ -275,10 +277,71 @@ NIFTI_EXPORTS = pa.schema(
     ]
 )
 
-TABLES: Mapping[str, pa.Schema] = {
-    "imaging/volumes": VOLUMES,
-    "imaging/volume_slices": VOLUME_SLICES,
-    "imaging/aligned_volumes": ALIGNED_VOLUMES,
-    "imaging/aligned_slices": ALIGNED_SLICES,
-    "imaging/nifti_exports": NIFTI_EXPORTS,
+_INDEX, _METRICS = "imaging/dicom_index", "imaging/quality_metrics"
+_PLACE = (f"{_INDEX}.image_position", f"{_INDEX}.image_orientation", f"{_INDEX}.dicom_json")
+# The pixels lie in the landed file that the index names.
+_VOXELS = (f"{_INDEX}.source_file", *_PLACE)
+_VOLUMES = "imaging/volumes"
+_ALIGNED_FROM = (f"{_VOLUMES}.affine_lps", "imaging/volume_slices.voxels")
+
+TABLES: Mapping[str, TableSchema] = {
+    "imaging/volumes": TableSchema(
+        VOLUMES,
+        Lineage(
+            carries=(_INDEX,),
+            made={
+                "volume_id": (f"{_INDEX}.series_instance_uid",),
+                "frames": _PLACE,
+                "frames_below_gate": (f"{_METRICS}.passes_gate",),
+                "verdict": (*_VOXELS, f"{_METRICS}.passes_gate"),
+                "findings": (*_VOXELS, f"{_METRICS}.passes_gate"),
+                "spacing_mm": (*_PLACE, f"{_INDEX}.pixel_spacing"),
+                "affine_lps": (*_PLACE, f"{_INDEX}.pixel_spacing"),
+                "affine_ras": (*_PLACE, f"{_INDEX}.pixel_spacing"),
+            },
+            rest=_VOXELS,
+        ),
+    ),
+    "imaging/volume_slices": TableSchema(
+        VOLUME_SLICES,
+        Lineage(
+            carries=(_INDEX,),
+            made={
+                "volume_id": (f"{_INDEX}.series_instance_uid",),
+                "position": _PLACE,
+            },
+            rest=_VOXELS,
+        ),
+    ),
+    "imaging/aligned_volumes": TableSchema(
+        ALIGNED_VOLUMES,
+        Lineage(
+            carries=(_VOLUMES,),
+            made={
+                "aligned_id": (f"{_VOLUMES}.volume_id",),
+                "reference_id": (f"{_VOLUMES}.volume_id",),
+                "inputs_sha256": (f"{_VOLUMES}.volume_id", f"{_VOLUMES}.content_sha256"),
+            },
+            rest=_ALIGNED_FROM,
+        ),
+    ),
+    "imaging/aligned_slices": TableSchema(
+        ALIGNED_SLICES,
+        Lineage(
+            carries=(_VOLUMES,),
+            made={"aligned_id": (f"{_VOLUMES}.volume_id",), "voxels": _ALIGNED_FROM},
+            rest=_ALIGNED_FROM,
+        ),
+    ),
+    "imaging/nifti_exports": TableSchema(
+        NIFTI_EXPORTS,
+        Lineage(
+            carries=(_VOLUMES,),
+            made={
+                "file": (f"{_VOLUMES}.volume_id", "imaging/aligned_volumes.aligned_id"),
+                "is_aligned": ("imaging/aligned_volumes.aligned_id",),
+            },
+            rest=(*_ALIGNED_FROM, "imaging/aligned_slices.voxels"),
+        ),
+    ),
 }

@@ -23,7 +23,7 @@ class IncompleteVolumeError(Exception):
 
 def rows_of(volumes: LakeTable) -> Iterator[Row]:
     """Rows of a table of volumes that are volumes, without their pictures."""
-    columns = [name for name in TABLES[volumes.table].names if name != "picture"]
+    columns = [name for name in TABLES[volumes.table].schema.names if name != "picture"]
     for batch in volumes.batches(columns):
         yield from (row for row in batch.to_pylist() if row["content_sha256"] is not None)
 

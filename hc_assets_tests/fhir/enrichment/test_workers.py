@@ -54,7 +54,7 @@ def test_an_enriched_row_is_what_enrich_makes_of_the_resource(run):
     for name in ("resource_id", "content_sha256", "last_updated", "quality_score", "completeness"):
         assert row[name] == getattr(made, name)
     with read_partition(run.layout, ENRICHED, BATCH).parts()[0].open("rb") as stream:
-        assert pq.read_schema(stream) == TABLES[ENRICHED]
+        assert pq.read_schema(stream) == TABLES[ENRICHED].schema
 
 
 def test_a_deletion_passes_through_without_a_resource(run):

@@ -1,6 +1,7 @@
 import json
 from datetime import UTC, datetime
 
+from hc_assets.fhir.domain import FHIR_FILES
 from hc_assets.fhir.validation.batch_facts import birth_dates, bundle_targets
 from hc_assets.fhir.validation.workers import SplitUnit, split_files
 from hc_assets.lake.discovery import discover
@@ -19,7 +20,7 @@ def raw_parts(tmp_path, files: dict[str, str]) -> tuple[str, ...]:
     layout = Layout.of(tmp_path / "data")
     limits = BatchLimits(files=100, size=10**9)
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    (key,) = land(discover([drop], drop), layout, "fhir", limits=limits, now=now).batches
+    (key,) = land(discover([drop], drop), layout, FHIR_FILES, limits=limits, now=now).batches
     parts = []
     for number, file in enumerate(read_manifest(layout, "fhir", key).files):
         parts += split_files(SplitUnit(str(layout.data_dir), key, (file,), number))

@@ -60,7 +60,7 @@ class Run:
         return self.put(RAW, parts)
 
     def put(self, table: str, parts: list[Part]) -> LakeTable:
-        declare(self.layout, table, TABLES[table])
+        declare(self.layout, table, TABLES[table].schema)
         commit(self.layout, table, BATCH, parts)
         return read_partition(self.layout, table, BATCH)
 

@@ -19,8 +19,8 @@ KEYS = {"batch": "b", "source_file": "f", "position": 0}
 
 def table(tmp_path: UPath, name: str, rows: list[dict[str, object]]) -> LakeTable:
     layout = Layout.of(tmp_path)
-    with PartWriter(layout.partition(name, "b"), TABLES[name]) as writer:
-        writer.write(pa.RecordBatch.from_pylist([KEYS | row for row in rows], TABLES[name]))
+    with PartWriter(layout.partition(name, "b"), TABLES[name].schema) as writer:
+        writer.write(pa.RecordBatch.from_pylist([KEYS | row for row in rows], TABLES[name].schema))
     commit(layout, name, "b", writer.parts)
     return read_partition(layout, name, "b")
 

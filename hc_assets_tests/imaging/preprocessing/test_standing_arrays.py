@@ -14,6 +14,7 @@ import pytest
 from msgspec import structs
 
 from hc_assets.imaging import assets
+from hc_assets.imaging.domain import DICOM_FILES
 from hc_assets.imaging.preprocessing import pipeline, planning, registry
 from hc_assets.imaging.preprocessing.parameters import (
     CtParameters,
@@ -90,7 +91,7 @@ def batch(tmp_path, testdata) -> Batch:
     landed = land(
         discover([drop], drop),
         layout,
-        "dicom",
+        DICOM_FILES,
         limits=BatchLimits(100, 10**9),
         now=datetime(2026, 1, 1, tzinfo=UTC),
     )

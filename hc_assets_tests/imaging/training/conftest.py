@@ -13,13 +13,13 @@ import pyarrow as pa
 import pytest
 from upath import UPath
 
+from hc_assets.domains import CATALOG
 from hc_assets.imaging.schemas.index import DICOM_INDEX, QUALITY_METRICS, preprocessed_arrays
 from hc_assets.imaging.training.export import export_training_set
 from hc_assets.imaging.training.selection import Selection
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import PartWriter, commit
 from hc_assets.lake.warehouse import Warehouse
-from hc_assets.tables import PARQUET_TABLES
 
 _TABLES = (
     "imaging/dicom_index",
@@ -69,7 +69,7 @@ class Lake:
 
     def __init__(self, folder: Path) -> None:
         self.layout = Layout.of(folder)
-        self.warehouse = Warehouse(self.layout, {name: PARQUET_TABLES[name] for name in _TABLES})
+        self.warehouse = Warehouse(self.layout, {name: CATALOG.parquet[name] for name in _TABLES})
 
     def put(self, batch: str, *scans: Scan) -> None:
         """Commit the rows of some scans as a batch."""

@@ -1,7 +1,7 @@
 import pyarrow as pa
 import pytest
 
-from hc_assets.lake.lineage import Lineage, Source, UndeclaredLineageError, said, sources
+from hc_assets.core.lineage import Lineage, Source, UndeclaredLineageError, described, sources
 
 SCHEMAS = {
     "a/raw": pa.schema([("key", pa.string()), ("text", pa.string())]),
@@ -48,9 +48,11 @@ def test_a_table_without_a_declaration_is_refused():
 
 
 def test_a_column_taken_over_is_named_by_its_table_alone():
-    assert said("key", (Source("a/raw", "key"),)) == "a/raw"
-    assert said("score", (Source("a/raw", "key"), Source("a/raw", "text"))) == "a/raw: key, text"
-    assert said("score", (Source("a/raw", "key"), Source("b/more", "key"))) == (
+    assert described("key", (Source("a/raw", "key"),)) == "a/raw"
+    assert (
+        described("score", (Source("a/raw", "key"), Source("a/raw", "text"))) == "a/raw: key, text"
+    )
+    assert described("score", (Source("a/raw", "key"), Source("b/more", "key"))) == (
         "a/raw: key; b/more: key"
     )
-    assert said("score", ()) == ""
+    assert described("score", ()) == ""

@@ -6,9 +6,10 @@ declared in each domain's `lineage.py`.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import pyarrow as pa
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Source(NamedTuple):
@@ -39,7 +40,7 @@ class Lineage:
 
 
 def sources(
-    table: str, lineage: Mapping[str, Lineage], schemas: Mapping[str, pa.Schema]
+    table: str, lineage: Mapping[str, Lineage], schemas: "Mapping[str, pa.Schema]"
 ) -> dict[str, tuple[Source, ...]]:
     """Give the sources of each column of a table, in the order of the columns.
 
@@ -65,7 +66,7 @@ def sources(
 
 
 def _sources(
-    place: str, name: str, declared: Lineage, schemas: Mapping[str, pa.Schema]
+    place: str, name: str, declared: Lineage, schemas: "Mapping[str, pa.Schema]"
 ) -> Iterator[Source]:
     if name not in declared.made:
         carrier = next((t for t in declared.carries if name in _columns(place, t, schemas)), None)
@@ -82,13 +83,13 @@ def _sources(
         yield Source(table, column)
 
 
-def _columns(place: str, table: str, schemas: Mapping[str, pa.Schema]) -> list[str]:
+def _columns(place: str, table: str, schemas: "Mapping[str, pa.Schema]") -> list[str]:
     if table not in schemas:
         raise UndeclaredLineageError(f"{place}: made from {table}, which does not exist")
     return list(schemas[table].names)
 
 
-def said(name: str, made_from: tuple[Source, ...]) -> str:
+def described(name: str, made_from: tuple[Source, ...]) -> str:
     """Say what a column is made from, for people: `<table>: <column>, <column>; <table>: …`.
 
     Returns:

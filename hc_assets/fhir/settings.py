@@ -1,0 +1,69 @@
+"""FHIR's section of the settings.
+
+Belongs here: every number or folder of FHIR's stages that a user may want to change.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import NoDecode
+
+from hc_assets.core.settings import CoreSettings
+
+
+class FhirSettings(CoreSettings):
+    """What the FHIR assets and commands take from the environment (prefix `HC_`)."""
+
+    fhir_source: str = Field(
+        default="urn:hc-assets:ingest", description="meta.source of resources that name none."
+    )
+    fhir_extension_base: str = Field(
+        default="https://hc-assets.org/fhir/StructureDefinition",
+        description="Base URL of the extensions that enrichment adds.",
+    )
+    fhir_expected_elements: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="Elements that completeness is judged by, as a JSON object of lists by type:"
+        " each type named here replaces that of the built-in table. `value[x]` is any of a choice,"
+        " `a|b` one of two.",
+    )
+    quarantine_rate_threshold: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="Share of a batch's entries that one rule may send to quarantine.",
+    )
+    quality_score_threshold: float = Field(
+        default=0.8, ge=0, le=1, description="Mean quality score that a batch must reach."
+    )
+    fhir_rules_as_errors: frozenset[str] = Field(
+        default=frozenset(),
+        description="Business rules whose breach quarantines a resource, as a JSON list; that of"
+        " the others is a warning.",
+    )
+    fhir_profiles: Annotated[tuple[Path, ...], NoDecode] = Field(
+        default=(),
+        description="Files and folders of StructureDefinitions that resources are held against"
+        " where they name them, separated as in PATH.",
+    )
+    export_split_bytes: int = Field(
+        default=1024**3, ge=1, description="NDJSON bytes from which a file of an export is full."
+    )
+    export_compression: Literal["none", "gzip", "zstd"] = Field(
+        default="none", description="How the files of an export are packed: none, gzip or zstd."
+    )
+    export_base_url: str = Field(
+        default="", description="URL of the export folder, put before the names in its manifest."
+    )
+    validation_rate_threshold: float = Field(
+        default=0.95, ge=0, le=1, description="Share of a batch's entries that must be valid."
+    )
+
+    @field_validator("fhir_profiles", mode="before")
+    @classmethod
+    def _split_paths(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part for part in value.split(os.pathsep) if part)
+        return value
