@@ -1,8 +1,8 @@
 """How the quality score ranks real images and spoiled copies of them.
 
 Belongs here: scoring clean images and their copies, and counting where the order is wrong. The
-copies are made by `hc_assets.sample_data.degradations`. Run without arguments for the shared images
-and pydicom's own, or with folders of DICOM files.
+copies are made by the tests' own `degradations.py`. Run without arguments for the shared images and
+pydicom's own, or with folders of DICOM files.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import pydicom
 from hc_assets.imaging.headers.reading import UnreadableFile
 from hc_assets.imaging.pixels.frames import Frame, iter_frames
 from hc_assets.imaging.quality.measure import measure
-from hc_assets.sample_data.degradations import DEGRADATIONS, luma, spoiled
+from hc_assets_tests.imaging.quality.degradations import DEGRADATIONS, luma, spoiled
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = (ROOT.parent / "shared" / "data" / "dicom", Path(pydicom.__file__).parent / "data")

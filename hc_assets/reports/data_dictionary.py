@@ -1,7 +1,7 @@
 """The data dictionary: every table and column as Markdown, from the schemas.
 
 Belongs here: rendering, and the command that writes the file. What a column means is said once, in
-each domain's `schemas.py`; what it is made from, in `lineage.py`.
+each domain's schemas, and what it is made from beside it.
 """
 
 import argparse

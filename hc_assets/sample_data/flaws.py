@@ -1,7 +1,7 @@
 """Where the sample is wrong on purpose, and what should come of it.
 
 Belongs here: what a flaw and an oddity are, and choosing the entries that get them. What each does
-to a resource is in `flaw_kinds.py` and `oddities.py`; damaged DICOM is in `dicom_damage.py`.
+to a resource is in `flaw_kinds.py` and `oddities.py`; damaged DICOM is in `dicom_files.py`.
 """
 
 import random

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hc_assets.imaging.pixels.frames import Frame, iter_frames
 from hc_assets.imaging.quality.gates import explain
 from hc_assets.imaging.quality.measure import measure
-from hc_assets.sample_data.degradations import DEGRADATIONS, luma, spoiled, spread
+from hc_assets_tests.imaging.quality.degradations import DEGRADATIONS, luma, spoiled, spread
 
 GATE = 0.5
 # What a blind estimate of noise may wander by from copy to copy

@@ -1,0 +1,1 @@
+"""Notes: a domain as small as one can be."""
