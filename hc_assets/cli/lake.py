@@ -1,4 +1,4 @@
-"""`hc-assets lake verify` and `hc-assets warehouse rebuild`: what is kept, checked and made anew.
+"""`hc-assets lake verify` and `hc-assets warehouse rebuild`: what is kept, checked and rebuilt.
 
 Belongs here: the commands and the order of the work. Damage is found in `lake/integrity.py`.
 """
@@ -24,9 +24,9 @@ def lake() -> None:
 
 @lake_app.command()
 def verify(
-    repair: Annotated[bool, typer.Option("--repair", help="Make anew what is damaged.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Rebuild what is damaged.")] = False,
 ) -> None:
-    """Hash every landed file, part and commit anew; print what is damaged, and exit with 1."""
+    """Hash every landed file, part and commit again; print what is damaged, and exit with 1."""
     from hc_assets.cli.exit_codes import FINDINGS, faults_become_exit_codes, say
 
     settings = Settings()
@@ -36,7 +36,7 @@ def verify(
         for each in found:
             typer.echo(str(each))
         if repair and found:
-            mend(settings, found)
+            repair_damage(settings, found)
             found = list(damage(layout, CATALOG.parquet))
             for each in found:
                 say(f"hc-assets: still damaged: {each}")
@@ -44,8 +44,8 @@ def verify(
         raise typer.Exit(FINDINGS)
 
 
-def mend(settings: CoreSettings, found: list[Damage]) -> None:
-    """Make damaged partitions anew from what they were made of.
+def repair_damage(settings: CoreSettings, found: list[Damage]) -> None:
+    """Rebuild damaged partitions from what they were made of.
 
     Landed files can't be: they are what all else is made of.
 
@@ -79,7 +79,7 @@ def mend(settings: CoreSettings, found: list[Damage]) -> None:
 
 @warehouse_app.command("rebuild")
 def rebuild_warehouse() -> None:
-    """Make the warehouse anew from the Parquet; readers keep the old one until it is whole."""
+    """Rebuild the warehouse from the Parquet; readers keep the old one until it is whole."""
     from hc_assets.cli.exit_codes import faults_become_exit_codes, say
     from hc_assets.domains import rebuild
 

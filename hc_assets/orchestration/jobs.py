@@ -27,19 +27,19 @@ _CHECK = "DagsterAssetCheckFailedError"  # of a run in which a blocking check di
 
 
 @dg.op(pool="warehouse", retry_policy=RETRIES)
-def make_warehouse_anew(
+def rebuild_the_warehouse(
     context: dg.OpExecutionContext,
     layout: dg.ResourceParam[Layout],
     warehouse: dg.ResourceParam[Warehouse],
 ) -> None:
-    """Delete the warehouse and make it from the Parquet."""
+    """Rebuild the warehouse from the Parquet; readers keep the old one until it is whole."""
     context.add_output_metadata({"dagster/row_count": rebuild(layout, warehouse)})
 
 
 @dg.job(description="DuckDB anew from the Parquet, as `hc-assets warehouse rebuild`.")
 def rebuild_warehouse() -> None:
-    """Make the warehouse anew."""
-    make_warehouse_anew()
+    """Rebuild the warehouse."""
+    rebuild_the_warehouse()
 
 
 @dg.op(retry_policy=RETRIES)
@@ -100,14 +100,14 @@ def check_everything(context: dg.OpExecutionContext, layout: dg.ResourceParam[La
             raise_on_error=False,
             tags={PARTITION_TAG: batch} if batch else None,
         )
-        said = [each for each in failures(outcome) if _CHECK not in each]
-        broken += [f"{job.name} {batch}: {each}" for each in said]
+        errors = [each for each in failures(outcome) if _CHECK not in each]
+        broken += [f"{job.name} {batch}: {each}" for each in errors]
     context.add_output_metadata({"runs": len(todo), "broken": len(broken)})
     if broken:
         raise dg.Failure("; ".join(broken), allow_retries=False)
 
 
-@dg.job(description="Every check of every finished batch and of all of them; makes nothing anew.")
+@dg.job(description="Every check of every finished batch and of all of them; makes nothing again.")
 def check_quality() -> None:
     """Check everything."""
     check_everything()

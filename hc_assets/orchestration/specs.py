@@ -170,14 +170,14 @@ def column_lineage(made_from: Mapping[str, tuple[Source, ...]]) -> dg.TableColum
 
 
 def _table_column(field: pa.Field, made_from: tuple[Source, ...]) -> dg.TableColumn:
-    told = note(field)
+    noted = note(field)
     origin = described(field.name, made_from)
     return dg.TableColumn(
         name=field.name,
         type=_type_name(field.type),
-        description=f"{told.description} (from {origin})" if origin else told.description,
+        description=f"{noted.description} (from {origin})" if origin else noted.description,
         constraints=dg.TableColumnConstraints(
-            nullable=field.nullable, other=[f"unit: {told.unit}"] if told.unit else []
+            nullable=field.nullable, other=[f"unit: {noted.unit}"] if noted.unit else []
         ),
     )
 

@@ -45,11 +45,11 @@ def _table(name: str, catalog: Catalog) -> str:
 
 
 def _lines(field: pa.Field, name: str, origin: str = "") -> list[str]:
-    told = note(field)
+    noted = note(field)
     struct = _struct_inside(field.type)
     type_ = "list of struct" if struct is not None else str(field.type)
     null = "yes" if field.nullable else "no"
-    lines = [f"| `{name}` | {type_} | {told.unit} | {null} | {told.description} | {origin} |"]
+    lines = [f"| `{name}` | {type_} | {noted.unit} | {null} | {noted.description} | {origin} |"]
     if struct is not None:
         for index in range(struct.num_fields):
             lines += _lines(struct.field(index), f"{name}[].{struct.field(index).name}")

@@ -57,15 +57,15 @@ def _suite(suites: ET.Element, name: str, outcomes: list[CheckOutcome]) -> ET.El
 def _case(suite: ET.Element, outcome: CheckOutcome) -> None:
     name = f"{outcome.check} [{outcome.where}]"
     case = ET.SubElement(suite, "testcase", classname=outcome.asset, name=name, time="0")
-    said = _clean(
+    message = _clean(
         f"{outcome.explanation} (value {number(outcome.value)}, threshold"
         f" {number(outcome.threshold)}, severity {outcome.severity}, {outcome.checked_at})"
     )
     if outcome.mark == "FAIL":
-        failure = ET.SubElement(case, "failure", type=outcome.severity, message=said)
-        failure.text = said
+        failure = ET.SubElement(case, "failure", type=outcome.severity, message=message)
+        failure.text = message
     else:
-        ET.SubElement(case, "system-out").text = f"{outcome.mark} {said}"
+        ET.SubElement(case, "system-out").text = f"{outcome.mark} {message}"
 
 
 def _clean(text: str) -> str:
