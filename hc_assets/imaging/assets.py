@@ -20,6 +20,7 @@ from hc_assets.imaging.preprocessing.workers import write_arrays
 from hc_assets.imaging.quality.gates import Rules
 from hc_assets.imaging.quality.ranks import add_percentiles
 from hc_assets.imaging.quality.workers import write_metrics
+from hc_assets.imaging.quality_report.page import as_html
 from hc_assets.imaging.quality_report.pictures import batch_pictures
 from hc_assets.imaging.quality_report.report import gather
 from hc_assets.imaging.quality_report.statistics import report_row
@@ -47,7 +48,6 @@ from hc_assets.lake.parts import PartWriter
 from hc_assets.lake.tables import LakeTable
 from hc_assets.orchestration.io_manager import Content
 from hc_assets.orchestration.specs import CODE_VERSION, asset_arguments, fan_out, hand_over
-from hc_assets.reports.quality_page import as_html
 from hc_assets.settings import Settings
 
 dicom_batches = dg.DynamicPartitionsDefinition(name="dicom_batches")
