@@ -3,7 +3,7 @@
 Belongs here: what the page is given. How it looks is in `check_page.html.jinja`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import NamedTuple
@@ -58,7 +58,7 @@ def as_html(report: Report) -> str:
     assets = [
         (asset, list(checks)) for asset, checks in groupby(rows, key=lambda row: row.trend.asset)
     ]
-    filters = {"number": number, "moment": _moment, "name": _name}
+    filters: dict[str, Callable[..., str]] = {"number": number, "moment": _moment, "name": _name}
     return page_template("hc_assets.reports", "check_page.html.jinja", filters).render(
         report=report,
         sums=report.summary(),
