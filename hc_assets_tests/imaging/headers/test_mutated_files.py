@@ -31,7 +31,7 @@ SEED = int(os.environ.get("HC_FUZZ_SEED", "0"))
 FRAMES = 3
 MEASURED_EVERY = 25  # measuring costs fifty times what reading does
 DECODER_SECONDS = 3.0
-FILE_SECONDS = 60
+FILE_SECONDS = 600
 
 Mutation = Callable[[bytearray, random.Random], None]
 
