@@ -20,10 +20,11 @@ from pydicom.dataset import Dataset
 
 from hc_assets.imaging.headers.columns import COLUMNS
 from hc_assets.imaging.headers.fast_headers import fast_header
+from hc_assets.imaging.headers.file_work import FileToRead
 from hc_assets.imaging.headers.functional_groups import MACROS, PER_FRAME_GROUPS, SHARED_GROUPS
 from hc_assets.imaging.headers.read import read_header, thorough_header
 from hc_assets.imaging.headers.reading import UnreadableFile
-from hc_assets.imaging.rows import FileToRead, index_files
+from hc_assets.imaging.headers.rows import index_files
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "dicom"
 PYDICOM = Path(pydicom.__file__).parent / "data"

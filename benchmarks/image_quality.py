@@ -19,12 +19,13 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, UltrasoundMultiFrameImageStorage
 
+from hc_assets.imaging.headers.file_work import FileToRead
 from hc_assets.imaging.pixels.frame_context import FrameContext
 from hc_assets.imaging.pixels.frames import Frame, iter_frames
 from hc_assets.imaging.quality.burned_in_text import burned_in_text
 from hc_assets.imaging.quality.gates import Rules
 from hc_assets.imaging.quality.measure import measure
-from hc_assets.imaging.rows import FileToRead, score_files
+from hc_assets.imaging.quality.rows import score_files
 
 PROMISED_RATIO, PROMISED_SECONDS, PROMISED_MEGABYTES = 40, 0.5, 1500
 SMALL, LOOP = 64, 500

@@ -11,6 +11,7 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
+import hc_assets
 from hc_assets.core.columns import note
 from hc_assets.definitions import build_defs
 from hc_assets.domains import CATALOG
@@ -164,10 +165,13 @@ def test_overrides_replace_resources():
 
 
 def test_worker_modules_are_free_of_dagster():
-    code = (
-        "import sys, hc_assets.fhir.validation.workers, hc_assets.imaging.workers;"
-        "sys.exit('dagster' in sys.modules)"
-    )
+    package = Path(hc_assets.__file__).parent
+    workers = [
+        ".".join(path.relative_to(package.parent).with_suffix("").parts)
+        for path in sorted(package.rglob("workers.py"))
+    ]
+    assert workers
+    code = f"import sys, {', '.join(workers)}; sys.exit('dagster' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -1,6 +1,7 @@
 """The imaging assets, in the order of the data: index, quality, arrays.
 
-Belongs here: wiring only. What happens to a file is in `rows.py` and the modules that it names.
+Belongs here: wiring only. What happens to a file is in the `rows.py` of each stage, and in
+the modules that it names.
 """
 
 import base64
@@ -10,10 +11,15 @@ from functools import partial
 import dagster as dg
 import pyarrow as pa
 
+from hc_assets.imaging.headers.file_work import work_of
+from hc_assets.imaging.headers.workers import write_index
 from hc_assets.imaging.preprocessing.comparison import Comparison, drawn
 from hc_assets.imaging.preprocessing.planning import ARRAYS, plan_arrays
+from hc_assets.imaging.preprocessing.workers import write_arrays
 from hc_assets.imaging.quality.gates import Rules
 from hc_assets.imaging.quality.ranks import add_percentiles
+from hc_assets.imaging.quality.workers import write_metrics
+from hc_assets.imaging.quality_report.page import as_html
 from hc_assets.imaging.quality_report.pictures import batch_pictures
 from hc_assets.imaging.quality_report.report import gather
 from hc_assets.imaging.quality_report.statistics import report_row
@@ -29,12 +35,6 @@ from hc_assets.imaging.series.refreshing import refreshed
 from hc_assets.imaging.series.series_quality import INDEX_COLUMNS, METRIC_COLUMNS, series_rows
 from hc_assets.imaging.series.table import series_row
 from hc_assets.imaging.settings import ImagingSettings
-from hc_assets.imaging.workers import (
-    index_unit,
-    preprocess_unit,
-    score_unit,
-    units_of,
-)
 from hc_assets.lake.atomic import write_bytes
 from hc_assets.lake.landing import LandedFile, read_manifest
 from hc_assets.lake.layout import Layout
@@ -48,7 +48,6 @@ from hc_assets.orchestration.specs import (
     table_asset,
     tables_asset,
 )
-from hc_assets.reports.quality_page import as_html
 
 
 def _key(name: str) -> dg.AssetKey:
@@ -68,8 +67,8 @@ def dicom_index_and_unreadable_files(
     index, unreadable = {}, {}
     for batch in context.partition_keys:
         manifest = read_manifest(layout, "dicom", batch)
-        units = units_of(str(layout.data_dir), batch, manifest.files, settings.chunk_bytes)
-        done = fan_out(index_unit, units, workers=settings.workers)
+        work = work_of(str(layout.data_dir), batch, manifest.files, settings.chunk_bytes)
+        done = fan_out(write_index, work, workers=settings.workers)
         inputs = {"manifest": manifest.content_sha256}
         index[batch] = Content([part for parts, _ in done for part in parts], inputs)
         unreadable[batch] = Content([part for _, parts in done for part in parts], inputs)
@@ -108,9 +107,9 @@ def quality_metrics_and_undecodable_frames(
             if row["has_pixels"] or all(row[name] is not None for name in description)
         }
         files = [f for f in _landed(layout, batch) if f.source_file in images]
-        units = units_of(str(layout.data_dir), batch, files, settings.chunk_bytes)
-        score = partial(score_unit, rules=rules)
-        done = fan_out(score, units, workers=settings.workers)
+        work = work_of(str(layout.data_dir), batch, files, settings.chunk_bytes)
+        score = partial(write_metrics, rules=rules)
+        done = fan_out(score, work, workers=settings.workers)
         inputs = {**of_batch.digests(), "rules": rules.digest()}
         folder = layout.partition("imaging/quality_metrics", batch)
         ranked = add_percentiles(
@@ -174,21 +173,27 @@ def preprocessed_arrays(
     Arrays that were made of the same frames in the same way stay as they are.
     """
     contents = {}
-    told = settings.preprocessing
+    preprocessing = settings.preprocessing
     kept = made = 0
     comparisons: dict[str, Comparison] = {}
     for batch in context.partition_keys:
         of_batch = metrics.of(batch)
         landed = _landed(layout, batch)
         plan = plan_arrays(
-            layout, batch, landed, of_batch, told=told, unit_bytes=settings.chunk_bytes
+            layout,
+            batch,
+            landed,
+            of_batch,
+            preprocessing=preprocessing,
+            chunk_bytes=settings.chunk_bytes,
         )
-        done = fan_out(partial(preprocess_unit, told=told), plan.units, workers=settings.workers)
+        make = partial(write_arrays, preprocessing=preprocessing)
+        done = fan_out(make, plan.work, workers=settings.workers)
         contents[batch] = Content(plan.parts_with(done), of_batch.digests())
         kept += plan.kept_rows()
-        for unit in done:
-            made += sum(part.rows for parts in unit.parts.values() for part in parts)
-            comparisons = unit.comparisons | comparisons
+        for arrays in done:
+            made += sum(part.rows for parts in arrays.parts.values() for part in parts)
+            comparisons = arrays.comparisons | comparisons
     pictures = {
         f"before_and_after_{name}": _picture(name, comparisons[name])
         for name in sorted(comparisons)

@@ -33,8 +33,8 @@ def quality_report(
     well. Neither holds patient data.
     """
     from hc_assets.cli.exit_codes import faults_become_exit_codes
+    from hc_assets.imaging.quality_report.page import as_html, as_text
     from hc_assets.imaging.quality_report.report import gather
-    from hc_assets.reports.quality_page import as_html, as_text
 
     settings = ImagingSettings()
     layout = Layout.configured(settings)

@@ -1,1 +1,1 @@
-"""Reports on asset checks and data quality."""
+"""Reports on asset checks, and the data dictionary."""

@@ -3,12 +3,15 @@
 Belongs here: what the page is given. How it looks is in `check_page.html.jinja`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import NamedTuple
 
+from markupsafe import Markup
+
+from hc_assets.core.pages import page_template
 from hc_assets.reports.check_report import CheckOutcome, Report, Trend, number
-from hc_assets.reports.page_templates import page_template
 
 _WIDTH, _HEIGHT, _MARGIN = 160, 32, 4
 
@@ -55,7 +58,8 @@ def as_html(report: Report) -> str:
     assets = [
         (asset, list(checks)) for asset, checks in groupby(rows, key=lambda row: row.trend.asset)
     ]
-    return page_template("check_page.html.jinja").render(
+    filters: dict[str, Callable[..., str]] = {"number": number, "moment": _moment, "name": _name}
+    return page_template("hc_assets.reports", "check_page.html.jinja", filters).render(
         report=report,
         sums=report.summary(),
         attention=report.findings(warnings=True),
@@ -107,3 +111,13 @@ def plot(trend: Trend) -> Plot:
 def _worst(marks: Iterable[str]) -> str:
     found = set(marks)
     return next(mark for mark in ("FAIL", "WARN", "PASS") if mark in found)
+
+
+def _moment(time: str) -> str:
+    """Write a time in ISO 8601 as people do; "" stays."""
+    return f"{datetime.fromisoformat(time).astimezone(UTC):%Y-%m-%d %H:%M} UTC" if time else ""
+
+
+def _name(text: str) -> Markup:
+    """Let a long name break where it has an underscore, so that a phone need not cut words."""
+    return Markup("_<wbr>").join(text.split("_"))  # which escapes the parts

@@ -16,7 +16,9 @@ from hc_assets.core.compute import InPlace, executor, in_order
 WORKER_MODULES = (
     "hc_assets.fhir.validation.workers",
     "hc_assets.fhir.validation.files",
-    "hc_assets.imaging.workers",
+    "hc_assets.imaging.headers.workers",
+    "hc_assets.imaging.quality.workers",
+    "hc_assets.imaging.preprocessing.workers",
 )
 
 

@@ -10,9 +10,11 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from hc_assets.imaging import assets
+from hc_assets.imaging.headers.file_work import FileWork
+from hc_assets.imaging.headers.workers import write_index
 from hc_assets.imaging.preprocessing.parameters import Preprocessing
+from hc_assets.imaging.preprocessing.workers import ArraysMade, write_arrays
 from hc_assets.imaging.schemas.index import preprocessed_arrays
-from hc_assets.imaging.workers import ArraysMade, FileUnit, index_unit, preprocess_unit
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import Part, PartWriter
 from hc_assets.lake.tables import read_partition
@@ -44,10 +46,10 @@ def test_a_clean_image_passes_every_check(hc_assets, image):
 
 
 def test_a_lost_file_blocks_what_is_downstream(hc_assets, query, image, tmp_path, monkeypatch):
-    def losing(unit: FileUnit) -> tuple[list[Part], list[Part]]:
-        return index_unit(unit)[0], []
+    def losing(work: FileWork) -> tuple[list[Part], list[Part]]:
+        return write_index(work)[0], []
 
-    monkeypatch.setattr(assets, "index_unit", losing)
+    monkeypatch.setattr(assets, "write_index", losing)
     (tmp_path / "empty.dcm").touch()
     result = hc_assets("ingest", image, tmp_path / "empty.dcm")
     assert result.exit_code == 1
@@ -147,9 +149,9 @@ def test_a_gate_that_nothing_passes_is_a_warning(hc_assets, query, image, monkey
 
 
 def test_an_array_out_of_range_blocks_and_is_said_again(hc_assets, data_dir, image, monkeypatch):
-    def spoiling(unit: FileUnit, told: Preprocessing) -> ArraysMade:
-        folder = unit.layout().partition("imaging/preprocessed_arrays", unit.batch)
-        (parts,) = preprocess_unit(unit, told).parts.values()
+    def spoiling(work: FileWork, preprocessing: Preprocessing) -> ArraysMade:
+        folder = work.layout().partition("imaging/preprocessed_arrays", work.batch)
+        (parts,) = write_arrays(work, preprocessing).parts.values()
         schema = preprocessed_arrays((512, 512))
         with PartWriter(folder, schema, number=99) as writer:
             for part in parts:
@@ -160,9 +162,9 @@ def test_an_array_out_of_range_blocks_and_is_said_again(hc_assets, data_dir, ima
                     tensors if name == "pixels" else rows[name] for name in rows.schema.names
                 ]
                 writer.write(pa.RecordBatch.from_arrays(columns, schema=schema))
-        return ArraysMade(unit.number, {"ct": writer.parts}, {})
+        return ArraysMade(work.number, {"ct": writer.parts}, {})
 
-    monkeypatch.setattr(assets, "preprocess_unit", spoiling)
+    monkeypatch.setattr(assets, "write_arrays", spoiling)
     first = hc_assets("ingest", image)
     assert first.exit_code == 1
     assert "imaging/preprocessed_arrays: arrays_in_range" in first.stderr
@@ -172,7 +174,7 @@ def test_an_array_out_of_range_blocks_and_is_said_again(hc_assets, data_dir, ima
 
 def test_a_gated_frame_without_an_array_blocks(hc_assets, image, monkeypatch):
     monkeypatch.setattr(
-        assets, "preprocess_unit", lambda unit, told: ArraysMade(unit.number, {}, {})
+        assets, "write_arrays", lambda work, preprocessing: ArraysMade(work.number, {}, {})
     )
     result = hc_assets("ingest", image)
     assert result.exit_code == 1

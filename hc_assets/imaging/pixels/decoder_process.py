@@ -26,9 +26,9 @@ _END_OF_IMAGE = b"\xff\xd9"
 _JPEG_XL = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (110, 111, 112))
 
 
-def write_message(stream: BinaryIO, told: dict[str, Any], data: bytes | memoryview) -> None:
+def write_message(stream: BinaryIO, content: dict[str, Any], data: bytes | memoryview) -> None:
     """Write a message: two lengths, a JSON object, bytes."""
-    head = json.dumps(told).encode()
+    head = json.dumps(content).encode()
     stream.write(_LENGTHS.pack(len(head), len(data)))
     stream.write(head)
     stream.write(data)
@@ -37,8 +37,8 @@ def write_message(stream: BinaryIO, told: dict[str, Any], data: bytes | memoryvi
 
 def lengths(head: bytes) -> tuple[int, int]:
     """Lengths of a message's JSON and bytes, from its first `LENGTHS_SIZE` bytes."""
-    told, data = _LENGTHS.unpack(head)
-    return told, data
+    content, data = _LENGTHS.unpack(head)
+    return content, data
 
 
 LENGTHS_SIZE = _LENGTHS.size
@@ -98,20 +98,23 @@ def _by_imagecodecs(data: bytes, syntax: str, options: dict[str, Any]) -> tuple[
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Decode frames until there are no more requests."""
+    """Say that decoding can begin, then decode frames until there are no more requests."""
+    write_message(answers, {}, b"")
     while head := requests.read(LENGTHS_SIZE):
-        told_size, data_size = lengths(head)
-        told = json.loads(requests.read(told_size))
+        request_size, data_size = lengths(head)
+        request = json.loads(requests.read(request_size))
         data = requests.read(data_size)
         try:
-            values, photometric = decode(data, told["syntax"], told["decoder"], told["options"])
+            values, photometric = decode(
+                data, request["syntax"], request["decoder"], request["options"]
+            )
         except (KeyboardInterrupt, SystemExit):
             raise
         # The one place where anything may be caught: decoders are native code and plugins that
         # raise whatever they like (a panic of Rust is no Exception), and must cost this frame
         # only. Their words go back and become a row; nothing is hidden.
         except BaseException as error:  # noqa: BLE001
-            write_message(answers, {"words": _own_words(told["decoder"], error)}, b"")
+            write_message(answers, {"words": _own_words(request["decoder"], error)}, b"")
         else:
             answer = {
                 "shape": values.shape,

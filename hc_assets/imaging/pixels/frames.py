@@ -19,7 +19,13 @@ from hc_assets.imaging.headers.elements import (
     meta_elements,
 )
 from hc_assets.imaging.headers.functional_groups import FrameAttributes
-from hc_assets.imaging.headers.reading import Header, opened, parse, quiet_pydicom
+from hc_assets.imaging.headers.reading import (
+    Header,
+    UnreadableFile,
+    opened,
+    parse,
+    quiet_pydicom,
+)
 from hc_assets.imaging.pixels.decoding import (
     FRAME_LIMIT,
     StoredFrame,
@@ -118,6 +124,16 @@ def iter_frames(
                 with quiet_pydicom():
                     frame = frames.read(stored)
                 yield frame
+
+
+def frames_of(
+    path: Path, *, wanted: frozenset[int] | None = None
+) -> Iterator[Frame | UndecodableFrame]:
+    """As `iter_frames`; a file that can't be read is one frame that can't be decoded."""
+    try:
+        yield from iter_frames(path, wanted=wanted)
+    except UnreadableFile as error:
+        yield UndecodableFrame(0, error.reason)
 
 
 def _why_without_pixels(header: Header) -> str | None:

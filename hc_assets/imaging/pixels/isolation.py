@@ -22,10 +22,12 @@ from hc_assets.imaging.pixels.decoder_process import LENGTHS_SIZE, lengths, writ
 
 SECONDS = 60.0
 """Time that a decoder has for one frame."""
+START_SECONDS = 120.0
+"""Time that the process has until it can decode: it loads libraries first."""
+END_SECONDS = 5.0
+"""Time that a process which is dying of itself has to say of what."""
 MEMORY = 6 * 1024**3
 """Address space of the process: libraries and thread stacks reserve more than they use."""
-
-_SECONDS_TO_DIE = 5.0
 
 
 class DecoderFailedError(Exception):
@@ -40,11 +42,26 @@ class DecoderProcess:
     """A child that decodes; started when first needed, and again after it died.
 
     Use as a context manager or call `close`. It ends by itself when its parent does.
+
+    Args:
+        seconds: that a decoder has for one frame, once the child is ready.
+        start_seconds: that the child has to become ready.
+        end_seconds: that a child which is dying has to say of what.
+        memory: bytes of its address space.
     """
 
-    def __init__(self, *, seconds: float = SECONDS, memory: int = MEMORY) -> None:
-        self._seconds, self._memory = seconds, memory
+    def __init__(
+        self,
+        *,
+        seconds: float = SECONDS,
+        start_seconds: float = START_SECONDS,
+        end_seconds: float = END_SECONDS,
+        memory: int = MEMORY,
+    ) -> None:
+        self._seconds, self._start_seconds = seconds, start_seconds
+        self._end_seconds, self._memory = end_seconds, memory
         self._child: subprocess.Popen[bytes] | None = None
+        self._is_ready = False
         self._lock = threading.Lock()
 
     def __enter__(self) -> "DecoderProcess":
@@ -74,19 +91,25 @@ class DecoderProcess:
         with self._lock:
             return self._decode(data, {"syntax": syntax, "decoder": decoder, "options": options})
 
-    def _decode(self, data: bytes, asked: dict[str, Any]) -> tuple[NDArray[Any], str]:
+    def _decode(self, data: bytes, request: dict[str, Any]) -> tuple[NDArray[Any], str]:
         child = self._running()
+        seconds = self._start_seconds
         try:
-            write_message(_pipe(child.stdin), asked, data)
-            answer, values = self._answer(child)
+            if not self._is_ready:
+                # Its first message; a decoder's time does not count before
+                _answer(child, seconds)
+                self._is_ready = True
+            seconds = self._seconds
+            write_message(_pipe(child.stdin), request, data)
+            answer, values = _answer(child, seconds)
         except (BrokenPipeError, EOFError) as error:
-            code = self._end(child, grace=_SECONDS_TO_DIE)
+            code = self._end(child, grace=self._end_seconds)
             raise DecoderDiedError(
                 f"the decoder took its process down ({_ending(code)})"
             ) from error
         except TimeoutError as error:
             self._end(child, grace=0)
-            raise DecoderDiedError(f"no result after {self._seconds:g} seconds") from error
+            raise DecoderDiedError(f"no result after {seconds:g} seconds") from error
         if "words" in answer:
             raise DecoderFailedError(answer["words"])
         array = np.frombuffer(values, answer["dtype"]).reshape(answer["shape"])
@@ -116,15 +139,8 @@ class DecoderProcess:
             )
         return self._child
 
-    def _answer(self, child: subprocess.Popen[bytes]) -> tuple[dict[str, Any], bytearray]:
-        deadline = time.monotonic() + self._seconds
-        pipe = _pipe(child.stdout)
-        told_size, data_size = lengths(bytes(_read(pipe, LENGTHS_SIZE, deadline)))
-        answer: dict[str, Any] = json.loads(_read(pipe, told_size, deadline))
-        return answer, _read(pipe, data_size, deadline)
-
     def _end(self, child: subprocess.Popen[bytes], *, grace: float) -> int:
-        self._child = None
+        self._child, self._is_ready = None, False
         try:
             # One that is dying of itself shall say of what
             code = child.wait(timeout=grace)
@@ -154,6 +170,20 @@ def _pipe(pipe: IO[bytes] | None) -> Any:
     if pipe is None:
         raise BrokenPipeError
     return pipe
+
+
+def _answer(child: subprocess.Popen[bytes], seconds: float) -> tuple[dict[str, Any], bytearray]:
+    """Read a message of the child.
+
+    Raises:
+        EOFError: the child is gone.
+        TimeoutError: it did not come within so many seconds.
+    """
+    deadline = time.monotonic() + seconds
+    pipe = _pipe(child.stdout)
+    head_size, data_size = lengths(bytes(_read(pipe, LENGTHS_SIZE, deadline)))
+    answer: dict[str, Any] = json.loads(_read(pipe, head_size, deadline))
+    return answer, _read(pipe, data_size, deadline)
 
 
 def _close(pipe: IO[bytes]) -> None:

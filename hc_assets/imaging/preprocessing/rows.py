@@ -1,7 +1,7 @@
 """From frames to rows of `imaging/preprocessed_arrays`, as record batches of one pipeline each.
 
 Belongs here: turning arrays into rows. What is done to a frame is in `pipeline.py` and the modules
-of the modalities; writing the rows is in `fhir/enrichment/units.py`.
+of the modalities; writing the rows is in `workers.py`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from hc_assets.imaging.pixels.frames import Frame
+from hc_assets.imaging.headers.file_work import FileToRead
+from hc_assets.imaging.pixels.frames import Frame, frames_of
 from hc_assets.imaging.preprocessing.comparison import Comparison, compared, may_be_shown
 from hc_assets.imaging.preprocessing.parameters import Preprocessing
 from hc_assets.imaging.preprocessing.registry import AnyPipeline, pipeline_for
-from hc_assets.imaging.rows import FileToRead, file_columns, frames_of
 from hc_assets.imaging.schemas.index import preprocessed_arrays
 
 _ARRAY_BYTES = 64 * 1024**2
@@ -43,28 +43,31 @@ class ArrayBatch:
 def preprocess_files(
     files: Iterable[tuple[FileToRead, frozenset[int]]],
     batch: str,
-    told: Preprocessing | None = None,
+    preprocessing: Preprocessing | None = None,
+    *,
+    most_bytes: int = _ARRAY_BYTES,
 ) -> Iterator[ArrayBatch]:
     """Make the arrays of some frames.
 
     Args:
         files: each with the numbers of the frames wanted, in the order of the rows.
         batch: key of their batch.
-        told: parameters in place of the defaults.
+        preprocessing: parameters in place of the defaults.
+        most_bytes: of arrays of one recipe that wait; they are yielded once there are as many.
 
     Yields:
-        Rows of one pipeline, at most some 64 MB of them.
+        Rows of one recipe.
     """
     waiting: dict[str, _ArrayRows] = {}
     for file, wanted in files:
-        columns = file_columns(file, batch)
-        for frame in frames_of(file, wanted):
+        columns = file.columns(batch)
+        for frame in frames_of(file.path, wanted=wanted):
             if not isinstance(frame, Frame):
                 continue  # it could be when it was scored; the count of arrays will tell
-            pipeline = pipeline_for(frame.context.modality, told)
+            pipeline = pipeline_for(frame.context.modality, preprocessing)
             rows = waiting.setdefault(pipeline.name, _ArrayRows(pipeline))
             rows.add(columns, frame)
-            if rows.is_full():
+            if rows.array_bytes() >= most_bytes:
                 yield rows.take()
     for name in sorted(waiting):
         if waiting[name].rows:
@@ -106,8 +109,8 @@ class _ArrayRows:
             }
         )
 
-    def is_full(self) -> bool:
-        return sum(array.nbytes for array in self._arrays) >= _ARRAY_BYTES
+    def array_bytes(self) -> int:
+        return sum(array.nbytes for array in self._arrays)
 
     def take(self) -> ArrayBatch:
         schema = preprocessed_arrays(self.pipeline.shape, self.pipeline.dtype)

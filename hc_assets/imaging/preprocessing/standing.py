@@ -1,7 +1,7 @@
 """Which arrays still stand: made of the same frames, in the same way, with the same libraries.
 
 Belongs here: comparing what is committed with what is wanted. Making what is missing is in
-`fhir/enrichment/units.py`.
+`workers.py`.
 """
 
 from collections.abc import Mapping
@@ -34,12 +34,12 @@ def standing_parts(
 
     Args:
         before: what is committed of one batch, by the present version of the code.
-        wanted: frames in order, by number of their unit and label of their pipeline.
+        wanted: frames in order, by number of their work and label of their pipeline.
         pipelines: by label, with their present parameters.
 
     Returns:
-        Parts by unit and pipeline, only where all of its frames are there, and no other, each with
-        the present parameters and libraries. A part that is damaged stands for nothing.
+        Parts by number of work and pipeline, only where all of its frames are there, and no other,
+        each with the present parameters and libraries. A part that is damaged stands for nothing.
     """
     groups: dict[Group, _Found] = {}
     for folder, made in before.partitions:

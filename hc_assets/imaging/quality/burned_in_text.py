@@ -3,6 +3,12 @@
 Belongs here: finding text-like marks, and bringing header and pixels together. What is done about
 it is decided where frames are shown (`imaging/quality_report/thumbnails.py`) and where training
 sets are made.
+
+Thresholds are our own, chosen on letters in the first three fonts of
+`benchmarks/burned_in_text.py`, which counts how often text is found, in other fonts too, and how
+often where there is none;
+docs/quality-score.md has its figures. Heights, widths and distances are in pixels of the image that
+is searched, 1,024 at most a side.
 """
 
 from dataclasses import dataclass
@@ -18,12 +24,19 @@ from hc_assets.imaging.quality.samples import sample
 
 # Acquired slices and counts, not screens: annotation lies in the header, not in the pixels
 _SELDOM_ANNOTATED = frozenset(["CT", "MR", "PT", "NM", "SEG", "RTDOSE", "RTIMAGE"])
+# Sides beyond which an image is shrunk, and up to which it is enlarged
 _LARGEST, _SMALL = 1024, 512
+# The widest stroke, and how far it stands out, of 255
 _STROKE = 13
 _CONTRAST = 40
+# Of letters
 _HEIGHTS = (6, 90)
+# Bounds the work: pairs of marks are compared
 _MOST_GLYPHS = 1500
+# Three alike stand in a line by chance
 _GLYPHS_OF_A_LINE = 4
+# Share of letters in what is raised on a line, and how dense what is around it may be, in shares of
+# the line's own density: in noise both are alike
 _SHARE_OF_LETTERS, _DENSITY_BESIDE = 0.75, 0.6
 
 Mask = NDArray[np.uint8]
@@ -205,6 +218,7 @@ def _marks(image: NDArray[np.uint8]) -> tuple[_Marks, Mask]:
     distance = np.asarray(cv2.distanceTransform(mask, cv2.DIST_L2, 3), np.float32).ravel()[at]
     thickest = np.zeros(count, np.float32)
     np.maximum.at(thickest, np.asarray(label, np.intp), distance)
+    # No wider than a W and no narrower than an l; no outline; of one brightness; of a thin stroke
     good = (
         (np.arange(count) > 0)
         & (height >= _HEIGHTS[0])

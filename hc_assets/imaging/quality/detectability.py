@@ -11,7 +11,8 @@ import numpy as np
 from hc_assets.imaging.quality.regions import Regions
 from hc_assets.imaging.quality.samples import deviation, sampled
 
-# What the object's contrast against its surroundings counts beside the contrast inside it
+# What the object's contrast against its surroundings counts beside the contrast inside it. Ours:
+# chosen on the images of `benchmarks/quality_ranking.py`
 _OUTER_SHARE = 0.25
 
 

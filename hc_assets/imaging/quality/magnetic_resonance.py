@@ -14,10 +14,14 @@ from hc_assets.imaging.quality.samples import sampled
 
 # sqrt(2 - pi / 2): deviation of Rayleigh noise over that of the noise in each channel (NEMA MS 1)
 _RAYLEIGH_FACTOR = 0.655
-# Mean over deviation of a Rayleigh distribution is 1.91; more coils, or a filter, move it away
+# Computed: mean over deviation of a Rayleigh distribution is 1.91; more coils, or a filter, move it
+# away. A tenth either side is ours
 _RAYLEIGH_RATIO = (1.7, 2.1)
+# Pixels enough for a deviation; ours
 _LEAST_AIR = 256
+# Share of air that has one value: more than half, so that its median is that value
 _ZEROED = 0.5
+# Computed: deviation over median deviation of a normal distribution
 _MAD_TO_DEVIATION = 1.4826
 
 

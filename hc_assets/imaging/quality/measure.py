@@ -1,7 +1,7 @@
 """Quality of one frame: five metrics, their parts, one score, and why.
 
 Belongs here: bringing the metrics together. Each is measured in a module of its own: `noise.py`
-(snr, cnr), `sharpness.py`, `uniformity.py`, `artifacts.py`, in the regions of `regions.py`; what
+(snr, cnr), `sharpness.py`, `uniformity.py`, `artifacts/`, in the regions of `regions.py`; what
 counts as good is in `scale.py`.
 """
 
@@ -38,6 +38,8 @@ METHODS: Mapping[str, str] = {
 }
 """How each metric is measured; the modules that measure it say more."""
 
+# What plateaus cost the rest at most. Ours: chosen on the images of `benchmarks/quality_ranking.py`
+# and their clipped copies
 _HIDDEN_BY_PLATEAUS = 0.5
 
 

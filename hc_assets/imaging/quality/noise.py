@@ -13,15 +13,18 @@ from hc_assets.imaging.quality.quiet_places import Quiet, quiet_places
 from hc_assets.imaging.quality.regions import NotMeasurableError, Regions
 from hc_assets.imaging.quality.samples import Mask, sampled
 
+# Pixels a side. Ours: smaller than most anatomy, and large enough for a deviation
 _WINDOW = 5
-# A tenth of the windows of pure noise have less than this share of its deviation: the quantile of
-# chi with 24 degrees of freedom, over the square root of 24
+# Computed: a tenth of the windows of pure noise have less than this share of its deviation, the
+# quantile of chi with 24 degrees of freedom, over the square root of 24
 _DECILE_OF_NOISE = 0.80774
+# Pixels enough for a median
 _LEAST_AIR = 64
+# By definition of the Hounsfield scale
 _AIR_HOUNSFIELD = -1000.0
-# Median and median deviation of a Rayleigh distribution, over its scale
+# Computed: median and median deviation of a Rayleigh distribution, over its scale
 _RAYLEIGH_MEDIAN, _RAYLEIGH_MAD = 1.17741, 0.44845
-# (q95 + q05 - 2 q50) / (q95 - q05) of a Rayleigh distribution; of a normal one it is 0
+# Computed: (q95 + q05 - 2 q50) / (q95 - q05) of a Rayleigh distribution; of a normal one 0
 _RAYLEIGH_SKEW = 0.1942
 # The same for windows of 3 by 3 without their slope: chi with 6 degrees of freedom
 _FINE_WINDOW = 3

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from hc_assets.imaging.quality.samples import Image, Mask, sampled
 
+# Windows enough for a decile; ours
 _LEAST_WINDOWS = 64
+# Pixels that are looked at, in strips of so many rows: bounds the work
 _MOST_PIXELS, _STRIP = 2**20, 64
 
 

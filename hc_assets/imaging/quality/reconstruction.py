@@ -11,10 +11,15 @@ import numpy as np
 from hc_assets.imaging.quality.samples import Image, Mask, extremes
 
 # Scanners mark what lies outside the reconstruction with less than any matter has: one value, far
-# below all others; where that value was blurred or noise laid over it, less than air's -1000
+# below all others; where that value was blurred or noise laid over it, less than air's -1000.
+# The gap in shares of the range, the value's own share of the pixels, and the share of a square
+# outside of its circle (1 - pi / 4 = 0.21) that is enough; ours
 _PADDING_GAP, _PADDING_SHARE, _CORNERS = 0.05, 0.002, 0.1
+# Around -1000, which air has by definition of the scale, with room for the noise of a place; ours
 _AIR_HOUNSFIELD = (-1100.0, -900.0)
+# Share of the image that must be air, so that the values are known to be Hounsfield units; ours
 _LEAST_CALIBRATED = 0.01
+# Pixels: side of a place, and how far the circle lies within the image
 _PLACE, _INSET = 5, 2
 
 

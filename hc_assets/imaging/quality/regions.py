@@ -1,7 +1,11 @@
 """What of a frame is image, what of the image is object, and which tissues the object has.
 
 Belongs here: masks and thresholds. What is measured in the regions is in `noise.py`,
-`sharpness.py`, `uniformity.py` and `artifacts.py`.
+`sharpness.py`, `uniformity.py` and `artifacts/`.
+
+Thresholds that name no other source are our own, chosen on the clean images of
+`benchmarks/quality_ranking.py` and their spoiled copies; docs/quality-score.md has what the score
+that rests on them separates.
 """
 
 from dataclasses import dataclass
@@ -19,26 +23,38 @@ from hc_assets.imaging.quality.reconstruction import reconstructed
 from hc_assets.imaging.quality.samples import Image, Mask, deviation, extremes, otsu, sampled
 
 LEAST_SIDE = 32
-"""Rows or columns below which nothing can be told of an image."""
+"""Rows or columns below which nothing can be told of an image: windows and rims would overlap all
+there is (docs/decisions.md)."""
 
+# Enough for a threshold
 _LEAST_PIXELS = 256
+# Pixels; deviation of the Gaussian that noise is taken off with before a threshold
 _SMOOTHING = 2.0
 # Reaches beyond the smoothing, so that no pixel inside has anything of the other side
 _RIM = 9
 # Squares of differences must fit into float32
 _NARROWEST, _WIDEST = 1e-12, 1e12
+# Share of the image below which there is no object
 _LEAST_OBJECT = 0.01
+# Pixels a side: several times the smoothing, so that its noise is seen
 _SPREAD_WINDOW = 15
+# Pixels a side, and how much of such a square has the highest value: a stroke of text has less
 _PLATEAU, _PLATEAU_SHARE = 9, 0.35
 # Shares of a radiograph that collimators may cover, and of a screen that may be drawn
 _COVERED, _DRAWN = 0.1, 0.03
 # Shares of the range next to bare detector, beyond the noise of the detector itself
 _NEXT_TO_BARE = 0.05, 0.15
+# What those shares count, in place of all
 _OF_FREE = 0.05
+# Modalities of PS3.3 C.7.3.1.1.1 that are projections, and those that show a screen
 _PROJECTIONS = frozenset({"CR", "DX", "MG", "RF", "XA", "PX", "IO", "RG", "RTIMAGE"})
 _SCREENS = frozenset({"US", "IVUS", "OT", "SC"})
+# Deviations of the smoothed noise that two tissues lie apart: halves of a single one lie 1.6 apart
+# (2 sqrt(2 / pi), of a normal distribution), 3.2 as the quietest windows see it
 _APART = 4.5
+# Share of the object that a tissue has
 _LEAST_TISSUE = 0.02
+# How bright dark tissue is above air, in shares of the brightest; less is haze or a ghost
 _DARKEST_TISSUE = 0.15
 # BT.601 luma, as YBR_FULL has it (PS3.3 C.7.6.3.1.2)
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -331,6 +347,7 @@ def _air_threshold(values: NDArray[Any], threshold: float) -> float:
 
 def _are_apart(low: NDArray[Any], high: NDArray[Any]) -> bool:
     spread = max(float(low.std()), 1e-12)
+    # As for tissues: Otsu's halves of air alone lie 1.6 / 0.6 = 2.6 of their own deviations apart
     return float(high.mean() - low.mean()) > 4 * spread
 
 

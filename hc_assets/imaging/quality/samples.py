@@ -13,7 +13,9 @@ Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 F = TypeVar("F", bound=np.floating[Any])
 
+# As usual for Otsu's threshold
 _HISTOGRAM_BINS = 256
+# Values of a sample: a quantile of 0.2 % then rests on 65 of them; below the least all are taken
 _SAMPLE, _LEAST_SAMPLE = 2**15, 1000
 
 

@@ -1,6 +1,11 @@
 """From a metric to its part of a score: the tables of each modality, the weights.
 
 Belongs here: what counts as good. The metrics are in the modules that `measure.py` names.
+
+The scales of CT, MR, US, CR and DX are our own, chosen on the clean images and the spoiled copies
+of `benchmarks/quality_ranking.py` so that the former pass the gate of 0.5 and heavy copies do not;
+docs/quality-score.md has how far that holds. Those of NM and PT were
+not held against spoiled copies: the benchmark has none of these modalities.
 """
 
 from collections.abc import Mapping
@@ -13,7 +18,9 @@ WEIGHTS: Mapping[str, float] = {
     "uniformity": 0.20,
     "artifacts_score": 0.10,
 }
-"""What each part counts; where one is missing, the others share its weight."""
+"""What each part counts; where one is missing, the others share its weight.
+
+A decision of ours (docs/decisions.md, "Every part is multiplied by the part of sharpness")."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,7 @@ SCALES: Mapping[str, QualityScale] = {
     "IO": _PROJECTION,
     "RG": _PROJECTION,
     "RTIMAGE": _PROJECTION,
-    # Speckle is the signal's own: fully developed, it leaves a signal over noise of 1.9
+    # Speckle is the signal's own: fully developed, it is Rayleigh's, whose mean over deviation is 1.9
     "US": QualityScale(Scale(2.5, 3.0), Scale(1.5, 2.0), Scale(0.13, 3.0), None),
     # Few counts and wide pixels are in the nature of these
     "NM": QualityScale(Scale(2.5, 3.0), Scale(1.5, 2.0), Scale(0.08, 3.0), None),

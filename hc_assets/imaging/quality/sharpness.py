@@ -1,6 +1,10 @@
 """How sharp the edges of a frame are.
 
 Belongs here: the width of edges and the frequency it leaves. Noise is in `noise.py`.
+
+Thresholds that name no other source are our own, chosen on the clean images of
+`benchmarks/quality_ranking.py` and their spoiled copies; docs/quality-score.md has what the score
+that rests on them separates. Tests hold the width against phantoms of known blur.
 """
 
 from collections.abc import Sequence
@@ -15,15 +19,25 @@ from hc_assets.imaging.quality.samples import Mask, extremes, sampled
 Gradient = tuple[NDArray[np.float32], NDArray[np.float32]]
 Places = tuple[NDArray[np.intp], NDArray[np.intp]]
 
+# Deviations in pixels: the narrowest derivative that sampling allows, one that the blur of images
+# lies between, and one that noise leaves in place
 _FINE, _COARSE, _FINDING = 0.7, 1.5, 2.5
+# Pixels of edges that are enough along an axis
 _LEAST_EDGE_PIXELS = 20
+# Pixels: the widest derivative reaches ten
 _RIM = 9
+# Strength of edges that count, in shares of that which 1 in 200 exceeds
 _STRONG = 0.4
+# Share of a side beyond which a straight edge is a frame; share of the range below which a line of
+# the image is empty
 _STRAIGHT, _EMPTY = 0.5, 0.2
+# Pixels of a stretch of edges, and stretches: enough to tell sharp ones from soft ones
 _LEAST_STRETCH, _MOST_STRETCHES = 40, 8
+# Deviations of noise that an edge stands out by
 _ABOVE_NOISE = 8.0
-# Spread of the box that a pixel integrates over
+# Computed: variance of the box that a pixel integrates over
 _PIXEL_VARIANCE = 1 / 12
+# Computed: where the transform of a Gaussian of one pixel is a half, over Nyquist's frequency
 _HALF_OF_NYQUIST = float(np.sqrt(np.log(2) / (2 * np.pi**2)) / 0.5)
 
 

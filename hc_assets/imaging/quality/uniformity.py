@@ -1,6 +1,6 @@
 """How evenly an object is lit.
 
-Belongs here: the smooth shading and what it leaves of uniformity. Stripes are in `artifacts.py`.
+Belongs here: the smooth shading and what it leaves of uniformity. Stripes are in `artifacts/`.
 """
 
 import cv2
@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 from hc_assets.imaging.quality.regions import NotMeasurableError, Regions
 from hc_assets.imaging.quality.samples import Mask
 
+# Along the shorter side: bounds the work
 _BLOCKS = 32
+# Ours: a surface of second order with two levels has seven coefficients, and noise
 _LEAST_BLOCKS = 24
-# In shares of the data's weight; takes less than half a percent off a shading that the data do show
+# In shares of the data's weight; ours. It takes less than half a percent off a shading that the data
+# do show
 _RESTRAINT = 0.001
 
 

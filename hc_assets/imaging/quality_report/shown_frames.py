@@ -13,9 +13,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from hc_assets.imaging.headers.defined_terms import modality_term
-from hc_assets.imaging.pixels.frames import Frame
-from hc_assets.imaging.rows import frames_of
-from hc_assets.imaging.workers import FileUnit
+from hc_assets.imaging.headers.file_work import FileWork
+from hc_assets.imaging.pixels.frames import Frame, frames_of
 from hc_assets.lake.landing import read_manifest
 from hc_assets.lake.layout import Layout
 
@@ -135,8 +134,8 @@ def read_frames(layout: Layout, chosen: Sequence[Shown]) -> Iterator[tuple[Shown
     for batch, by_file in sorted(by_batch.items()):
         landed = read_manifest(layout, "dicom", batch).files
         wanted = tuple(file for file in landed if file.source_file in by_file)
-        for file in FileUnit(str(layout.data_dir), batch, wanted, 0).to_read():
+        for file in FileWork(str(layout.data_dir), batch, wanted, 0).to_read():
             of_file = by_file[file.source_file]
-            for frame in frames_of(file, frozenset(of_file)):
+            for frame in frames_of(file.path, wanted=frozenset(of_file)):
                 if isinstance(frame, Frame):
                     yield of_file[frame.index], frame

@@ -1,6 +1,6 @@
 """Columns of the imaging tables: one source for files, checks, the UI and the data dictionary.
 
-Belongs here: schemas only. The code that fills a table is in `imaging/rows.py` and in the module
+Belongs here: schemas only. The code that fills a table is in `headers/rows.py` and in the module
 that each schema's comment names.
 """
 

@@ -14,7 +14,7 @@ from pydicom import dcmread
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
 
-SECONDS = 100
+SECONDS = 600
 PEAK_BYTES = 600 * 1024**2
 
 # Reads a file as the assets do, and says what became of it and what it cost
@@ -23,7 +23,8 @@ import json, resource, sys
 from pathlib import Path
 from hc_assets.imaging.pixels.frames import Frame, iter_frames
 from hc_assets.imaging.headers.reading import UnreadableFile
-from hc_assets.imaging.rows import FileToRead, index_files
+from hc_assets.imaging.headers.file_work import FileToRead
+from hc_assets.imaging.headers.rows import index_files
 path = Path(sys.argv[1])
 (found,) = index_files([FileToRead("f", path, "0" * 64, 1)], "b")
 told = {

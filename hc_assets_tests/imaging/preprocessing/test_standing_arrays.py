@@ -22,7 +22,7 @@ from hc_assets.imaging.preprocessing.parameters import (
     Preprocessing,
 )
 from hc_assets.imaging.preprocessing.planning import ARRAYS, ARRAYS_VERSION, plan_arrays
-from hc_assets.imaging.workers import preprocess_unit
+from hc_assets.imaging.preprocessing.workers import write_arrays
 from hc_assets.lake.discovery import discover
 from hc_assets.lake.landing import BatchLimits, land, read_manifest
 from hc_assets.lake.layout import Layout
@@ -61,7 +61,9 @@ class Batch:
                 writer.write(rows)
         commit(self.layout, "imaging/quality_metrics", self.key, writer.parts)
 
-    def make(self, told: Preprocessing = SMALL, other_content: str = "") -> tuple[int, list[str]]:
+    def make(
+        self, preprocessing: Preprocessing = SMALL, other_content: str = ""
+    ) -> tuple[int, list[str]]:
         """Make what is missing; give how many arrays were made, and the names of all parts.
 
         Files of the name `other_content` are told to be of other bytes than they were.
@@ -73,11 +75,13 @@ class Batch:
             else file
             for file in read_manifest(self.layout, "dicom", self.key).files
         ]
-        plan = plan_arrays(self.layout, self.key, landed, metrics, told=told, unit_bytes=10**9)
-        done = [preprocess_unit(unit, told) for unit in plan.units]
+        plan = plan_arrays(
+            self.layout, self.key, landed, metrics, preprocessing=preprocessing, chunk_bytes=10**9
+        )
+        done = [write_arrays(work, preprocessing) for work in plan.work]
         parts = plan.parts_with(done)
         commit(self.layout, ARRAYS, self.key, parts, code_version=planning.ARRAYS_VERSION)
-        made = sum(part.rows for unit in done for each in unit.parts.values() for part in each)
+        made = sum(part.rows for arrays in done for each in arrays.parts.values() for part in each)
         return made, [part.name for part in parts]
 
 
@@ -119,8 +123,8 @@ def test_what_stands_is_not_made_again(batch):
 )
 def test_other_parameters_make_only_their_pipeline_anew(batch, change, made):
     _, before = batch.make()
-    told = Preprocessing.model_validate(SMALL.model_dump() | change)
-    count, after = batch.make(told)
+    changed = Preprocessing.model_validate(SMALL.model_dump() | change)
+    count, after = batch.make(changed)
     assert count == made
     assert len(set(before) & set(after)) == 2 - made
 

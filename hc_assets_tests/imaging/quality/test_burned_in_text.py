@@ -13,12 +13,13 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 from upath import UPath
 
+from hc_assets.imaging.headers.file_work import FileToRead
 from hc_assets.imaging.pixels.frame_context import FrameContext
 from hc_assets.imaging.pixels.frames import Frame, iter_frames
 from hc_assets.imaging.quality.burned_in_text import burned_in_text, is_looked_at, text_boxes
 from hc_assets.imaging.quality.gates import Rules, is_fit_for_training
 from hc_assets.imaging.quality.ranks import add_percentiles
-from hc_assets.imaging.rows import FileToRead, score_files
+from hc_assets.imaging.quality.rows import score_files
 from hc_assets.imaging.schemas.quality import QUALITY_METRICS
 from hc_assets.lake.parts import write_part
 

@@ -8,7 +8,8 @@ import pytest
 from fhir.resources.R4B.imagingstudy import ImagingStudy
 
 from hc_assets.fhir.validation import has_errors, validate
-from hc_assets.imaging.rows import FileToRead, index_files
+from hc_assets.imaging.headers.file_work import FileToRead
+from hc_assets.imaging.headers.rows import index_files
 from hc_assets.imaging.schemas.index import DICOM_INDEX
 from hc_assets.imaging.schemas.series import IMAGING_STUDIES
 from hc_assets.imaging.series.imaging_studies import (

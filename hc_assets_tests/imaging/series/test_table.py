@@ -3,8 +3,9 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from hc_assets.imaging.headers.file_work import FileToRead
 from hc_assets.imaging.headers.read import read_header
-from hc_assets.imaging.rows import FileToRead, index_files
+from hc_assets.imaging.headers.rows import index_files
 from hc_assets.imaging.schemas.index import DICOM_INDEX
 from hc_assets.imaging.schemas.series import SERIES
 from hc_assets.imaging.series.instances import read_series

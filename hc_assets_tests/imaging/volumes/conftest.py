@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hc_assets.imaging.rows import FileToRead, index_files
+from hc_assets.imaging.headers.file_work import FileToRead
+from hc_assets.imaging.headers.rows import index_files
 from hc_assets.imaging.schemas.index import DICOM_INDEX
 from hc_assets.imaging.series.instances import Instance, read_series
 from hc_assets.imaging.volumes.placing import Gates

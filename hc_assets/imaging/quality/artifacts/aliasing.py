@@ -11,9 +11,14 @@ from numpy.typing import NDArray
 
 from hc_assets.imaging.quality.regions import LEAST_SIDE, Regions
 
+# Pixels a side that are looked at: a power of two, for the speed of the transform
 _SIDE = 256
+# Bands in cycles a pixel, of which 0.5 is Nyquist's: as near to it as there is a full band of, and
+# half as far, where a smoothed image still has its edges. Ours; what they separate is with the
+# scale of `aliasing` in `artifacts/__init__.py`
 _AT_NYQUIST, _MIDDLE = (0.45, 0.5), (0.2, 0.25)
-# Edges have a power that falls with the square of the frequency
+# The power of edges falls with the square of the frequency (a step's transform is 1 / frequency):
+# from the middle of the one band, 0.225, to that of the other, 0.475
 _FALL_OF_EDGES = (0.225 / 0.475) ** 2
 
 

@@ -2,6 +2,11 @@
 
 Belongs here: what a line has more or less than those around it, along its whole length. Lines that
 are missing are found in `lines.py`.
+
+Thresholds that name no other source are our own, chosen on the clean images of
+`benchmarks/quality_ranking.py` and their spoiled copies; docs/quality-score.md has what the score
+that rests on them separates. What stripes were found in how many images is with
+the scale of `banding` in `artifacts/__init__.py`.
 """
 
 from itertools import combinations
@@ -13,9 +18,13 @@ from numpy.typing import NDArray
 from hc_assets.imaging.quality.regions import Regions, eroded
 from hc_assets.imaging.quality.samples import Image, Mask, sampled
 
+# Lines: wider shifts are shading or anatomy
 _SMOOTHING = 3.0
+# Cells of a line: bounds the work, and averages noise out
 _CELLS = 64
+# Pixels of the border that are left out, and places of a line that are looked at, as a bound
 _FRAME, _MOST_PLACES = 5, 512
+# Parts of a line that must agree, the cells that each has, and lines enough for a covariance
 _SEGMENTS = 4
 _LEAST_CELLS = 2
 _LEAST_LINES = 16

@@ -7,10 +7,10 @@ from html.parser import HTMLParser
 
 import pytest
 
+from hc_assets.imaging.quality_report.page import as_html, as_text
 from hc_assets.imaging.quality_report.report import QualityReport, WorstFrame
 from hc_assets.imaging.quality_report.shown_frames import Shown
 from hc_assets.imaging.quality_report.statistics import count
-from hc_assets.reports.quality_page import as_html, as_text
 from hc_assets_tests.imaging.quality_report.test_statistics import rows
 
 NASTY = '<script>alert("x")</script>'

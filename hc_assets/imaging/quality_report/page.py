@@ -1,14 +1,14 @@
 """The quality report as one HTML file that needs nothing else, and as lines of text.
 
-Belongs here: what the page is given. How it looks is in `quality_page.html.jinja`.
+Belongs here: what the page is given. How it looks is in `page.html.jinja`.
 """
 
 from typing import NamedTuple
 
+from hc_assets.core.pages import page_template
 from hc_assets.imaging.headers.defined_terms import scanner_name
 from hc_assets.imaging.quality_report.report import QualityReport
 from hc_assets.imaging.quality_report.statistics import BINS, THRESHOLDS, Group, Scores
-from hc_assets.reports.page_templates import page_template
 
 _WIDTH, _HEIGHT = 480, 200
 _LEFT, _BOTTOM, _TOP, _RIGHT = 44, 28, 10, 16
@@ -63,7 +63,7 @@ def as_html(report: QualityReport) -> str:
     hash of their file, scanners by their maker and a hash of their name. Of a header's own words it
     has only terms that DICOM defines.
     """
-    return page_template("quality_page.html.jinja").render(
+    return page_template("hc_assets.imaging.quality_report", "page.html.jinja").render(
         report=report,
         all=report.all_frames(),
         width=_WIDTH,

@@ -1,61 +1,29 @@
-"""Files in, rows out: what worker processes run for imaging, as plain values and record batches.
+"""From files to rows of `imaging/quality_metrics` and `imaging/undecodable_frames`.
 
-Belongs here: turning outcomes into rows, so that each file and each frame is in exactly one table.
-Reading is in `imaging/headers/read.py` and `imaging/pixels/frames.py`, measuring in
-`imaging/quality/measure.py`, arrays in `imaging/preprocessing/rows.py`; writing the rows is in
-`workers.py`.
+Belongs here: turning what was measured into rows, so that each frame is in exactly one table.
+Decoding is in `pixels/frames.py`, measuring in `measure.py`; writing the rows is in `workers.py`.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from hc_assets.imaging.headers.file_work import FileToRead
 from hc_assets.imaging.headers.read import read_header
 from hc_assets.imaging.headers.reading import UnreadableFile
 from hc_assets.imaging.pixels.decoding import UndecodableFrame
-from hc_assets.imaging.pixels.frames import Frame, iter_frames
+from hc_assets.imaging.pixels.frames import Frame, frames_of
 from hc_assets.imaging.quality.artifacts import ARTIFACTS
 from hc_assets.imaging.quality.burned_in_text import burned_in_text
 from hc_assets.imaging.quality.gates import Rules, explain, is_fit_for_training
 from hc_assets.imaging.quality.magnetic_resonance import NAMES as MR_NAMES
 from hc_assets.imaging.quality.measure import METHODS, Quality, measure
-from hc_assets.imaging.schemas.index import (
-    DICOM_INDEX,
-    UNDECODABLE_FRAMES,
-    UNREADABLE_FILES,
-)
+from hc_assets.imaging.schemas.index import UNDECODABLE_FRAMES
 from hc_assets.imaging.schemas.quality import METRIC_NAMES, QUALITY_METRICS
 
 _ROWS = 500
-_HEADER_CHARACTERS = 16 * 1024**2
-
-
-@dataclass(frozen=True)
-class FileToRead:
-    """A landed file.
-
-    Attributes:
-        source_file: name shown to users.
-        path: where its bytes are.
-        sha256: of its bytes, in hex.
-        size: bytes.
-    """
-
-    source_file: str
-    path: Path
-    sha256: str
-    size: int
-
-
-@dataclass(frozen=True)
-class IndexBatch:
-    """Rows of `dicom_index` and of `unreadable_files`; each file is in exactly one."""
-
-    index: pa.RecordBatch
-    unreadable: pa.RecordBatch
 
 
 @dataclass(frozen=True)
@@ -66,64 +34,27 @@ class ScoreBatch:
     undecodable: pa.RecordBatch
 
 
-def index_files(files: Iterable[FileToRead], batch: str) -> Iterator[IndexBatch]:
-    """Read the header of each file.
-
-    Args:
-        files: in the order of the rows.
-        batch: key of their batch.
-
-    Yields:
-        Rows of at most 500 files, or some 16 MB of headers.
-    """
-    index: list[dict[str, Any]] = []
-    unreadable: list[dict[str, Any]] = []
-    characters = 0
-    for file in files:
-        row = file_columns(file, batch) | {"file_size": file.size}
-        try:
-            header = read_header(file.path)
-            characters += len(str(header["dicom_json"]))
-            index.append(row | header)
-        except UnreadableFile as error:
-            unreadable.append(row | {"reason": error.reason})
-        if len(index) + len(unreadable) >= _ROWS or characters >= _HEADER_CHARACTERS:
-            yield _index_batch(index, unreadable)
-            index, unreadable, characters = [], [], 0
-    if index or unreadable:
-        yield _index_batch(index, unreadable)
-
-
-def _index_batch(index: list[dict[str, Any]], unreadable: list[dict[str, Any]]) -> IndexBatch:
-    return IndexBatch(
-        pa.RecordBatch.from_pylist(index, DICOM_INDEX),
-        pa.RecordBatch.from_pylist(unreadable, UNREADABLE_FILES),
-    )
-
-
-def file_columns(file: FileToRead, batch: str) -> dict[str, Any]:
-    """Columns that every row of a file has."""
-    return {"batch": batch, "source_file": file.source_file, "file_sha256": file.sha256}
-
-
-def score_files(files: Iterable[FileToRead], batch: str, *, rules: Rules) -> Iterator[ScoreBatch]:
+def score_files(
+    files: Iterable[FileToRead], batch: str, *, rules: Rules, most_rows: int = _ROWS
+) -> Iterator[ScoreBatch]:
     """Decode and measure every frame of each file.
 
     Args:
         files: whose header can be read, in the order of the rows.
         batch: key of their batch.
         rules: what frames are held to.
+        most_rows: that are yielded at a time.
 
     Yields:
-        Rows of at most 500 frames. A file that can't be read any more counts as one frame that
+        Rows of some of the frames. A file that can't be read any more counts as one frame that
         can't be decoded.
     """
     metrics: list[dict[str, Any]] = []
     undecodable: list[dict[str, Any]] = []
     for file in files:
-        columns = file_columns(file, batch)
+        columns = file.columns(batch)
         uid = None
-        for frame in frames_of(file):
+        for frame in frames_of(file.path):
             if isinstance(frame, Frame):
                 uid = frame.context.sop_instance_uid
                 quality = measure(frame, scales=rules.scales)
@@ -134,21 +65,11 @@ def score_files(files: Iterable[FileToRead], batch: str, *, rules: Rules) -> Ite
                 metrics.append(columns | row)
             else:
                 undecodable.append(columns | _undecodable_columns(file, frame, uid))
-            if len(metrics) + len(undecodable) >= _ROWS:
+            if len(metrics) + len(undecodable) >= most_rows:
                 yield _score_batch(metrics, undecodable)
                 metrics, undecodable = [], []
     if metrics or undecodable:
         yield _score_batch(metrics, undecodable)
-
-
-def frames_of(
-    file: FileToRead, wanted: frozenset[int] | None = None
-) -> Iterator[Frame | UndecodableFrame]:
-    """Frames of a file; one that can't be read any more is one frame that can't be decoded."""
-    try:
-        yield from iter_frames(file.path, wanted=wanted)
-    except UnreadableFile as error:
-        yield UndecodableFrame(0, error.reason)
 
 
 def _score_batch(metrics: list[dict[str, Any]], undecodable: list[dict[str, Any]]) -> ScoreBatch:

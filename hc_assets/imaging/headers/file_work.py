@@ -1,0 +1,101 @@
+"""Landed files as work for worker processes: which files, in which portions, where their bytes are.
+
+Belongs here: what the workers of all stages share. What is done with the files is in each stage's
+`workers.py`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hc_assets.lake.landing import LandedFile
+from hc_assets.lake.layout import Layout
+
+_MOST_FILES = 500
+
+
+@dataclass(frozen=True)
+class FileToRead:
+    """A landed file.
+
+    Attributes:
+        source_file: name shown to users.
+        path: where its bytes are.
+        sha256: of its bytes, in hex.
+        size: bytes.
+    """
+
+    source_file: str
+    path: Path
+    sha256: str
+    size: int
+
+    def columns(self, batch: str) -> dict[str, Any]:
+        """Columns that every row of a file has; `batch` is the key of its batch."""
+        return {"batch": batch, "source_file": self.source_file, "file_sha256": self.sha256}
+
+
+@dataclass(frozen=True)
+class FileWork:
+    """Landed files of one batch, the number of the parts they fill, and which frames are wanted.
+
+    `frames` has an entry per file where only some frames are wanted; it is empty where all are.
+    """
+
+    data_dir: str
+    batch: str
+    files: tuple[LandedFile, ...]
+    number: int
+    frames: tuple[frozenset[int], ...] = ()
+
+    def layout(self) -> Layout:
+        """Where the files and the parts lie."""
+        return Layout.of(self.data_dir)
+
+    def to_read(self) -> list[FileToRead]:
+        """The files that have bytes, with the paths of their copies."""
+        layout = self.layout()
+        return [
+            FileToRead(
+                source_file=file.source_file,
+                path=Path(layout.landed_file("dicom", self.batch, file.stored).path),
+                sha256=file.sha256,
+                size=file.size,
+            )
+            for file in self.files
+            if not file.problem
+        ]
+
+
+def work_of(
+    data_dir: str,
+    batch: str,
+    files: list[LandedFile],
+    chunk_bytes: int,
+    *,
+    most_files: int = _MOST_FILES,
+) -> Iterator[FileWork]:
+    """Divide a batch's files into pieces of work.
+
+    Args:
+        data_dir: folder of the lake.
+        batch: key of the batch.
+        files: of the batch, in the order of the rows.
+        chunk_bytes: that the files of a piece take up at most; a larger file is one by itself.
+        most_files: that a piece has.
+
+    Yields:
+        The pieces, numbered from 0.
+    """
+    group: list[LandedFile] = []
+    size = number = 0
+    for file in files:
+        if group and (size + file.size > chunk_bytes or len(group) >= most_files):
+            yield FileWork(data_dir, batch, tuple(group), number)
+            number += 1
+            group, size = [], 0
+        group.append(file)
+        size += file.size
+    if group:
+        yield FileWork(data_dir, batch, tuple(group), number)

@@ -1,0 +1,70 @@
+"""From files to rows of `imaging/dicom_index` and `imaging/unreadable_files`, as record batches.
+
+Belongs here: turning headers into rows, so that each file is in exactly one table. Reading a header
+is in `read.py`; writing the rows is in `workers.py`.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from hc_assets.imaging.headers.file_work import FileToRead
+from hc_assets.imaging.headers.read import read_header
+from hc_assets.imaging.headers.reading import UnreadableFile
+from hc_assets.imaging.schemas.index import DICOM_INDEX, UNREADABLE_FILES
+
+_ROWS = 500
+_HEADER_CHARACTERS = 16 * 1024**2
+
+
+@dataclass(frozen=True)
+class IndexBatch:
+    """Rows of `dicom_index` and of `unreadable_files`; each file is in exactly one."""
+
+    index: pa.RecordBatch
+    unreadable: pa.RecordBatch
+
+
+def index_files(
+    files: Iterable[FileToRead],
+    batch: str,
+    *,
+    most_rows: int = _ROWS,
+    most_characters: int = _HEADER_CHARACTERS,
+) -> Iterator[IndexBatch]:
+    """Read the header of each file.
+
+    Args:
+        files: in the order of the rows.
+        batch: key of their batch.
+        most_rows: that are yielded at a time.
+        most_characters: of headers that wait; rows are yielded once there are as many.
+
+    Yields:
+        Rows of some of the files.
+    """
+    index: list[dict[str, Any]] = []
+    unreadable: list[dict[str, Any]] = []
+    characters = 0
+    for file in files:
+        row = file.columns(batch) | {"file_size": file.size}
+        try:
+            header = read_header(file.path)
+            characters += len(str(header["dicom_json"]))
+            index.append(row | header)
+        except UnreadableFile as error:
+            unreadable.append(row | {"reason": error.reason})
+        if len(index) + len(unreadable) >= most_rows or characters >= most_characters:
+            yield _index_batch(index, unreadable)
+            index, unreadable, characters = [], [], 0
+    if index or unreadable:
+        yield _index_batch(index, unreadable)
+
+
+def _index_batch(index: list[dict[str, Any]], unreadable: list[dict[str, Any]]) -> IndexBatch:
+    return IndexBatch(
+        pa.RecordBatch.from_pylist(index, DICOM_INDEX),
+        pa.RecordBatch.from_pylist(unreadable, UNREADABLE_FILES),
+    )
