@@ -22,6 +22,7 @@ from hc_assets.fhir.enrichment.batch_index import (
 from hc_assets.fhir.enrichment.columns.enrich import enriched
 from hc_assets.fhir.enrichment.columns.entry_targets import entry_targets
 from hc_assets.fhir.enrichment.enricher import Enricher, EnrichmentOptions
+from hc_assets.fhir.enrichment.rules import RULES, Rule
 from hc_assets.fhir.schemas import ENRICHED_RESOURCES
 from hc_assets.fhir.validation import is_valid
 from hc_assets.fhir.validation.workers import ResourceUnit
@@ -67,16 +68,22 @@ def _index(path: str) -> BatchIndex:
 
 
 @no_cycles()
-def enrich_rows(unit: ResourceUnit, options: EnrichmentOptions, index: str) -> list[Part]:
+def enrich_rows(
+    unit: ResourceUnit,
+    options: EnrichmentOptions,
+    index: str,
+    rules: tuple[Rule, ...] = RULES,
+) -> list[Part]:
     """Enrich each validated row; a deletion passes through.
 
     Args:
         unit: of validated rows.
         options: of the deployment.
         index: path of the batch's `BatchIndex`.
+        rules: of enrichment.
     """
     folder = Layout.of(unit.data_dir).partition("fhir/enriched_resources", unit.batch)
-    enricher, facts = Enricher(unit.landed_at, options), _index(index)
+    enricher, facts = Enricher(unit.landed_at, options, rules), _index(index)
     with PartWriter(folder, ENRICHED_RESOURCES, number=unit.rows.number) as writer:
         for whole in unit.rows.batches():
             for start in range(0, whole.num_rows, _ROWS_PER_BATCH):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -42,6 +43,7 @@ class Run:
     layout: Layout
     rules: BusinessRules = field(default_factory=BusinessRules)
     unit_bytes: int = 10**9
+    enrich_rows: Callable[[ResourceUnit, EnrichmentOptions, str], list[Part]] = enrich_rows
 
     def land(self, **files: bytes) -> tuple[LandedFile, ...]:
         """Store files as a batch has them; a double underscore in a name is a dot."""
@@ -82,7 +84,7 @@ class Run:
     def enrich(self, validated: LakeTable) -> LakeTable:
         units = self.units(validated)
         with kept_index(self.layout, BATCH, [gather_facts(unit) for unit in units]) as index:
-            parts = [part for unit in units for part in enrich_rows(unit, OPTIONS, index)]
+            parts = [part for unit in units for part in self.enrich_rows(unit, OPTIONS, index)]
         return self.put(ENRICHED, parts)
 
     def all(self, **files: bytes) -> dict[str, list[Row]]:

@@ -26,12 +26,14 @@ from hc_assets.fhir.enrichment.columns.resource_texts import (
     members_in,
 )
 from hc_assets.fhir.enrichment.consistency import stated_by
-from hc_assets.fhir.enrichment.enricher import MEASURED
 from hc_assets.fhir.enrichment.quality import BEST_PRACTICE
+from hc_assets.fhir.enrichment.rules import Rule, rules_for
 from hc_assets.fhir.enrichment.statements import STATING
 
 _CACHED = 16_384
 Flags = npt.NDArray[np.bool_]
+# Judged by what they say themselves; the batch may hold another version of them.
+_ONE_BY_ONE = frozenset({"Patient"})
 
 
 class Shape(NamedTuple):
@@ -45,7 +47,7 @@ class Shape(NamedTuple):
         meta: place of meta, or -1.
         identifier: place of identifier, or -1.
         is_open: whether what is ordinary can be told from more than the shape.
-        is_measured: whether there may be a significance to add.
+        rules: of enrichment that apply to them.
     """
 
     type: str
@@ -55,20 +57,21 @@ class Shape(NamedTuple):
     meta: int
     identifier: int
     is_open: bool
-    is_measured: bool
+    rules: tuple[Rule, ...]
 
 
 @lru_cache(maxsize=_CACHED)
-def _shape(type_: str, names: Names) -> Shape:
+def _shape(type_: str, names: Names, rules: tuple[Rule, ...]) -> Shape:
     stated = stated_by(type_, names)
     plan = np.full((), -1, np.int32).astype(PLAN)
     plan["pairs"][: len(stated.pairs)] = [pair[:2] for pair in stated.pairs] or -1
     for name in ("periods", "in_life", "in_encounter"):
         places = [place for place, _ in getattr(stated, name)]
         plan[name][: len(places)] = places
-    is_measured = type_ == "Observation" and not MEASURED.isdisjoint(names.places)
+    applied = rules_for(rules, type_, names)
     # What is added to these is not all at the end.
-    is_amended = is_measured and not {"component", "extension"}.isdisjoint(names.places)
+    amended = {"extension"}.union(*(rule.elements for rule in applied))
+    is_amended = bool(applied) and not amended.isdisjoint(names.places)
     return Shape(
         type_,
         names,
@@ -76,8 +79,8 @@ def _shape(type_: str, names: Names) -> Shape:
         stated.code[0] if stated.code is not None else -1,
         names.places.get("meta", -1),
         names.places.get("identifier", -1),
-        "id" in names.places and type_ != "Patient" and not is_amended,
-        is_measured,
+        "id" in names.places and type_ not in _ONE_BY_ONE and not is_amended,
+        applied,
     )
 
 
@@ -120,7 +123,10 @@ class Rows(NamedTuple):
 
 
 def read_rows(
-    columns: pa.RecordBatch, index: BatchIndex, targets: Mapping[str, Mapping[str, str]]
+    columns: pa.RecordBatch,
+    index: BatchIndex,
+    targets: Mapping[str, Mapping[str, str]],
+    rules: tuple[Rule, ...],
 ) -> Rows:
     """Read validated rows.
 
@@ -128,6 +134,7 @@ def read_rows(
         columns: the rows.
         index: of the batch.
         targets: what references stand for, by their text, by hash of the file.
+        rules: of enrichment.
     """
     texts, references = resolved(
         compacted(columns["resource"]), columns["source_sha256"], targets, index
@@ -146,7 +153,7 @@ def read_rows(
     _, first, shape_of = np.unique(both, return_index=True, return_inverse=True)
     is_absent = both[first] < 0
     shapes = [
-        _shape(types[row], members.shapes[int(members.alike[row])])
+        _shape(types[row], members.shapes[int(members.alike[row])], rules)
         for row in first[~is_absent].tolist()
     ]
     shape_of = (shape_of - is_absent.sum()).astype(np.int32)

@@ -3,7 +3,8 @@
 Belongs here: telling the ordinary resources from the others, for which `Enricher.enriched` does all
 of it, and putting both into columns. An ordinary one differs from others in nothing but what
 compiled code can see: it has an id, is enriched for the first time, its meta says nothing of times,
-all of its facts hold, and what is added comes at its end. Both ways give the same bytes.
+all of its facts hold, and what the rules add to it are extensions at its end. Both ways give the
+same bytes.
 """
 
 from collections.abc import Mapping
@@ -64,7 +65,7 @@ def enriched(
     Returns:
         Rows of ENRICHED_RESOURCES; a deletion passes through.
     """
-    rows = read_rows(columns, index, targets)
+    rows = read_rows(columns, index, targets, enricher.rules)
     counts = _judged(rows, index)
     is_plain = counts >= 0
     is_plain[rows.references.dangling()] = False
@@ -151,19 +152,28 @@ def _dated_by_entry(rows: Rows, metas: _Metas) -> Flags:
 
 
 def _added(rows: Rows, is_plain: Flags, enricher: Enricher, index: BatchIndex) -> dict[int, bytes]:
-    """What is added to rows with a significance; where that is not all, a row is not plain."""
+    """What rules add at the end of plain rows; a row to which they add more is not plain."""
     added = {}
-    measured = is_plain & rows.of_shape([shape.is_measured for shape in rows.shapes], False)
-    of_these = np.flatnonzero(measured)
-    patients = rows.columns["patient_id"].take(pa.array(of_these)).to_pylist()
+    ruled = is_plain & rows.of_shape([bool(shape.rules) for shape in rows.shapes], False)
+    of_these = np.flatnonzero(ruled)
+    chosen = rows.columns.select(["patient_id", "encounter_id"]).take(pa.array(of_these))
+    patients, encounters = (column.to_pylist() for column in chosen.columns)
     offsets, buffer = rows.members.texts.offsets, rows.members.texts.buffer
-    for row, patient_id in zip(of_these.tolist(), patients, strict=True):
-        patient = index.patient(patient_id) if patient_id else None
-        found = enricher.added_to_observation(buffer[offsets[row] : offsets[row + 1]], patient)
-        if found is None:
+    shapes = rows.shape_of[of_these].tolist()
+    for row, number, patient_id, encounter_id in zip(
+        of_these.tolist(), shapes, patients, encounters, strict=True
+    ):
+        shape = rows.shapes[number]
+        facts = Facts(
+            index.patient(patient_id) if patient_id else None,
+            index.encounter(encounter_id) if encounter_id else None,
+        )
+        text = buffer[offsets[row] : offsets[row + 1]]
+        found = enricher.added(shape.rules, shape.type, text, facts)
+        if found.of_elements or found.issues:
             is_plain[row] = False
-        elif found:
-            added[row] = found
+        elif found.extensions:
+            added[row] = b',"extension":[%b]' % b",".join(found.extensions)
     return added
 
 
