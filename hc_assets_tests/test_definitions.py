@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+import hc_assets
 from hc_assets.core.columns import note
 from hc_assets.definitions import build_defs
 from hc_assets.lake.landing import batch_keys
@@ -161,10 +162,13 @@ def test_overrides_replace_resources():
 
 
 def test_worker_modules_are_free_of_dagster():
-    code = (
-        "import sys, hc_assets.fhir.validation.workers, hc_assets.imaging.workers;"
-        "sys.exit('dagster' in sys.modules)"
-    )
+    package = Path(hc_assets.__file__).parent
+    modules = [
+        ".".join(path.relative_to(package.parent).with_suffix("").parts)
+        for path in sorted(package.rglob("workers.py"))
+    ]
+    assert "hc_assets.fhir.validation.workers" in modules
+    code = f"import sys, {', '.join(modules)}; sys.exit('dagster' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -19,7 +19,7 @@ from hc_assets.fhir.r4.issues import Issue
 from hc_assets.lake.layout import Layout
 from hc_assets_tests.fhir.enrichment.columns.both_ways import LANDED, OPTIONS, both_ways, validated
 from hc_assets_tests.fhir.enrichment.judged_observations import LOINC, UCUM
-from hc_assets_tests.fhir.validation.worker_runs import ENRICHED, Run
+from hc_assets_tests.fhir.worker_runs import ENRICHED, Run
 
 NAME, OTHER = "size-class", "other-class"
 URL, OTHER_URL = (f"{OPTIONS.extension_base}/{name}" for name in (NAME, OTHER))

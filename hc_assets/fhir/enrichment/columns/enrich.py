@@ -38,7 +38,7 @@ from hc_assets.fhir.enrichment.identifiers import identifier_tokens
 from hc_assets.fhir.enrichment.resource_meta import EnrichedMeta, content_sha256
 from hc_assets.fhir.enrichment.statements import STATING
 from hc_assets.fhir.schemas import ENRICHED_RESOURCES
-from hc_assets.fhir.validation.workers import issue_lists
+from hc_assets.fhir.validation.issue_columns import issue_lists
 
 # The column by which a resource of a type belongs to itself.
 _ITSELF = {"Patient": "patient_id", "Encounter": "encounter_id"}
