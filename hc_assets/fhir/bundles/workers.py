@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from hc_assets.core.compute import no_cycles
 from hc_assets.fhir.bundles.entries import Entry
-from hc_assets.fhir.bundles.entry_columns import Columns, columns_of, read_columns
+from hc_assets.fhir.bundles.entry_columns import EntryColumns, columns_of, read_columns
 from hc_assets.fhir.schemas import RAW_BUNDLES
 from hc_assets.lake.landing import LandedFile
 from hc_assets.lake.layout import Layout
@@ -36,12 +36,12 @@ def split_files(work: SplitWork) -> list[Part]:
     folder = layout.partition("fhir/raw_bundles", work.batch)
     with PartWriter(folder, RAW_BUNDLES, number=work.number) as writer:
         for file in work.files:
-            for columns in _columns(layout, work.batch, file):
+            for columns in _entries_of(layout, work.batch, file):
                 writer.write(_raw_rows(work.batch, file, columns))
     return writer.parts
 
 
-def _columns(layout: Layout, batch: str, file: LandedFile) -> Iterator[Columns]:
+def _entries_of(layout: Layout, batch: str, file: LandedFile) -> Iterator[EntryColumns]:
     if file.problem:
         yield columns_of([Entry(0, None, f"the file {file.problem}")])
         return
@@ -49,7 +49,7 @@ def _columns(layout: Layout, batch: str, file: LandedFile) -> Iterator[Columns]:
         yield from read_columns(stream, file.media_type)
 
 
-def _raw_rows(batch: str, file: LandedFile, columns: Columns) -> pa.RecordBatch:
+def _raw_rows(batch: str, file: LandedFile, columns: EntryColumns) -> pa.RecordBatch:
     of_file = {"batch": batch, "source_file": file.source_file, "source_sha256": file.sha256}
     count = len(columns["position"])
     arrays = [

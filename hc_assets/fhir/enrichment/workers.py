@@ -14,7 +14,7 @@ from upath import UPath
 
 from hc_assets.core.compute import no_cycles
 from hc_assets.fhir.enrichment.batch_index import (
-    COLUMNS,
+    INDEXED_COLUMNS,
     BatchIndex,
     Gathered,
     gather,
@@ -38,7 +38,7 @@ _ROWS_PER_BATCH = 5_000
 @no_cycles()
 def gather_facts(work: ResourceWork) -> Gathered:
     """Gather what rows say of patients, encounters and ids."""
-    return gather(work.rows.batches(COLUMNS))
+    return gather(work.rows.batches(INDEXED_COLUMNS))
 
 
 @contextmanager

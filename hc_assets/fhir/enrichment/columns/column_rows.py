@@ -88,7 +88,7 @@ class Rows(NamedTuple):
     """A record batch of validated rows, and what was found in it.
 
     Attributes:
-        columns: the rows.
+        validated: the rows.
         absent: of each row, whether it has no resource.
         types: resourceType of each.
         warnings: of the validator, best practice aside, of each.
@@ -99,7 +99,7 @@ class Rows(NamedTuple):
         contradicted: whether another resource says otherwise.
     """
 
-    columns: pa.RecordBatch
+    validated: pa.RecordBatch
     absent: pa.Array
     types: list[str]
     warnings: npt.NDArray[np.int64]
@@ -119,11 +119,11 @@ class Rows(NamedTuple):
 
     def known_id(self, row: int) -> str | None:
         """The id that a resource goes by, known without looking into it."""
-        return known_id({name: self.columns[name][row].as_py() for name in IDENTITY})
+        return known_id({name: self.validated[name][row].as_py() for name in IDENTITY})
 
 
 def read_rows(
-    columns: pa.RecordBatch,
+    validated: pa.RecordBatch,
     index: BatchIndex,
     targets: Mapping[str, Mapping[str, str]],
     rules: tuple[Rule, ...],
@@ -131,22 +131,22 @@ def read_rows(
     """Read validated rows.
 
     Args:
-        columns: the rows.
+        validated: the rows.
         index: of the batch.
         targets: what references stand for, by their text, by hash of the file.
         rules: of enrichment.
     """
     texts, references = resolved(
-        compacted(columns["resource"]), columns["source_sha256"], targets, index
+        compacted(validated["resource"]), validated["source_sha256"], targets, index
     )
     links = {file: BundleLinks(of_file) for file, of_file in targets.items()}
-    is_asked = columns["request_method"].is_valid().to_pylist()
-    files = columns["source_sha256"].to_pylist()
+    is_asked = validated["request_method"].is_valid().to_pylist()
+    files = validated["source_sha256"].to_pylist()
     asked = [links[file] if is_ else None for file, is_ in zip(files, is_asked, strict=True)]
     members = members_in(links_replaced(texts, asked))
-    absent = pc.is_null(columns["resource"])
-    types = columns["resource_type"].to_pylist()
-    named = columns["resource_type"].dictionary_encode()
+    absent = pc.is_null(validated["resource"])
+    types = validated["resource_type"].to_pylist()
+    named = validated["resource_type"].dictionary_encode()
     kinds = pc.fill_null(named.indices, -1).to_numpy()
     both = members.alike.astype(np.int64) * (len(named.dictionary) + 1) + kinds
     both[absent.to_numpy(zero_copy_only=False)] = -1
@@ -158,10 +158,10 @@ def read_rows(
     ]
     shape_of = (shape_of - is_absent.sum()).astype(np.int32)
     rows = Rows(
-        columns,
+        validated,
         absent,
         types,
-        _warnings(columns),
+        _warnings(validated),
         members,
         references,
         shapes,
@@ -169,7 +169,7 @@ def read_rows(
         np.zeros(len(types), bool),
     )
     states = np.flatnonzero(rows.of_shape([shape.type in STATING for shape in shapes], False))
-    ids = columns["resource_id"].take(pa.array(states)).to_pylist()
+    ids = validated["resource_id"].take(pa.array(states)).to_pylist()
     keys = [
         key_of(f"{types[row]}/{id_ or rows.known_id(row)}")
         for row, id_ in zip(states.tolist(), ids, strict=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from hc_assets.fhir.enrichment.batch_index import COLUMNS, BatchIndex, gather
+from hc_assets.fhir.enrichment.batch_index import INDEXED_COLUMNS, BatchIndex, gather
 from hc_assets.fhir.enrichment.columns.enrich import enriched
 from hc_assets.fhir.enrichment.enricher import Enriched, Enricher, EnrichmentOptions
 from hc_assets.fhir.enrichment.rules import RULES, Rule
@@ -63,7 +63,7 @@ def both_ways(
     rules: tuple[Rule, ...] = RULES,
 ) -> tuple[Any, float]:
     """Enrich rows; see that both ways agree; what was made, and the share done by columns."""
-    index = BatchIndex.of([gather([rows.select(COLUMNS)])])
+    index = BatchIndex.of([gather([rows.select(INDEXED_COLUMNS)])])
     of_files = {"f": targets}
     counting = Counting(LANDED, OPTIONS, rules)
     made = enriched(rows, counting, index, of_files, LANDED)
