@@ -21,12 +21,12 @@ import pyarrow as pa
 from fhir.resources.R4B import get_fhir_model_class
 
 from hc_assets.fhir.bundles.read import Entry, read_entries
-from hc_assets.fhir.enrichment.batch_index import COLUMNS, BatchIndex, gather
+from hc_assets.fhir.domain import FHIR_FILES
+from hc_assets.fhir.enrichment.batch_index import INDEXED_COLUMNS, BatchIndex, gather
 from hc_assets.fhir.enrichment.columns.enrich import enriched
 from hc_assets.fhir.enrichment.enricher import Enricher, EnrichmentOptions
 from hc_assets.fhir.references import links
 from hc_assets.fhir.schemas import VALIDATED_RESOURCES
-from hc_assets.lake.landing import media_type
 from hc_assets.settings import Settings
 
 LANDED = datetime(2026, 3, 1, tzinfo=UTC)
@@ -41,7 +41,7 @@ def entries(folder: Path) -> list[Entry]:
         with path.open("rb") as file:
             found += [
                 entry
-                for entry in read_entries(file, media_type(path.name))
+                for entry in read_entries(file, FHIR_FILES.media_type(path.name))
                 if entry.resource is not None and entry.resource_type is not None
             ]
     return found
@@ -99,7 +99,7 @@ def main() -> None:
     options = EnrichmentOptions(settings.fhir_source, settings.fhir_extension_base)
 
     def ours(kind: type[Enricher]) -> None:
-        index = BatchIndex.of([gather(rows.select(COLUMNS).to_batches(ROWS))])
+        index = BatchIndex.of([gather(rows.select(INDEXED_COLUMNS).to_batches(ROWS))])
         for batch in rows.to_batches(ROWS):
             enriched(batch, kind(LANDED, options), index, {"f": targets}, LANDED)
 

@@ -23,12 +23,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hc_assets.domains import CATALOG
+from hc_assets.fhir.bundles.workers import SplitWork, split_files
 from hc_assets.fhir.domain import FHIR_FILES
 from hc_assets.fhir.enrichment.enricher import EnrichmentOptions
 from hc_assets.fhir.enrichment.workers import enrich_rows, gather_facts, kept_index
 from hc_assets.fhir.export import exports
 from hc_assets.fhir.validation.business_rules import BusinessRules
-from hc_assets.fhir.validation.workers import ResourceUnit, SplitUnit, split_files, validate_rows
+from hc_assets.fhir.validation.resource_work import ResourceWork
+from hc_assets.fhir.validation.workers import validate_rows
 from hc_assets.fhir.versions.apply import apply_batches
 from hc_assets.lake.discovery import discover
 from hc_assets.lake.landing import BatchLimits, land, read_manifest
@@ -105,10 +107,10 @@ def ours(folder: Path, data_dir: Path) -> int:
 
 def units(
     table: LakeTable, data_dir: str, batch: str, landed_at: datetime, raw_parts: tuple[str, ...]
-) -> Iterator[ResourceUnit]:
+) -> Iterator[ResourceWork]:
     listed = tuple(str(path) for path in table.parts())
     for unit in table.units(SETTINGS.chunk_bytes):
-        yield ResourceUnit(data_dir, batch, unit, landed_at, listed, raw_parts)
+        yield ResourceWork(data_dir, batch, unit, landed_at, listed, raw_parts)
 
 
 def split(layout: Layout, batch: str) -> list[Part]:
@@ -120,7 +122,7 @@ def split(layout: Layout, batch: str) -> list[Part]:
         group.append(file)
         size += file.size
         if size >= SETTINGS.chunk_bytes or last == len(files):
-            parts += split_files(SplitUnit(str(layout.data_dir), batch, tuple(group), number))
+            parts += split_files(SplitWork(str(layout.data_dir), batch, tuple(group), number))
             group, size, number = [], 0, number + 1
     return parts
 

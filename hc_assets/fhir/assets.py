@@ -12,6 +12,7 @@ import dagster as dg
 import pyarrow as pa
 from pydantic import Field
 
+from hc_assets.fhir.bundles.workers import SplitWork, split_files
 from hc_assets.fhir.domain import DOMAIN
 from hc_assets.fhir.enrichment.enricher import EnrichmentOptions
 from hc_assets.fhir.enrichment.expected_elements import EXPECTED_ELEMENTS
@@ -23,12 +24,8 @@ from hc_assets.fhir.settings import FhirSettings
 from hc_assets.fhir.validation.business_rules import BusinessRules
 from hc_assets.fhir.validation.profile_rules import digest
 from hc_assets.fhir.validation.replay import Replay
-from hc_assets.fhir.validation.workers import (
-    ResourceUnit,
-    SplitUnit,
-    split_files,
-    validate_rows,
-)
+from hc_assets.fhir.validation.resource_work import ResourceWork
+from hc_assets.fhir.validation.workers import validate_rows
 from hc_assets.fhir.versions import apply as versions
 from hc_assets.fhir.versions import ledger as version_ledger
 from hc_assets.lake.landing import LandedFile, read_manifest
@@ -59,7 +56,7 @@ def raw_bundles(
     for batch in context.partition_keys:
         manifest = read_manifest(layout, "fhir", batch)
         units = [
-            SplitUnit(str(layout.data_dir), batch, files, number)
+            SplitWork(str(layout.data_dir), batch, files, number)
             for number, files in enumerate(_by_size(manifest.files, settings.chunk_bytes))
         ]
         parts = fan_out(split_files, units, workers=settings.workers)
@@ -116,7 +113,7 @@ def validated_and_quarantined_resources(
             judging = partial(judging, only=before.waiting, first_number=before.first_number())
         judged = fan_out(
             judging,
-            _resource_units(of_batch, batch, layout, settings),
+            _resource_work(of_batch, batch, layout, settings),
             workers=settings.workers,
         )
         inputs = of_batch.digests() | {
@@ -143,15 +140,15 @@ def validated_and_quarantined_resources(
     )
 
 
-def _resource_units(
+def _resource_work(
     rows: LakeTable, batch: str, layout: Layout, settings: FhirSettings
-) -> list[ResourceUnit]:
+) -> list[ResourceWork]:
     landed_at = datetime.fromisoformat(read_manifest(layout, "fhir", batch).landed_at)
     parts = tuple(str(path) for path in rows.parts())
     raw = read_partition(layout, "fhir/raw_bundles", batch)
     raw_parts = tuple(str(path) for path in raw.parts())
     return [
-        ResourceUnit(str(layout.data_dir), batch, unit, landed_at, parts, raw_parts)
+        ResourceWork(str(layout.data_dir), batch, unit, landed_at, parts, raw_parts)
         for unit in rows.units(settings.chunk_bytes)
     ]
 
@@ -176,7 +173,7 @@ def enriched_resources(
     contents = {}
     for batch in context.partition_keys:
         of_batch = validated.of(batch)
-        units = _resource_units(of_batch, batch, layout, settings)
+        units = _resource_work(of_batch, batch, layout, settings)
         gathered = fan_out(gather_facts, units, workers=settings.workers)
         with kept_index(layout, batch, gathered) as index:
             parts = fan_out(

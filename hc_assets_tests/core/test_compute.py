@@ -14,7 +14,9 @@ from hc_assets.core.compute import InPlace, executor, in_order
 
 # What workers are sent functions of: each must import without Dagster.
 WORKER_MODULES = (
+    "hc_assets.fhir.bundles.workers",
     "hc_assets.fhir.validation.workers",
+    "hc_assets.fhir.enrichment.workers",
     "hc_assets.fhir.validation.files",
     "hc_assets.imaging.headers.workers",
     "hc_assets.imaging.quality.workers",

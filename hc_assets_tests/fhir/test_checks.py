@@ -7,7 +7,8 @@ import pytest
 from hc_assets.fhir import assets
 from hc_assets.fhir.enrichment.enricher import Enricher
 from hc_assets.fhir.validation.business_rules import BusinessRules
-from hc_assets.fhir.validation.workers import Judged, ResourceUnit, validate_rows
+from hc_assets.fhir.validation.resource_work import ResourceWork
+from hc_assets.fhir.validation.workers import Judged, validate_rows
 
 
 @pytest.fixture
@@ -46,8 +47,8 @@ def test_an_id_that_comes_twice_is_a_warning(hc_assets, patients):
 
 
 def test_a_lost_entry_blocks_what_is_downstream(hc_assets, query, patients, monkeypatch):
-    def losing(unit: ResourceUnit, rules: BusinessRules, **_: object) -> Judged:
-        judged = validate_rows(unit, rules)
+    def losing(work: ResourceWork, rules: BusinessRules, **_: object) -> Judged:
+        judged = validate_rows(work, rules)
         return Judged(judged.validated, [], judged.broken_rules)
 
     monkeypatch.setattr(assets, "validate_rows", losing)
@@ -62,7 +63,7 @@ def test_a_lost_entry_blocks_what_is_downstream(hc_assets, query, patients, monk
 
 def test_a_blocked_batch_is_finished_by_the_next_ingest(hc_assets, query, patients, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(assets, "validate_rows", lambda unit, **_: Judged([], [], Counter()))
+        patch.setattr(assets, "validate_rows", lambda work, **_: Judged([], [], Counter()))
         assert hc_assets("ingest", patients).exit_code == 1
     assert hc_assets("ingest", patients).exit_code == 0
     assert query("SELECT count(*) FROM fhir.current_resources") == [(8,)]
@@ -99,7 +100,7 @@ def test_an_enriched_resource_that_is_not_valid_blocks_what_is_downstream(
 
 
 def test_a_step_that_raises_is_named_without_its_words(hc_assets, patients, monkeypatch):
-    def failing(unit: ResourceUnit, **_: object) -> Judged:
+    def failing(work: ResourceWork, **_: object) -> Judged:
         raise ZeroDivisionError("Jane Doe")
 
     monkeypatch.setattr(assets, "validate_rows", failing)

@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 
 from hc_assets.cli.main import FINDINGS, ReportFormat, app
 from hc_assets.definitions import build_defs
-from hc_assets.imaging.series.imaging_studies import FOLDER
+from hc_assets.imaging.domain import STUDIES_FOLDER
 from hc_assets.lake.landing import batch_keys
 from hc_assets.lake.layout import Layout
 from hc_assets.orchestration.runs import open_instance
@@ -331,7 +331,7 @@ def test_a_training_set_and_its_volumes_name_nobody(traces):
 def test_names_that_we_make_hold_none_of_them(traces):
     for path in traces.data_dir.rglob("*"):
         name = path.relative_to(traces.data_dir)
-        if name.parts[0] != "landing" or FOLDER in name.parts:
+        if name.parts[0] != "landing" or STUDIES_FOLDER in name.parts:
             assert not leaks(str(name).encode()), name
 
 
@@ -348,7 +348,8 @@ def test_every_file_and_folder_is_its_owner_s_alone(traces):
     modes = {
         str(path.relative_to(traces.data_dir)): oct(stat.S_IMODE(path.stat().st_mode))
         for path in [traces.data_dir, *traces.data_dir.rglob("*")]
-        if path.relative_to(traces.data_dir).parts[:1] != ("landing",) or FOLDER in path.parts
+        if path.relative_to(traces.data_dir).parts[:1] != ("landing",)
+        or STUDIES_FOLDER in path.parts
         if stat.S_IMODE(path.stat().st_mode) != (0o700 if path.is_dir() else 0o600)
     }
     assert modes == {}

@@ -5,10 +5,10 @@ from collections import Counter
 import pytest
 
 from hc_assets.fhir.bundles.read import read_entries
+from hc_assets.fhir.domain import FHIR_FILES
 from hc_assets.fhir.validation import has_errors, validate
 from hc_assets.imaging.headers.read import read_header
 from hc_assets.imaging.headers.reading import UnreadableFile
-from hc_assets.lake.landing import media_type
 from hc_assets.sample_data.fhir_files import make_fhir_files
 from hc_assets.sample_data.histories import make_history
 from hc_assets.sample_data.patients import make_carers, make_houses, make_people
@@ -22,7 +22,7 @@ def issues(sample):
     for path in sorted((sample.folder / "fhir").rglob("*.*json*")):
         name = str(path.relative_to(sample.folder))
         with path.open("rb") as file:
-            for entry in read_entries(file, media_type(name)):
+            for entry in read_entries(file, FHIR_FILES.media_type(name)):
                 if entry.problem or entry.resource is None:
                     found[name, entry.position] = {("unreadable", "")}
                 else:

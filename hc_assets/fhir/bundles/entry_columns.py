@@ -50,7 +50,7 @@ _NO_ROOM = -2
 # A guess at the size of an entry; where there are more, the text is read again.
 _BYTES_PER_ENTRY = 512
 
-Columns = Mapping[str, pa.Array]
+EntryColumns = Mapping[str, pa.Array]
 _Rows = npt.NDArray[np.int64]
 
 
@@ -73,7 +73,7 @@ def _library() -> ctypes.CDLL:
     return library
 
 
-def read_columns(file: BinaryIO, media_type: str) -> Iterator[Columns]:
+def read_columns(file: BinaryIO, media_type: str) -> Iterator[EntryColumns]:
     """Split a file into its entries. Never raises for what the file holds.
 
     Args:
@@ -102,7 +102,7 @@ def read_columns(file: BinaryIO, media_type: str) -> Iterator[Columns]:
             yield _gathered(text, rows[start:until])
 
 
-def _of_lines(lines: Lines) -> Iterator[Columns]:
+def _of_lines(lines: Lines) -> Iterator[EntryColumns]:
     position = 0
     for block in _blocks(lines):
         text = b"".join(block)
@@ -131,7 +131,7 @@ def _blocks(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
         yield block
 
 
-def _one_by_one(entries: Iterator[Entry]) -> Generator[Columns, None, int]:
+def _one_by_one(entries: Iterator[Entry]) -> Generator[EntryColumns, None, int]:
     """Give columns of entries, some at a time; returns what a generator of entries returns."""
     pending: list[Entry] = []
     size = 0
@@ -149,7 +149,7 @@ def _one_by_one(entries: Iterator[Entry]) -> Generator[Columns, None, int]:
             pending, size = [], 0
 
 
-def columns_of(entries: Sequence[Entry]) -> Columns:
+def columns_of(entries: Sequence[Entry]) -> EntryColumns:
     """Give the columns of entries, of which there is at least one."""
     values = zip(*map(msgspec.structs.astuple, entries), strict=True)
     return {
@@ -184,7 +184,7 @@ def _portions(rows: _Rows) -> Iterator[tuple[int, int]]:
         start = until
 
 
-def _gathered(text: bytes, rows: _Rows) -> Columns:
+def _gathered(text: bytes, rows: _Rows) -> EntryColumns:
     """The columns of entries, by where they are in the text."""
     count = len(rows)
     columns: dict[str, pa.Array] = {"position": pa.array(rows[:, -1])}

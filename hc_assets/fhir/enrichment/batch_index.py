@@ -23,7 +23,7 @@ from hc_assets.fhir.enrichment.elements import decode_event, decode_patient, dec
 from hc_assets.fhir.enrichment.statements import readings, statements
 from hc_assets.fhir.times import Span, span_of
 
-COLUMNS = (*IDENTITY, "last_modified", "patient_id", "resource")
+INDEXED_COLUMNS = (*IDENTITY, "last_modified", "patient_id", "resource")
 Keys = npt.NDArray[np.uint64]
 Records = npt.NDArray[np.void]
 
@@ -93,7 +93,7 @@ def gather(batches: Iterable[pa.RecordBatch]) -> Gathered:
     """Gather the facts that some validated rows state.
 
     Args:
-        batches: with the columns COLUMNS.
+        batches: with the columns INDEXED_COLUMNS.
     """
     known: list[Keys] = [np.zeros(0, np.uint64)]
     patients: list[tuple[Any, ...]] = []

@@ -1,12 +1,13 @@
 """A valid resource gets what the pipeline knows of it: meta, age, significance, quality score.
 
 Belongs here: adding to a resource, and nothing but adding: every other byte of a value stays as it
-came, decimals and the order of members among them. What is added is worked out in
-`demographics.py`, `significance.py`, `consistency.py` and `quality.py`.
+came, decimals and the order of members among them. Which extensions a resource gets by its type is
+in `rules.py`; the score that every resource gets is worked out in `consistency.py` and
+`quality.py`.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -14,40 +15,25 @@ from typing import NamedTuple
 
 import msgspec
 
-from hc_assets.fhir.enrichment.batch_index import PatientFacts, patient_facts
 from hc_assets.fhir.enrichment.columns.resource_texts import Names, Resource, read_one, text_of
 from hc_assets.fhir.enrichment.consistency import NO_FACTS, Facts, consistency
-from hc_assets.fhir.enrichment.demographic_extensions import age_extensions, risk_extensions
-from hc_assets.fhir.enrichment.demographics import age_in_days, ages
-from hc_assets.fhir.enrichment.elements import (
-    Measured,
-    Observation,
-    decode_observation,
-    decode_patient,
-)
 from hc_assets.fhir.enrichment.expected_elements import EXPECTED_ELEMENTS
-from hc_assets.fhir.enrichment.extensions import (
-    Extender,
-    Members,
-    extend_each,
-)
+from hc_assets.fhir.enrichment.extensions import Extender, Members, extend_each
 from hc_assets.fhir.enrichment.quality import Completeness, QualityScore, score
 from hc_assets.fhir.enrichment.resource_changes import Changes
 from hc_assets.fhir.enrichment.resource_meta import EnrichedMeta, MetaWriter, content_sha256
-from hc_assets.fhir.enrichment.significance import (
-    NOBODY,
-    NotConvertible,
-    Person,
-    significance,
-    significance_extension,
+from hc_assets.fhir.enrichment.rules import (
+    NOTHING,
+    RULES,
+    Addition,
+    Rule,
+    Subject,
+    additions,
+    rules_for,
 )
 from hc_assets.fhir.r4.issues import Issue
 
 _MADE_ID_LENGTH = 32
-# Observations that say nothing of the patient: not yet, or no longer (HL7 ObservationStatus).
-_WITHOUT_SIGNIFICANCE = frozenset({"registered", "entered-in-error", "cancelled", "unknown"})
-# Members of which a value may have a significance.
-MEASURED = frozenset({"valueQuantity", "valueCodeableConcept", "component"})
 _CACHED = 16_384
 
 _decode_members = msgspec.json.Decoder(Members).decode
@@ -104,18 +90,28 @@ class Enricher:
 
     Attributes:
         meta: writes theirs.
+        rules: by which extensions are added to them.
     """
 
-    def __init__(self, landed_at: datetime, options: EnrichmentOptions) -> None:
+    def __init__(
+        self,
+        landed_at: datetime,
+        options: EnrichmentOptions,
+        rules: tuple[Rule, ...] = RULES,
+    ) -> None:
         """Prepare what all resources share.
 
         Args:
             landed_at: when the batch landed, UTC; "now" for whatever depends on the day.
             options: of the deployment.
+            rules: of enrichment, in their order.
         """
+        self.rules = rules
+        self._elements = frozenset().union(*(rule.elements for rule in rules))
         self._today = landed_at.date().isoformat()
         self._base = options.extension_base
-        self._extender = Extender(self._base)
+        names = {each.name for rule in rules for each in rule.extensions}
+        self._extender = Extender(self._base, names)
         completeness = Completeness(options.expected_elements)
         # By shape, of which there are few, not by names.
         self._completeness = lru_cache(maxsize=_CACHED)(
@@ -142,9 +138,8 @@ class Enricher:
         Returns:
             The resource with an id where it had none (the known one, else one made from its
             content, so that the same resource gets the same id), with `meta.lastUpdated` and
-            `meta.source` where it had none, and with our extensions: the quality score on `meta`;
-            age, age group and risk factors on a Patient; the significance of values on an
-            Observation and its components. Those of an earlier run are replaced.
+            `meta.source` where it had none, and with our extensions: the quality score on `meta`,
+            and those of the rules. Those of an earlier run are replaced.
         """
         return self.enriched(read_one(compact), warnings, known_id, facts)
 
@@ -186,12 +181,9 @@ class Enricher:
             changes.add_after("resourceType", b'"id":%b' % _encode(resource_id))
         else:
             resource_id = text_of(raw_id)
-        issues: list[Issue] = []
-        if type_ == "Observation":
-            if not MEASURED.isdisjoint(sent.names.places):
-                issues += self._add_significance(changes, facts.patient)
-        elif type_ == "Patient":
-            self._add_demographics(changes, sent.text)
+        rules = rules_for(self.rules, type_, sent.names)
+        added = self.added(rules, type_, sent.text, facts) if rules else NOTHING
+        self._add(changes, added)
         found = consistency(type_, sent, facts)
         share = found.share if found.judged else None
         scores, shown = self.scored(type_, sent.names, warnings, share)
@@ -205,13 +197,13 @@ class Enricher:
             content,
             meta.last_updated,
             *scores,
-            found.issues + issues if issues else found.issues,
+            [*found.issues, *added.issues] if added.issues else found.issues,
         )
 
     def _stripped(self, members: Members) -> Members:
         members = dict(self._extender.strip(members))
-        if "component" in members:
-            members["component"] = self._extender.strip_each(members["component"])
+        for name in self._elements & members.keys():
+            members[name] = self._extender.strip_each(members[name])
         if "meta" in members:
             sent = _decode_members(members["meta"])
             meta = self._extender.strip(sent)
@@ -222,6 +214,25 @@ class Enricher:
             if not meta:
                 del members["meta"]
         return members
+
+    def added(self, rules: tuple[Rule, ...], type_: str, text: bytes, facts: Facts) -> Addition:
+        """What rules add to a resource that has none of our extensions.
+
+        Args:
+            rules: those that apply to it, one at least.
+            type_: of the resource.
+            text: of the resource, compact.
+            facts: what the batch says of its patient and encounter.
+        """
+        subject = Subject(type_, text, facts.patient, facts.encounter, self._today, self._base)
+        return additions(rules, subject)
+
+    def _add(self, changes: Changes, added: Addition) -> None:
+        if added.extensions:
+            changes.extend(added.extensions)
+        for name, of_elements in added.of_elements.items():
+            elements = msgspec.Raw(changes.sent.raw(name) or b"")
+            changes.replace(name, bytes(extend_each(elements, of_elements)))
 
     def _add_meta(self, changes: Changes, meta: EnrichedMeta, value: bytes) -> None:
         made = b"%b%b%b" % (meta.before, value, meta.after)
@@ -242,89 +253,6 @@ class Enricher:
             share: of the facts that hold; None where there is none to judge.
         """
         return _scored(self._completeness(type_, names), warnings, share)
-
-    def added_to_observation(self, text: bytes, patient: PatientFacts | None) -> bytes | None:
-        """What a significance adds at the end of an Observation that has no extension.
-
-        Returns:
-            A comma and a member; empty where nothing is added; None where more is to be done than
-            to add it: components have values of their own, or a unit can't be converted.
-        """
-        seen = decode_observation(text)
-        if seen.status in _WITHOUT_SIGNIFICANCE:
-            return b""
-        if seen.component:
-            return None
-        found = self._judgement(seen, _person(seen, patient))
-        if isinstance(found, NotConvertible):
-            return None
-        return b',"extension":[%b]' % found if found is not None else b""
-
-    def _add_demographics(self, changes: Changes, compact: bytes) -> None:
-        patient = decode_patient(compact)
-        if patient.is_dead:
-            return  # dead, and nobody says since when
-        facts = patient_facts(compact)
-        until = patient.deceased or self._today
-        found = ages(facts.birth, until) if facts.birth is not None else None
-        if found is None:
-            return
-        added = list(age_extensions(self._base, found))
-        if patient.deceased is None:
-            is_multiple = patient.is_multiple_birth or patient.birth_order is not None
-            added += risk_extensions(self._base, found, patient.gender, is_multiple)
-        changes.extend(added)
-
-    def _add_significance(self, changes: Changes, patient: PatientFacts | None) -> Iterator[Issue]:
-        seen = decode_observation(changes.sent.text)
-        if seen.status in _WITHOUT_SIGNIFICANCE:
-            return
-        person = _person(seen, patient)
-        if seen.quantity is not None or seen.concept is not None:
-            yield from self._judge(changes, seen, person)
-        if seen.component:
-            judged = [self._judgement(part, person) for part in seen.component]
-            extensions = [each if isinstance(each, bytes) else None for each in judged]
-            if any(extensions):
-                parts = msgspec.Raw(changes.sent.raw("component") or b"")
-                changes.replace("component", bytes(extend_each(parts, extensions)))
-            for number, each in enumerate(judged):
-                if isinstance(each, NotConvertible):
-                    yield _not_convertible(each, f"Observation.component[{number}].valueQuantity")
-
-    def _judge(self, changes: Changes, seen: Observation, person: Person) -> Iterator[Issue]:
-        found = self._judgement(seen, person)
-        if isinstance(found, NotConvertible):
-            yield _not_convertible(found, "Observation.valueQuantity")
-        elif found is not None:
-            changes.extend([found])
-
-    def _judgement(self, measured: Measured, person: Person) -> bytes | NotConvertible | None:
-        found = significance(measured, person)
-        if found is None or isinstance(found, NotConvertible):
-            return found
-        return significance_extension(self._base, found)
-
-
-def _not_convertible(found: NotConvertible, expression: str) -> Issue:
-    return Issue(
-        severity="warning",
-        code="not-supported",
-        expression=expression,
-        rule="unit-convertible",
-        diagnostics=f"found {found.found}, expected a UCUM unit that becomes {found.expected}",
-    )
-
-
-def _person(seen: Observation, patient: PatientFacts | None) -> Person:
-    if patient is None:
-        return NOBODY
-    when = seen.effective or seen.effective_instant
-    if when is None and seen.effective_period is not None:
-        when = seen.effective_period.start
-    if when is None or patient.birth is None:
-        return Person(sex=patient.sex)
-    return Person(ages(patient.birth, when), patient.sex, age_in_days(patient.birth, when))
 
 
 @lru_cache(maxsize=_CACHED)

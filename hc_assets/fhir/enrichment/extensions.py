@@ -4,7 +4,7 @@ Belongs here: text in, text out. What they say is decided in the modules that as
 they mean is published by `extension_definitions.py`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -15,7 +15,8 @@ AGE_GROUP = "age-group"
 RISK_FACTOR = "demographic-risk-factor"
 SIGNIFICANCE = "clinical-significance"
 ROW_COUNT = "row-count"
-NAMES = (SCORE, AGE, AGE_GROUP, RISK_FACTOR, SIGNIFICANCE, ROW_COUNT)
+# Those that no rule of enrichment adds: every resource's, and that of our Provenance.
+WITHOUT_RULE = frozenset({SCORE, ROW_COUNT})
 
 Members = dict[str, msgspec.Raw]
 
@@ -64,8 +65,14 @@ class Extender:
         signs: a JSON text that holds none of these has none of our extensions.
     """
 
-    def __init__(self, base: str) -> None:
-        self._urls = frozenset(url(base, name) for name in NAMES)
+    def __init__(self, base: str, names: Iterable[str]) -> None:
+        """Prepare.
+
+        Args:
+            base: URL that our extensions share.
+            names: of those that rules add.
+        """
+        self._urls = frozenset(url(base, name) for name in WITHOUT_RULE.union(names))
         # A slash may be written with a backslash before it: rare enough to look closer then.
         self.signs = (msgspec.json.encode(f"{base}/")[1:-1], rb"\/")
 
@@ -92,7 +99,7 @@ class Extender:
         )
 
 
-def extend(members: Members, extensions: list[bytes]) -> None:
+def extend(members: Members, extensions: Iterable[bytes]) -> None:
     """Append extensions to an element that has none of ours."""
     added = b",".join(extensions)
     there = members.get("extension")
@@ -102,15 +109,15 @@ def extend(members: Members, extensions: list[bytes]) -> None:
         members["extension"] = msgspec.Raw(b"%b,%b]" % (bytes(there)[:-1], added))
 
 
-def extend_each(elements: msgspec.Raw, extensions: Iterable[bytes | None]) -> msgspec.Raw:
-    """Append an extension to each element of a list for which there is one."""
+def extend_each(elements: msgspec.Raw, extensions: Iterable[Sequence[bytes]]) -> msgspec.Raw:
+    """Append extensions to the elements of a list, to each its own."""
     made = []
     for raw, added in zip(_decode_list(elements), extensions, strict=True):
-        if added is None:
+        if not added:
             made.append(bytes(raw))
         else:
             members = _decode_members(raw)
-            extend(members, [added])
+            extend(members, added)
             made.append(msgspec.json.encode(members))
     return listed(made)
 

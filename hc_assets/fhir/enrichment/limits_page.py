@@ -1,4 +1,4 @@
-"""The table of normal and critical limits as Markdown, from `reference_intervals.py`.
+"""The table of normal and critical limits as Markdown, from `limits.py`.
 
 Belongs here: rendering, and the command that writes the file. The limits and their sources are said
 there alone.
@@ -8,15 +8,15 @@ import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
-from hc_assets.fhir.enrichment.reference_intervals import REFERENCE_INTERVALS, ReferenceInterval
+from hc_assets.fhir.enrichment.limits import LIMITS, LimitsRow
 
 _HEAD = """\
 # Normal and critical limits
 
-Generated from `hc_assets/fhir/enrichment/reference_intervals.py` by `make docs`; a test holds it
-against that. An observation is held against this table where it brings no reference range of its
-own that applies. Below `LL` is critically low, below the first normal value low, above the last one
-high, above `HH` critically high; `<` before a value says that this value itself is high. Ages are
+Generated from `hc_assets/fhir/enrichment/limits.py` by `make docs`; a test holds it against that.
+An observation is held against this table where it brings no reference range of its own that
+applies. Below `LL` is critically low, below the first normal value low, above the last one high,
+above `HH` critically high; `<` before a value says that this value itself is high. Ages are
 completed years.
 
 | what | LOINC | unit | age | sex | LL | normal | HH | source |
@@ -25,12 +25,12 @@ completed years.
 _OLDEST = 200
 
 
-def render(intervals: Iterable[ReferenceInterval]) -> str:
+def render(rows: Iterable[LimitsRow]) -> str:
     """Render rows of the table as a Markdown document."""
-    return _HEAD + "".join(map(_line, intervals))
+    return _HEAD + "".join(map(_line, rows))
 
 
-def _line(row: ReferenceInterval) -> str:
+def _line(row: LimitsRow) -> str:
     source = row.source
     if row.critical_source and row.critical_source != row.source:
         source += f"; critical: {row.critical_source}"
@@ -50,7 +50,7 @@ def _line(row: ReferenceInterval) -> str:
     return f"| {' | '.join(cells)} |\n"
 
 
-def _normal(row: ReferenceInterval) -> str:
+def _normal(row: LimitsRow) -> str:
     high = _number(row.high) if row.high_is_normal else f"< {_number(row.high)}"
     if row.low is None:
         return high if not row.high_is_normal else f"up to {high}"
@@ -68,7 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Write the table of limits.")
     parser.add_argument("file", type=Path)
     arguments = parser.parse_args()
-    arguments.file.write_text(render(REFERENCE_INTERVALS), encoding="utf-8")
+    arguments.file.write_text(render(LIMITS), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 Belongs here: where an addition goes. What is added is decided in `enricher.py`.
 """
 
+from collections.abc import Sequence
+
 from hc_assets.fhir.enrichment.columns.resource_texts import Resource, spliced
 
 
@@ -30,7 +32,7 @@ class Changes:
         begin, end = self.sent.ends[2 * place : 2 * place + 2]
         self._replaced.append((begin, end, value))
 
-    def extend(self, extensions: list[bytes]) -> None:
+    def extend(self, extensions: Sequence[bytes]) -> None:
         """Append extensions."""
         added = b",".join(extensions)
         place = self.sent.names.places.get("extension")

@@ -1,7 +1,7 @@
 """What a measured value means: HL7 v3 ObservationInterpretation codes, with the reason.
 
 Belongs here: one value against limits. The limits are those of the observation itself, where it
-brings any that apply to the patient; else those of `reference_intervals.py`. Units are converted by
+brings any that apply to the patient; else those of `limits.py`. Units are converted by
 `units.py`; where that can't be done there is an issue, and no interpretation.
 """
 
@@ -15,7 +15,7 @@ import msgspec
 from hc_assets.fhir.enrichment.demographics import Ages
 from hc_assets.fhir.enrichment.elements import Concept, Measured, Quantity, Range, ReferenceRange
 from hc_assets.fhir.enrichment.extensions import SIGNIFICANCE, extension
-from hc_assets.fhir.enrichment.reference_intervals import INTERVALS_BY_LOINC, ReferenceInterval
+from hc_assets.fhir.enrichment.limits import LIMITS_BY_LOINC, LimitsRow
 from hc_assets.fhir.enrichment.sex_specific_codes import LOINC, SNOMED
 from hc_assets.fhir.enrichment.units import NO_ANALYTE, UCUM, Analyte, conversion
 
@@ -135,7 +135,7 @@ def significance(measured: Measured, person: Person) -> Significance | NotConver
     if measured.code is None:
         return None
     for coding in measured.code.coding:
-        rows = INTERVALS_BY_LOINC.get(coding.code or "") if coding.system == LOINC else None
+        rows = LIMITS_BY_LOINC.get(coding.code or "") if coding.system == LOINC else None
         if rows is not None:
             return _by_table(value, quantity, rows, person)
     return None
@@ -157,7 +157,7 @@ def _number(quantity: Quantity | None) -> float | None:
 
 
 def _by_table(
-    value: float, quantity: Quantity, rows: Iterable[ReferenceInterval], person: Person
+    value: float, quantity: Quantity, rows: Iterable[LimitsRow], person: Person
 ) -> Significance | NotConvertible | None:
     for row in rows:
         if _within(person.ages, row.ages) and (row.sex is None or row.sex == person.sex):
@@ -176,7 +176,7 @@ def _within(ages: Ages | None, wanted: tuple[int, int]) -> bool:
 
 
 @cache
-def _limits_of(row: ReferenceInterval) -> Limits:
+def _limits_of(row: LimitsRow) -> Limits:
     return Limits(
         row.low,
         row.high,

@@ -14,7 +14,7 @@ from upath import UPath
 
 from hc_assets.core.compute import no_cycles
 from hc_assets.fhir.enrichment.batch_index import (
-    COLUMNS,
+    INDEXED_COLUMNS,
     BatchIndex,
     Gathered,
     gather,
@@ -22,9 +22,10 @@ from hc_assets.fhir.enrichment.batch_index import (
 from hc_assets.fhir.enrichment.columns.enrich import enriched
 from hc_assets.fhir.enrichment.columns.entry_targets import entry_targets
 from hc_assets.fhir.enrichment.enricher import Enricher, EnrichmentOptions
+from hc_assets.fhir.enrichment.rules import RULES, Rule
 from hc_assets.fhir.schemas import ENRICHED_RESOURCES
 from hc_assets.fhir.validation import is_valid
-from hc_assets.fhir.validation.workers import ResourceUnit
+from hc_assets.fhir.validation.resource_work import ResourceWork
 from hc_assets.lake.atomic import TEMPORARY_PREFIX, write_bytes
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import Part, PartWriter
@@ -35,9 +36,9 @@ _ROWS_PER_BATCH = 5_000
 
 
 @no_cycles()
-def gather_facts(unit: ResourceUnit) -> Gathered:
-    """Gather what the rows of a unit say of patients, encounters and ids."""
-    return gather(unit.rows.batches(COLUMNS))
+def gather_facts(work: ResourceWork) -> Gathered:
+    """Gather what rows say of patients, encounters and ids."""
+    return gather(work.rows.batches(INDEXED_COLUMNS))
 
 
 @contextmanager
@@ -47,7 +48,7 @@ def kept_index(layout: Layout, batch: str, gathered: Sequence[Gathered]) -> Iter
     Args:
         layout: where the lake is; what a killed run leaves there is removed a day later.
         batch: key of the batch.
-        gathered: what its units say.
+        gathered: what its rows say, worker by worker.
 
     Yields:
         Path of the file.
@@ -67,28 +68,34 @@ def _index(path: str) -> BatchIndex:
 
 
 @no_cycles()
-def enrich_rows(unit: ResourceUnit, options: EnrichmentOptions, index: str) -> list[Part]:
+def enrich_rows(
+    work: ResourceWork,
+    options: EnrichmentOptions,
+    index: str,
+    rules: tuple[Rule, ...] = RULES,
+) -> list[Part]:
     """Enrich each validated row; a deletion passes through.
 
     Args:
-        unit: of validated rows.
+        work: of validated rows.
         options: of the deployment.
         index: path of the batch's `BatchIndex`.
+        rules: of enrichment.
     """
-    folder = Layout.of(unit.data_dir).partition("fhir/enriched_resources", unit.batch)
-    enricher, facts = Enricher(unit.landed_at, options), _index(index)
-    with PartWriter(folder, ENRICHED_RESOURCES, number=unit.rows.number) as writer:
-        for whole in unit.rows.batches():
+    folder = Layout.of(work.data_dir).partition("fhir/enriched_resources", work.batch)
+    enricher, facts = Enricher(work.landed_at, options, rules), _index(index)
+    with PartWriter(folder, ENRICHED_RESOURCES, number=work.rows.number) as writer:
+        for whole in work.rows.batches():
             for start in range(0, whole.num_rows, _ROWS_PER_BATCH):
                 rows = whole.slice(start, _ROWS_PER_BATCH)
                 files = pc.unique(rows["source_sha256"]).to_pylist()
-                targets = entry_targets(unit.raw_parts, files)
-                writer.write(enriched(rows, enricher, facts, targets, unit.landed_at))
+                targets = entry_targets(work.raw_parts, files)
+                writer.write(enriched(rows, enricher, facts, targets, work.landed_at))
     return writer.parts
 
 
 def count_invalid(rows: RowUnit) -> int:
-    """Count the resources of a unit of rows that are not valid R4."""
+    """Count the resources of some rows that are not valid R4."""
     return sum(
         not is_valid(resource)
         for batch in rows.batches(["resource"])

@@ -25,8 +25,8 @@ from hc_assets.fhir.validation import Issue, has_errors, validate
 from hc_assets.fhir.validation.profile_rules import profile_issues
 from hc_assets.lake.discovery import Found, as_local
 
-_UNIT_BYTES = 4 * 1024**2
-_UNIT_RESOURCES = 2_000
+_WORK_BYTES = 4 * 1024**2
+_WORK_RESOURCES = 2_000
 # Below this, starting worker processes costs more than they save.
 _WORTH_SHARING_BYTES = 16 * 1024**2
 _LINES = "application/fhir+ndjson"
@@ -76,7 +76,7 @@ class Checked:
 
 
 @dataclass(frozen=True)
-class _Unit:
+class _Work:
     """Work for one process: entries that have been read, a whole file, or lines of one.
 
     Attributes:
@@ -116,7 +116,7 @@ def validate_files(
     pool = executor(-(-size // _WORTH_SHARING_BYTES), workers)
     check = partial(_check, profiles=profiles, best_practice=best_practice)
     lines_before = 0
-    for checked, lines in in_order(pool, check, _units(listed), in_flight=8):
+    for checked, lines in in_order(pool, check, _work(listed), in_flight=8):
         # Lines are counted by whoever reads them; their file's earlier ones come before them.
         yield _moved(checked, lines_before) if lines_before else checked
         lines_before = lines_before + lines if lines else 0
@@ -139,37 +139,37 @@ def _size(found: Found) -> int:
         return 0  # opening it meets the same error and says so
 
 
-def _units(files: Iterable[Found]) -> Iterator[_Unit]:
+def _work(files: Iterable[Found]) -> Iterator[_Work]:
     for found in files:
         name = str(found.path)
         if found.problem:
-            yield _Unit(name, (), problem=found.problem)
+            yield _Work(name, (), problem=found.problem)
             continue
         try:
-            yield from _units_of(as_local(found.path))
+            yield from _work_in(as_local(found.path))
         except OSError as error:
-            yield _Unit(name, (), problem=f"can't be read: {error.strerror}")
+            yield _Work(name, (), problem=f"can't be read: {error.strerror}")
 
 
-def _units_of(path: Path) -> Iterator[_Unit]:
-    """A JSON document is one unit, lines are some; gzipped ones can't be read from the middle."""
+def _work_in(path: Path) -> Iterator[_Work]:
+    """One for a JSON document, some for lines; gzipped ones can't be read from the middle."""
     name = str(path)
     with path.open("rb") as stream:
         if FHIR_FILES.media_type(path.name) != _LINES:
-            yield _Unit(name)
+            yield _Work(name)
         elif is_packed(stream):
             kept_whole = read_entries(stream, _LINES, keep_bundles=True)
-            yield from (_Unit(name, entries) for entries in _grouped(kept_whole))
+            yield from (_Work(name, entries) for entries in _grouped(kept_whole))
         else:
             size = stream.seek(0, io.SEEK_END)
             begin = 0
-            while begin + _UNIT_BYTES < size:
-                stream.seek(begin + _UNIT_BYTES)
+            while begin + _WORK_BYTES < size:
+                stream.seek(begin + _WORK_BYTES)
                 stream.readline()
-                yield _Unit(name, None, begin, stream.tell())
+                yield _Work(name, None, begin, stream.tell())
                 begin = stream.tell()
             if begin < size or size == 0:
-                yield _Unit(name, None, begin, size)
+                yield _Work(name, None, begin, size)
 
 
 def _grouped(entries: Iterable[Entry]) -> Iterator[tuple[Entry, ...]]:
@@ -178,34 +178,34 @@ def _grouped(entries: Iterable[Entry]) -> Iterator[tuple[Entry, ...]]:
     for entry in entries:
         group.append(entry)
         size += len(entry.resource or b"")
-        if size >= _UNIT_BYTES or len(group) >= _UNIT_RESOURCES:
+        if size >= _WORK_BYTES or len(group) >= _WORK_RESOURCES:
             yield tuple(group)
             group, size = [], 0
     if group:
         yield tuple(group)
 
 
-def _check(unit: _Unit, profiles: tuple[str, ...], best_practice: bool) -> tuple[Checked, int]:
-    """Judge a unit; the number says how many lines it has where more of its file come after it."""
+def _check(work: _Work, profiles: tuple[str, ...], best_practice: bool) -> tuple[Checked, int]:
+    """Judge them; the number says how many lines it has where more of its file come after it."""
     lines = 0
     try:
-        if unit.entries is not None:
-            entries: Iterable[Entry] = unit.entries
-        elif unit.end is None:
-            with Path(unit.file).open("rb") as stream:
-                kind = FHIR_FILES.media_type(Path(unit.file).name)
+        if work.entries is not None:
+            entries: Iterable[Entry] = work.entries
+        elif work.end is None:
+            with Path(work.file).open("rb") as stream:
+                kind = FHIR_FILES.media_type(Path(work.file).name)
                 entries = tuple(read_entries(stream, kind, keep_bundles=True))
         else:
-            with Path(unit.file).open("rb") as stream:
-                stream.seek(unit.begin)
-                text = stream.read(unit.end - unit.begin)
+            with Path(work.file).open("rb") as stream:
+                stream.seek(work.begin)
+                text = stream.read(work.end - work.begin)
                 has_more = stream.read(1) != b""
             lines = text.count(b"\n") if has_more else 0
             entries = read_entries(io.BytesIO(text), _LINES, keep_bundles=True)
-            if (unit.begin or has_more) and not text.strip():
+            if (work.begin or has_more) and not text.strip():
                 entries = ()  # blank lines of a file that has others
     except OSError as error:
-        return Checked(unit.file, 0, [], f"can't be read: {error.strerror}"), 0
+        return Checked(work.file, 0, [], f"can't be read: {error.strerror}"), 0
     resources = 0
     findings: list[Finding] = []
     by_rule: Counter[str] = Counter()
@@ -219,7 +219,7 @@ def _check(unit: _Unit, profiles: tuple[str, ...], best_practice: bool) -> tuple
                 shown = [issue for issue in shown if issue.rule not in BEST_PRACTICE]
             if shown:
                 findings.append(finding if best_practice else replace(finding, issues=shown))
-    return Checked(unit.file, resources, findings, unit.problem, by_rule), lines
+    return Checked(work.file, resources, findings, work.problem, by_rule), lines
 
 
 def _judge(entry: Entry, profiles: tuple[str, ...]) -> tuple[int, list[Finding]]:

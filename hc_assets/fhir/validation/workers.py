@@ -1,37 +1,33 @@
-"""What worker processes run for FHIR: a unit in, Parquet parts written, counts out.
+"""What worker processes run to judge raw rows: rows in, Parquet parts written, counts out.
 
-Belongs here: streaming rows through the pure functions of `fhir/bundles/read.py`, `__init__.py` and
-`fhir/enrichment/enricher.py`. Which units there are, and what becomes of the parts, is decided in
-`fhir/assets.py`. Imports neither Dagster nor anything slow, since every worker pays for it.
+Belongs here: streaming rows through the pure functions of `__init__.py`, `profile_rules.py` and
+`business_rules.py`. How rows are shared out among workers, and what becomes of the parts, is
+decided in `fhir/assets.py`. Imports neither Dagster nor anything slow, since every worker pays for
+it.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import NamedTuple
 
-import numpy as np
 import pyarrow as pa
 
 from hc_assets.core.compute import no_cycles
-from hc_assets.fhir.bundles.entries import Entry
-from hc_assets.fhir.bundles.entry_columns import Columns, columns_of, read_columns
 from hc_assets.fhir.bundles.requests import IDENTITY, known_id
 from hc_assets.fhir.references import decode_members, links_of
 from hc_assets.fhir.schemas import (
-    ISSUE,
     QUARANTINED_RESOURCES,
-    RAW_BUNDLES,
     VALIDATED_RESOURCES,
 )
 from hc_assets.fhir.validation import Issue, has_errors, validate
 from hc_assets.fhir.validation.batch_facts import birth_dates, bundle_targets
 from hc_assets.fhir.validation.business_rules import BusinessRules, Facts
 from hc_assets.fhir.validation.files import unreadable
+from hc_assets.fhir.validation.issue_columns import issue_lists
 from hc_assets.fhir.validation.profile_rules import profile_issues
 from hc_assets.fhir.validation.replay import Entries
-from hc_assets.lake.landing import LandedFile
+from hc_assets.fhir.validation.resource_work import ResourceWork
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import Part, PartWriter
 from hc_assets.lake.tables import RowUnit
@@ -41,33 +37,8 @@ _ROWS_PER_BATCH = 2_000
 
 
 @dataclass(frozen=True)
-class SplitUnit:
-    """Files of one batch to be split, and the number of the part they fill."""
-
-    data_dir: str
-    batch: str
-    files: tuple[LandedFile, ...]
-    number: int
-
-
-@dataclass(frozen=True)
-class ResourceUnit:
-    """Rows of one batch to be judged or enriched.
-
-    `parts` are those of the whole batch, and `raw_parts` those of its raw rows.
-    """
-
-    data_dir: str
-    batch: str
-    rows: RowUnit
-    landed_at: datetime
-    parts: tuple[str, ...]
-    raw_parts: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Judged:
-    """What became of a unit's rows: parts of both tables, and how often each rule was broken."""
+    """What became of some rows: parts of both tables, and how often each rule was broken."""
 
     validated: list[Part]
     quarantined: list[Part]
@@ -75,38 +46,8 @@ class Judged:
 
 
 @no_cycles()
-def split_files(unit: SplitUnit) -> list[Part]:
-    """Split landed files into `fhir/raw_bundles` rows; one row for a file that can't be split."""
-    layout = Layout.of(unit.data_dir)
-    folder = layout.partition("fhir/raw_bundles", unit.batch)
-    with PartWriter(folder, RAW_BUNDLES, number=unit.number) as writer:
-        for file in unit.files:
-            for columns in _columns(layout, unit.batch, file):
-                writer.write(_raw_rows(unit.batch, file, columns))
-    return writer.parts
-
-
-def _columns(layout: Layout, batch: str, file: LandedFile) -> Iterator[Columns]:
-    if file.problem:
-        yield columns_of([Entry(0, None, f"the file {file.problem}")])
-        return
-    with layout.landed_file("fhir", batch, file.stored).open("rb") as stream:
-        yield from read_columns(stream, file.media_type)
-
-
-def _raw_rows(batch: str, file: LandedFile, columns: Columns) -> pa.RecordBatch:
-    of_file = {"batch": batch, "source_file": file.source_file, "source_sha256": file.sha256}
-    count = len(columns["position"])
-    arrays = [
-        pa.repeat(of_file[field.name], count) if field.name in of_file else columns[field.name]
-        for field in RAW_BUNDLES
-    ]
-    return pa.RecordBatch.from_arrays(arrays, schema=RAW_BUNDLES)
-
-
-@no_cycles()
 def validate_rows(
-    unit: ResourceUnit,
+    work: ResourceWork,
     rules: BusinessRules,
     profiles: tuple[str, ...] = (),
     *,
@@ -116,23 +57,23 @@ def validate_rows(
     """Send each raw row to `fhir/validated_resources` or, with every reason, to quarantine.
 
     Args:
-        unit: of raw rows.
+        work: of raw rows.
         rules: of the deployment.
         profiles: files and folders of StructureDefinitions.
         only: source file and position of the entries to be judged; all where None.
-        first_number: added to the unit's number in the names of the parts of valid rows.
+        first_number: added to the work's number in the names of the parts of valid rows.
     """
-    layout = Layout.of(unit.data_dir)
-    number = unit.rows.number
-    good = layout.partition("fhir/validated_resources", unit.batch)
-    bad = layout.partition("fhir/quarantined_resources", unit.batch)
-    judge = _Judge(unit, rules, profiles)
+    layout = Layout.of(work.data_dir)
+    number = work.rows.number
+    good = layout.partition("fhir/validated_resources", work.batch)
+    bad = layout.partition("fhir/quarantined_resources", work.batch)
+    judge = _Judge(work, rules, profiles)
     broken: Counter[str] = Counter()
     with (
         PartWriter(good, VALIDATED_RESOURCES, number=first_number + number) as validated,
         PartWriter(bad, QUARANTINED_RESOURCES, number=number) as quarantined,
     ):
-        for rows in _slices(unit.rows, only):
+        for rows in _slices(work.rows, only):
             verdicts = judge(rows)
             valid, invalid = _apart(verdicts)
             for verdict in verdicts:
@@ -177,24 +118,14 @@ def _badness(issue: Issue) -> int:
     return _WORST_FIRST.index(issue.severity)
 
 
-def issue_lists(lists: Sequence[Sequence[Issue] | None]) -> pa.Array:
-    """Give issues as a column of lists of `ISSUE`; null where there is no list."""
-    ends = np.cumsum([0, *(len(each or ()) for each in lists)], dtype=np.int32)
-    flat = [issue for issues in lists for issue in issues or ()]
-    columns = [pa.array([getattr(i, f.name) for i in flat], f.type) for f in ISSUE]
-    absent = pa.array([each is None for each in lists], pa.bool_())
-    items = pa.StructArray.from_arrays(columns, fields=list(ISSUE))
-    return pa.ListArray.from_arrays(pa.array(ends), items, pa.list_(ISSUE), mask=absent)
-
-
 class _Judge:
-    """Judges the rows of a unit, with what the batch says of their patients at hand."""
+    """Judges rows, with what the batch says of their patients at hand."""
 
-    def __init__(self, unit: ResourceUnit, rules: BusinessRules, profiles: tuple[str, ...]) -> None:
+    def __init__(self, work: ResourceWork, rules: BusinessRules, profiles: tuple[str, ...]) -> None:
         self._profiles = profiles
-        self._rules, self._now = rules, unit.landed_at
-        self._targets = bundle_targets(unit.rows.siblings)
-        self._birth_dates = birth_dates(unit.rows.siblings, unit.parts)
+        self._rules, self._now = rules, work.landed_at
+        self._targets = bundle_targets(work.rows.siblings)
+        self._birth_dates = birth_dates(work.rows.siblings, work.parts)
 
     def __call__(self, rows: pa.RecordBatch) -> list[_Verdict]:
         """Judge each of some raw rows."""
@@ -248,10 +179,10 @@ _ID_MADE = Issue(
 )
 
 
-def _slices(unit: RowUnit, only: Entries | None) -> Iterator[pa.RecordBatch]:
+def _slices(rows: RowUnit, only: Entries | None) -> Iterator[pa.RecordBatch]:
     """Rows to be judged, some at a time; row groups may hold far more small ones."""
-    for rows in unit.batches():
-        wanted = rows if only is None else _among(only, rows)
+    for batch in rows.batches():
+        wanted = batch if only is None else _among(only, batch)
         for start in range(0, wanted.num_rows, _ROWS_PER_BATCH):
             yield wanted.slice(start, _ROWS_PER_BATCH)
 

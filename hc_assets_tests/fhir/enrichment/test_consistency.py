@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from upath import UPath
 
 from hc_assets.fhir.enrichment.batch_index import (
-    COLUMNS,
+    INDEXED_COLUMNS,
     BatchIndex,
     EncounterFacts,
     PatientFacts,
@@ -146,7 +146,7 @@ def test_a_contradicted_resource_says_so():
 
 def rows(*resources: dict[str, Any]) -> pa.RecordBatch:
     listed = [
-        dict.fromkeys(COLUMNS)
+        dict.fromkeys(INDEXED_COLUMNS)
         | {
             "resource_type": each["resourceType"],
             "resource_id": each.get("id"),
@@ -155,7 +155,7 @@ def rows(*resources: dict[str, Any]) -> pa.RecordBatch:
         }
         for each in resources
     ]
-    types = {name: pa.binary() if name == "resource" else pa.string() for name in COLUMNS}
+    types = {name: pa.binary() if name == "resource" else pa.string() for name in INDEXED_COLUMNS}
     return pa.RecordBatch.from_pylist(listed, pa.schema(list(types.items())))
 
 
@@ -270,7 +270,7 @@ def test_two_readings_of_one_thing_at_one_time_agree(one, other, ids):
 def test_readings_are_compared_whatever_white_space_they_have():
     spaced = rows(reading("a", 70))
     tight = json.dumps(reading("b", 70), separators=(",", ":")).encode()
-    names = [*COLUMNS]
+    names = [*INDEXED_COLUMNS]
     columns = [
         pa.array([tight]) if n == "resource" else spaced[n] for n in [*names[:-1], "resource"]
     ]

@@ -11,7 +11,8 @@ from hc_assets.fhir.enrichment.batch_index import PatientFacts
 from hc_assets.fhir.enrichment.consistency import Facts
 from hc_assets.fhir.enrichment.enricher import Enricher, EnrichmentOptions, compact
 from hc_assets.fhir.enrichment.extension_definitions import published
-from hc_assets.fhir.enrichment.extensions import NAMES
+from hc_assets.fhir.enrichment.extensions import WITHOUT_RULE
+from hc_assets.fhir.enrichment.rules import RULES
 from hc_assets.fhir.profiles import load_profiles
 from hc_assets.fhir.times import span_of
 from hc_assets.fhir.validation import has_errors, validate
@@ -36,7 +37,8 @@ def test_each_definition_is_valid(name):
 def test_every_extension_has_a_definition_of_its_url():
     made = [json.loads(text) for text in published("https://example.org/base").values()]
     urls = {each["url"] for each in made if each["resourceType"] == "StructureDefinition"}
-    assert urls == {f"https://example.org/base/{name}" for name in NAMES}
+    names = WITHOUT_RULE.union(each.name for rule in RULES for each in rule.extensions)
+    assert urls == {f"https://example.org/base/{name}" for name in names}
 
 
 def enriched(resource: dict, base: str = BASE) -> bytes:

@@ -1,18 +1,18 @@
 from pathlib import Path
 
+from hc_assets.fhir.enrichment.limits import LIMITS
 from hc_assets.fhir.enrichment.limits_page import render
-from hc_assets.fhir.enrichment.reference_intervals import REFERENCE_INTERVALS
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "reference-limits.md"
 
 
 def test_the_document_is_what_the_table_says():
     """Where it is not: `make docs`."""
-    assert DOCUMENT.read_text(encoding="utf-8") == render(REFERENCE_INTERVALS)
+    assert DOCUMENT.read_text(encoding="utf-8") == render(LIMITS)
 
 
 def test_each_row_says_code_limits_and_source():
-    rows = {row.codes[0]: render([row]).splitlines()[-1] for row in REFERENCE_INTERVALS}
+    rows = {row.codes[0]: render([row]).splitlines()[-1] for row in LIMITS}
     assert (
         "| 2823-3, 6298-4 | `mmol/L` | 18 and older |  | 2.8 | 3.5 to 5 | 6.2 |" in rows["2823-3"]
     )

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from ucumvert import PintUcumRegistry
 
 from hc_assets.fhir.enrichment.batch_index import PatientFacts
-from hc_assets.fhir.enrichment.reference_intervals import INTERVALS_BY_LOINC, REFERENCE_INTERVALS
+from hc_assets.fhir.enrichment.limits import LIMITS, LIMITS_BY_LOINC
 from hc_assets.fhir.times import span_of
 from hc_assets_tests.fhir.enrichment.judged_observations import (
     code_of,
@@ -199,7 +199,7 @@ def test_a_result_that_is_a_code_says_what_it_means(snomed, code):
 # --- The table itself ---
 
 
-@pytest.mark.parametrize("row", REFERENCE_INTERVALS, ids=lambda row: f"{row.name} {row.ages}")
+@pytest.mark.parametrize("row", LIMITS, ids=lambda row: f"{row.name} {row.ages}")
 def test_each_row_is_sound(row):
     limits = [row.critical_low, row.low, row.high, row.critical_high]
     stated = [limit for limit in limits if limit is not None]
@@ -212,12 +212,12 @@ def test_each_row_is_sound(row):
 
 def test_each_unit_of_the_table_is_ucum():
     registry = PintUcumRegistry()
-    for unit in {row.unit for row in REFERENCE_INTERVALS}:
+    for unit in {row.unit for row in LIMITS}:
         assert registry.from_ucum(unit) is not None
 
 
 def test_rows_of_a_code_exclude_one_another():
-    for rows in INTERVALS_BY_LOINC.values():
+    for rows in LIMITS_BY_LOINC.values():
         for number, one in enumerate(rows):
             for other in rows[number + 1 :]:
                 apart = one.ages[1] <= other.ages[0] or other.ages[1] <= one.ages[0]

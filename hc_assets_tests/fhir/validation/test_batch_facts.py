@@ -1,9 +1,9 @@
 import json
 from datetime import UTC, datetime
 
+from hc_assets.fhir.bundles.workers import SplitWork, split_files
 from hc_assets.fhir.domain import FHIR_FILES
 from hc_assets.fhir.validation.batch_facts import birth_dates, bundle_targets
-from hc_assets.fhir.validation.workers import SplitUnit, split_files
 from hc_assets.lake.discovery import discover
 from hc_assets.lake.landing import BatchLimits, land, read_manifest
 from hc_assets.lake.layout import Layout
@@ -23,7 +23,7 @@ def raw_parts(tmp_path, files: dict[str, str]) -> tuple[str, ...]:
     (key,) = land(discover([drop], drop), layout, FHIR_FILES, limits=limits, now=now).batches
     parts = []
     for number, file in enumerate(read_manifest(layout, "fhir", key).files):
-        parts += split_files(SplitUnit(str(layout.data_dir), key, (file,), number))
+        parts += split_files(SplitWork(str(layout.data_dir), key, (file,), number))
     commit(layout, "fhir/raw_bundles", key, parts)
     return tuple(str(path) for path in read_partition(layout, "fhir/raw_bundles", key).parts())
 

@@ -157,14 +157,14 @@ def test_a_file_that_vanishes_is_a_problem(folder):
 
 
 def test_a_gzipped_file_of_many_resources_comes_in_portions(folder, monkeypatch):
-    monkeypatch.setattr(file_validation, "_UNIT_RESOURCES", 3)
+    monkeypatch.setattr(file_validation, "_WORK_RESOURCES", 3)
     found = check(folder, a__ndjson__gz=gzip.compress(b"\n".join([BAD] * 8)))
     assert [c.resources for c in found] == [3, 3, 2]
     assert [f.position for c in found for f in c.findings] == list(range(8))
 
 
 def test_lines_are_read_where_they_are_judged_and_counted_through_the_file(folder, monkeypatch):
-    monkeypatch.setattr(file_validation, "_UNIT_BYTES", 100)
+    monkeypatch.setattr(file_validation, "_WORK_BYTES", 100)
     blank = b"\n" * 300
     found = check(folder, a__ndjson=b"\n".join([BAD] * 8) + blank, b__ndjson=blank + BAD)
     assert len(found) > 6
@@ -183,7 +183,7 @@ def test_what_r4_only_recommends_is_counted_where_it_is_not_shown(folder):
 def test_large_inputs_are_shared_between_processes_and_come_out_the_same(folder, monkeypatch):
     here = check(folder, a__ndjson=b"\n".join([GOOD, BAD] * 9), b__json=bundle(BAD, GOOD))
     monkeypatch.setattr(file_validation, "_WORTH_SHARING_BYTES", 16)
-    monkeypatch.setattr(file_validation, "_UNIT_BYTES", 200)
+    monkeypatch.setattr(file_validation, "_WORK_BYTES", 200)
     shared = list(validate_files(discover([folder], folder), workers=2))
     assert sum(c.resources for c in shared) == sum(c.resources for c in here)
     assert [(c.file, f) for c in shared for f in c.findings] == [

@@ -1,5 +1,4 @@
 import gzip
-import hashlib
 import json
 from collections import Counter
 from functools import partial
@@ -7,31 +6,26 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hc_assets.core.compute import executor, in_order
 from hc_assets.fhir.bundles import entry_columns
-from hc_assets.fhir.schemas import TABLES
-from hc_assets.fhir.validation import workers as steps
+from hc_assets.fhir.bundles import workers as bundle_workers
+from hc_assets.fhir.bundles.workers import SplitWork, split_files
 from hc_assets.fhir.validation.business_rules import BusinessRules
-from hc_assets.fhir.validation.workers import (
-    SplitUnit,
-    split_files,
-    validate_rows,
-)
+from hc_assets.fhir.validation.workers import validate_rows
 from hc_assets.fhir.verdicts.accounting import (
     entries_accounted_for,
     identifiers_unique,
     identity_keys,
 )
-from hc_assets.lake.landing import LandedFile, media_type
+from hc_assets.lake.landing import LandedFile
 from hc_assets.lake.layout import Layout
-from hc_assets.lake.parts import PartWriter
+from hc_assets.lake.parts import Part, PartWriter
 from hc_assets.lake.tables import read_partition
-from hc_assets_tests.fhir.validation.worker_runs import (
+from hc_assets_tests.fhir.worker_runs import (
     BATCH,
     ENRICHED,
     QUARANTINED,
@@ -48,75 +42,12 @@ from hc_assets_tests.fhir.validation.worker_runs import (
     observation,
     patient,
     resource,
-    rows,
 )
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     return Run(Layout.of(tmp_path))
-
-
-# --- Splitting ---
-
-
-def test_each_entry_is_a_row_with_where_it_came_from(run):
-    sent = b'{ "id":"p1", "resourceType":"Patient",\n "multipleBirthInteger":1 }'
-    data = b'{"resourceType":"Bundle","entry":[{"resource":' + sent + b',"fullUrl":"urn:uuid:1",'
-    data += b'"request":{"method":"PUT","url":"Patient/p1"}}]}'
-    (row,) = rows(run.split(*run.land(a__json=data)))
-    assert row == {
-        "batch": BATCH,
-        "source_file": "a.json",
-        "source_sha256": hashlib.sha256(data).hexdigest(),
-        "position": 0,
-        "resource_type": "Patient",
-        "resource_id": "p1",
-        "full_url": "urn:uuid:1",
-        "request_method": "PUT",
-        "request_url": "Patient/p1",
-        "request_if_none_exist": None,
-        "last_modified": None,
-        "problem": None,
-        "resource": sent,
-    }
-
-
-def test_files_follow_one_another_in_a_part_of_the_declared_schema(run):
-    lines = b"\n".join(json.dumps(patient(f"p{n}")).encode() for n in range(3))
-    table = run.split(
-        *run.land(b__ndjson=lines, a__json=b"nonsense", c__ndjson__gz=gzip.compress(lines))
-    )
-    assert [(row["source_file"], row["position"]) for row in rows(table)] == [
-        *(("b.ndjson", n) for n in range(3)),
-        ("a.json", 0),
-        *(("c.ndjson.gz", n) for n in range(3)),
-    ]
-    (part,) = table.parts()
-    with part.open("rb") as stream:
-        assert pq.read_schema(stream) == TABLES[RAW].schema
-
-
-def test_a_file_whose_bytes_could_not_be_taken_is_a_row_with_the_reason(run):
-    gone = LandedFile("x.json", "", 0, "", media_type("x.json"), "can't be read: Permission denied")
-    raw = run.split(gone, *run.land(a__json=json.dumps(patient()).encode()))
-    assert [row["problem"] for row in rows(raw)] == [
-        "the file can't be read: Permission denied",
-        None,
-    ]
-    validated, quarantined, _ = run.judge(raw)
-    assert [row["source_file"] for row in rows(validated)] == ["a.json"]
-    (reason,) = rows(quarantined)[0]["issues"]
-    assert (reason["severity"], reason["rule"]) == ("fatal", "unreadable")
-    assert reason["diagnostics"] == "the file can't be read: Permission denied"
-
-
-def test_a_second_split_writes_the_same_parts(run):
-    files = run.land(a__json=bundle(entry(patient())), b__json=b"{")
-    unit = SplitUnit(str(run.layout.data_dir), BATCH, files, 3)
-    first = split_files(unit)
-    assert split_files(unit) == first
-    assert first[0].name.startswith("part-00003-")
 
 
 # --- Judging ---
@@ -147,7 +78,7 @@ def test_the_reasons_of_a_quarantined_entry_come_worst_first(run):
         assert severities == sorted(severities)
 
 
-def test_broken_rules_are_counted_over_the_unit(run):
+def test_broken_rules_are_counted_over_all_rows(run):
     raw = run.split(*run.land(a__json=bundle(entry(patient("a")), entry(patient("b")))))
     _, _, broken = run.judge(raw)
     assert broken == Counter({"dom-6": 2})
@@ -235,7 +166,7 @@ def test_a_history_is_taken_with_its_deletions_and_what_undoes_them(run):
     assert days == [(3, False), (2, True), (1, False)]
 
 
-def test_ids_that_clash_are_all_kept_and_told(run):
+def test_ids_that_clash_are_all_kept_and_reported(run):
     one, other = patient("p1"), patient("p1", birthDate="1950-01-01")
     raw = run.split(*run.land(a__json=bundle(entry(one)), b__json=bundle(entry(other))))
     validated, quarantined, _ = run.judge(raw)
@@ -283,8 +214,8 @@ def test_full_urls_lead_nowhere_outside_their_own_bundle(run):
 
 def test_a_patient_in_another_part_of_the_same_writer_is_found(run, monkeypatch):
     monkeypatch.setattr(entry_columns, "_ROWS_PER_BATCH", 1)
-    monkeypatch.setattr(steps, "PartWriter", partial(PartWriter, part_bytes=1))
-    run.unit_bytes = 1
+    monkeypatch.setattr(bundle_workers, "PartWriter", partial(PartWriter, part_bytes=1))
+    run.work_bytes = 1
     found = run.all(a__json=bundle(entry(observation("o1", URN_A)), entry(patient("p1"), URN_A)))
     assert links(found) == {"o1": ("p1", None), "p1": ("p1", None)}
     assert len(read_partition(run.layout, RAW, BATCH).parts()) == 2
@@ -308,18 +239,18 @@ def test_a_patient_without_any_id_is_about_the_one_that_is_made(run):
 # --- In workers ---
 
 
+def _split(run: Run, file: LandedFile, number: int) -> list[Part]:
+    return split_files(SplitWork(str(run.layout.data_dir), BATCH, (file,), number))
+
+
 def test_worker_processes_write_what_this_process_writes(run):
-    files = [run.land(**{f"f{n}__json": bundle(entry(patient(f"p{n}")))}) for n in range(3)]
-    units = [
-        SplitUnit(str(run.layout.data_dir), BATCH, each, number)
-        for number, each in enumerate(files)
-    ]
-    here = [split_files(unit) for unit in units]
-    assert list(in_order(executor(len(units), workers=2), split_files, units)) == here
-    raw = run.put(RAW, [part for parts in here for part in parts])
+    files = run.land(**{f"f{n}__json": bundle(entry(patient(f"p{n}"))) for n in range(3)})
+    raw = run.put(
+        RAW, [part for number, file in enumerate(files) for part in _split(run, file, number)]
+    )
     judging = partial(validate_rows, rules=BusinessRules())
-    judged = list(in_order(executor(3, workers=2), judging, run.units(raw)))
-    assert judged == [judging(unit) for unit in run.units(raw)]
+    judged = list(in_order(executor(3, workers=2), judging, run.work(raw)))
+    assert judged == [judging(work) for work in run.work(raw)]
 
 
 # --- Properties ---
@@ -343,7 +274,7 @@ LINES = st.one_of(
 @settings(max_examples=30)
 @given(st.lists(LINES, max_size=12), st.sampled_from(["a__ndjson", "a__json", "a"]))
 def test_whatever_arrives_is_accounted_for(lines, name):
-    run = Run(Layout.of(f"memory://steps-{next(_NAMES)}"))
+    run = Run(Layout.of(f"memory://workers-{next(_NAMES)}"))
     found = run.all(**{name: b"\n".join(lines)})
     assert entries_accounted_for(*found["keys"]).passed
     assert len(found[ENRICHED]) == len(found[VALIDATED])

@@ -12,7 +12,7 @@ from hc_assets.imaging.quality.artifacts import ARTIFACTS
 from hc_assets.imaging.quality.gates import Rules, explain
 from hc_assets.imaging.quality.measure import measure
 from hc_assets.imaging.quality.ranks import add_percentiles, percentiles
-from hc_assets.imaging.schemas.index import QUALITY_METRICS
+from hc_assets.imaging.schemas.quality import QUALITY_METRICS
 from hc_assets.imaging.series.series_quality import series_rows, steadiness
 from hc_assets.imaging.verdicts import drift
 from hc_assets.lake.parts import write_part

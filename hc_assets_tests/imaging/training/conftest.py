@@ -14,7 +14,8 @@ import pytest
 from upath import UPath
 
 from hc_assets.domains import CATALOG
-from hc_assets.imaging.schemas.index import DICOM_INDEX, QUALITY_METRICS, preprocessed_arrays
+from hc_assets.imaging.schemas.index import DICOM_INDEX, preprocessed_arrays
+from hc_assets.imaging.schemas.quality import QUALITY_METRICS
 from hc_assets.imaging.training.export import export_training_set
 from hc_assets.imaging.training.selection import Selection
 from hc_assets.lake.layout import Layout

@@ -26,12 +26,14 @@ from hc_assets.fhir.enrichment.columns.resource_texts import (
     members_in,
 )
 from hc_assets.fhir.enrichment.consistency import stated_by
-from hc_assets.fhir.enrichment.enricher import MEASURED
 from hc_assets.fhir.enrichment.quality import BEST_PRACTICE
+from hc_assets.fhir.enrichment.rules import Rule, rules_for
 from hc_assets.fhir.enrichment.statements import STATING
 
 _CACHED = 16_384
 Flags = npt.NDArray[np.bool_]
+# Judged by what they say themselves; the batch may hold another version of them.
+_ONE_BY_ONE = frozenset({"Patient"})
 
 
 class Shape(NamedTuple):
@@ -45,7 +47,7 @@ class Shape(NamedTuple):
         meta: place of meta, or -1.
         identifier: place of identifier, or -1.
         is_open: whether what is ordinary can be told from more than the shape.
-        is_measured: whether there may be a significance to add.
+        rules: of enrichment that apply to them.
     """
 
     type: str
@@ -55,20 +57,21 @@ class Shape(NamedTuple):
     meta: int
     identifier: int
     is_open: bool
-    is_measured: bool
+    rules: tuple[Rule, ...]
 
 
 @lru_cache(maxsize=_CACHED)
-def _shape(type_: str, names: Names) -> Shape:
+def _shape(type_: str, names: Names, rules: tuple[Rule, ...]) -> Shape:
     stated = stated_by(type_, names)
     plan = np.full((), -1, np.int32).astype(PLAN)
     plan["pairs"][: len(stated.pairs)] = [pair[:2] for pair in stated.pairs] or -1
     for name in ("periods", "in_life", "in_encounter"):
         places = [place for place, _ in getattr(stated, name)]
         plan[name][: len(places)] = places
-    is_measured = type_ == "Observation" and not MEASURED.isdisjoint(names.places)
+    applied = rules_for(rules, type_, names)
     # What is added to these is not all at the end.
-    is_amended = is_measured and not {"component", "extension"}.isdisjoint(names.places)
+    amended = {"extension"}.union(*(rule.elements for rule in applied))
+    is_amended = bool(applied) and not amended.isdisjoint(names.places)
     return Shape(
         type_,
         names,
@@ -76,8 +79,8 @@ def _shape(type_: str, names: Names) -> Shape:
         stated.code[0] if stated.code is not None else -1,
         names.places.get("meta", -1),
         names.places.get("identifier", -1),
-        "id" in names.places and type_ != "Patient" and not is_amended,
-        is_measured,
+        "id" in names.places and type_ not in _ONE_BY_ONE and not is_amended,
+        applied,
     )
 
 
@@ -85,7 +88,7 @@ class Rows(NamedTuple):
     """A record batch of validated rows, and what was found in it.
 
     Attributes:
-        columns: the rows.
+        validated: the rows.
         absent: of each row, whether it has no resource.
         types: resourceType of each.
         warnings: of the validator, best practice aside, of each.
@@ -96,7 +99,7 @@ class Rows(NamedTuple):
         contradicted: whether another resource says otherwise.
     """
 
-    columns: pa.RecordBatch
+    validated: pa.RecordBatch
     absent: pa.Array
     types: list[str]
     warnings: npt.NDArray[np.int64]
@@ -116,45 +119,49 @@ class Rows(NamedTuple):
 
     def known_id(self, row: int) -> str | None:
         """The id that a resource goes by, known without looking into it."""
-        return known_id({name: self.columns[name][row].as_py() for name in IDENTITY})
+        return known_id({name: self.validated[name][row].as_py() for name in IDENTITY})
 
 
 def read_rows(
-    columns: pa.RecordBatch, index: BatchIndex, targets: Mapping[str, Mapping[str, str]]
+    validated: pa.RecordBatch,
+    index: BatchIndex,
+    targets: Mapping[str, Mapping[str, str]],
+    rules: tuple[Rule, ...],
 ) -> Rows:
     """Read validated rows.
 
     Args:
-        columns: the rows.
+        validated: the rows.
         index: of the batch.
         targets: what references stand for, by their text, by hash of the file.
+        rules: of enrichment.
     """
     texts, references = resolved(
-        compacted(columns["resource"]), columns["source_sha256"], targets, index
+        compacted(validated["resource"]), validated["source_sha256"], targets, index
     )
     links = {file: BundleLinks(of_file) for file, of_file in targets.items()}
-    is_asked = columns["request_method"].is_valid().to_pylist()
-    files = columns["source_sha256"].to_pylist()
+    is_asked = validated["request_method"].is_valid().to_pylist()
+    files = validated["source_sha256"].to_pylist()
     asked = [links[file] if is_ else None for file, is_ in zip(files, is_asked, strict=True)]
     members = members_in(links_replaced(texts, asked))
-    absent = pc.is_null(columns["resource"])
-    types = columns["resource_type"].to_pylist()
-    named = columns["resource_type"].dictionary_encode()
+    absent = pc.is_null(validated["resource"])
+    types = validated["resource_type"].to_pylist()
+    named = validated["resource_type"].dictionary_encode()
     kinds = pc.fill_null(named.indices, -1).to_numpy()
     both = members.alike.astype(np.int64) * (len(named.dictionary) + 1) + kinds
     both[absent.to_numpy(zero_copy_only=False)] = -1
     _, first, shape_of = np.unique(both, return_index=True, return_inverse=True)
     is_absent = both[first] < 0
     shapes = [
-        _shape(types[row], members.shapes[int(members.alike[row])])
+        _shape(types[row], members.shapes[int(members.alike[row])], rules)
         for row in first[~is_absent].tolist()
     ]
     shape_of = (shape_of - is_absent.sum()).astype(np.int32)
     rows = Rows(
-        columns,
+        validated,
         absent,
         types,
-        _warnings(columns),
+        _warnings(validated),
         members,
         references,
         shapes,
@@ -162,7 +169,7 @@ def read_rows(
         np.zeros(len(types), bool),
     )
     states = np.flatnonzero(rows.of_shape([shape.type in STATING for shape in shapes], False))
-    ids = columns["resource_id"].take(pa.array(states)).to_pylist()
+    ids = validated["resource_id"].take(pa.array(states)).to_pylist()
     keys = [
         key_of(f"{types[row]}/{id_ or rows.known_id(row)}")
         for row, id_ in zip(states.tolist(), ids, strict=True)

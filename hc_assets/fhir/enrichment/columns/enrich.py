@@ -3,7 +3,8 @@
 Belongs here: telling the ordinary resources from the others, for which `Enricher.enriched` does all
 of it, and putting both into columns. An ordinary one differs from others in nothing but what
 compiled code can see: it has an id, is enriched for the first time, its meta says nothing of times,
-all of its facts hold, and what is added comes at its end. Both ways give the same bytes.
+all of its facts hold, and what the rules add to it are extensions at its end. Both ways give the
+same bytes.
 """
 
 from collections.abc import Mapping
@@ -37,7 +38,7 @@ from hc_assets.fhir.enrichment.identifiers import identifier_tokens
 from hc_assets.fhir.enrichment.resource_meta import EnrichedMeta, content_sha256
 from hc_assets.fhir.enrichment.statements import STATING
 from hc_assets.fhir.schemas import ENRICHED_RESOURCES
-from hc_assets.fhir.validation.workers import issue_lists
+from hc_assets.fhir.validation.issue_columns import issue_lists
 
 # The column by which a resource of a type belongs to itself.
 _ITSELF = {"Patient": "patient_id", "Encounter": "encounter_id"}
@@ -46,7 +47,7 @@ _PIECES = 8  # of a resource: see `_written`
 
 
 def enriched(
-    columns: pa.RecordBatch,
+    validated: pa.RecordBatch,
     enricher: Enricher,
     index: BatchIndex,
     targets: Mapping[str, Mapping[str, str]],
@@ -55,7 +56,7 @@ def enriched(
     """Enrich validated rows.
 
     Args:
-        columns: the rows.
+        validated: the rows.
         enricher: of the batch.
         index: of the batch.
         targets: what references stand for, by their text, by hash of the file.
@@ -64,7 +65,7 @@ def enriched(
     Returns:
         Rows of ENRICHED_RESOURCES; a deletion passes through.
     """
-    rows = read_rows(columns, index, targets)
+    rows = read_rows(validated, index, targets, enricher.rules)
     counts = _judged(rows, index)
     is_plain = counts >= 0
     is_plain[rows.references.dangling()] = False
@@ -86,9 +87,9 @@ def enriched(
         added=added,
         others=others,
     )
-    made = _columns(rows, is_plain, metas, (scores, score_of), others) | {"resource": written}
+    made = _other_columns(rows, is_plain, metas, (scores, score_of), others) | {"resource": written}
     arrays = [
-        made[field.name] if field.name in made else columns[field.name]
+        made[field.name] if field.name in made else validated[field.name]
         for field in ENRICHED_RESOURCES
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=ENRICHED_RESOURCES)
@@ -107,9 +108,9 @@ def _judged(rows: Rows, index: BatchIndex) -> npt.NDArray[np.int32]:
         rows.members,
         plan_of=rows.shape_of,
         plans=plans,
-        patient_of=_places(rows.columns["patient_id"], index.patients),
+        patient_of=_places(rows.validated["patient_id"], index.patients),
         patients=index.patients,
-        encounter_of=_places(rows.columns["encounter_id"], index.encounters),
+        encounter_of=_places(rows.validated["encounter_id"], index.encounters),
         encounters=index.encounters,
         sex_of_code=np.array([*sexes, 0], np.uint8)[which],
     )
@@ -141,7 +142,7 @@ def _metas(rows: Rows, enricher: Enricher) -> _Metas:
 
 def _dated_by_entry(rows: Rows, metas: _Metas) -> Flags:
     """Whether it is each row's entry, and not its meta, that says when it was updated."""
-    is_dated = pc.is_valid(rows.columns["last_modified"])
+    is_dated = pc.is_valid(rows.validated["last_modified"])
     dated: Flags = np.array(is_dated.to_numpy(zero_copy_only=False))
     if not dated.any():
         return dated
@@ -151,27 +152,36 @@ def _dated_by_entry(rows: Rows, metas: _Metas) -> Flags:
 
 
 def _added(rows: Rows, is_plain: Flags, enricher: Enricher, index: BatchIndex) -> dict[int, bytes]:
-    """What is added to rows with a significance; where that is not all, a row is not plain."""
+    """What rules add at the end of plain rows; a row to which they add more is not plain."""
     added = {}
-    measured = is_plain & rows.of_shape([shape.is_measured for shape in rows.shapes], False)
-    of_these = np.flatnonzero(measured)
-    patients = rows.columns["patient_id"].take(pa.array(of_these)).to_pylist()
+    ruled = is_plain & rows.of_shape([bool(shape.rules) for shape in rows.shapes], False)
+    of_these = np.flatnonzero(ruled)
+    chosen = rows.validated.select(["patient_id", "encounter_id"]).take(pa.array(of_these))
+    patients, encounters = (column.to_pylist() for column in chosen.columns)
     offsets, buffer = rows.members.texts.offsets, rows.members.texts.buffer
-    for row, patient_id in zip(of_these.tolist(), patients, strict=True):
-        patient = index.patient(patient_id) if patient_id else None
-        found = enricher.added_to_observation(buffer[offsets[row] : offsets[row + 1]], patient)
-        if found is None:
+    shapes = rows.shape_of[of_these].tolist()
+    for row, number, patient_id, encounter_id in zip(
+        of_these.tolist(), shapes, patients, encounters, strict=True
+    ):
+        shape = rows.shapes[number]
+        facts = Facts(
+            index.patient(patient_id) if patient_id else None,
+            index.encounter(encounter_id) if encounter_id else None,
+        )
+        text = buffer[offsets[row] : offsets[row + 1]]
+        found = enricher.added(shape.rules, shape.type, text, facts)
+        if found.of_elements or found.issues:
             is_plain[row] = False
-        elif found:
-            added[row] = found
+        elif found.extensions:
+            added[row] = b',"extension":[%b]' % b",".join(found.extensions)
     return added
 
 
 def _other(rows: Rows, row: int, enricher: Enricher, index: BatchIndex) -> Enriched:
     """Enrich one resource by itself."""
     resource = rows.members.resource(row)
-    patient_id = rows.columns["patient_id"][row].as_py()
-    encounter_id = rows.columns["encounter_id"][row].as_py()
+    patient_id = rows.validated["patient_id"][row].as_py()
+    encounter_id = rows.validated["encounter_id"][row].as_py()
     patient = index.patient(patient_id) if patient_id else None
     if rows.types[row] == "Patient":
         patient = patient_facts(resource.text)
@@ -182,7 +192,7 @@ def _other(rows: Rows, row: int, enricher: Enricher, index: BatchIndex) -> Enric
         bool(rows.contradicted[row]) if rows.types[row] in STATING else None,
     )
     id_ = None if resource.raw("id") else rows.known_id(row)
-    modified = rows.columns["last_modified"][row].as_py()
+    modified = rows.validated["last_modified"][row].as_py()
     return enricher.enriched(resource, int(rows.warnings[row]), id_, facts, modified)
 
 
@@ -261,7 +271,7 @@ def _written(
     return joined([texts.buffer, b"".join(made)], pieces, rows.absent)
 
 
-def _columns(
+def _other_columns(
     rows: Rows,
     is_plain: Flags,
     metas: _Metas,
@@ -285,15 +295,15 @@ def _columns(
     type_ = ENRICHED_RESOURCES.field("last_updated").type
     last_updated = pa.array([each.last_updated for each in metas.different], type_)
     of_row = metas.of_row % len(metas.different)
-    of_absent = pc.fill_null(rows.columns["last_modified"].cast(type_), last_updated[-1])
+    of_absent = pc.fill_null(rows.validated["last_modified"].cast(type_), last_updated[-1])
     times = pc.if_else(absent, of_absent, last_updated.take(pa.array(of_row)))
     columns["last_updated"] = _changed(times, {r: e.last_updated for r, e in others.items()})
     ids = {row: each.resource_id for row, each in others.items()}
-    columns["resource_id"] = _changed(rows.columns["resource_id"], ids)
+    columns["resource_id"] = _changed(rows.validated["resource_id"], ids)
     for type_, name in _ITSELF.items():
         # Which it may have got just now.
         own = {row: id_ for row, id_ in ids.items() if rows.types[row] == type_}
-        columns[name] = _changed(rows.columns[name], own)
+        columns[name] = _changed(rows.validated[name], own)
     issues: list[Any] = [None if is_absent else () for is_absent in absent.to_pylist()]
     for row, each in others.items():
         issues[row] = each.issues

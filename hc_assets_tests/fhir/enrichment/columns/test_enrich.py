@@ -2,11 +2,8 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -14,73 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hc_assets.fhir.bundles.read import Entry, read_entries
-from hc_assets.fhir.enrichment.batch_index import COLUMNS, BatchIndex, gather
-from hc_assets.fhir.enrichment.columns.enrich import enriched
-from hc_assets.fhir.enrichment.enricher import Enriched, Enricher, EnrichmentOptions
-from hc_assets.fhir.references import links
-from hc_assets.fhir.schemas import ENRICHED_RESOURCES, VALIDATED_RESOURCES
+from hc_assets.fhir.domain import FHIR_FILES
 from hc_assets.fhir.validation import is_valid
-from hc_assets.lake.landing import media_type
+from hc_assets_tests.fhir.enrichment.columns.both_ways import LANDED, both_ways, validated
 from hc_assets_tests.fhir.enrichment.judged_observations import LOINC, UCUM
 
 SHARED = Path(__file__).parents[4].parent / "shared" / "data" / "fhir"
 PACKAGE = Path(os.environ.get("HC_R4_PACKAGE", ""))
-LANDED = datetime(2026, 3, 1, tzinfo=UTC)
 TARGETS = {"urn:uuid:p": "Patient/p"}
-OPTIONS = EnrichmentOptions("urn:x", "https://example.org/fhir/StructureDefinition")
-
-
-class Counting(Enricher):
-    """Counts the resources that it is given one by one."""
-
-    one_by_one = 0
-
-    def enriched(self, *args: Any, **named: Any) -> Enriched:
-        self.one_by_one += 1
-        return super().enriched(*args, **named)
-
-
-class OneByOne(Enricher):
-    """Takes all resources for such as were enriched before, so that none is done by columns."""
-
-    signs = (b"{",)
-
-
-def validated(
-    sent: Iterable[bytes | None], targets: Mapping[str, str] = MappingProxyType({})
-) -> pa.RecordBatch:
-    rows = []
-    for position, resource in enumerate(sent):
-        row: dict[str, Any] = dict.fromkeys(VALIDATED_RESOURCES.names) | {
-            "batch": "b",
-            "source_file": "f",
-            "source_sha256": "f",
-            "position": position,
-            "warnings": [],
-            "resource": resource,
-        }
-        if resource is not None:
-            known = json.loads(resource)
-            row |= {"resource_type": known["resourceType"], "resource_id": known.get("id")}
-            found = links(resource, row["resource_type"], row["resource_id"], targets)
-            row["patient_id"], row["encounter_id"] = found
-        rows.append(row)
-    return pa.RecordBatch.from_pylist(rows, VALIDATED_RESOURCES)
-
-
-def both_ways(
-    rows: pa.RecordBatch, targets: Mapping[str, str] = MappingProxyType({})
-) -> tuple[Any, float]:
-    """Enrich rows; see that both ways agree; what was made, and the share done by columns."""
-    index = BatchIndex.of([gather([rows.select(COLUMNS)])])
-    of_files = {"f": targets}
-    counting = Counting(LANDED, OPTIONS)
-    made = enriched(rows, counting, index, of_files, LANDED)
-    alone = enriched(rows, OneByOne(LANDED, OPTIONS), index, of_files, LANDED)
-    for name in ENRICHED_RESOURCES.names:
-        assert made[name].to_pylist() == alone[name].to_pylist(), name
-    made.validate(full=True)
-    return made, 1 - counting.one_by_one / max(1, rows.num_rows - rows["resource"].null_count)
 
 
 def test_a_version_is_of_the_time_that_its_entry_says_where_it_says_none():
@@ -255,7 +193,7 @@ def test_deletions_pass_through():
 
 def entries_of(path: Path) -> list[Entry]:
     with path.open("rb") as file:
-        entries = list(read_entries(file, media_type(path.name)))
+        entries = list(read_entries(file, FHIR_FILES.media_type(path.name)))
     return [each for each in entries if each.resource is not None and is_valid(each.resource)]
 
 

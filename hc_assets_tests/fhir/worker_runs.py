@@ -1,26 +1,25 @@
-"""The steps of a batch as tests run them, and resources to run them on."""
+"""What workers do to a batch, as tests run it, and resources to run it on."""
 
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from hc_assets.fhir.bundles.workers import SplitWork, split_files
+from hc_assets.fhir.domain import FHIR_FILES
 from hc_assets.fhir.enrichment.enricher import EnrichmentOptions
 from hc_assets.fhir.enrichment.workers import enrich_rows, gather_facts, kept_index
 from hc_assets.fhir.schemas import TABLES
 from hc_assets.fhir.validation.business_rules import BusinessRules
-from hc_assets.fhir.validation.workers import (
-    ResourceUnit,
-    SplitUnit,
-    split_files,
-    validate_rows,
-)
+from hc_assets.fhir.validation.resource_work import ResourceWork
+from hc_assets.fhir.validation.workers import validate_rows
 from hc_assets.fhir.verdicts.accounting import (
     entry_keys,
 )
-from hc_assets.lake.landing import LandedFile, media_type
+from hc_assets.lake.landing import LandedFile
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import Part, commit, declare
 from hc_assets.lake.tables import LakeTable, read_partition
@@ -41,7 +40,8 @@ class Run:
 
     layout: Layout
     rules: BusinessRules = field(default_factory=BusinessRules)
-    unit_bytes: int = 10**9
+    work_bytes: int = 10**9
+    enrich_rows: Callable[[ResourceWork, EnrichmentOptions, str], list[Part]] = enrich_rows
 
     def land(self, **files: bytes) -> tuple[LandedFile, ...]:
         """Store files as a batch has them; a double underscore in a name is a dot."""
@@ -52,11 +52,11 @@ class Run:
             path = self.layout.landed_file("fhir", BATCH, sha256)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-            landed.append(LandedFile(name, sha256, len(data), sha256, media_type(name)))
+            landed.append(LandedFile(name, sha256, len(data), sha256, FHIR_FILES.media_type(name)))
         return tuple(landed)
 
     def split(self, *files: LandedFile) -> LakeTable:
-        parts = split_files(SplitUnit(str(self.layout.data_dir), BATCH, files, 0))
+        parts = split_files(SplitWork(str(self.layout.data_dir), BATCH, files, 0))
         return self.put(RAW, parts)
 
     def put(self, table: str, parts: list[Part]) -> LakeTable:
@@ -64,25 +64,25 @@ class Run:
         commit(self.layout, table, BATCH, parts)
         return read_partition(self.layout, table, BATCH)
 
-    def units(self, table: LakeTable) -> list[ResourceUnit]:
+    def work(self, table: LakeTable) -> list[ResourceWork]:
         parts = tuple(str(path) for path in table.parts())
         raw = tuple(str(path) for path in read_partition(self.layout, RAW, BATCH).parts())
         return [
-            ResourceUnit(str(self.layout.data_dir), BATCH, unit, LANDED, parts, raw)
-            for unit in table.units(self.unit_bytes)
+            ResourceWork(str(self.layout.data_dir), BATCH, rows, LANDED, parts, raw)
+            for rows in table.units(self.work_bytes)
         ]
 
     def judge(self, raw: LakeTable) -> tuple[LakeTable, LakeTable, Counter[str]]:
-        judged = [validate_rows(unit, self.rules) for unit in self.units(raw)]
+        judged = [validate_rows(work, self.rules) for work in self.work(raw)]
         broken = sum((each.broken_rules for each in judged), Counter[str]())
         validated = self.put(VALIDATED, [part for each in judged for part in each.validated])
         quarantined = self.put(QUARANTINED, [part for each in judged for part in each.quarantined])
         return validated, quarantined, broken
 
     def enrich(self, validated: LakeTable) -> LakeTable:
-        units = self.units(validated)
-        with kept_index(self.layout, BATCH, [gather_facts(unit) for unit in units]) as index:
-            parts = [part for unit in units for part in enrich_rows(unit, OPTIONS, index)]
+        listed = self.work(validated)
+        with kept_index(self.layout, BATCH, [gather_facts(work) for work in listed]) as index:
+            parts = [part for work in listed for part in self.enrich_rows(work, OPTIONS, index)]
         return self.put(ENRICHED, parts)
 
     def all(self, **files: bytes) -> dict[str, list[Row]]:

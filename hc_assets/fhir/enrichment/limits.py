@@ -31,7 +31,7 @@ WHO = "World Health Organization, Technical Report Series 894, 2000"
 KDIGO = "KDIGO 2012 guideline for chronic kidney disease"
 
 
-class ReferenceInterval(NamedTuple):
+class LimitsRow(NamedTuple):
     """One row of the table.
 
     Attributes:
@@ -68,7 +68,7 @@ class ReferenceInterval(NamedTuple):
     only_unit: bool = False
 
 
-_Row = ReferenceInterval
+_Row = LimitsRow
 
 # Molar masses in g/mol, from the atomic weights of IUPAC. Urea is reported as its nitrogen,
 # phosphate as phosphorus, triglycerides as triolein, hemoglobin as its monomer (IFCC).
@@ -98,7 +98,7 @@ _SATURATION = ("2708-6", "59408-5")
 
 def _pediatric(
     codes: tuple[str, ...], name: str, limits: Mapping[tuple[int, int], tuple[int, int]]
-) -> tuple[ReferenceInterval, ...]:
+) -> tuple[LimitsRow, ...]:
     return tuple(
         _Row(codes, name, "/min", low, high, PALS, ages) for ages, (low, high) in limits.items()
     )
@@ -194,15 +194,15 @@ _HEMATOLOGY = (
     _Row(("786-4",), "Mean corpuscular hemoglobin concentration", "g/dL", 33, 36, ABIM),
 )  # fmt: skip
 
-REFERENCE_INTERVALS = (*_VITAL_SIGNS, *_CHEMISTRY, *_HEMATOLOGY)
+LIMITS = (*_VITAL_SIGNS, *_CHEMISTRY, *_HEMATOLOGY)
 
 
-def _by_code() -> Mapping[str, tuple[ReferenceInterval, ...]]:
-    rows: dict[str, tuple[ReferenceInterval, ...]] = {}
-    for row in REFERENCE_INTERVALS:
+def _by_code() -> Mapping[str, tuple[LimitsRow, ...]]:
+    rows: dict[str, tuple[LimitsRow, ...]] = {}
+    for row in LIMITS:
         for code in row.codes:
             rows[code] = (*rows.get(code, ()), row)
     return rows
 
 
-INTERVALS_BY_LOINC = _by_code()
+LIMITS_BY_LOINC = _by_code()

@@ -1,0 +1,309 @@
+"""The rules of enrichment: which extensions a resource gets, by its type, in one table.
+
+Belongs here: what a rule is, the table, and the few lines that lead from a resource to the modules
+that work it out (`demographics.py`, `significance.py`). Both ways of enriching are made from the
+table: row by row (`enricher.py`) and by columns (`columns/enrich.py`). An entry is all that a new
+rule takes: what an earlier run added is taken away, and its extensions are published, by it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from hc_assets.fhir.enrichment.batch_index import EncounterFacts, PatientFacts, patient_facts
+from hc_assets.fhir.enrichment.columns.resource_texts import Names
+from hc_assets.fhir.enrichment.defined_extensions import Codes, Definition, Value
+from hc_assets.fhir.enrichment.demographic_extensions import age_extensions, risk_extensions
+from hc_assets.fhir.enrichment.demographics import (
+    ADULT_FROM,
+    OLDER_ADULT_FROM,
+    RISK_FACTORS,
+    age_in_days,
+    ages,
+)
+from hc_assets.fhir.enrichment.elements import (
+    Measured,
+    Observation,
+    decode_observation,
+    decode_patient,
+)
+from hc_assets.fhir.enrichment.extensions import AGE, AGE_GROUP, RISK_FACTOR, SIGNIFICANCE
+from hc_assets.fhir.enrichment.significance import (
+    CODED_RESULT,
+    NOBODY,
+    OWN_RANGE,
+    TABLE,
+    NotConvertible,
+    Person,
+    significance,
+    significance_extension,
+)
+from hc_assets.fhir.r4.issues import Issue
+
+_CACHED = 16_384
+
+
+class Subject(NamedTuple):
+    """A valid resource that has none of our extensions, and what is known beside it.
+
+    Attributes:
+        type: resourceType.
+        text: compact JSON of it, its references resolved.
+        patient: that it is about; None where the batch has none.
+        encounter: that it belongs to; None where the batch has none.
+        today: day that its batch landed, as a FHIR date.
+        extension_base: URL that our extensions share.
+    """
+
+    type: str
+    text: bytes
+    patient: PatientFacts | None
+    encounter: EncounterFacts | None
+    today: str
+    extension_base: str
+
+
+class Addition(NamedTuple):
+    """What a rule adds to a resource.
+
+    Attributes:
+        extensions: of the resource, as JSON.
+        of_elements: of the elements of a member that is a list, by the member's name: as many
+            sequences as there are elements.
+        issues: what could not be worked out, or is to be noted.
+    """
+
+    extensions: Sequence[bytes] = ()
+    of_elements: Mapping[str, Sequence[Sequence[bytes]]] = {}
+    issues: Sequence[Issue] = ()
+
+
+NOTHING = Addition()
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """A rule of enrichment.
+
+    Attributes:
+        name: for people.
+        types: resource types that it applies to; None for all.
+        needs: members of which a resource must have one at least; none where this is empty.
+        add: what it adds. It sees the `Subject` and nothing else, so that a batch comes out the
+            same however it is divided.
+        extensions: those that it can add.
+        codes: code systems of ours that these use.
+        elements: members, lists of elements, to whose elements it can add.
+    """
+
+    name: str
+    types: frozenset[str] | None
+    needs: frozenset[str]
+    add: Callable[[Subject], Addition]
+    extensions: tuple[Definition, ...]
+    codes: tuple[Codes, ...] = ()
+    elements: frozenset[str] = frozenset()
+
+
+@lru_cache(maxsize=_CACHED)
+def rules_for(rules: tuple[Rule, ...], type_: str, names: Names) -> tuple[Rule, ...]:
+    """Those of some rules that apply to a resource, in their order.
+
+    Args:
+        rules: the table.
+        type_: of the resource.
+        names: of its members.
+    """
+    return tuple(
+        rule
+        for rule in rules
+        if (rule.types is None or type_ in rule.types)
+        and (not rule.needs or not rule.needs.isdisjoint(names.places))
+    )
+
+
+def additions(rules: tuple[Rule, ...], subject: Subject) -> Addition:
+    """What several rules, one at least, add together: in their order, each in its own."""
+    if len(rules) == 1:
+        return rules[0].add(subject)
+    found = [rule.add(subject) for rule in rules]
+    of_elements: dict[str, Sequence[Sequence[bytes]]] = {}
+    for each in found:
+        for member, added in each.of_elements.items():
+            before = of_elements.get(member)
+            of_elements[member] = (
+                [[*old, *new] for old, new in zip(before, added, strict=True)] if before else added
+            )
+    return Addition(
+        [extension for each in found for extension in each.extensions],
+        of_elements,
+        [issue for each in found for issue in each.issues],
+    )
+
+
+# --- Age and risk factors of a Patient ---
+
+
+def _demographics(subject: Subject) -> Addition:
+    patient, base = decode_patient(subject.text), subject.extension_base
+    if patient.is_dead:
+        return NOTHING  # dead, and nobody says since when
+    birth = patient_facts(subject.text).birth
+    found = ages(birth, patient.deceased or subject.today) if birth is not None else None
+    if found is None:
+        return NOTHING
+    added = list(age_extensions(base, found))
+    if patient.deceased is None:
+        is_multiple = patient.is_multiple_birth or patient.birth_order is not None
+        added += risk_extensions(base, found, patient.gender, is_multiple)
+    return Addition(added)
+
+
+_AGE = Definition(
+    AGE,
+    "Age",
+    "Completed years on the day that the batch landed, of the deceased at death. A range where"
+    " birth or death are known less precisely than to the day.",
+    ("Patient",),
+    Value(("Quantity", "Range"), "Completed years, in UCUM a"),
+)
+_AGE_GROUP = Definition(
+    AGE_GROUP,
+    "Age group",
+    "Age group by the age; absent where the age may be of several groups.",
+    ("Patient",),
+    Value(("code",), "Age group", value_set=AGE_GROUP),
+)
+_RISK_FACTOR = Definition(
+    RISK_FACTOR,
+    "Demographic risk factor",
+    "A risk factor that age and sex alone make, on the day that the batch landed.",
+    ("Patient",),
+    Value(("Coding",), "Risk factor", value_set=RISK_FACTOR),
+    maximum="*",
+)
+_AGE_GROUP_CODES = Codes(
+    AGE_GROUP,
+    "Age group",
+    (
+        ("pediatric", "Pediatric", f"Below {ADULT_FROM} completed years"),
+        ("adult", "Adult", f"From {ADULT_FROM} and below {OLDER_ADULT_FROM} completed years"),
+        ("older-adult", "Older adult", f"From {OLDER_ADULT_FROM} completed years"),
+    ),
+)
+_RISK_FACTOR_CODES = Codes(
+    RISK_FACTOR,
+    "Demographic risk factor",
+    tuple((f.code, f.display, f"Source: {f.source}") for f in RISK_FACTORS),
+)
+
+# --- Significance of the values of an Observation ---
+
+# Observations that say nothing of the patient: not yet, or no longer (HL7 ObservationStatus).
+_WITHOUT_SIGNIFICANCE = frozenset({"registered", "entered-in-error", "cancelled", "unknown"})
+
+
+def _significance(subject: Subject) -> Addition:
+    seen = decode_observation(subject.text)
+    if seen.status in _WITHOUT_SIGNIFICANCE:
+        return NOTHING
+    person, base = _person(seen, subject.patient), subject.extension_base
+    own = _judgement(seen, person, base)
+    extensions = [own] if isinstance(own, bytes) else []
+    if not seen.component and not isinstance(own, NotConvertible):
+        return Addition(extensions) if extensions else NOTHING
+    judged = [_judgement(part, person, base) for part in seen.component]
+    of_parts = [[each] if isinstance(each, bytes) else [] for each in judged]
+    return Addition(
+        extensions,
+        {"component": of_parts} if any(of_parts) else {},
+        list(_not_convertible(own, judged)),
+    )
+
+
+def _judgement(measured: Measured, person: Person, base: str) -> bytes | NotConvertible | None:
+    found = significance(measured, person)
+    if found is None or isinstance(found, NotConvertible):
+        return found
+    return significance_extension(base, found)
+
+
+def _not_convertible(
+    own: bytes | NotConvertible | None, of_parts: Sequence[bytes | NotConvertible | None]
+) -> Iterator[Issue]:
+    places = ["", *(f".component[{number}]" for number in range(len(of_parts)))]
+    for place, found in zip(places, [own, *of_parts], strict=True):
+        if isinstance(found, NotConvertible):
+            yield Issue(
+                severity="warning",
+                code="not-supported",
+                expression=f"Observation{place}.valueQuantity",
+                rule="unit-convertible",
+                diagnostics=f"found {found.found}, expected a UCUM unit that becomes"
+                f" {found.expected}",
+            )
+
+
+def _person(seen: Observation, patient: PatientFacts | None) -> Person:
+    if patient is None:
+        return NOBODY
+    when = seen.effective or seen.effective_instant
+    if when is None and seen.effective_period is not None:
+        when = seen.effective_period.start
+    if when is None or patient.birth is None:
+        return Person(sex=patient.sex)
+    return Person(ages(patient.birth, when), patient.sex, age_in_days(patient.birth, when))
+
+
+_EVIDENCE = "significance-evidence"
+_INTERPRETATIONS = "http://hl7.org/fhir/ValueSet/observation-interpretation"
+_SIGNIFICANCE = Definition(
+    SIGNIFICANCE,
+    "Clinical significance",
+    "What the value means, by the observation's own reference range where one applies to the"
+    " patient, else by a table of common vital signs and laboratory tests.",
+    ("Observation", "Observation.component"),
+    {
+        "interpretation": Value(
+            ("Coding",), "HL7 v3 ObservationInterpretation", value_set=_INTERPRETATIONS
+        ),
+        "evidence": Value(("code",), "What it rests on", value_set=_EVIDENCE),
+        "interval": Value(("Range",), "Limits between which a value is normal", minimum=0),
+        "reason": Value(("string",), "The limit that was passed or kept, and its source"),
+    },
+)
+_EVIDENCE_CODES = Codes(
+    _EVIDENCE,
+    "Evidence of an interpretation",
+    (
+        (OWN_RANGE, "Reference range", "A reference range that the observation itself states"),
+        (TABLE, "Reference table", "The table of common vital signs and laboratory tests"),
+        (CODED_RESULT, "Coded result", "The observation's value is a code of that meaning"),
+    ),
+)
+
+# --- The table ---
+
+# The order is that of the extensions in a resource to which several rules add, and nothing else
+# follows from it: no rule sees what another adds. It is part of the bytes that are written, so a
+# new rule goes to the end, where it moves nothing that is there already.
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "age and risk factors",
+        frozenset({"Patient"}),
+        frozenset({"birthDate"}),
+        _demographics,
+        (_AGE, _AGE_GROUP, _RISK_FACTOR),
+        (_AGE_GROUP_CODES, _RISK_FACTOR_CODES),
+    ),
+    Rule(
+        "clinical significance",
+        frozenset({"Observation"}),
+        frozenset({"valueQuantity", "valueCodeableConcept", "component"}),
+        _significance,
+        (_SIGNIFICANCE,),
+        (_EVIDENCE_CODES,),
+        elements=frozenset({"component"}),
+    ),
+)

@@ -1,0 +1,91 @@
+import gzip
+import hashlib
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from hc_assets.core.compute import executor, in_order
+from hc_assets.fhir.bundles.workers import SplitWork, split_files
+from hc_assets.fhir.domain import FHIR_FILES
+from hc_assets.fhir.schemas import TABLES
+from hc_assets.lake.landing import LandedFile
+from hc_assets.lake.layout import Layout
+from hc_assets_tests.fhir.worker_runs import BATCH, RAW, Run, bundle, entry, patient, rows
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run(Layout.of(tmp_path))
+
+
+def test_each_entry_is_a_row_with_where_it_came_from(run):
+    sent = b'{ "id":"p1", "resourceType":"Patient",\n "multipleBirthInteger":1 }'
+    data = b'{"resourceType":"Bundle","entry":[{"resource":' + sent + b',"fullUrl":"urn:uuid:1",'
+    data += b'"request":{"method":"PUT","url":"Patient/p1"}}]}'
+    (row,) = rows(run.split(*run.land(a__json=data)))
+    assert row == {
+        "batch": BATCH,
+        "source_file": "a.json",
+        "source_sha256": hashlib.sha256(data).hexdigest(),
+        "position": 0,
+        "resource_type": "Patient",
+        "resource_id": "p1",
+        "full_url": "urn:uuid:1",
+        "request_method": "PUT",
+        "request_url": "Patient/p1",
+        "request_if_none_exist": None,
+        "last_modified": None,
+        "problem": None,
+        "resource": sent,
+    }
+
+
+def test_files_follow_one_another_in_a_part_of_the_declared_schema(run):
+    lines = b"\n".join(json.dumps(patient(f"p{n}")).encode() for n in range(3))
+    table = run.split(
+        *run.land(b__ndjson=lines, a__json=b"nonsense", c__ndjson__gz=gzip.compress(lines))
+    )
+    assert [(row["source_file"], row["position"]) for row in rows(table)] == [
+        *(("b.ndjson", n) for n in range(3)),
+        ("a.json", 0),
+        *(("c.ndjson.gz", n) for n in range(3)),
+    ]
+    (part,) = table.parts()
+    with part.open("rb") as stream:
+        assert pq.read_schema(stream) == TABLES[RAW].schema
+
+
+def test_a_file_whose_bytes_could_not_be_taken_is_a_row_with_the_reason(run):
+    gone = LandedFile(
+        "x.json", "", 0, "", FHIR_FILES.media_type("x.json"), "can't be read: Permission denied"
+    )
+    raw = run.split(gone, *run.land(a__json=json.dumps(patient()).encode()))
+    assert [row["problem"] for row in rows(raw)] == [
+        "the file can't be read: Permission denied",
+        None,
+    ]
+    validated, quarantined, _ = run.judge(raw)
+    assert [row["source_file"] for row in rows(validated)] == ["a.json"]
+    (reason,) = rows(quarantined)[0]["issues"]
+    assert (reason["severity"], reason["rule"]) == ("fatal", "unreadable")
+    assert reason["diagnostics"] == "the file can't be read: Permission denied"
+
+
+def test_a_second_split_writes_the_same_parts(run):
+    files = run.land(a__json=bundle(entry(patient())), b__json=b"{")
+    work = SplitWork(str(run.layout.data_dir), BATCH, files, 3)
+    first = split_files(work)
+    assert split_files(work) == first
+    assert first[0].name.startswith("part-00003-")
+
+
+def test_worker_processes_write_what_this_process_writes(run):
+    files = [run.land(**{f"f{n}__json": bundle(entry(patient(f"p{n}")))}) for n in range(3)]
+    listed = [
+        SplitWork(str(run.layout.data_dir), BATCH, each, number)
+        for number, each in enumerate(files)
+    ]
+    here = [split_files(work) for work in listed]
+    assert list(in_order(executor(len(listed), workers=2), split_files, listed)) == here
