@@ -66,12 +66,20 @@ class ScoreBatch:
     undecodable: pa.RecordBatch
 
 
-def index_files(files: Iterable[FileToRead], batch: str) -> Iterator[IndexBatch]:
+def index_files(
+    files: Iterable[FileToRead],
+    batch: str,
+    *,
+    max_rows: int = _ROWS,
+    max_characters: int = _HEADER_CHARACTERS,
+) -> Iterator[IndexBatch]:
     """Read the header of each file.
 
     Args:
         files: in the order of the rows.
         batch: key of their batch.
+        max_rows: of what is yielded at a time.
+        max_characters: of headers, with which rows are handed on sooner.
 
     Yields:
         Rows of at most 500 files, or some 16 MB of headers.
@@ -87,7 +95,7 @@ def index_files(files: Iterable[FileToRead], batch: str) -> Iterator[IndexBatch]
             index.append(row | header)
         except UnreadableFile as error:
             unreadable.append(row | {"reason": error.reason})
-        if len(index) + len(unreadable) >= _ROWS or characters >= _HEADER_CHARACTERS:
+        if len(index) + len(unreadable) >= max_rows or characters >= max_characters:
             yield _index_batch(index, unreadable)
             index, unreadable, characters = [], [], 0
     if index or unreadable:
@@ -106,13 +114,16 @@ def file_columns(file: FileToRead, batch: str) -> dict[str, Any]:
     return {"batch": batch, "source_file": file.source_file, "file_sha256": file.sha256}
 
 
-def score_files(files: Iterable[FileToRead], batch: str, *, rules: Rules) -> Iterator[ScoreBatch]:
+def score_files(
+    files: Iterable[FileToRead], batch: str, *, rules: Rules, max_rows: int = _ROWS
+) -> Iterator[ScoreBatch]:
     """Decode and measure every frame of each file.
 
     Args:
         files: whose header can be read, in the order of the rows.
         batch: key of their batch.
         rules: what frames are held to.
+        max_rows: of what is yielded at a time.
 
     Yields:
         Rows of at most 500 frames. A file that can't be read any more counts as one frame that
@@ -134,7 +145,7 @@ def score_files(files: Iterable[FileToRead], batch: str, *, rules: Rules) -> Ite
                 metrics.append(columns | row)
             else:
                 undecodable.append(columns | _undecodable_columns(file, frame, uid))
-            if len(metrics) + len(undecodable) >= _ROWS:
+            if len(metrics) + len(undecodable) >= max_rows:
                 yield _score_batch(metrics, undecodable)
                 metrics, undecodable = [], []
     if metrics or undecodable:

@@ -4,8 +4,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from hc_assets.imaging import rows as steps
-from hc_assets.imaging.preprocessing import rows as array_rows
 from hc_assets.imaging.preprocessing.rows import preprocess_files
 from hc_assets.imaging.quality.gates import Rules
 from hc_assets.imaging.rows import FileToRead, index_files, score_files
@@ -103,17 +101,18 @@ def test_no_number_is_infinite_or_nan(mixed):
                 assert np.isfinite(values).all(), field.name
 
 
-def test_batches_stay_small(testdata, monkeypatch):
-    monkeypatch.setattr(steps, "_ROWS", 2)
+def test_batches_stay_small(testdata):
     files = [landed(testdata("MR_small.dcm"))] * 5
-    assert [len(found.index) for found in index_files(files, "b1")] == [2, 2, 1]
-    assert [len(found.metrics) for found in score_files(files, "b1", rules=Rules(0))] == [2, 2, 1]
+    indexed = index_files(files, "b1", max_rows=2)
+    assert [len(found.index) for found in indexed] == [2, 2, 1]
+    scored = score_files(files, "b1", rules=Rules(0), max_rows=2)
+    assert [len(found.metrics) for found in scored] == [2, 2, 1]
 
 
-def test_large_headers_are_handed_on_sooner(testdata, monkeypatch):
-    monkeypatch.setattr(steps, "_HEADER_CHARACTERS", 10)
+def test_large_headers_are_handed_on_sooner(testdata):
     files = [landed(testdata("MR_small.dcm"))] * 3
-    assert [len(found.index) for found in index_files(files, "b1")] == [1, 1, 1]
+    indexed = index_files(files, "b1", max_characters=10)
+    assert [len(found.index) for found in indexed] == [1, 1, 1]
 
 
 def test_arrays_are_rows_of_their_pipelines_shape(testdata):
@@ -136,10 +135,10 @@ def test_only_the_frames_named_become_arrays(write_dicom):
     assert made.rows["frame"].to_pylist() == [1, 3]
 
 
-def test_arrays_are_handed_on_before_they_fill_memory(testdata, monkeypatch):
-    monkeypatch.setattr(array_rows, "_ARRAY_BYTES", 2 * 256 * 256 * 4)
+def test_arrays_are_handed_on_before_they_fill_memory(testdata):
     mr = (landed(testdata("MR_small.dcm")), frozenset([0]))
-    assert [len(made.rows) for made in preprocess_files([mr] * 5, "b1")] == [2, 2, 1]
+    found = preprocess_files([mr] * 5, "b1", max_bytes=2 * 256 * 256 * 4)
+    assert [len(made.rows) for made in found] == [2, 2, 1]
 
 
 def test_the_same_files_give_the_same_rows(mixed, testdata):

@@ -39,7 +39,7 @@ PIXEL_TAGS = {
     0x7FE00009: "DoubleFloatPixelData",
     0x7FE00010: "PixelData",
 }
-INFLATED_LIMIT = 2 * 1024**3
+_INFLATED_LIMIT = 2 * 1024**3
 """Bytes that a deflated dataset may take up; a bomb asks for a thousand times its size."""
 
 _PREFIX_AT = 128
@@ -165,11 +165,12 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         raise UnreadableFile(f"the file system failed: {error.strerror}") from error
 
 
-def parse(file: BinaryIO) -> tuple[Header, BinaryIO]:
+def parse(file: BinaryIO, inflated_limit: int = _INFLATED_LIMIT) -> tuple[Header, BinaryIO]:
     """Read the elements of a dataset up to its pixels.
 
     Args:
         file: at any position; what `opened` gives, or bytes in memory.
+        inflated_limit: bytes that a deflated dataset may take up.
 
     Returns:
         The header, and the stream that its pixel offset counts in: `file`, or the inflated dataset.
@@ -187,7 +188,7 @@ def parse(file: BinaryIO) -> tuple[Header, BinaryIO]:
         syntax = _transfer_syntax(meta)
         stream = file
         if syntax == DeflatedExplicitVRLittleEndian:
-            stream = _inflated(file, notes)
+            stream = _inflated(file, notes, inflated_limit)
         at = stream.tell()
         is_implicit, is_little = _encoding(stream, syntax, notes)
         stream.seek(at)
@@ -266,14 +267,14 @@ def _transfer_syntax(meta: dict[int, Element]) -> UID | None:
     return UID(text.rstrip("\0 "))
 
 
-def _inflated(file: BinaryIO, notes: list[str]) -> BinaryIO:
+def _inflated(file: BinaryIO, notes: list[str], limit: int) -> BinaryIO:
     inflate = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        data = inflate.decompress(file.read(), INFLATED_LIMIT)
+        data = inflate.decompress(file.read(), limit)
     except zlib.error as error:
         raise UnreadableFile(f"the deflated dataset is damaged: {error}") from error
     if inflate.unconsumed_tail:
-        raise UnreadableFile(f"the deflated dataset takes up more than {INFLATED_LIMIT} bytes")
+        raise UnreadableFile(f"the deflated dataset takes up more than {limit} bytes")
     if not inflate.eof:
         notes.append("the deflated dataset is truncated")
     return cast(BinaryIO, DicomBytesIO(data))

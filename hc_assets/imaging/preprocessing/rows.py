@@ -44,6 +44,8 @@ def preprocess_files(
     files: Iterable[tuple[FileToRead, frozenset[int]]],
     batch: str,
     told: Preprocessing | None = None,
+    *,
+    max_bytes: int = _ARRAY_BYTES,
 ) -> Iterator[ArrayBatch]:
     """Make the arrays of some frames.
 
@@ -51,6 +53,7 @@ def preprocess_files(
         files: each with the numbers of the frames wanted, in the order of the rows.
         batch: key of their batch.
         told: parameters in place of the defaults.
+        max_bytes: of arrays, with which rows are handed on.
 
     Yields:
         Rows of one pipeline, at most some 64 MB of them.
@@ -64,7 +67,7 @@ def preprocess_files(
             pipeline = pipeline_for(frame.context.modality, told)
             rows = waiting.setdefault(pipeline.name, _ArrayRows(pipeline))
             rows.add(columns, frame)
-            if rows.is_full():
+            if rows.array_bytes() >= max_bytes:
                 yield rows.take()
     for name in sorted(waiting):
         if waiting[name].rows:
@@ -106,8 +109,8 @@ class _ArrayRows:
             }
         )
 
-    def is_full(self) -> bool:
-        return sum(array.nbytes for array in self._arrays) >= _ARRAY_BYTES
+    def array_bytes(self) -> int:
+        return sum(array.nbytes for array in self._arrays)
 
     def take(self) -> ArrayBatch:
         schema = preprocessed_arrays(self.pipeline.shape, self.pipeline.dtype)
