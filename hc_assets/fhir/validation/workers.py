@@ -16,7 +16,13 @@ import pyarrow as pa
 
 from hc_assets.core.compute import no_cycles
 from hc_assets.fhir.bundles.entries import Entry
-from hc_assets.fhir.bundles.entry_columns import Columns, columns_of, read_columns
+from hc_assets.fhir.bundles.entry_columns import (
+    DEFAULT_BOUNDS,
+    Bounds,
+    Columns,
+    columns_of,
+    read_columns,
+)
 from hc_assets.fhir.bundles.requests import IDENTITY, known_id
 from hc_assets.fhir.references import decode_members, links_of
 from hc_assets.fhir.schemas import (
@@ -33,7 +39,7 @@ from hc_assets.fhir.validation.profile_rules import profile_issues
 from hc_assets.fhir.validation.replay import Entries
 from hc_assets.lake.landing import LandedFile
 from hc_assets.lake.layout import Layout
-from hc_assets.lake.parts import Part, PartWriter
+from hc_assets.lake.parts import PART_BYTES, Part, PartWriter
 from hc_assets.lake.tables import RowUnit
 
 _WORST_FIRST = ("fatal", "error", "warning", "information")
@@ -75,23 +81,31 @@ class Judged:
 
 
 @no_cycles()
-def split_files(unit: SplitUnit) -> list[Part]:
-    """Split landed files into `fhir/raw_bundles` rows; one row for a file that can't be split."""
+def split_files(
+    unit: SplitUnit, *, bounds: Bounds = DEFAULT_BOUNDS, part_bytes: int = PART_BYTES
+) -> list[Part]:
+    """Split landed files into `fhir/raw_bundles` rows; one row for a file that can't be split.
+
+    Args:
+        unit: the files.
+        bounds: of what is written at a time.
+        part_bytes: size from which a part is full.
+    """
     layout = Layout.of(unit.data_dir)
     folder = layout.partition("fhir/raw_bundles", unit.batch)
-    with PartWriter(folder, RAW_BUNDLES, number=unit.number) as writer:
+    with PartWriter(folder, RAW_BUNDLES, number=unit.number, part_bytes=part_bytes) as writer:
         for file in unit.files:
-            for columns in _columns(layout, unit.batch, file):
+            for columns in _columns(layout, unit.batch, file, bounds):
                 writer.write(_raw_rows(unit.batch, file, columns))
     return writer.parts
 
 
-def _columns(layout: Layout, batch: str, file: LandedFile) -> Iterator[Columns]:
+def _columns(layout: Layout, batch: str, file: LandedFile, bounds: Bounds) -> Iterator[Columns]:
     if file.problem:
         yield columns_of([Entry(0, None, f"the file {file.problem}")])
         return
     with layout.landed_file("fhir", batch, file.stored).open("rb") as stream:
-        yield from read_columns(stream, file.media_type)
+        yield from read_columns(stream, file.media_type, bounds)
 
 
 def _raw_rows(batch: str, file: LandedFile, columns: Columns) -> pa.RecordBatch:

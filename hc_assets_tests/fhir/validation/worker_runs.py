@@ -42,6 +42,7 @@ class Run:
     layout: Layout
     rules: BusinessRules = field(default_factory=BusinessRules)
     unit_bytes: int = 10**9
+    split_bounds: dict[str, Any] = field(default_factory=dict)
 
     def land(self, **files: bytes) -> tuple[LandedFile, ...]:
         """Store files as a batch has them; a double underscore in a name is a dot."""
@@ -56,7 +57,8 @@ class Run:
         return tuple(landed)
 
     def split(self, *files: LandedFile) -> LakeTable:
-        parts = split_files(SplitUnit(str(self.layout.data_dir), BATCH, files, 0))
+        unit = SplitUnit(str(self.layout.data_dir), BATCH, files, 0)
+        parts = split_files(unit, **self.split_bounds)
         return self.put(RAW, parts)
 
     def put(self, table: str, parts: list[Part]) -> LakeTable:
