@@ -1,15 +1,20 @@
 """What all tests share: a data folder of their own, and the real data beside the checkout."""
 
 import json
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import duckdb
 import pytest
 from hypothesis import settings
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 from typer.testing import CliRunner, Result
 
 from hc_assets.cli.main import app
@@ -17,6 +22,14 @@ from hc_assets.cli.main import app
 # Other processes may hold the cores: how long an example takes says nothing of the code.
 settings.register_profile("no_deadline", deadline=None)
 settings.load_profile("no_deadline")
+
+
+@event.listens_for(Engine, "connect")
+def _wait_for_no_disk(connection: object, _: object) -> None:
+    """Dagster's record outlives this process, but need not outlive a loss of power."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous = OFF")
+
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -27,6 +40,43 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("the real data beside the checkout (../shared/data) is not there")
     return SHARED_DATA
+
+
+@dataclass(frozen=True)
+class DataFolder:
+    """A data folder that tests share, and the environment of the commands on it.
+
+    Attributes:
+        path: of the folder, with a Dagster instance in it.
+        environment: variables that are set while a command runs, and only then.
+    """
+
+    path: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def run(self, *arguments: object) -> Result:
+        """Run the command line in this process."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("HC_DATA_DIR", str(self.path))
+            patch.setenv("DAGSTER_HOME", "")
+            for name, value in self.environment.items():
+                patch.setenv(name, value)
+            return invoke(*arguments)
+
+    def query(self, sql: str) -> list[tuple[object, ...]]:
+        """Ask the warehouse, as a user would."""
+        return ask(self.path, sql)
+
+
+def invoke(*arguments: object) -> Result:
+    """Run the command line in this process and environment."""
+    return CliRunner().invoke(app, [str(each) for each in arguments], catch_exceptions=False)
+
+
+def ask(data_dir: Path, sql: str) -> list[tuple[object, ...]]:
+    """Rows of a query on a warehouse."""
+    with duckdb.connect(data_dir / "warehouse.duckdb", read_only=True) as connection:
+        return connection.sql(sql).fetchall()
 
 
 @pytest.fixture
@@ -41,22 +91,13 @@ def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def hc_assets(data_dir: Path) -> Callable[..., Result]:
     """Run the command line in this process, on the test's data folder."""
-
-    def run(*arguments: object) -> Result:
-        return CliRunner().invoke(app, [str(each) for each in arguments], catch_exceptions=False)
-
-    return run
+    return invoke
 
 
 @pytest.fixture
 def query(data_dir: Path) -> Callable[[str], list[tuple[object, ...]]]:
     """Ask the test's warehouse, as a user would."""
-
-    def ask(sql: str) -> list[tuple[object, ...]]:
-        with duckdb.connect(data_dir / "warehouse.duckdb", read_only=True) as connection:
-            return connection.sql(sql).fetchall()
-
-    return ask
+    return partial(ask, data_dir)
 
 
 @pytest.fixture

@@ -37,7 +37,6 @@ _DAMAGE = (
 )
 """What the readers of the standard library raise on archives that are not what they should be."""
 
-_ALWAYS_ALLOWED = 1024**3
 _METADATA_LIMIT = 1024**2
 _ZIP_ENTRY = 46 + 256  # bytes of a central directory entry (APPNOTE 4.3.12) with a long name
 _DRIVE = re.compile(r"[A-Za-z]:")
@@ -49,12 +48,14 @@ class ArchiveLimits(NamedTuple):
     Attributes:
         files: members, folders included.
         size: bytes that it unpacks to.
-        ratio: how many times its own size it may unpack to; up to 1 GiB it always may.
+        ratio: how many times its own size it may unpack to.
+        always: bytes that it may unpack to whatever its own size.
     """
 
     files: int = 1_000_000
     size: int = 64 * 1024**3
     ratio: int = 200
+    always: int = 1024**3
 
 
 DEFAULT_LIMITS = ArchiveLimits()
@@ -167,7 +168,7 @@ class _Budget:
     def __init__(self, limits: ArchiveLimits, packed: int) -> None:
         self.files = limits.files
         self._members = 0
-        self._size = min(limits.size, max(_ALWAYS_ALLOWED, limits.ratio * packed))
+        self._size = min(limits.size, max(limits.always, limits.ratio * packed))
         self._left = self._size
 
     def count(self) -> None:

@@ -59,23 +59,23 @@ class Watch:
         self._given: list[bytes] = []
         self.waiting = 0
 
-    def forget_changed(self, place: Place) -> None:
+    def forget_changed(self, place: Place, asked_at_once: int = _ASKED_AT_ONCE) -> None:
         """Forget known files that are gone or changed, so that they are new where they are there.
 
-        Asks after as many as there is time for, from where the look before stopped.
+        Asks after as many as there is time for, some at once, from where the look before stopped.
         """
         (path,) = self._notes.execute("SELECT coalesce(max(path), x'') FROM place").fetchone()
         end = self._clock() + _ASKING_SECONDS
         while True:
             rows = self._notes.execute(
                 "SELECT path, version FROM files WHERE path > ? ORDER BY path LIMIT ?",
-                (path, _ASKED_AT_ONCE),
+                (path, asked_at_once),
             ).fetchall()
             changed = [
                 (path,) for path, version in rows if place.version(os.fsdecode(path)) != version
             ]
             self._notes.executemany("DELETE FROM files WHERE path = ?", changed)
-            path = rows[-1][0] if len(rows) == _ASKED_AT_ONCE else b""
+            path = rows[-1][0] if len(rows) == asked_at_once else b""
             if not path or self._clock() >= end:
                 break
         self._notes.execute("DELETE FROM place")
@@ -147,6 +147,8 @@ def look(
     landing_seconds: float,
     now: datetime,
     clock: Callable[[], float] = time.monotonic,
+    wait_seconds: float = _WAIT_SECONDS,
+    asked_at_once: int = _ASKED_AT_ONCE,
 ) -> LandingResult:
     """Land what is new and settled in a folder, as much as fits into a time.
 
@@ -164,6 +166,8 @@ def look(
         landing_seconds: after which no further file is begun; at least one is landed.
         now: UTC time of the look.
         clock: seconds that only grow.
+        wait_seconds: for another landing of this kind to end.
+        asked_at_once: known files between two glances at the clock.
 
     Returns:
         What was landed; `waiting` counts files that changed too lately, and `is_busy` says that
@@ -181,12 +185,12 @@ def look(
         )
         try:
             result = land(
-                watch.new_and_settled(_found(folder, watch)),
+                watch.new_and_settled(_found(folder, watch, asked_at_once)),
                 layout,
                 kind,
                 limits=limits,
                 now=now.astimezone(UTC),
-                wait_seconds=_WAIT_SECONDS,
+                wait_seconds=wait_seconds,
             )
         except Timeout:
             return LandingResult(is_busy=True)
@@ -195,7 +199,7 @@ def look(
         return result
 
 
-def _found(folder: AnyPath, watch: Watch) -> Iterator[Found]:
+def _found(folder: AnyPath, watch: Watch, asked_at_once: int) -> Iterator[Found]:
     if is_stored(folder):
         # Its listing has the versions of all objects, so nothing is asked after by itself.
         listed = list(discover([folder], folder))
@@ -203,7 +207,7 @@ def _found(folder: AnyPath, watch: Watch) -> Iterator[Found]:
         yield from listed
         return
     local = as_local(folder).absolute()
-    watch.forget_changed(Place(local.resolve(), local))
+    watch.forget_changed(Place(local.resolve(), local), asked_at_once)
     yield from discover([folder], folder, watch.is_of_no_interest)
 
 

@@ -16,7 +16,11 @@ _PAGE = 1_000
 
 
 def read_report(
-    definitions: dg.Definitions, instance: dg.DagsterInstance, *, ui_url: str = ""
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    *,
+    ui_url: str = "",
+    page: int = _PAGE,
 ) -> Report:
     """Give what every check said of every batch.
 
@@ -26,19 +30,24 @@ def read_report(
         definitions: whose checks are asked for.
         instance: that keeps the record, in whatever storage.
         ui_url: address of Dagster's UI, for links.
+        page: how many results are read of the log at a time.
     """
     keys = definitions.resolve_asset_graph().asset_check_keys
-    return report_of(keys, instance, ui_url=ui_url)
+    return report_of(keys, instance, ui_url=ui_url, page=page)
 
 
 def report_of(
-    keys: Iterable[AssetCheckKey], instance: dg.DagsterInstance, *, ui_url: str = ""
+    keys: Iterable[AssetCheckKey],
+    instance: dg.DagsterInstance,
+    *,
+    ui_url: str = "",
+    page: int = _PAGE,
 ) -> Report:
     """Give what some checks said of every batch."""
     history: list[CheckOutcome] = []
     never_run = []
     for key in sorted(keys, key=_place):
-        of_check = list(_history(instance, key))[::-1]
+        of_check = list(_history(instance, key, page))[::-1]
         history += of_check
         if not of_check:
             never_run.append(f"{key.asset_key.to_user_string()}: {key.name}")
@@ -50,12 +59,12 @@ def _place(key: AssetCheckKey) -> tuple[str, str]:
     return key.asset_key.to_user_string(), key.name
 
 
-def _history(instance: dg.DagsterInstance, key: AssetCheckKey) -> Iterator[CheckOutcome]:
+def _history(instance: dg.DagsterInstance, key: AssetCheckKey, page: int) -> Iterator[CheckOutcome]:
     """Give what a check ever said, newest first."""
     cursor = None
     while True:
         records = instance.event_log_storage.get_asset_check_execution_history(
-            key, limit=_PAGE, cursor=cursor
+            key, limit=page, cursor=cursor
         )
         for record in records:
             event = record.event.dagster_event if record.event else None
@@ -80,7 +89,7 @@ def _history(instance: dg.DagsterInstance, key: AssetCheckKey) -> Iterator[Check
                 checked_at=utc(record.event.timestamp),
                 run_id=record.run_id,
             )
-        if len(records) < _PAGE:
+        if len(records) < page:
             return
         cursor = records[-1].id
 

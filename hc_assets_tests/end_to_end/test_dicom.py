@@ -10,8 +10,14 @@ from pydicom.data import get_testdata_file
 from hc_assets.domains import CATALOG
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import read_partitions
-from hc_assets.sample_data.write import write_sample
+from hc_assets.sample_data.write import SampleSummary, write_sample
+from hc_assets_tests.conftest import DataFolder
 
+# Whoever of the processes has the shared folders runs all tests of them.
+pytestmark = pytest.mark.xdist_group("end_to_end_dicom")
+
+ENVIRONMENT = {"HC_IMAGING_STUDIES_TO_FHIR": "false"}
+"""What FHIR makes of the studies is tested elsewhere, and takes time."""
 SHAPES = {
     "ct": (512, 512),
     "mr": (256, 256),
@@ -24,8 +30,34 @@ SHAPES = {
 
 @pytest.fixture(autouse=True)
 def without_fhir(monkeypatch):
-    """What FHIR makes of the studies is tested elsewhere, and takes time."""
-    monkeypatch.setenv("HC_IMAGING_STUDIES_TO_FHIR", "false")
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory) -> tuple[DataFolder, SampleSummary]:
+    """The sample's images, all the way, and what was said of them."""
+    folder = DataFolder(tmp_path_factory.mktemp("sample") / "data", ENVIRONMENT)
+    summary = write_sample(folder.path / "landing")
+    result = folder.run("ingest", folder.path / "landing" / "dicom")
+    assert result.exit_code == 0, result.output
+    return folder, summary
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory) -> DataFolder:
+    """One good file among bad ones, all the way."""
+    drop = tmp_path_factory.mktemp("drop")
+    good = Path(get_testdata_file("CT_small.dcm", download=False))
+    (drop / "good").write_bytes(good.read_bytes())
+    (drop / "empty.dcm").touch()
+    (drop / "notes.dcm").write_text("The patient was seen on Monday.\n" * 20)
+    (drop / "cut.dcm").write_bytes(good.read_bytes()[:20_000])
+    (drop / "nothing.dcm").mkdir()
+    folder = DataFolder(tmp_path_factory.mktemp("mixed") / "data", ENVIRONMENT)
+    result = folder.run("ingest", drop)
+    assert result.exit_code == 0, result.output
+    return folder
 
 
 def arrays(data_dir: Path) -> list[tuple[str, np.ndarray]]:
@@ -57,13 +89,9 @@ def test_every_real_file_is_accounted_for(hc_assets, query, data_dir, shared_dat
     assert query("SELECT count(*) FROM imaging.undecodable_frames WHERE reason = ''") == [(0,)]
 
 
-def test_the_sample_ends_where_it_says(hc_assets, query, data_dir):
-    landing = data_dir / "landing"
-    summary = write_sample(landing)
-
-    result = hc_assets("ingest", landing / "dicom")
-
-    assert result.exit_code == 0, result.output
+def test_the_sample_ends_where_it_says(sample):
+    folder, summary = sample
+    query = folder.query
     ((indexed,),) = query("SELECT count(*) FROM imaging.dicom_index")
     unreadable = query("SELECT source_file FROM imaging.unreadable_files ORDER BY 1")
     assert indexed == summary.files["dicom"]
@@ -86,10 +114,8 @@ def test_the_sample_ends_where_it_says(hc_assets, query, data_dir):
     assert failed == degraded
 
 
-def test_arrays_are_ready_for_training(hc_assets, data_dir):
-    write_sample(data_dir / "landing")
-    hc_assets("ingest", data_dir / "landing" / "dicom")
-    found = arrays(data_dir)
+def test_arrays_are_ready_for_training(sample):
+    found = arrays(sample[0].path)
     assert {name for name, _ in found} == SHAPES.keys() - {"generic"}
     for name, pixels in found:
         assert pixels.shape == SHAPES[name]
@@ -99,19 +125,8 @@ def test_arrays_are_ready_for_training(hc_assets, data_dir):
         assert 0.3 < pixels.max() <= 1
 
 
-def test_bad_files_leave_a_reason_each_and_the_rest_goes_through(hc_assets, query, tmp_path):
-    drop = tmp_path / "drop"
-    drop.mkdir()
-    good = Path(get_testdata_file("CT_small.dcm", download=False))
-    (drop / "good").write_bytes(good.read_bytes())
-    (drop / "empty.dcm").touch()
-    (drop / "notes.dcm").write_text("The patient was seen on Monday.\n" * 20)
-    (drop / "cut.dcm").write_bytes(good.read_bytes()[:20_000])
-    (drop / "nothing.dcm").mkdir()
-
-    result = hc_assets("ingest", drop)
-
-    assert result.exit_code == 0, result.output
+def test_bad_files_leave_a_reason_each_and_the_rest_goes_through(mixed):
+    query = mixed.query
     reasons = dict(
         query("SELECT parse_filename(source_file), reason FROM imaging.unreadable_files")
     )
@@ -125,13 +140,11 @@ def test_bad_files_leave_a_reason_each_and_the_rest_goes_through(hc_assets, quer
     assert measured == 1
 
 
-def test_the_index_holds_what_pydicom_reads(hc_assets, query):
-    path = get_testdata_file("CT_small.dcm", download=False)
-    expected = pydicom.dcmread(path)
-    hc_assets("ingest", path)
-    ((uid, rows, columns, spacing, thickness, slope, header),) = query(
+def test_the_index_holds_what_pydicom_reads(mixed):
+    expected = pydicom.dcmread(get_testdata_file("CT_small.dcm", download=False))
+    ((uid, rows, columns, spacing, thickness, slope, header),) = mixed.query(
         "SELECT sop_instance_uid, rows, columns, pixel_spacing, slice_thickness, rescale_slope,"
-        " dicom_json FROM imaging.dicom_index"
+        " dicom_json FROM imaging.dicom_index WHERE parse_filename(source_file) = 'good'"
     )
     assert uid == expected.SOPInstanceUID
     assert (rows, columns) == (expected.Rows, expected.Columns)

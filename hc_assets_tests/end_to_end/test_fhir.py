@@ -1,4 +1,5 @@
 import json
+import shutil
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
@@ -6,6 +7,10 @@ from pathlib import Path
 import pytest
 
 from hc_assets.sample_data.write import write_sample
+from hc_assets_tests.conftest import DataFolder
+
+# Whoever of the processes has the shared folder runs all tests of it.
+pytestmark = pytest.mark.xdist_group("end_to_end_fhir")
 
 ADDED_META = {"lastUpdated", "source", "extension"}
 
@@ -128,12 +133,27 @@ def test_the_sample_is_quarantined_where_it_is_flawed_and_nowhere_else(hc_assets
     assert not missed
 
 
+@pytest.fixture(scope="module")
+def ingested(tmp_path_factory: pytest.TempPathFactory) -> DataFolder:
+    """A small sample that went all the way."""
+    folder = DataFolder(tmp_path_factory.mktemp("fhir") / "data")
+    write_sample(folder.path / "landing", patients=3)
+    assert folder.run("ingest", folder.path / "landing" / "fhir").exit_code == 0
+    return folder
+
+
+@pytest.fixture
+def copied(ingested, hc_assets, data_dir) -> Path:
+    """The same in the test's own data folder, for those that change it."""
+    shutil.copytree(ingested.path, data_dir)
+    assert hc_assets("warehouse", "rebuild").exit_code == 0  # its views name the folder
+    return data_dir
+
+
 def test_a_second_ingest_does_nothing_and_a_forced_one_gives_the_same_bytes(
-    hc_assets, data_dir, monkeypatch
+    hc_assets, copied, data_dir
 ):
     landing = data_dir / "landing"
-    write_sample(landing, patients=3)
-    hc_assets("ingest", landing / "fhir")
     commits = sorted((data_dir / "lake" / "fhir").rglob("_commit.json"))
     before = [path.read_bytes() for path in commits]
     exports = {p.name: p.read_bytes() for p in (data_dir / "exports" / "fhir").glob("*.*")}
@@ -201,18 +221,15 @@ def test_bad_files_leave_a_reason_each_and_the_rest_goes_through(hc_assets, quer
 
 
 @pytest.mark.parametrize("table", ["raw_bundles", "validated_resources", "current_resources"])
-def test_every_row_can_be_traced_to_its_batch(hc_assets, query, data_dir, table):
-    write_sample(data_dir / "landing", patients=2)
-    hc_assets("ingest", data_dir / "landing" / "fhir")
-    (key,) = [path.name for path in (data_dir / "batches" / "fhir").glob("[0-9]*")]
-    assert query(f"SELECT DISTINCT batch FROM fhir.{table}") == [(key,)]  # noqa: S608 - listed
+def test_every_row_can_be_traced_to_its_batch(ingested, table):
+    (key,) = [path.name for path in (ingested.path / "batches" / "fhir").glob("[0-9]*")]
+    assert ingested.query(f"SELECT DISTINCT batch FROM fhir.{table}") == [(key,)]  # noqa: S608
 
 
-def test_the_warehouse_comes_back_equal_after_a_rebuild(hc_assets, query, data_dir):
-    write_sample(data_dir / "landing", patients=3)
-    hc_assets("ingest", data_dir / "landing" / "fhir")
+def test_the_warehouse_comes_back_equal_after_a_rebuild(ingested, hc_assets, query, data_dir):
     everything = "SELECT * FROM fhir.current_resources ORDER BY resource_type, resource_id"
-    before = query(everything)
+    before = ingested.query(everything)
+    shutil.copytree(ingested.path, data_dir)
     (data_dir / "warehouse.duckdb").unlink()
 
     assert hc_assets("warehouse", "rebuild").exit_code == 0

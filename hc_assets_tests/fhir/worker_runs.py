@@ -41,6 +41,7 @@ class Run:
     layout: Layout
     rules: BusinessRules = field(default_factory=BusinessRules)
     work_bytes: int = 10**9
+    split_bounds: dict[str, Any] = field(default_factory=dict)
     enrich_rows: Callable[[ResourceWork, EnrichmentOptions, str], list[Part]] = enrich_rows
 
     def land(self, **files: bytes) -> tuple[LandedFile, ...]:
@@ -56,7 +57,8 @@ class Run:
         return tuple(landed)
 
     def split(self, *files: LandedFile) -> LakeTable:
-        parts = split_files(SplitWork(str(self.layout.data_dir), BATCH, files, 0))
+        work = SplitWork(str(self.layout.data_dir), BATCH, files, 0)
+        parts = split_files(work, **self.split_bounds)
         return self.put(RAW, parts)
 
     def put(self, table: str, parts: list[Part]) -> LakeTable:

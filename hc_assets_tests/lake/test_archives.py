@@ -11,7 +11,6 @@ from upath import UPath
 
 from hc_assets.domains import CATALOG
 from hc_assets.imaging.domain import DICOM_FILES
-from hc_assets.lake import archives
 from hc_assets.lake.archives import (
     DEFAULT_LIMITS,
     ArchiveError,
@@ -181,12 +180,11 @@ def test_links_and_devices_are_refused(layout, drop):
 
 
 @pytest.mark.parametrize("write", [zipped, tarred])
-def test_a_bomb_is_stopped_where_it_passes_the_limit(layout, drop, write, monkeypatch):
-    monkeypatch.setattr(archives, "_ALWAYS_ALLOWED", 1024**2)
+def test_a_bomb_is_stopped_where_it_passes_the_limit(layout, drop, write):
     bomb = drop / "bomb"
     write(bomb, {"small": b"x", "large": bytes(64 * 1024**2)})
     assert bomb.stat().st_size < 100_000
-    land_all(layout, drop, limits=ArchiveLimits(ratio=50))
+    land_all(layout, drop, limits=ArchiveLimits(ratio=50, always=1024**2))
     found = landed(layout, drop)
     assert found["bomb/small"] == b"x"
     assert "unpacks to more than" in str(found["bomb"])

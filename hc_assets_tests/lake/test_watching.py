@@ -3,6 +3,7 @@ import stat
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -52,6 +53,7 @@ def look_at(
     settle: float = 10.0,
     landing_seconds: float = 1000.0,
     step: float = 0.0,
+    **bounds: Any,
 ) -> LandingResult:
     return look(
         folder,
@@ -62,6 +64,7 @@ def look_at(
         landing_seconds=landing_seconds,
         now=datetime.now(UTC) + timedelta(seconds=after),
         clock=ticking(step),
+        **bounds,
     )
 
 
@@ -155,7 +158,6 @@ def test_a_look_asks_after_a_bounded_number_of_known_files_and_the_next_after_ot
     for number in range(6):
         (folder / f"{number}.json").write_text(f'{{"n": {number}}}')
     look_at(folder, layout)
-    monkeypatch.setattr(watching, "_ASKED_AT_ONCE", 2)
     asked: list[str] = []
     version = discovery.Place.version
 
@@ -166,13 +168,14 @@ def test_a_look_asks_after_a_bounded_number_of_known_files_and_the_next_after_ot
     monkeypatch.setattr(discovery.Place, "version", asking)
     looks = []
     for _ in range(4):
-        look_at(folder, layout, step=1.0)
+        look_at(folder, layout, step=1.0, asked_at_once=2)
         looks.append([*asked])
         asked.clear()
     names = [[f"{first}.json", f"{first + 1}.json"] for first in (0, 2, 4)]
     assert looks == [*names, []]  # the last one found no more after those, and begins anew
     (folder / "3.json").write_text('"replaced"')
-    assert [look_at(folder, layout, step=1.0).landed for _ in range(4)] == [0, 1, 0, 0]
+    again = [look_at(folder, layout, step=1.0, asked_at_once=2) for _ in range(4)]
+    assert [each.landed for each in again] == [0, 1, 0, 0]
 
 
 def test_a_file_that_waits_is_not_asked_after_until_it_may_have_settled(
@@ -256,13 +259,12 @@ def test_a_file_deleted_between_listing_and_landing_is_no_error(folder, layout, 
     assert landed_names(layout) == ["a.json", "c.json"]
 
 
-def test_a_look_does_not_wait_for_a_landing_by_hand(folder, layout, monkeypatch):
-    monkeypatch.setattr(watching, "_WAIT_SECONDS", 0.01)
+def test_a_look_does_not_wait_for_a_landing_by_hand(folder, layout):
     (folder / "a.json").write_bytes(b"{}")
     look_at(folder / "nothing", layout)
     layout.batches("fhir").mkdir(parents=True)
     with FileLock(Path(layout.batches("fhir").path) / ".lock"):
-        assert look_at(folder, layout).is_busy
+        assert look_at(folder, layout, wait_seconds=0.01).is_busy
     assert look_at(folder, layout).landed == 1
 
 

@@ -103,11 +103,10 @@ def test_the_log_is_asked_once_for_a_check_whatever_the_number_of_batches(instan
     assert asked == {"a": 1, "b": 1}
 
 
-def test_a_history_of_several_pages_is_read_whole(instance, monkeypatch):
-    monkeypatch.setattr("hc_assets.orchestration.check_results._PAGE", 4)
+def test_a_history_of_several_pages_is_read_whole(instance):
     for number in range(10):
         say(instance, "a", f"b{number}", float(number))
-    (trend,) = read_report(definitions("a"), instance).trends
+    (trend,) = read_report(definitions("a"), instance, page=4).trends
     assert trend.values == [float(number) for number in range(10)]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -20,6 +21,9 @@ from hc_assets.orchestration.check_results import read_report
 from hc_assets.orchestration.checks import FINISHED_IN_TIME, TAKEN_IN_IN_TIME
 from hc_assets.orchestration.runs import open_instance
 from hc_assets.reports.check_report import CheckOutcome
+from hc_assets_tests.conftest import DataFolder
+
+pytestmark = pytest.mark.xdist_group("jobs")
 
 DAGSTER = str(Path(sys.executable).parent / "dagster")
 
@@ -28,12 +32,22 @@ def patient(number: int) -> str:
     return json.dumps({"resourceType": "Patient", "id": f"p{number}", "active": True})
 
 
-@pytest.fixture
-def ingested(hc_assets: Callable[..., Result], tmp_path: Path, data_dir: Path) -> Path:
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> DataFolder:
     """A data folder with two finished FHIR batches."""
+    files = tmp_path_factory.mktemp("files")
+    folder = DataFolder(tmp_path_factory.mktemp("finished") / "data")
     for number in range(2):
-        (tmp_path / f"{number}.json").write_text(patient(number))
-        assert hc_assets("ingest", tmp_path / f"{number}.json").exit_code == 0
+        (files / f"{number}.json").write_text(patient(number))
+        assert folder.run("ingest", files / f"{number}.json").exit_code == 0
+    return folder
+
+
+@pytest.fixture
+def ingested(finished: DataFolder, hc_assets: Callable[..., Result], data_dir: Path) -> Path:
+    """The same in the test's own data folder."""
+    shutil.copytree(finished.path, data_dir)
+    assert hc_assets("warehouse", "rebuild").exit_code == 0  # its views name the folder
     return data_dir
 
 

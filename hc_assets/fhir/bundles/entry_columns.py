@@ -7,7 +7,7 @@ gives what `bundles.read_entries` gives; where the compiled code can't tell, it 
 import ctypes
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
 import numpy as np
@@ -27,8 +27,6 @@ from hc_assets.fhir.bundles.text_streams import (
 )
 from hc_assets.fhir.schemas import RAW_BUNDLES
 
-_ROWS_PER_BATCH = 2_000
-_BYTES_PER_BATCH = 16 * 1024**2
 # Arrow's binary columns count bytes with 32 bits.
 _MAX_BYTES = 2**31 - 1
 # The members of Entry, in order, by the columns that hold them.
@@ -54,6 +52,21 @@ EntryColumns = Mapping[str, pa.Array]
 _Rows = npt.NDArray[np.int64]
 
 
+class Bounds(NamedTuple):
+    """How much is yielded at a time.
+
+    Attributes:
+        rows: entries.
+        size: bytes of resources; the entry that exceeds them is the last.
+    """
+
+    rows: int = 2_000
+    size: int = 16 * 1024**2
+
+
+DEFAULT_BOUNDS = Bounds()
+
+
 @cache
 def _library() -> ctypes.CDLL:
     library = load_library("hc_assets.fhir.r4.fast._fast_path")
@@ -73,20 +86,23 @@ def _library() -> ctypes.CDLL:
     return library
 
 
-def read_columns(file: BinaryIO, media_type: str) -> Iterator[EntryColumns]:
+def read_columns(
+    file: BinaryIO, media_type: str, bounds: Bounds = DEFAULT_BOUNDS
+) -> Iterator[EntryColumns]:
     """Split a file into its entries. Never raises for what the file holds.
 
     Args:
         file: open at its beginning, seekable; gzip and zstd are recognised by content.
         media_type: as for `bundles.read_entries`.
+        bounds: of what is yielded at a time.
 
     Yields:
-        Columns of `RAW_BUNDLES` by name, those aside that tell of the batch and the file: of some
-        thousand entries or some megabytes at most.
+        Columns of `RAW_BUNDLES` by name, those aside that tell of the batch and the file: as many
+        rows as the bounds allow.
     """
     stream = unpacked(file)
     if media_type == LINES:
-        yield from _of_lines(Lines(stream))
+        yield from _of_lines(Lines(stream), bounds)
         return
     try:
         data = read_text(stream)
@@ -96,20 +112,20 @@ def read_columns(file: BinaryIO, media_type: str) -> Iterator[EntryColumns]:
     text = data.removeprefix(BYTE_ORDER_MARK)
     rows = _spans(text, len(text) // _BYTES_PER_ENTRY + 1, _library().hc_regular_entries)
     if rows is None:
-        yield from _one_by_one(entries_of_document(data))
+        yield from _one_by_one(entries_of_document(data), bounds)
     else:
-        for start, until in _portions(rows):
+        for start, until in _portions(rows, bounds):
             yield _gathered(text, rows[start:until])
 
 
-def _of_lines(lines: Lines) -> Iterator[EntryColumns]:
+def _of_lines(lines: Lines, bounds: Bounds) -> Iterator[EntryColumns]:
     position = 0
-    for block in _blocks(lines):
+    for block in _blocks(lines, bounds):
         text = b"".join(block)
         rows = _spans(text, len(block), _library().hc_regular_lines, position)
         if rows is None:
             entries = entries_of_lines(block, position)
-            position = yield from _one_by_one(entries)
+            position = yield from _one_by_one(entries, bounds)
             continue
         if len(rows):
             yield _gathered(text, rows)
@@ -118,20 +134,20 @@ def _of_lines(lines: Lines) -> Iterator[EntryColumns]:
         yield columns_of([entry])
 
 
-def _blocks(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
+def _blocks(lines: Iterable[bytes], bounds: Bounds) -> Iterator[list[bytes]]:
     block: list[bytes] = []
     size = 0
     for line in lines:
         block.append(line)
         size += len(line)
-        if len(block) >= _ROWS_PER_BATCH or size >= _BYTES_PER_BATCH:
+        if len(block) >= bounds.rows or size >= bounds.size:
             yield block
             block, size = [], 0
     if block:
         yield block
 
 
-def _one_by_one(entries: Iterator[Entry]) -> Generator[EntryColumns, None, int]:
+def _one_by_one(entries: Iterator[Entry], bounds: Bounds) -> Generator[EntryColumns, None, int]:
     """Give columns of entries, some at a time; returns what a generator of entries returns."""
     pending: list[Entry] = []
     size = 0
@@ -144,7 +160,7 @@ def _one_by_one(entries: Iterator[Entry]) -> Generator[EntryColumns, None, int]:
             return end.value or 0
         pending.append(entry)
         size += len(entry.resource or b"")
-        if len(pending) >= _ROWS_PER_BATCH or size >= _BYTES_PER_BATCH:
+        if len(pending) >= bounds.rows or size >= bounds.size:
             yield columns_of(pending)
             pending, size = [], 0
 
@@ -172,14 +188,14 @@ def _spans(text: bytes, room: int, function: Any, *arguments: int) -> _Rows | No
         room *= 4
 
 
-def _portions(rows: _Rows) -> Iterator[tuple[int, int]]:
+def _portions(rows: _Rows, bounds: Bounds) -> Iterator[tuple[int, int]]:
     """First row of each batch, and the one behind its last."""
     sizes = np.cumsum(rows[:, 1] - rows[:, 0])
     start = 0
     while start < len(rows):
         before = sizes[start - 1] if start else 0
-        full = int(np.searchsorted(sizes, before + _BYTES_PER_BATCH)) + 1
-        until = min(start + _ROWS_PER_BATCH, full, len(rows))
+        full = int(np.searchsorted(sizes, before + bounds.size)) + 1
+        until = min(start + bounds.rows, full, len(rows))
         yield start, until
         start = until
 

@@ -12,11 +12,17 @@ import pyarrow as pa
 
 from hc_assets.core.compute import no_cycles
 from hc_assets.fhir.bundles.entries import Entry
-from hc_assets.fhir.bundles.entry_columns import EntryColumns, columns_of, read_columns
+from hc_assets.fhir.bundles.entry_columns import (
+    DEFAULT_BOUNDS,
+    Bounds,
+    EntryColumns,
+    columns_of,
+    read_columns,
+)
 from hc_assets.fhir.schemas import RAW_BUNDLES
 from hc_assets.lake.landing import LandedFile
 from hc_assets.lake.layout import Layout
-from hc_assets.lake.parts import Part, PartWriter
+from hc_assets.lake.parts import PART_BYTES, Part, PartWriter
 
 
 @dataclass(frozen=True)
@@ -30,23 +36,33 @@ class SplitWork:
 
 
 @no_cycles()
-def split_files(work: SplitWork) -> list[Part]:
-    """Split landed files into `fhir/raw_bundles` rows; one row for a file that can't be split."""
+def split_files(
+    work: SplitWork, *, bounds: Bounds = DEFAULT_BOUNDS, part_bytes: int = PART_BYTES
+) -> list[Part]:
+    """Split landed files into `fhir/raw_bundles` rows; one row for a file that can't be split.
+
+    Args:
+        work: the files.
+        bounds: of what is written at a time.
+        part_bytes: size from which a part is full.
+    """
     layout = Layout.of(work.data_dir)
     folder = layout.partition("fhir/raw_bundles", work.batch)
-    with PartWriter(folder, RAW_BUNDLES, number=work.number) as writer:
+    with PartWriter(folder, RAW_BUNDLES, number=work.number, part_bytes=part_bytes) as writer:
         for file in work.files:
-            for columns in _entries_of(layout, work.batch, file):
+            for columns in _entries_of(layout, work.batch, file, bounds):
                 writer.write(_raw_rows(work.batch, file, columns))
     return writer.parts
 
 
-def _entries_of(layout: Layout, batch: str, file: LandedFile) -> Iterator[EntryColumns]:
+def _entries_of(
+    layout: Layout, batch: str, file: LandedFile, bounds: Bounds
+) -> Iterator[EntryColumns]:
     if file.problem:
         yield columns_of([Entry(0, None, f"the file {file.problem}")])
         return
     with layout.landed_file("fhir", batch, file.stored).open("rb") as stream:
-        yield from read_columns(stream, file.media_type)
+        yield from read_columns(stream, file.media_type, bounds)
 
 
 def _raw_rows(batch: str, file: LandedFile, columns: EntryColumns) -> pa.RecordBatch:

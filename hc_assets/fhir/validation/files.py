@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -25,12 +25,25 @@ from hc_assets.fhir.validation import Issue, has_errors, validate
 from hc_assets.fhir.validation.profile_rules import profile_issues
 from hc_assets.lake.discovery import Found, as_local
 
-_WORK_BYTES = 4 * 1024**2
-_WORK_RESOURCES = 2_000
-# Below this, starting worker processes costs more than they save.
-_WORTH_SHARING_BYTES = 16 * 1024**2
 _LINES = "application/fhir+ndjson"
 _IN_ENTRY = re.compile(r"Bundle\.entry\[(\d+)\]\.resource\b")
+
+
+class Sharing(NamedTuple):
+    """How work is cut for worker processes.
+
+    Attributes:
+        size: bytes of a piece of work.
+        resources: of a piece of work, at most.
+        per_worker: bytes below which one more process costs more to start than it saves.
+    """
+
+    size: int = 4 * 1024**2
+    resources: int = 2_000
+    per_worker: int = 16 * 1024**2
+
+
+DEFAULT_SHARING = Sharing()
 
 
 @dataclass(frozen=True)
@@ -100,6 +113,7 @@ def validate_files(
     workers: int = 0,
     profiles: tuple[str, ...] = (),
     best_practice: bool = True,
+    sharing: Sharing = DEFAULT_SHARING,
 ) -> Iterator[Checked]:
     """Validate every resource of some files, in order and in bounded memory.
 
@@ -110,13 +124,14 @@ def validate_files(
         workers: processes; 0 means one per core. Small inputs are judged in this process.
         profiles: files and folders of StructureDefinitions.
         best_practice: give findings of what R4 only recommends as well, and not their number alone.
+        sharing: how work is cut for the processes.
     """
     listed = list(files)
     size = sum(_size(found) for found in listed)
-    pool = executor(-(-size // _WORTH_SHARING_BYTES), workers)
+    pool = executor(-(-size // sharing.per_worker), workers)
     check = partial(_check, profiles=profiles, best_practice=best_practice)
     lines_before = 0
-    for checked, lines in in_order(pool, check, _work(listed), in_flight=8):
+    for checked, lines in in_order(pool, check, _work(listed, sharing), in_flight=8):
         # Lines are counted by whoever reads them; their file's earlier ones come before them.
         yield _moved(checked, lines_before) if lines_before else checked
         lines_before = lines_before + lines if lines else 0
@@ -139,32 +154,32 @@ def _size(found: Found) -> int:
         return 0  # opening it meets the same error and says so
 
 
-def _work(files: Iterable[Found]) -> Iterator[_Work]:
+def _work(files: Iterable[Found], sharing: Sharing) -> Iterator[_Work]:
     for found in files:
         name = str(found.path)
         if found.problem:
             yield _Work(name, (), problem=found.problem)
             continue
         try:
-            yield from _work_in(as_local(found.path))
+            yield from _work_in(as_local(found.path), sharing)
         except OSError as error:
             yield _Work(name, (), problem=f"can't be read: {error.strerror}")
 
 
-def _work_in(path: Path) -> Iterator[_Work]:
-    """One for a JSON document, some for lines; gzipped ones can't be read from the middle."""
+def _work_in(path: Path, sharing: Sharing) -> Iterator[_Work]:
+    """A JSON document is one unit, lines are some; gzipped ones can't be read from the middle."""
     name = str(path)
     with path.open("rb") as stream:
         if FHIR_FILES.media_type(path.name) != _LINES:
             yield _Work(name)
         elif is_packed(stream):
             kept_whole = read_entries(stream, _LINES, keep_bundles=True)
-            yield from (_Work(name, entries) for entries in _grouped(kept_whole))
+            yield from (_Work(name, entries) for entries in _grouped(kept_whole, sharing))
         else:
             size = stream.seek(0, io.SEEK_END)
             begin = 0
-            while begin + _WORK_BYTES < size:
-                stream.seek(begin + _WORK_BYTES)
+            while begin + sharing.size < size:
+                stream.seek(begin + sharing.size)
                 stream.readline()
                 yield _Work(name, None, begin, stream.tell())
                 begin = stream.tell()
@@ -172,13 +187,13 @@ def _work_in(path: Path) -> Iterator[_Work]:
                 yield _Work(name, None, begin, size)
 
 
-def _grouped(entries: Iterable[Entry]) -> Iterator[tuple[Entry, ...]]:
+def _grouped(entries: Iterable[Entry], sharing: Sharing) -> Iterator[tuple[Entry, ...]]:
     group: list[Entry] = []
     size = 0
     for entry in entries:
         group.append(entry)
         size += len(entry.resource or b"")
-        if size >= _WORK_BYTES or len(group) >= _WORK_RESOURCES:
+        if size >= sharing.size or len(group) >= sharing.resources:
             yield tuple(group)
             group, size = [], 0
     if group:

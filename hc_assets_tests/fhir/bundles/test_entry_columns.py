@@ -17,7 +17,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hc_assets.fhir.bundles import entry_columns
-from hc_assets.fhir.bundles.entry_columns import columns_of, read_columns
+from hc_assets.fhir.bundles.entry_columns import Bounds, columns_of, read_columns
 from hc_assets.fhir.bundles.read import read_entries
 
 DOCUMENT = "application/fhir+json"
@@ -129,15 +129,13 @@ def test_what_asks_for_nothing_but_to_be_stored_is_read_at_once(monkeypatch):
     assert not is_read_at_once(b'{"resourceType":"Bundle"}', DOCUMENT, monkeypatch)
 
 
-def test_batches_are_bounded_by_rows_and_by_bytes(monkeypatch):
-    monkeypatch.setattr(entry_columns, "_ROWS_PER_BATCH", 3)
-    monkeypatch.setattr(entry_columns, "_BYTES_PER_BATCH", 200)
+def test_batches_are_bounded_by_rows_and_by_bytes():
     sizes = [10, 10, 10, 10, 300, 10, 150, 150, 10]
     resources = [f'{{"resourceType":"Basic","id":"{"x" * size}"}}' for size in sizes]
     entries = ",".join(f'{{"resource":{each}}}' for each in resources)
     bundle = bundle_of(entries)
     for text, media_type in ((bundle, DOCUMENT), ("\n".join(resources), LINES)):
-        columns = list(read_columns(io.BytesIO(text.encode()), media_type))
+        columns = list(read_columns(io.BytesIO(text.encode()), media_type, Bounds(3, 200)))
         found = [each["resource_id"].to_pylist() for each in columns]
         assert [[len(id_) for id_ in ids] for ids in found] == [
             [10, 10, 10],

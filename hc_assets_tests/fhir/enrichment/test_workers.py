@@ -1,21 +1,18 @@
 import json
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from hc_assets.fhir.bundles import entry_columns
-from hc_assets.fhir.bundles import workers as bundle_workers
+from hc_assets.fhir.bundles.entry_columns import Bounds
 from hc_assets.fhir.enrichment.batch_index import PatientFacts
 from hc_assets.fhir.enrichment.consistency import Facts
 from hc_assets.fhir.enrichment.enricher import Enricher, compact
 from hc_assets.fhir.schemas import TABLES
 from hc_assets.fhir.times import span_of
 from hc_assets.lake.layout import Layout
-from hc_assets.lake.parts import PartWriter
 from hc_assets.lake.tables import read_partition
 from hc_assets_tests.fhir.worker_runs import (
     BATCH,
@@ -149,9 +146,8 @@ def test_a_reference_to_a_quarantined_entry_still_names_it(run):
     assert subjects(found) == {"o1": "Patient/p1"}
 
 
-def test_references_are_resolved_across_the_parts_and_row_groups_of_a_file(run, monkeypatch):
-    monkeypatch.setattr(entry_columns, "_ROWS_PER_BATCH", 1)
-    monkeypatch.setattr(bundle_workers, "PartWriter", partial(PartWriter, part_bytes=1))
+def test_references_are_resolved_across_the_parts_and_row_groups_of_a_file(run):
+    run.split_bounds = {"bounds": Bounds(rows=1), "part_bytes": 1}
     run.work_bytes = 1
     found = run.all(
         a__json=bundle(*(entry(observation(f"o{n}", URN_A)) for n in range(4))),

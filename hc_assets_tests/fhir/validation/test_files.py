@@ -8,9 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hc_assets.fhir.validation import files as file_validation
 from hc_assets.fhir.validation import has_errors, validate
-from hc_assets.fhir.validation.files import Checked, unreadable, validate_files
+from hc_assets.fhir.validation.files import (
+    DEFAULT_SHARING,
+    Checked,
+    Sharing,
+    unreadable,
+    validate_files,
+)
 from hc_assets.lake.discovery import Found, discover
 
 NARRATIVE = b'{"status":"empty","div":"<div xmlns=\\"http://www.w3.org/1999/xhtml\\">x</div>"}'
@@ -25,11 +30,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "files"
 
 
-def check(folder: Path, **files: bytes) -> list[Checked]:
+def check(folder: Path, sharing: Sharing = DEFAULT_SHARING, **files: bytes) -> list[Checked]:
     """Validate files; a double underscore in a name is a dot."""
     for name, data in files.items():
         (folder / name.replace("__", ".")).write_bytes(data)
-    return list(validate_files(discover([folder], folder), workers=1))
+    return list(validate_files(discover([folder], folder), workers=1, sharing=sharing))
 
 
 def bundle(*resources: bytes) -> bytes:
@@ -156,17 +161,16 @@ def test_a_file_that_vanishes_is_a_problem(folder):
     assert checked.findings == []
 
 
-def test_a_gzipped_file_of_many_resources_comes_in_portions(folder, monkeypatch):
-    monkeypatch.setattr(file_validation, "_WORK_RESOURCES", 3)
-    found = check(folder, a__ndjson__gz=gzip.compress(b"\n".join([BAD] * 8)))
+def test_a_gzipped_file_of_many_resources_comes_in_portions(folder):
+    found = check(folder, Sharing(resources=3), a__ndjson__gz=gzip.compress(b"\n".join([BAD] * 8)))
     assert [c.resources for c in found] == [3, 3, 2]
     assert [f.position for c in found for f in c.findings] == list(range(8))
 
 
-def test_lines_are_read_where_they_are_judged_and_counted_through_the_file(folder, monkeypatch):
-    monkeypatch.setattr(file_validation, "_WORK_BYTES", 100)
+def test_lines_are_read_where_they_are_judged_and_counted_through_the_file(folder):
     blank = b"\n" * 300
-    found = check(folder, a__ndjson=b"\n".join([BAD] * 8) + blank, b__ndjson=blank + BAD)
+    lines = {"a__ndjson": b"\n".join([BAD] * 8) + blank, "b__ndjson": blank + BAD}
+    found = check(folder, Sharing(size=100), **lines)
     assert len(found) > 6
     assert [f.position for c in found for f in c.findings] == [*range(8), 300]
     assert sum(c.resources for c in found) == 9
@@ -180,11 +184,10 @@ def test_what_r4_only_recommends_is_counted_where_it_is_not_shown(folder):
     assert checked.by_rule == {"warning dom-6": 2, "error json-type": 1}
 
 
-def test_large_inputs_are_shared_between_processes_and_come_out_the_same(folder, monkeypatch):
+def test_large_inputs_are_shared_between_processes_and_come_out_the_same(folder):
     here = check(folder, a__ndjson=b"\n".join([GOOD, BAD] * 9), b__json=bundle(BAD, GOOD))
-    monkeypatch.setattr(file_validation, "_WORTH_SHARING_BYTES", 16)
-    monkeypatch.setattr(file_validation, "_WORK_BYTES", 200)
-    shared = list(validate_files(discover([folder], folder), workers=2))
+    sharing = Sharing(size=200, per_worker=16)
+    shared = list(validate_files(discover([folder], folder), workers=2, sharing=sharing))
     assert sum(c.resources for c in shared) == sum(c.resources for c in here)
     assert [(c.file, f) for c in shared for f in c.findings] == [
         (c.file, f) for c in here for f in c.findings

@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hc_assets.core.compute import executor, in_order
-from hc_assets.fhir.bundles import entry_columns
-from hc_assets.fhir.bundles import workers as bundle_workers
+from hc_assets.fhir.bundles.entry_columns import Bounds
 from hc_assets.fhir.bundles.workers import SplitWork, split_files
 from hc_assets.fhir.validation.business_rules import BusinessRules
 from hc_assets.fhir.validation.workers import validate_rows
@@ -23,7 +22,7 @@ from hc_assets.fhir.verdicts.accounting import (
 )
 from hc_assets.lake.landing import LandedFile
 from hc_assets.lake.layout import Layout
-from hc_assets.lake.parts import Part, PartWriter
+from hc_assets.lake.parts import Part
 from hc_assets.lake.tables import read_partition
 from hc_assets_tests.fhir.worker_runs import (
     BATCH,
@@ -212,9 +211,8 @@ def test_full_urls_lead_nowhere_outside_their_own_bundle(run):
     assert links(found)["o2"] == ("p2", None)
 
 
-def test_a_patient_in_another_part_of_the_same_writer_is_found(run, monkeypatch):
-    monkeypatch.setattr(entry_columns, "_ROWS_PER_BATCH", 1)
-    monkeypatch.setattr(bundle_workers, "PartWriter", partial(PartWriter, part_bytes=1))
+def test_a_patient_in_another_part_of_the_same_writer_is_found(run):
+    run.split_bounds = {"bounds": Bounds(rows=1), "part_bytes": 1}
     run.work_bytes = 1
     found = run.all(a__json=bundle(entry(observation("o1", URN_A)), entry(patient("p1"), URN_A)))
     assert links(found) == {"o1": ("p1", None), "p1": ("p1", None)}
