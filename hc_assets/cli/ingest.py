@@ -18,7 +18,7 @@ from hc_assets.core.domain import Landing
 from hc_assets.core.settings import CoreSettings
 from hc_assets.domains import CATALOG, warehouse_of
 from hc_assets.lake.discovery import AmbiguousKindError, AnyPath, discover, guess_kind
-from hc_assets.lake.landing import BatchLimits, LandingResult, land
+from hc_assets.lake.landing import BatchLimits, LandingResult, batch_keys, land
 from hc_assets.lake.layout import Layout
 from hc_assets.settings import Settings
 
@@ -109,7 +109,8 @@ def _land(
     )
     warehouse_of(layout).ensure()
     with open_instance(layout) as instance:
-        register_batches(instance, kind, sorted({*result.batches, *result.known_batches}))
+        # All that lie here: beside a lake that was restored, the instance may be another one
+        register_batches(instance, kind, batch_keys(layout, kind))
     say(
         f"landed {result.landed} {kind} files in {len(result.batches)} batches;"
         f" {result.already_landed} were known by their content,"

@@ -86,15 +86,28 @@ class ParquetIOManager(dg.IOManager):
         return writer.parts
 
     def load_input(self, context: dg.InputContext) -> LakeTable:
-        """Give the upstream rows, unread: of the run's batches, or of all where it has none."""
+        """Give the upstream rows, unread: of the run's batches, or of all where it has none.
+
+        All are those that the lake has committed. Dagster may know of fewer: its record can be new
+        or another one, while the lake was restored or moved here.
+        """
         table = "/".join(context.asset_key.path)
         if not context.has_asset_partitions:
             return read_partition(self._layout, table, None)
         keys = set(context.asset_partition_keys)
-        if len(keys) == 1:
+        if context.has_partition_key and keys == {context.partition_key}:
             return read_partitions(self._layout, table, keys)
         # An asset over all batches takes what is there: a batch that failed waits for its rerun.
-        return read_partitions(self._layout, table).only(keys)
+        committed = read_partitions(self._layout, table)
+        return committed if keys >= _known_keys(context) else committed.only(keys)
+
+
+def _known_keys(context: dg.InputContext) -> set[str]:
+    """Batches of an input that Dagster knows of."""
+    batches = context.asset_partitions_def
+    if not isinstance(batches, dg.DynamicPartitionsDefinition) or batches.name is None:
+        return set(batches.get_partition_keys(dynamic_partitions_store=context.instance))
+    return set(context.instance.get_dynamic_partitions(batches.name))
 
 
 def commit_content(

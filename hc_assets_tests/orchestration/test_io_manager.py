@@ -67,14 +67,20 @@ def layout(tmp_path: Path) -> Layout:
     return Layout.of(tmp_path / "data")
 
 
-def run(layout: Layout, assets: list, *selected: dg.AssetsDefinition, batch: str | None = None):
+def run(
+    layout: Layout,
+    assets: list,
+    *selected: dg.AssetsDefinition,
+    batch: str | None = None,
+    instance: dg.DagsterInstance | None = None,
+):
     tables = {f"fhir/{name}": SCHEMA for name in ("numbers", "doubled", "all")}
     return dg.materialize(
         assets,
         selection=[asset.key for asset in selected],
         partition_key=batch,
         resources={"io_manager": ParquetIOManager(layout, tables)},
-        instance=dg.DagsterInstance.ephemeral(),
+        instance=instance or dg.DagsterInstance.ephemeral(),
         raise_on_error=True,
     )
 
@@ -117,6 +123,26 @@ def test_downstream_gets_its_own_batch_or_all_that_are_there(layout, made):
     run(layout, [made, everything], everything)
     table = seen.pop()
     assert [made.batch for _, made in table.partitions] == ["a", "b"]
+    assert read_commit(layout.partition("fhir/all", None)).rows == 6
+
+
+DYNAMIC = dg.DynamicPartitionsDefinition(name="fhir_batches")
+
+
+def test_all_batches_are_those_that_are_committed_whatever_dagster_knows_of(layout):
+    @dg.asset(key=["fhir", "numbers"], partitions_def=DYNAMIC)
+    def numbers(context: dg.AssetExecutionContext):
+        return {key: iterator(key) for key in context.partition_keys}
+
+    with dg.DagsterInstance.ephemeral() as first:
+        first.add_dynamic_partitions("fhir_batches", ["a", "b"])
+        for key in ("a", "b"):
+            run(layout, [numbers, everything], numbers, batch=key, instance=first)
+    with dg.DagsterInstance.ephemeral() as second:
+        for known in ([], ["c"]):
+            second.add_dynamic_partitions("fhir_batches", known)
+            run(layout, [numbers, everything], everything, instance=second)
+            assert [part.batch for _, part in seen.pop().partitions] == ["a", "b"]
     assert read_commit(layout.partition("fhir/all", None)).rows == 6
 
 
