@@ -116,6 +116,8 @@ def _land(
         f" {result.already_landed} were known by their content,"
         f" {result.unreadable} can't be read, {result.waiting} are still being written"
     )
+    if result.is_clock_behind:
+        say("the clock is behind an earlier batch: the new ones are named by the time after it")
     return result, landing
 
 

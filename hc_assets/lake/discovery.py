@@ -47,6 +47,29 @@ _VERSION_MEMBERS = (
 
 AnyPath: TypeAlias = Path | UPath
 
+# While a file is on its way: curl and Firefox, WinSCP, Chromium, Transmit and others, editors and
+# scripts, aria2 and wget's recipes, scp wrappers. rsync's `.name.XXXXXX` begins with a dot.
+_UNFINISHED_SUFFIXES = (
+    ".part",
+    ".filepart",
+    ".crdownload",
+    ".partial",
+    ".download",
+    ".opdownload",
+    ".tmp",
+    ".temp",
+    ".aria2",
+    ".inprogress",
+    ".uploading",
+    ".writing",
+    "~",
+)
+
+
+def is_unfinished(name: str) -> bool:
+    """Whether a file's name says that whoever copies it here has not finished yet."""
+    return name.lower().endswith(_UNFINISHED_SUFFIXES)
+
 
 @dataclass(frozen=True)
 class Found:
@@ -58,6 +81,7 @@ class Found:
         problem: why it can't be landed, where it can't.
         version: changes when its content does; "" where it could not be looked at.
         changed_at: POSIX time of its last change; None where its file system does not say.
+        is_unfinished: whether its name is one that copying tools give a file until it is whole.
     """
 
     path: AnyPath
@@ -65,6 +89,7 @@ class Found:
     problem: str = ""
     version: str = ""
     changed_at: float | None = None
+    is_unfinished: bool = False
 
     def noted(self) -> str:
         """Version and problem, as one text: what is the same needs no look."""
@@ -163,7 +188,9 @@ class Place:
                 return None
         elif not stat.S_ISREG(status.st_mode):
             problem = "is neither a file nor a folder"
-        return Found(path, name, problem, _version(status), max(status.st_mtime, status.st_ctime))
+        changed_at = max(status.st_mtime, status.st_ctime)
+        unfinished = is_unfinished(path.name)
+        return Found(path, name, problem, _version(status), changed_at, unfinished)
 
     def _problem_of_folder(self, path: Path, *, is_link: bool) -> str:
         if is_link and path.resolve() in path.absolute().parents:
@@ -224,7 +251,8 @@ def _stored(given: UPath, landing_folder: AnyPath) -> Iterator[Found]:
         below = path.path.removeprefix(prefix)
         if not any(part.startswith(".") for part in below.split("/")):
             source_file = below if path.path.startswith(prefix) else str(path)
-            yield Found(path, source_file, version=_stored_version(listed[name]))
+            version, unfinished = _stored_version(listed[name]), is_unfinished(path.name)
+            yield Found(path, source_file, version=version, is_unfinished=unfinished)
 
 
 def _stored_version(info: Mapping[str, object]) -> str:

@@ -10,7 +10,7 @@ import secrets
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from typing import IO, NamedTuple
 
@@ -118,6 +118,7 @@ class LandingResult:
         waiting: files still being written, left for the next landing.
         known_batches: keys of the earlier batches that hold the files known by their content.
         is_busy: nothing was done, since somebody else is landing files of this kind.
+        is_clock_behind: the clock is behind an earlier batch, whose time the new ones follow.
     """
 
     batches: list[str] = field(default_factory=list)
@@ -127,6 +128,7 @@ class LandingResult:
     waiting: int = 0
     known_batches: set[str] = field(default_factory=set)
     is_busy: bool = False
+    is_clock_behind: bool = False
 
 
 class StillBeingWrittenError(Exception):
@@ -165,6 +167,8 @@ def land(
     wait_seconds: float = -1,
 ) -> LandingResult:
     """Take files into batches: copy, hash, list.
+
+    A file under a name that copying tools use until it is whole waits for its own.
 
     An archive is landed as the files in it, named as if it were a folder. A file whose content a
     batch of this kind already has is not landed twice. A file that can't be read is listed with the
@@ -216,6 +220,9 @@ class _Landing:
 
     def take(self, found: Found) -> None:
         """Take a file, or the files of an archive."""
+        if found.is_unfinished:
+            self._result.waiting += 1
+            return
         try:
             if found.problem:
                 self._add(_untaken(self._kind, found.source_file, found.problem))
@@ -356,11 +363,12 @@ class _OpenBatch:
             return
         files = sorted(self.files, key=lambda file: file.source_file)
         content = content_sha256(files)
-        key = f"{self.now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{content[:8]}"
+        at = self._time_after_all(content, result)
+        key = batch_key(at, content)
         manifest = Manifest(
             kind=self.kind.name,
             key=key,
-            landed_at=self.now.astimezone(UTC).isoformat(timespec="seconds"),
+            landed_at=at.isoformat(timespec="seconds"),
             content_sha256=content,
             files=files,
             duplicates=sorted(self.duplicates),
@@ -372,6 +380,45 @@ class _OpenBatch:
         sync_folder(self.layout.batches(self.kind.name))
         result.batches.append(key)
         result.landed += len(files)
+
+    def _time_after_all(self, content: str, result: LandingResult) -> datetime:
+        """Landing time, or the first one after that gives a key behind all others of the kind.
+
+        The order of keys is that of arrival, whatever a clock says that was set back.
+        """
+        at = self.now.astimezone(UTC)
+        times = [
+            (name, landed)
+            for name in _names(self.layout, self.kind.name)
+            if (landed := _time_of(name)) is not None
+        ]
+        if not times:
+            return at
+        newest, landed = max(times)
+        if batch_key(at, content) > newest:
+            return at
+        result.is_clock_behind |= at.replace(microsecond=0) < landed
+        return landed + timedelta(seconds=1)
+
+
+_KEY_TIME = "%Y%m%dT%H%M%SZ"
+
+
+def batch_key(landed_at: datetime, content: str) -> str:
+    """Name a batch: `<UTC time>-<first 8 of its content's hash>`."""
+    return f"{landed_at:{_KEY_TIME}}-{content[:8]}"
+
+
+def _time_of(key: str) -> datetime | None:
+    """Landing time in a batch's key; None where a folder is named otherwise."""
+    try:
+        return datetime.strptime(key.partition("-")[0], _KEY_TIME).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def _names(layout: Layout, kind: str) -> list[str]:
+    return [path.name for path in layout.batches(kind).iterdir()]
 
 
 def _state(path: AnyPath, source: IO[bytes]) -> object:

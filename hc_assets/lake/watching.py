@@ -107,6 +107,9 @@ class Watch:
         """
         end = None
         for each in found:
+            if each.is_unfinished:
+                self.waiting += 1
+                continue
             path, version = os.fsencode(str(each.path)), each.noted()
             row = self._notes.execute(
                 "SELECT version, since, settled_at FROM files WHERE path = ?", (path,)

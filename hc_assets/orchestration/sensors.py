@@ -65,6 +65,8 @@ def _landing_sensor(landing: Landing, settings: CoreSettings) -> dg.SensorDefini
             f"{result.landed} files landed in {len(result.batches)} batches,"
             f" {result.already_landed} known by their content, {result.waiting} still changing"
         )
+        if result.is_clock_behind:
+            context.log.warning("the clock is behind an earlier batch, whose time new ones follow")
         due, unknown, cursor = _due(context, landing, layout, settings.sensor_batches)
         batches = dg.DynamicPartitionsDefinition(name=landing.kind.partitions)
         requests = [batches.build_add_request(unknown)] if unknown else []

@@ -1,9 +1,11 @@
 import os
 import stat
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hc_assets.domains import CATALOG
 from hc_assets.fhir.domain import FHIR_FILES
@@ -265,3 +267,44 @@ def test_a_known_size_does_not_hide_a_read_error(layout, drop, monkeypatch):
         Path(f.source_file).name: f.problem for f in read_manifest(layout, "fhir", key).files
     }
     assert problems == {"b.json": "can't be read: Input/output error", "c.json": ""}
+
+
+def test_keys_follow_one_another_whatever_the_clock_says(layout, drop):
+    keys = []
+    for number, now in enumerate([NOON, NOON - timedelta(days=2), NOON - timedelta(days=1), NOON]):
+        path = drop / f"{number}.json"
+        path.write_bytes(b"%d" % number)
+        result = land(discover([path], drop), layout, FHIR_FILES, limits=LIMITS, now=now)
+        assert result.is_clock_behind == (now < NOON or number == 3), "behind those that were moved"
+        keys += result.batches
+    assert keys == sorted(keys)
+    manifests = [read_manifest(layout, "fhir", key) for key in keys]
+    times = [manifest.landed_at for manifest in manifests]
+    assert times == sorted(set(times))
+    assert manifests[1].landed_at == "2026-01-02T12:00:01+00:00"
+
+
+@given(seconds=st.lists(st.integers(-3, 3), min_size=1, max_size=6))
+def test_batches_of_any_clock_keep_their_order(seconds, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clock")
+    layout, keys = Layout.of(folder / "data"), []
+    for number, offset in enumerate(seconds):
+        path = folder / f"{number}.json"
+        path.write_bytes(b"%d" % number)
+        now = NOON + timedelta(seconds=offset)
+        keys += land(discover([path], folder), layout, FHIR_FILES, limits=LIMITS, now=now).batches
+    assert keys == sorted(set(keys))
+    assert len(keys) == len(seconds)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a.json.part", "a.json.filepart", "a.ndjson.crdownload", "A.JSON.PARTIAL", "a.tmp", "a.json~"],
+)
+def test_a_file_that_is_still_being_copied_waits_until_it_has_its_name(layout, drop, name):
+    (drop / name).write_bytes(b"{")
+    (drop / ".a.json.Xa81fZ").write_bytes(b"{")
+    result = land_all(layout, drop)
+    assert (result.landed, result.waiting) == (0, 1)
+    (drop / name).rename(drop / "a.json")
+    assert land_all(layout, drop).landed == 1
