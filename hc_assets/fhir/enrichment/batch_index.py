@@ -50,7 +50,7 @@ _ENCOUNTER = np.dtype(
         ("end_has_time", "?"),
     ]
 )
-# As gathered: with when the version is of, that the latest is told by.
+# As gathered: with the time of the version, by which the latest is found.
 _PATIENT_VERSION = np.dtype([("updated", "i8"), *_PATIENT.descr])
 _ENCOUNTER_VERSION = np.dtype([("updated", "i8"), *_ENCOUNTER.descr])
 # What it is about, what it says, who says it.
@@ -160,9 +160,9 @@ def _of_readings(rows: pa.RecordBatch, keys: Keys) -> Records:
         rows, keys = rows.filter(pa.array(about)), keys[about]
     named = rows["patient_id"].dictionary_encode()
     patients = np.array([key_of(each) for each in named.dictionary.to_pylist()], np.uint64)
-    which, told, values = readings(rows["resource"], patients[named.indices.to_numpy()])
+    which, subjects, values = readings(rows["resource"], patients[named.indices.to_numpy()])
     stated = np.empty(len(which), _STATEMENT)
-    stated["key"], stated["value"], stated["by"] = told, values, keys[which]
+    stated["key"], stated["value"], stated["by"] = subjects, values, keys[which]
     return stated
 
 

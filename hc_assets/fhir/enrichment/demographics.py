@@ -106,7 +106,7 @@ def ages(born: Span, until: str) -> Ages | None:
         until: date or dateTime; the day that it names counts, whatever its time zone.
 
     Returns:
-        None where it is before birth, as far as that can be told.
+        None where it is before birth, as far as that can be known.
     """
     first, last = first_and_last_day(until)
     most = age_in_years(day_from(born.first), last)

@@ -1,4 +1,4 @@
-"""What is added to a resource, member by member, before it is written anew.
+"""What is added to a resource, member by member, before it is written again.
 
 Belongs here: where an addition goes. What is added is decided in `enricher.py`.
 """

@@ -237,7 +237,7 @@ def read_one(text: bytes) -> Resource:
 
 
 def spliced(text: bytes, changes: Sequence[tuple[int, int, bytes]], appended: bytes) -> bytes:
-    """Write an object anew.
+    """Write an object with changes.
 
     Args:
         text: JSON of the object, without white space at its end; with a member at least.

@@ -14,7 +14,7 @@ from hc_assets.fhir.r4.issues import Issue
 
 # As Python writes a string: what messages quote is written so. An apostrophe in a word is no quote.
 _QUOTED = re.compile(r"""(?<!\w)(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
-_HIDDEN = "(not shown)"
+_REDACTED = "(not shown)"
 _UNKNOWN = "unknown"
 _MEMBER = re.compile(r"[^.\[\]()]+")
 
@@ -31,7 +31,7 @@ def without_values(issue: Issue) -> Issue:
     """
     return msgspec.structs.replace(
         issue,
-        diagnostics=_QUOTED.sub(_HIDDEN, issue.diagnostics),
+        diagnostics=_QUOTED.sub(_REDACTED, issue.diagnostics),
         expression=_MEMBER.sub(_known_part, issue.expression),
     )
 
