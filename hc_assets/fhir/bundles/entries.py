@@ -55,7 +55,7 @@ _decode_text = msgspec.json.Decoder(str).decode
 
 
 def resource_entry(position: int, data: bytes) -> Entry:
-    """Give the entry that a text is, with a problem where it is no JSON object."""
+    """Return the entry that a text is, with a problem where it is no JSON object."""
     try:
         head = decode_head(data)
         return Entry(position, data, None, text_in(head.resource_type), text_in(head.id))
@@ -83,7 +83,7 @@ def data_only(entry: Entry) -> Entry:
 
 
 def reason(error: Exception) -> str:
-    """Say why a JSON text could not be read, without what stands in it."""
+    """Return why a JSON text could not be read, without what stands in it."""
     if isinstance(error, RecursionError):
         return "nested too deeply"
     if isinstance(error, UnicodeDecodeError):

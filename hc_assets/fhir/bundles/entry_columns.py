@@ -132,7 +132,7 @@ def _blocks(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
 
 
 def _one_by_one(entries: Iterator[Entry]) -> Generator[EntryColumns, None, int]:
-    """Give columns of entries, some at a time; returns what a generator of entries returns."""
+    """Yield columns of entries, some at a time; returns what a generator of entries returns."""
     pending: list[Entry] = []
     size = 0
     while True:
@@ -150,7 +150,7 @@ def _one_by_one(entries: Iterator[Entry]) -> Generator[EntryColumns, None, int]:
 
 
 def columns_of(entries: Sequence[Entry]) -> EntryColumns:
-    """Give the columns of entries, of which there is at least one."""
+    """Return the columns of entries, of which there is at least one."""
     values = zip(*map(msgspec.structs.astuple, entries), strict=True)
     return {
         name: pa.array(column, RAW_BUNDLES.field(name).type)

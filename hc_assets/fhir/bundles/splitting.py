@@ -104,7 +104,7 @@ def _from_bundle(position: int, raw: bytes, made_at: datetime | None) -> Entry:
 
 
 def _requested(position: int, entry: _BundleEntry, raw: bytes, made_at: datetime | None) -> Entry:
-    """Give what an entry asks to be stored or deleted, or why that can't be."""
+    """Return what an entry wants stored or deleted, or why that can't be."""
     request = entry.request or _NO_REQUEST
     method, url = request.method, request.url
     modified = _moment(_member(entry.response, "lastModified")) if entry.response else None
@@ -146,7 +146,7 @@ def _moment(text: Any) -> datetime | None:
 
 
 def _around(raw: bytes, resource: bytes) -> bytes:
-    """Give an entry without its resource, whose names are validation's matter."""
+    """Return an entry without its resource, whose names are validation's matter."""
     if resource == b"null":
         return raw
     # Found by its first bytes: searching for all of them costs as much as decoding.
@@ -164,7 +164,7 @@ class _RepeatedNameError(Exception):
 def _refuse_repeated(text: bytes, place: str, names: Mapping[str, bytes]) -> None:
     """Refuse an object that says something twice: msgspec would drop the first in silence.
 
-    Counting is cheap and rules out nearly every text; names deeper inside are told apart by
+    Counting is cheap and rules out nearly every text; names deeper inside are separated by
     reading.
     """
     suspects = [name for name, quoted in names.items() if text.count(quoted) > 1]

@@ -60,7 +60,7 @@ def is_packed(file: BinaryIO) -> bool:
 
 
 def unpacked(file: BinaryIO) -> BinaryIO:
-    """Give a file's text, whether it is packed or not.
+    """Return a file's text, whether it is packed or not.
 
     Args:
         file: open, seekable.

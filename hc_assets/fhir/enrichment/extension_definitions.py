@@ -45,7 +45,7 @@ _ROW_COUNT = ExtensionDefinition(
 
 
 def published(base: str, rules: Iterable[Rule] = RULES) -> dict[str, bytes]:
-    """Give the definitions for a base URL.
+    """Return the definitions for a base URL.
 
     Args:
         base: that the extensions share.

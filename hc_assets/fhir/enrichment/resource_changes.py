@@ -44,5 +44,5 @@ class Changes:
             self._replaced.append((end - 1, end - 1, b"," + added))
 
     def written(self) -> bytes:
-        """Give the resource with them."""
+        """Return the resource with them."""
         return spliced(self.sent.text, sorted(self._replaced), self._appended)

@@ -21,7 +21,6 @@ from hc_assets.fhir.enrichment.units import NO_ANALYTE, UCUM, Analyte, conversio
 
 INTERPRETATION = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
 OWN_RANGE, TABLE, CODED_RESULT = "reference-range", "reference-table", "coded-result"
-EVIDENCE = (OWN_RANGE, TABLE, CODED_RESULT)
 DISPLAYS = {
     "H": "High",
     "HH": "Critical high",
@@ -245,7 +244,7 @@ def _by_own_range(
 
 
 def _end(end: Quantity | None, of_value: Quantity) -> float | NotConvertible | None:
-    """Give an end of a range in the unit of the value; where it states none, it is that."""
+    """Return an end of a range in the unit of the value; where it states none, it is that."""
     limit = _number(end)
     if end is None or limit is None:
         return None

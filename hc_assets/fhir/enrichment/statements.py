@@ -69,7 +69,7 @@ _decode_identity = msgspec.json.Decoder(_Identity, float_hook=str).decode
 
 
 def statements(type_: str, patient_id: str | None, resource: bytes) -> Iterator[tuple[int, int]]:
-    """Give the statements of a valid resource: hash of what each is about, hash of what it says.
+    """Find the statements of a valid resource: hash of what each is about, hash of what it says.
 
     - A Condition says whether a patient has what is coded, from an onset: confirmed or refuted.
     - A Patient says birth date and gender of whom an identifier with a system names.
@@ -87,7 +87,7 @@ def statements(type_: str, patient_id: str | None, resource: bytes) -> Iterator[
 
 
 def readings(resources: pa.Array, patients: Keys) -> tuple[Numbers, Keys, Keys]:
-    """Give the statements of valid Observations.
+    """Find the statements of valid Observations.
 
     Each says the value of a code for a patient at a time of the day (a date alone leaves room for
     several), by one method, on one specimen, at one site.

@@ -248,7 +248,7 @@ _decode_bundle = msgspec.json.Decoder(_Bundle, float_hook=str).decode
 
 
 def _by_entry(bundle: bytes, whole: Finding) -> tuple[int, list[Finding]]:
-    """Give each entry's issues to the entry, and leave the rest to the Bundle."""
+    """Assign each entry its issues, and leave the rest to the Bundle."""
     try:
         entries = _decode_bundle(bundle).entry
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -283,7 +283,7 @@ def _identity(entries: list[Any], number: int) -> tuple[str | None, str | None]:
 
 
 def unreadable(problem: str) -> Issue:
-    """Say as an issue that no resource could be taken from a place."""
+    """Return an issue that says that no resource could be taken from a place."""
     return Issue(
         severity="fatal", code="structure", expression="", rule="unreadable", diagnostics=problem
     )

@@ -37,7 +37,7 @@ def without_values(issue: Issue) -> Issue:
 
 
 def known_type(resource_type: str | None) -> str:
-    """Give a resource's type where R4 has it, else `unknown`."""
+    """Return a resource's type where R4 has it, else `unknown`."""
     return resource_type if resource_type in r4().resource_names else _UNKNOWN
 
 
