@@ -65,7 +65,7 @@ def validate(
     from hc_assets.fhir.validation import operation_outcome
     from hc_assets.fhir.validation.files import validate_files
     from hc_assets.fhir.validation.profile_rules import loaded
-    from hc_assets.fhir.validation.shown_issues import known_type, without_values
+    from hc_assets.fhir.validation.redacted_issues import known_type, without_values
 
     resources = invalid = unreadable = 0
     by_rule: Counter[str] = Counter()

@@ -14,7 +14,7 @@ class Entry(msgspec.Struct, frozen=True):
 
     Attributes:
         position: entry or line number, from 0.
-        resource: JSON bytes as received; the whole entry, or file, where `problem` is said.
+        resource: JSON bytes as received; the whole entry, or file, where there is a `problem`.
         problem: why no resource could be taken from here; None where one was.
         resource_type: resourceType, where it is a text.
         resource_id: id, where it is a text; else the one that a PUT's url names.
@@ -45,7 +45,7 @@ Unreadable = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class _Head(msgspec.Struct):
-    # Raw: a resource whose id is a number is wrong, but its type can still be told.
+    # Raw: a resource whose id is a number is wrong, but its type is still known.
     resource_type: msgspec.Raw = msgspec.field(name="resourceType", default=ABSENT)
     id: msgspec.Raw = ABSENT
 
@@ -55,7 +55,7 @@ _decode_text = msgspec.json.Decoder(str).decode
 
 
 def resource_entry(position: int, data: bytes) -> Entry:
-    """Give the entry that a text is, with a problem where it is no JSON object."""
+    """Return the entry that a text is, with a problem where it is no JSON object."""
     try:
         head = decode_head(data)
         return Entry(position, data, None, text_in(head.resource_type), text_in(head.id))
@@ -83,7 +83,7 @@ def data_only(entry: Entry) -> Entry:
 
 
 def reason(error: Exception) -> str:
-    """Say why a JSON text could not be read, without what stands in it."""
+    """Return why a JSON text could not be read, without what stands in it."""
     if isinstance(error, RecursionError):
         return "nested too deeply"
     if isinstance(error, UnicodeDecodeError):

@@ -148,7 +148,7 @@ def _blocks(lines: Iterable[bytes], bounds: Bounds) -> Iterator[list[bytes]]:
 
 
 def _one_by_one(entries: Iterator[Entry], bounds: Bounds) -> Generator[EntryColumns, None, int]:
-    """Give columns of entries, some at a time; returns what a generator of entries returns."""
+    """Yield columns of entries, some at a time; returns what a generator of entries returns."""
     pending: list[Entry] = []
     size = 0
     while True:
@@ -166,7 +166,7 @@ def _one_by_one(entries: Iterator[Entry], bounds: Bounds) -> Generator[EntryColu
 
 
 def columns_of(entries: Sequence[Entry]) -> EntryColumns:
-    """Give the columns of entries, of which there is at least one."""
+    """Return the columns of entries, of which there is at least one."""
     values = zip(*map(msgspec.structs.astuple, entries), strict=True)
     return {
         name: pa.array(column, RAW_BUNDLES.field(name).type)

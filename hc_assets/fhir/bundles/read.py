@@ -129,7 +129,7 @@ def entries_of_lines(
 
 
 def ending(lines: Lines, position: int) -> Iterator[Entry]:
-    """Give what is to be said of lines that were read to their end, if anything.
+    """Return what is to be reported of lines that were read to their end, if anything.
 
     Args:
         lines: all of a file.

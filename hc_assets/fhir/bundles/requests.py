@@ -32,7 +32,7 @@ def deleted(url: str | None) -> tuple[str, str] | None:
     return (named[1], named[2]) if named else None
 
 
-def asked_id(method: str | None, url: str | None) -> str | None:
+def requested_id(method: str | None, url: str | None) -> str | None:
     """The id that a PUT's url names; None for any other request."""
     named = _TYPE_AND_ID.fullmatch(url or "") if method == "PUT" else None
     return named[2] if named else None
@@ -41,7 +41,7 @@ def asked_id(method: str | None, url: str | None) -> str | None:
 def refusal(
     method: str | None, url: str | None, resource_type: str | None, resource_id: str | None
 ) -> str | None:
-    """Say why what an entry carries is not to be stored as it stands.
+    """Return why what an entry carries is not to be stored as it stands.
 
     Args:
         method: Bundle.entry.request.method; None where there is no request.
@@ -54,8 +54,10 @@ def refusal(
     """
     if method not in _WRITES:
         # A PATCH carries changes (Parameters, or a Binary with JSON Patch), not the resource.
-        shown = method if method in ("GET", "HEAD", "PATCH") else "a method that R4 does not know"
-        return f"Bundle.entry.request.method is {shown}: expected POST, PUT or DELETE"
+        method_text = (
+            method if method in ("GET", "HEAD", "PATCH") else "a method that R4 does not know"
+        )
+        return f"Bundle.entry.request.method is {method_text}: expected POST, PUT or DELETE"
     if url and "$" in url:
         return "Bundle.entry.request.url calls an operation, whose input is no data"
     named = _TYPE_AND_ID.fullmatch(url or "") if method == "PUT" else None

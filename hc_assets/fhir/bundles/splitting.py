@@ -19,7 +19,7 @@ from hc_assets.fhir.bundles.entries import (
     reason,
     resource_entry,
 )
-from hc_assets.fhir.bundles.requests import asked_id, deleted, refusal
+from hc_assets.fhir.bundles.requests import deleted, refusal, requested_id
 from hc_assets.fhir.times import moment_of
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -100,35 +100,37 @@ def _from_bundle(position: int, raw: bytes, made_at: datetime | None) -> Entry:
         return Entry(position, raw, f"Bundle.entry can't be read: {reason(error)}")
     except _RepeatedNameError as error:
         return Entry(position, raw, str(error))
-    return _asked_for(position, entry, raw, made_at)
+    return _requested(position, entry, raw, made_at)
 
 
-def _asked_for(position: int, entry: _BundleEntry, raw: bytes, made_at: datetime | None) -> Entry:
-    """Give what an entry asks to be stored or deleted, or why that can't be."""
+def _requested(position: int, entry: _BundleEntry, raw: bytes, made_at: datetime | None) -> Entry:
+    """Return what an entry wants stored or deleted, or why that can't be."""
     request = entry.request or _NO_REQUEST
     method, url = request.method, request.url
     modified = _moment(_member(entry.response, "lastModified")) if entry.response else None
     full_url, condition = entry.full_url, request.if_none_exist
-    asked = (full_url, method, url, condition)
+    of_request = (full_url, method, url, condition)
     if method == "DELETE":
         # The method decides: a body has no meaning in a DELETE, and R4 gives such entries none.
         named = deleted(url)
         if named is None:
             problem = "Bundle.entry is a DELETE whose request.url is not <type>/<id>"
-            return Entry(position, raw, problem, None, None, *asked, modified)
-        return Entry(position, None, None, *named, *asked, modified or made_at)
+            return Entry(position, raw, problem, None, None, *of_request, modified)
+        return Entry(position, None, None, *named, *of_request, modified or made_at)
     resource = bytes(entry.resource)
     if resource == b"null":
         problem = "Bundle.entry has no resource"
-        return Entry(position, raw, problem, None, None, *asked, modified)
+        return Entry(position, raw, problem, None, None, *of_request, modified)
     taken = resource_entry(position, resource)
     type_, id_ = taken.resource_type, taken.resource_id
     if taken.problem is not None:
-        return Entry(position, resource, taken.problem, type_, id_, *asked, modified)
+        return Entry(position, resource, taken.problem, type_, id_, *of_request, modified)
     refused = data_only(taken).problem or refusal(method, url, type_, id_)
     if refused is not None:
-        return Entry(position, raw, refused, type_, id_, *asked, modified)
-    return Entry(position, resource, None, type_, id_ or asked_id(method, url), *asked, modified)
+        return Entry(position, raw, refused, type_, id_, *of_request, modified)
+    return Entry(
+        position, resource, None, type_, id_ or requested_id(method, url), *of_request, modified
+    )
 
 
 def _member(value: Any, name: str) -> Any:
@@ -144,7 +146,7 @@ def _moment(text: Any) -> datetime | None:
 
 
 def _around(raw: bytes, resource: bytes) -> bytes:
-    """Give an entry without its resource, whose names are validation's matter."""
+    """Return an entry without its resource, whose names are validation's matter."""
     if resource == b"null":
         return raw
     # Found by its first bytes: searching for all of them costs as much as decoding.
@@ -156,13 +158,13 @@ def _around(raw: bytes, resource: bytes) -> bytes:
 
 
 class _RepeatedNameError(Exception):
-    """An object has two members of one name: which one is meant can't be told."""
+    """An object has two members of one name: it is ambiguous which one is meant."""
 
 
 def _refuse_repeated(text: bytes, place: str, names: Mapping[str, bytes]) -> None:
     """Refuse an object that says something twice: msgspec would drop the first in silence.
 
-    Counting is cheap and rules out nearly every text; names deeper inside are told apart by
+    Counting is cheap and rules out nearly every text; names deeper inside are separated by
     reading.
     """
     suspects = [name for name, quoted in names.items() if text.count(quoted) > 1]

@@ -12,7 +12,7 @@ from typing import BinaryIO, cast
 
 import pyarrow as pa
 
-# The media type of NDJSON; it is told by the file's name, without .gz or .zst.
+# The media type of NDJSON; it is known by the file's name, without .gz or .zst.
 LINES = "application/fhir+ndjson"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 WHITE_SPACE = b" \t\r\n"
@@ -60,7 +60,7 @@ def is_packed(file: BinaryIO) -> bool:
 
 
 def unpacked(file: BinaryIO) -> BinaryIO:
-    """Give a file's text, whether it is packed or not.
+    """Return a file's text, whether it is packed or not.
 
     Args:
         file: open, seekable.

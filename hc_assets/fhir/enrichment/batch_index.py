@@ -19,7 +19,12 @@ import xxhash
 from upath import UPath
 
 from hc_assets.fhir.bundles.requests import IDENTITY, known_id
-from hc_assets.fhir.enrichment.elements import decode_event, decode_patient, decode_stamped
+from hc_assets.fhir.enrichment.elements import (
+    Period,
+    decode_encounter,
+    decode_patient,
+    decode_stamped,
+)
 from hc_assets.fhir.enrichment.statements import readings, statements
 from hc_assets.fhir.times import Span, span_of
 
@@ -50,7 +55,7 @@ _ENCOUNTER = np.dtype(
         ("end_has_time", "?"),
     ]
 )
-# As gathered: with when the version is of, that the latest is told by.
+# As gathered: with the time of the version, by which the latest is found.
 _PATIENT_VERSION = np.dtype([("updated", "i8"), *_PATIENT.descr])
 _ENCOUNTER_VERSION = np.dtype([("updated", "i8"), *_ENCOUNTER.descr])
 # What it is about, what it says, who says it.
@@ -160,9 +165,9 @@ def _of_readings(rows: pa.RecordBatch, keys: Keys) -> Records:
         rows, keys = rows.filter(pa.array(about)), keys[about]
     named = rows["patient_id"].dictionary_encode()
     patients = np.array([key_of(each) for each in named.dictionary.to_pylist()], np.uint64)
-    which, told, values = readings(rows["resource"], patients[named.indices.to_numpy()])
+    which, subjects, values = readings(rows["resource"], patients[named.indices.to_numpy()])
     stated = np.empty(len(which), _STATEMENT)
-    stated["key"], stated["value"], stated["by"] = told, values, keys[which]
+    stated["key"], stated["value"], stated["by"] = subjects, values, keys[which]
     return stated
 
 
@@ -193,9 +198,8 @@ def patient_facts(resource: bytes) -> PatientFacts:
 
 
 def _encounter_row(id_: str, resource: bytes, modified: int | None) -> tuple[Any, ...]:
-    period = decode_event(resource).period
-    period = period if isinstance(period, dict) else {}
-    start, end = (span_of(period[name]) if period.get(name) else None for name in ("start", "end"))
+    period = decode_encounter(resource).period or Period()
+    start, end = (span_of(each) if each else None for each in (period.start, period.end))
     return (
         _updated(resource, modified),
         key_of(id_),
@@ -236,7 +240,7 @@ class BatchIndex:
         )
 
     def to_bytes(self) -> bytes:
-        """Give the index as a file's content."""
+        """Return the index as a file's content."""
         sink = BytesIO()
         np.savez(
             sink,

@@ -15,7 +15,6 @@ from hc_assets.fhir.times import Span, day_from, first_and_last_day
 # as the age groups of the FDA (21 CFR 201.57(c)(9)(v), geriatric) and common practice have it.
 ADULT_FROM = 18
 OLDER_ADULT_FROM = 65
-AGE_GROUPS = ("pediatric", "adult", "older-adult")
 _CACHED = 16_384
 
 
@@ -106,7 +105,7 @@ def ages(born: Span, until: str) -> Ages | None:
         until: date or dateTime; the day that it names counts, whatever its time zone.
 
     Returns:
-        None where it is before birth, as far as that can be told.
+        None where it is before birth, as far as that can be known.
     """
     first, last = first_and_last_day(until)
     most = age_in_years(day_from(born.first), last)
@@ -131,7 +130,7 @@ def age_group(years: int) -> str:
 
 
 def risk_factors(found: Ages, sex: str | None, *, is_multiple_birth: bool) -> Iterator[RiskFactor]:
-    """Give the risk factors that somebody certainly has, whatever their age in that range."""
+    """Return the risk factors that somebody certainly has, whatever their age in that range."""
     for factor in RISK_FACTORS:
         if factor.ages.least <= found.least and found.most <= factor.ages.most:
             if factor.sex is not None and factor.sex != sex:

@@ -5,8 +5,6 @@ what makes enrichment fast. Resources are valid R4, so types are not checked any
 stay text, since FHIR's decimals are longer than any float.
 """
 
-from typing import Any
-
 import msgspec
 
 
@@ -68,29 +66,10 @@ class Measured(msgspec.Struct):
     )
 
 
-class Event(msgspec.Struct):
-    """A resource of any type: when what it tells of happened, and what it is, where it says so.
+class Encounter(msgspec.Struct):
+    """An Encounter."""
 
-    Everything may be of any type, for R4 uses some of these names for several.
-    """
-
-    status: Any = None
-    code: Any = None
-    period: Any = None
-    issued: Any = None
-    effective: Any = msgspec.field(name="effectiveDateTime", default=None)
-    effective_instant: Any = msgspec.field(name="effectiveInstant", default=None)
-    effective_period: Any = msgspec.field(name="effectivePeriod", default=None)
-    onset: Any = msgspec.field(name="onsetDateTime", default=None)
-    onset_period: Any = msgspec.field(name="onsetPeriod", default=None)
-    performed: Any = msgspec.field(name="performedDateTime", default=None)
-    performed_period: Any = msgspec.field(name="performedPeriod", default=None)
-    occurrence: Any = msgspec.field(name="occurrenceDateTime", default=None)
-    authored: Any = msgspec.field(name="authoredOn", default=None)
-    recorded: Any = msgspec.field(name="recordedDate", default=None)
-    started: Any = None
-    birth_date: Any = msgspec.field(name="birthDate", default=None)
-    deceased: Any = msgspec.field(name="deceasedDateTime", default=None)
+    period: Period | None = None
 
 
 class Observation(Measured):
@@ -131,6 +110,5 @@ class Stamped(msgspec.Struct):
 decode_stamped = msgspec.json.Decoder(Stamped).decode
 decode_patient = msgspec.json.Decoder(Patient).decode
 decode_observation = msgspec.json.Decoder(Observation).decode
-# Only texts are used of what is decoded untyped: a number that no float holds must not stop that.
-decode_event = msgspec.json.Decoder(Event, float_hook=str).decode
+decode_encounter = msgspec.json.Decoder(Encounter).decode
 decode_meta = msgspec.json.Decoder(Meta).decode

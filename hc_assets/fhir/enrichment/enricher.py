@@ -186,8 +186,8 @@ class Enricher:
         self._add(changes, added)
         found = consistency(type_, sent, facts)
         share = found.share if found.judged else None
-        scores, shown = self.scored(type_, sent.names, warnings, share)
-        self._add_meta(changes, meta, shown)
+        scores, score_text = self.scored(type_, sent.names, warnings, share)
+        self._add_meta(changes, meta, score_text)
         made = changes.written()
         if place is not None and changes.has_new_extension:
             made = _moved(made, "extension", place)

@@ -13,7 +13,11 @@ from typing import Any
 import msgspec
 from upath import UPath
 
-from hc_assets.fhir.enrichment.defined_extensions import Codes, Definition, Value
+from hc_assets.fhir.enrichment.extension_model import (
+    CodeSystem,
+    ExtensionDefinition,
+    ExtensionValue,
+)
 from hc_assets.fhir.enrichment.extensions import ROW_COUNT, SCORE, canonical, url
 from hc_assets.fhir.enrichment.rules import RULES, Rule
 from hc_assets.fhir.settings import FhirSettings
@@ -23,25 +27,25 @@ _VERSION = "1.0.0"
 _EXTENSION = "http://hl7.org/fhir/StructureDefinition/Extension"
 
 
-_SCORE = Definition(
+_SCORE = ExtensionDefinition(
     SCORE,
     "Data quality score",
     "How good the resource is as data, 0 to 1: 0.5 completeness + 0.3 validity + 0.2"
     " consistency, the weights rescaled over the parts that exist.",
     ("Meta",),
-    Value(("decimal",), "Score from 0 to 1"),
+    ExtensionValue(("decimal",), "Score from 0 to 1"),
 )
-_ROW_COUNT = Definition(
+_ROW_COUNT = ExtensionDefinition(
     ROW_COUNT,
     "Row count",
     "How many rows of a table an activity read or made.",
     ("Provenance.target", "Provenance.entity"),
-    Value(("unsignedInt",), "Rows"),
+    ExtensionValue(("unsignedInt",), "Rows"),
 )
 
 
 def published(base: str, rules: Iterable[Rule] = RULES) -> dict[str, bytes]:
-    """Give the definitions for a base URL.
+    """Return the definitions for a base URL.
 
     Args:
         base: that the extensions share.
@@ -84,12 +88,12 @@ def _header(base: str, kind: str, name: str, title: str, description: str) -> di
     }
 
 
-def _structure(base: str, made: Definition) -> dict[str, Any]:
+def _structure(base: str, made: ExtensionDefinition) -> dict[str, Any]:
     header = _header(base, "StructureDefinition", made.name, made.title, made.description)
     root = {"id": "Extension", "path": "Extension", "short": made.title, "min": 0}
     elements = [{**root, "definition": made.description, "max": made.maximum}]
     own_url = url(base, made.name)
-    if isinstance(made.content, Value):
+    if isinstance(made.content, ExtensionValue):
         elements += [_none("Extension.extension"), _url("Extension", own_url)]
         elements.append(_value(base, "Extension", made.content))
     else:
@@ -109,7 +113,7 @@ def _structure(base: str, made: Definition) -> dict[str, Any]:
     }
 
 
-def _parts(base: str, parts: Mapping[str, Value]) -> Iterator[dict[str, Any]]:
+def _parts(base: str, parts: Mapping[str, ExtensionValue]) -> Iterator[dict[str, Any]]:
     discriminator = [{"type": "value", "path": "url"}]
     yield {
         "id": "Extension.extension",
@@ -139,7 +143,7 @@ def _url(path: str, fixed: str, id_: str = "") -> dict[str, Any]:
     return {"id": f"{id_ or path}.url", "path": f"{path}.url", "fixedUri": fixed}
 
 
-def _value(base: str, path: str, value: Value, id_: str = "") -> dict[str, Any]:
+def _value(base: str, path: str, value: ExtensionValue, id_: str = "") -> dict[str, Any]:
     element: dict[str, Any] = {
         "id": f"{id_ or path}.value[x]",
         "path": f"{path}.value[x]",
@@ -155,7 +159,7 @@ def _value(base: str, path: str, value: Value, id_: str = "") -> dict[str, Any]:
     return element
 
 
-def _code_system(base: str, made: Codes) -> dict[str, Any]:
+def _code_system(base: str, made: CodeSystem) -> dict[str, Any]:
     description = f"Codes of the extension {made.name}."
     return {
         **_header(base, "CodeSystem", made.name, made.title, description),
@@ -170,7 +174,7 @@ def _code_system(base: str, made: Codes) -> dict[str, Any]:
     }
 
 
-def _value_set(base: str, made: Codes) -> dict[str, Any]:
+def _value_set(base: str, made: CodeSystem) -> dict[str, Any]:
     system = canonical(base, "CodeSystem", made.name)
     description = f"All codes of {system}."
     return {

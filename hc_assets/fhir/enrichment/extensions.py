@@ -81,7 +81,7 @@ class Extender:
         return any(sign in text for sign in self.signs)
 
     def strip(self, members: Members) -> Members:
-        """Give an element without our extensions; without any list of them that would be empty."""
+        """Return an element without our extensions, nor an empty list in their place."""
         if "extension" not in members:
             return members
         there = _decode_list(members["extension"])
@@ -93,7 +93,7 @@ class Extender:
         return {name: raw for name, raw in members.items() if name != "extension"}
 
     def strip_each(self, elements: msgspec.Raw) -> msgspec.Raw:
-        """Give a list of elements without our extensions in them."""
+        """Return a list of elements without our extensions in them."""
         return listed(
             msgspec.json.encode(self.strip(_decode_members(raw))) for raw in _decode_list(elements)
         )

@@ -13,7 +13,7 @@ _decode: Callable[[bytes], Any] = msgspec.json.Decoder(float_hook=str).decode
 
 
 def identifier_tokens(identifier: bytes | None) -> list[str]:
-    """Give `system|value` of each identifier that has a value; the system may be empty.
+    """Return `system|value` of each identifier that has a value; the system may be empty.
 
     Args:
         identifier: that member of a valid resource, as JSON: a list in most types, one in some

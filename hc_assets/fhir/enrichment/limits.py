@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 from hc_assets.fhir.enrichment.units import NO_ANALYTE, Analyte
 
-# For a person of any age; nobody has lived longer than 122 years.
-_ANY_AGE = (0, 200)
+# Nobody has lived longer than 122 years.
 _FROM_16 = (16, 200)
 _ADULT = (18, 200)
 _FROM_20 = (20, 200)

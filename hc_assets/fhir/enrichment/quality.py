@@ -66,7 +66,7 @@ class Completeness:
         }
 
     def __call__(self, type_: str, members: Iterable[str]) -> float | None:
-        """Give the share of a type's elements that are there, 0 to 1.
+        """Return the share of a type's elements that are there, 0 to 1.
 
         Args:
             type_: of the resource.

@@ -1,4 +1,4 @@
-"""What is added to a resource, member by member, before it is written anew.
+"""What is added to a resource, member by member, before it is written again.
 
 Belongs here: where an addition goes. What is added is decided in `enricher.py`.
 """
@@ -44,5 +44,5 @@ class Changes:
             self._replaced.append((end - 1, end - 1, b"," + added))
 
     def written(self) -> bytes:
-        """Give the resource with them."""
+        """Return the resource with them."""
         return spliced(self.sent.text, sorted(self._replaced), self._appended)

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from hc_assets.fhir.enrichment.batch_index import EncounterFacts, PatientFacts, patient_facts
 from hc_assets.fhir.enrichment.columns.resource_texts import Names
-from hc_assets.fhir.enrichment.defined_extensions import Codes, Definition, Value
 from hc_assets.fhir.enrichment.demographic_extensions import age_extensions, risk_extensions
 from hc_assets.fhir.enrichment.demographics import (
     ADULT_FROM,
@@ -27,6 +26,11 @@ from hc_assets.fhir.enrichment.elements import (
     Observation,
     decode_observation,
     decode_patient,
+)
+from hc_assets.fhir.enrichment.extension_model import (
+    CodeSystem,
+    ExtensionDefinition,
+    ExtensionValue,
 )
 from hc_assets.fhir.enrichment.extensions import AGE, AGE_GROUP, RISK_FACTOR, SIGNIFICANCE
 from hc_assets.fhir.enrichment.significance import (
@@ -101,8 +105,8 @@ class Rule:
     types: frozenset[str] | None
     needs: frozenset[str]
     add: Callable[[Subject], Addition]
-    extensions: tuple[Definition, ...]
-    codes: tuple[Codes, ...] = ()
+    extensions: tuple[ExtensionDefinition, ...]
+    codes: tuple[CodeSystem, ...] = ()
     elements: frozenset[str] = frozenset()
 
 
@@ -160,30 +164,30 @@ def _demographics(subject: Subject) -> Addition:
     return Addition(added)
 
 
-_AGE = Definition(
+_AGE = ExtensionDefinition(
     AGE,
     "Age",
     "Completed years on the day that the batch landed, of the deceased at death. A range where"
     " birth or death are known less precisely than to the day.",
     ("Patient",),
-    Value(("Quantity", "Range"), "Completed years, in UCUM a"),
+    ExtensionValue(("Quantity", "Range"), "Completed years, in UCUM a"),
 )
-_AGE_GROUP = Definition(
+_AGE_GROUP = ExtensionDefinition(
     AGE_GROUP,
     "Age group",
     "Age group by the age; absent where the age may be of several groups.",
     ("Patient",),
-    Value(("code",), "Age group", value_set=AGE_GROUP),
+    ExtensionValue(("code",), "Age group", value_set=AGE_GROUP),
 )
-_RISK_FACTOR = Definition(
+_RISK_FACTOR = ExtensionDefinition(
     RISK_FACTOR,
     "Demographic risk factor",
     "A risk factor that age and sex alone make, on the day that the batch landed.",
     ("Patient",),
-    Value(("Coding",), "Risk factor", value_set=RISK_FACTOR),
+    ExtensionValue(("Coding",), "Risk factor", value_set=RISK_FACTOR),
     maximum="*",
 )
-_AGE_GROUP_CODES = Codes(
+_AGE_GROUP_CODES = CodeSystem(
     AGE_GROUP,
     "Age group",
     (
@@ -192,7 +196,7 @@ _AGE_GROUP_CODES = Codes(
         ("older-adult", "Older adult", f"From {OLDER_ADULT_FROM} completed years"),
     ),
 )
-_RISK_FACTOR_CODES = Codes(
+_RISK_FACTOR_CODES = CodeSystem(
     RISK_FACTOR,
     "Demographic risk factor",
     tuple((f.code, f.display, f"Source: {f.source}") for f in RISK_FACTORS),
@@ -258,22 +262,22 @@ def _person(seen: Observation, patient: PatientFacts | None) -> Person:
 
 _EVIDENCE = "significance-evidence"
 _INTERPRETATIONS = "http://hl7.org/fhir/ValueSet/observation-interpretation"
-_SIGNIFICANCE = Definition(
+_SIGNIFICANCE = ExtensionDefinition(
     SIGNIFICANCE,
     "Clinical significance",
     "What the value means, by the observation's own reference range where one applies to the"
     " patient, else by a table of common vital signs and laboratory tests.",
     ("Observation", "Observation.component"),
     {
-        "interpretation": Value(
+        "interpretation": ExtensionValue(
             ("Coding",), "HL7 v3 ObservationInterpretation", value_set=_INTERPRETATIONS
         ),
-        "evidence": Value(("code",), "What it rests on", value_set=_EVIDENCE),
-        "interval": Value(("Range",), "Limits between which a value is normal", minimum=0),
-        "reason": Value(("string",), "The limit that was passed or kept, and its source"),
+        "evidence": ExtensionValue(("code",), "What it rests on", value_set=_EVIDENCE),
+        "interval": ExtensionValue(("Range",), "Limits between which a value is normal", minimum=0),
+        "reason": ExtensionValue(("string",), "The limit that was passed or kept, and its source"),
     },
 )
-_EVIDENCE_CODES = Codes(
+_EVIDENCE_CODES = CodeSystem(
     _EVIDENCE,
     "Evidence of an interpretation",
     (

@@ -21,7 +21,6 @@ from hc_assets.fhir.enrichment.units import NO_ANALYTE, UCUM, Analyte, conversio
 
 INTERPRETATION = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
 OWN_RANGE, TABLE, CODED_RESULT = "reference-range", "reference-table", "coded-result"
-EVIDENCE = (OWN_RANGE, TABLE, CODED_RESULT)
 DISPLAYS = {
     "H": "High",
     "HH": "Critical high",
@@ -163,10 +162,10 @@ def _by_table(
         if _within(person.ages, row.ages) and (row.sex is None or row.sex == person.sex):
             unit = _unit(quantity)
             if row.only_unit and unit != row.unit:
-                return NotConvertible(_shown(quantity), row.unit)
+                return NotConvertible(_unit_text(quantity), row.unit)
             converted = _converted(value, quantity, row.unit, row.analyte)
             if converted is None:
-                return NotConvertible(_shown(quantity), row.unit)
+                return NotConvertible(_unit_text(quantity), row.unit)
             return _judged(converted, quantity.comparator, _limits_of(row))
     return None
 
@@ -200,7 +199,7 @@ def _unit(quantity: Quantity) -> str | None:
     return quantity.unit if quantity.system is None else None
 
 
-def _shown(quantity: Quantity) -> str:
+def _unit_text(quantity: Quantity) -> str:
     return quantity.code or quantity.unit or "no unit"
 
 
@@ -245,7 +244,7 @@ def _by_own_range(
 
 
 def _end(end: Quantity | None, of_value: Quantity) -> float | NotConvertible | None:
-    """Give an end of a range in the unit of the value; where it states none, it is that."""
+    """Return an end of a range in the unit of the value; where it states none, it is that."""
     limit = _number(end)
     if end is None or limit is None:
         return None
@@ -255,7 +254,7 @@ def _end(end: Quantity | None, of_value: Quantity) -> float | NotConvertible | N
         return limit
     unit = _unit(of_value)
     converted = _converted(limit, end, unit, NO_ANALYTE) if unit is not None else None
-    return NotConvertible(_shown(of_value), _shown(end)) if converted is None else converted
+    return NotConvertible(_unit_text(of_value), _unit_text(end)) if converted is None else converted
 
 
 def _specificity(range_: ReferenceRange, person: Person) -> int | None:
@@ -268,7 +267,7 @@ def _specificity(range_: ReferenceRange, person: Person) -> int | None:
     for group in range_.applies_to:
         sexes = {_SEXES.get((c.system or "", c.code or "")) for c in group.coding} - {None}
         if person.sex is None or person.sex not in sexes:
-            return None  # of others, or of a group that nobody can tell from here
+            return None  # of others, or of a group that can't be known from here
         specific += 1
     if range_.age is not None:
         if not _in_age(range_.age, person):
@@ -374,14 +373,14 @@ def _reason(found: Significance) -> str:
     if limits is None:
         return "the value is a code that says so"
     below, above = "below", "above" if limits.high_is_normal else "not below"
-    said = {
+    passed = {
         "LL": ("below the critical limit", limits.critical_low),
         "HH": ("above the critical limit", limits.critical_high),
         "L": (f"{below} the lower limit", limits.low),
         "H": (f"{above} the upper limit", limits.high),
     }.get(found.code)
-    if said is None:
+    if passed is None:
         return f"within the limits; {limits.source}"
-    words, limit = said
+    words, limit = passed
     unit = f" {limits.unit}" if limits.unit else ""
     return f"{words} of {limit:.12g}{unit}; {limits.source}"

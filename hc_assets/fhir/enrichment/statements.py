@@ -35,7 +35,7 @@ class _Part(msgspec.Struct, gc=False):
 
 # What an Observation's statement is about, and what it says.
 _ABOUT = ("effectiveDateTime", "code", "bodySite", "method", "specimen", "device")
-_TOLD = (
+_VALUES = (
     "valueQuantity",
     "valueCodeableConcept",
     "valueString",
@@ -69,7 +69,7 @@ _decode_identity = msgspec.json.Decoder(_Identity, float_hook=str).decode
 
 
 def statements(type_: str, patient_id: str | None, resource: bytes) -> Iterator[tuple[int, int]]:
-    """Give the statements of a valid resource: hash of what each is about, hash of what it says.
+    """Find the statements of a valid resource: hash of what each is about, hash of what it says.
 
     - A Condition says whether a patient has what is coded, from an onset: confirmed or refuted.
     - A Patient says birth date and gender of whom an identifier with a system names.
@@ -87,7 +87,7 @@ def statements(type_: str, patient_id: str | None, resource: bytes) -> Iterator[
 
 
 def readings(resources: pa.Array, patients: Keys) -> tuple[Numbers, Keys, Keys]:
-    """Give the statements of valid Observations.
+    """Find the statements of valid Observations.
 
     Each says the value of a code for a patient at a time of the day (a date alone leaves room for
     several), by one method, on one specimen, at one site.
@@ -102,22 +102,22 @@ def readings(resources: pa.Array, patients: Keys) -> tuple[Numbers, Keys, Keys]:
     texts = texts_of(resources)
     members = members_in(texts)
     about = np.stack([members.places(name) for name in _ABOUT], axis=1)
-    told = np.stack([members.places(name) for name in _TOLD], axis=1)
+    values = np.stack([members.places(name) for name in _VALUES], axis=1)
     effective = about[:, 0]
     has_time = effective[:, 1] - effective[:, 0] > _DATE
-    states = has_time & _is_stated(members) & (told[:, :, 0] >= 0).any(axis=1)
+    states = has_time & _is_stated(members) & (values[:, :, 0] >= 0).any(axis=1)
     rows = np.flatnonzero(states)
-    about, told = about[rows], told[rows]
+    about, values = about[rows], values[rows]
     parts, size = [texts.buffer], len(texts.buffer)
-    for number in np.flatnonzero(told[:, -1, 0] >= 0).tolist():
+    for number in np.flatnonzero(values[:, -1, 0] >= 0).tolist():
         # Without what somebody may have added to the components.
-        begin, end = told[number, -1].tolist()
+        begin, end = values[number, -1].tolist()
         parts.append(_bare(texts.buffer[begin:end]))
-        told[number, -1] = size, size + len(parts[-1])
+        values[number, -1] = size, size + len(parts[-1])
         size += len(parts[-1])
     data = b"".join(parts)
     seeds = np.zeros(len(rows), np.uint64)
-    return rows, hashed(data, about, patients[rows]), hashed(data, told, seeds)
+    return rows, hashed(data, about, patients[rows]), hashed(data, values, seeds)
 
 
 def _is_stated(members: Members) -> npt.NDArray[np.bool_]:
@@ -137,9 +137,9 @@ def _of_diagnosis(patient_id: str, seen: _Diagnosis) -> Iterator[tuple[int, int]
     if not seen.onset or seen.verification is None:
         return
     for coding in seen.verification.coding:
-        said = coding.get("code")
-        if said in _ASSERTED:
-            yield _hash(_joined(patient_id, seen.onset, seen.code)), _hash(said)
+        status = coding.get("code")
+        if status in _ASSERTED:
+            yield _hash(_joined(patient_id, seen.onset, seen.code)), _hash(status)
 
 
 def _of_identity(seen: _Identity) -> Iterator[tuple[int, int]]:

@@ -56,7 +56,7 @@ _SAME_DIMENSION = object()
 
 
 def conversion(source: str, target: str, analyte: Analyte = NO_ANALYTE) -> Conversion | None:
-    """Give the way from one UCUM unit into another.
+    """Return the conversion from one UCUM unit into another.
 
     Args:
         source: UCUM code, case-sensitive.

@@ -86,10 +86,10 @@ def _landed_at(layout: Layout, batches: list[str]) -> str:
 
 def _request(layout: Layout, since: str | None) -> str:
     """What a Bulk Data client would have asked a server for."""
-    asked = {"_outputFormat": "application/fhir+ndjson"}
+    parameters = {"_outputFormat": "application/fhir+ndjson"}
     if since is not None:
-        asked["_since"] = _landed_at(layout, [since])
-    return f"urn:hc-assets:$export?{urlencode(asked)}"
+        parameters["_since"] = _landed_at(layout, [since])
+    return f"urn:hc-assets:$export?{urlencode(parameters)}"
 
 
 def export_to(

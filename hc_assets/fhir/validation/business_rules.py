@@ -80,7 +80,7 @@ class BusinessRules:
         return self.issues_of(_decode_members(resource), facts)
 
     def issues_of(self, members: Mapping[str, msgspec.Raw], facts: Facts) -> list[Issue]:
-        """Hold a valid resource, whose members are told apart already, against every rule."""
+        """Hold a valid resource, whose members are decoded already, against every rule."""
         seen = _seen(members)
         return [
             Issue(

@@ -1,7 +1,7 @@
 """Validates FHIR files as they lie, without landing them: of any size, in parallel.
 
 Belongs here: streaming what files hold through `__init__.py`, a Bundle as the one resource that
-it is. How findings are shown is in `cli/main.py`.
+it is. How findings are printed is in `fhir/validate_command.py`.
 """
 
 import io
@@ -229,11 +229,11 @@ def _check(work: _Work, profiles: tuple[str, ...], best_practice: bool) -> tuple
         resources += count
         for finding in found:
             by_rule.update(f"{issue.severity} {issue.rule}" for issue in finding.issues)
-            shown = finding.issues
+            kept = finding.issues
             if not best_practice:
-                shown = [issue for issue in shown if issue.rule not in BEST_PRACTICE]
-            if shown:
-                findings.append(finding if best_practice else replace(finding, issues=shown))
+                kept = [issue for issue in kept if issue.rule not in BEST_PRACTICE]
+            if kept:
+                findings.append(finding if best_practice else replace(finding, issues=kept))
     return Checked(work.file, resources, findings, work.problem, by_rule), lines
 
 
@@ -263,7 +263,7 @@ _decode_bundle = msgspec.json.Decoder(_Bundle, float_hook=str).decode
 
 
 def _by_entry(bundle: bytes, whole: Finding) -> tuple[int, list[Finding]]:
-    """Give each entry's issues to the entry, and leave the rest to the Bundle."""
+    """Assign each entry its issues, and leave the rest to the Bundle."""
     try:
         entries = _decode_bundle(bundle).entry
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -298,7 +298,7 @@ def _identity(entries: list[Any], number: int) -> tuple[str | None, str | None]:
 
 
 def unreadable(problem: str) -> Issue:
-    """Say as an issue that no resource could be taken from a place."""
+    """Return an issue that says that no resource could be taken from a place."""
     return Issue(
         severity="fatal", code="structure", expression="", rule="unreadable", diagnostics=problem
     )

@@ -13,7 +13,7 @@ from hc_assets.fhir.schemas import ISSUE
 
 
 def issue_lists(lists: Sequence[Sequence[Issue] | None]) -> pa.Array:
-    """Give issues as a column of lists of `ISSUE`; null where there is no list."""
+    """Return issues as a column of lists of `ISSUE`; null where there is no list."""
     ends = np.cumsum([0, *(len(each or ()) for each in lists)], dtype=np.int32)
     flat = [issue for issues in lists for issue in issues or ()]
     columns = [pa.array([getattr(i, f.name) for i in flat], f.type) for f in ISSUE]

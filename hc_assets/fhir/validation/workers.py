@@ -101,7 +101,7 @@ def _apart(verdicts: Sequence[_Verdict]) -> tuple[list[int], list[int]]:
 def _with(
     rows: pa.RecordBatch, chosen: list[int], verdicts: Sequence[_Verdict], schema: pa.Schema
 ) -> pa.RecordBatch:
-    """Give the chosen rows with what there is to say of them."""
+    """Return the chosen rows with their verdicts as columns."""
     kept = rows if len(chosen) == rows.num_rows else rows.take(pa.array(chosen, pa.int64()))
     of_kept = [verdicts[number] for number in chosen]
     made: dict[str, Callable[[], pa.Array]] = {

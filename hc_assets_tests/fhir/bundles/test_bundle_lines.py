@@ -76,7 +76,7 @@ def test_a_line_that_is_a_broken_bundle_holds_nobody_up():
 
 
 @pytest.mark.parametrize("media_type", [DOCUMENT, LINES, UNKNOWN])
-def test_gzip_is_told_by_content(media_type):
+def test_gzip_is_recognized_by_content(media_type):
     assert only(gzip.compress(PATIENT), media_type).resource == PATIENT
     both = gzip.compress(PATIENT + b"\n") + gzip.compress(PATIENT)
     assert [e.resource for e in split(both, media_type)] == [PATIENT, PATIENT]
@@ -104,7 +104,7 @@ def _unlike(count: int) -> list[bytes]:
     return [hashlib.sha256(b"%d" % number).hexdigest().encode() for number in range(count)]
 
 
-def test_zstd_is_told_by_content_and_damage_is_said():
+def test_zstd_is_recognized_by_content_and_damage_is_reported():
     lines = b"\n".join([PATIENT] * 5_000)
     packed = pa.compress(lines, "zstd", asbytes=True)
     assert {e.resource for e in split(packed, LINES)} == {PATIENT}

@@ -188,11 +188,11 @@ def accidents(seed: int, count: int) -> Iterator[bytes]:
 
 
 def main(library: str, seed: int, count: int) -> None:
-    """Read accidents with another build of the compiled code; print how many it could tell."""
+    """Read accidents with another build of the compiled code; print how many it found regular."""
     import ctypes
 
     entry_columns.load_library = lambda _: ctypes.CDLL(library)  # type: ignore[attr-defined]
-    told = 0
+    regular = 0
     for text in accidents(seed, count):
         copy = bytes(bytearray(text))  # of its own size, so that reading on is seen
         calls = entry_columns._library()
@@ -200,9 +200,9 @@ def main(library: str, seed: int, count: int) -> None:
         lines = entry_columns._spans(copy, 1, calls.hc_regular_lines, 0)
         for each in (rows, lines):
             if each is not None and len(each):
-                told += 1
+                regular += 1
                 entry_columns._gathered(copy, each)
-    sys.stdout.write(str(told))
+    sys.stdout.write(str(regular))
 
 
 if __name__ == "__main__":

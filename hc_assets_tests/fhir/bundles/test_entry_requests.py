@@ -137,7 +137,7 @@ def test_what_tells_of_a_search_an_export_or_a_request_is_no_data():
     assert kept.problem is None
 
 
-def test_the_manifest_of_a_bulk_data_export_is_told():
+def test_the_manifest_of_a_bulk_data_export_is_recognized():
     manifest = {"transactionTime": "2026-01-01T00:00:00Z", "output": [{"type": "Patient"}]}
     assert "Bulk Data manifest" in str(only(json.dumps(manifest).encode()).problem)
     assert only(b'{"output":[]}').problem is None  # for validation to judge

@@ -119,7 +119,7 @@ def test_an_entry_that_is_not_one_says_why_and_keeps_its_place(entry, problem):
         (b'{"resourceType":"Bundle","entry":[],"entry":[{}]}', "Bundle says `entry` twice"),
     ],
 )
-def test_a_bundle_whose_entries_cannot_be_told_is_one_entry_with_the_reason(data, problem):
+def test_a_bundle_whose_entries_are_ambiguous_is_one_entry_with_the_reason(data, problem):
     entry = only(data)
     assert problem in str(entry.problem)
     assert (entry.resource, entry.resource_type) == (data, "Bundle")

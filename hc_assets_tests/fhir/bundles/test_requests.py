@@ -1,6 +1,6 @@
 import pytest
 
-from hc_assets.fhir.bundles.requests import IDENTITY, asked_id, deleted, known_id, refusal
+from hc_assets.fhir.bundles.requests import IDENTITY, deleted, known_id, refusal, requested_id
 
 URN = "urn:uuid:0ff3c1f4-8b4f-4a53-9f4e-3a0b4a6f1c11"
 
@@ -39,9 +39,9 @@ def test_without_criteria_the_uuid_of_the_full_url_counts():
 
 @pytest.mark.parametrize("method", ["POST", None, "PATCH"])
 def test_only_a_put_names_an_id(method):
-    assert asked_id("PUT", "Patient/p1") == "p1"
-    assert asked_id(method, "Patient/p1") is None
-    assert asked_id("PUT", "Patient?identifier=x") is None
+    assert requested_id("PUT", "Patient/p1") == "p1"
+    assert requested_id(method, "Patient/p1") is None
+    assert requested_id("PUT", "Patient?identifier=x") is None
 
 
 def test_a_deletion_by_query_names_nothing():
@@ -51,8 +51,8 @@ def test_a_deletion_by_query_names_nothing():
 
 
 def test_a_refusal_repeats_no_patient_data():
-    said = refusal("PUT", "Patient/Considine", "Patient", "p1")
-    assert said is not None
-    assert "Considine" not in said
+    reason = refusal("PUT", "Patient/Considine", "Patient", "p1")
+    assert reason is not None
+    assert "Considine" not in reason
     assert refusal("Considine", None, "Patient", "p1") is not None
     assert "Considine" not in str(refusal("Considine", None, "Patient", "p1"))

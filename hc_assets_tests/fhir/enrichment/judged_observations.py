@@ -42,10 +42,10 @@ def parts(element: dict[str, Any]) -> dict[str, Any] | None:
     return None
 
 
-def told(patient: PatientFacts | None = ADULT, **members: Any) -> dict[str, Any] | None:
+def significance_of(patient: PatientFacts | None = ADULT, **members: Any) -> dict[str, Any] | None:
     return parts(json.loads(enriched(patient, **members).resource))
 
 
 def code_of(patient: PatientFacts | None = ADULT, **members: Any) -> str | None:
-    found = told(patient, **members)
+    found = significance_of(patient, **members)
     return found and found["interpretation"]["code"]

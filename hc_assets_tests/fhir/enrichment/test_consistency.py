@@ -294,11 +294,11 @@ def test_two_patients_of_one_identifier_were_born_on_one_day():
 def test_a_diagnosis_is_not_both_confirmed_and_refuted():
     made = {"resourceType": "Condition", "code": {"text": "flu"}, "onsetDateTime": "2020-01-01"}
 
-    def said(id_: str, status: str) -> dict[str, Any]:
+    def diagnosis(id_: str, status: str) -> dict[str, Any]:
         return made | {"id": id_, "verificationStatus": {"coding": [{"code": status}]}}
 
-    assert contradicted([said("a", "confirmed"), said("b", "refuted")]) == ["a", "b"]
-    assert contradicted([said("a", "confirmed"), said("b", "provisional")]) == []
+    assert contradicted([diagnosis("a", "confirmed"), diagnosis("b", "refuted")]) == ["a", "b"]
+    assert contradicted([diagnosis("a", "confirmed"), diagnosis("b", "provisional")]) == []
 
 
 @given(st.sets(st.text(min_size=1, max_size=8), max_size=40), st.sets(st.text(max_size=8)))

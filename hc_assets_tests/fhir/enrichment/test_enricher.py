@@ -42,7 +42,7 @@ def test_what_is_added_to_a_resource_that_has_nothing():
     assert (made.quality_score, made.completeness, made.validity) == (1.0, None, 1.0)
 
 
-def test_meta_that_was_sent_is_kept_and_told():
+def test_meta_that_was_sent_is_kept_and_read():
     sent = {
         "versionId": "7",
         "lastUpdated": "2020-01-01T00:00:00+02:00",
@@ -227,7 +227,7 @@ def age_of(resource: bytes) -> tuple[Any, str | None]:
         ({}, None, None),
     ],
 )
-def test_a_patient_gets_age_and_age_group_where_they_can_be_told(members, age, group):
+def test_a_patient_gets_age_and_age_group_where_they_are_certain(members, age, group):
     resource = patient(**members)
     assert age_of(resource) == (age, group)
     assert not has_errors(validate(enriched(resource).resource))

@@ -13,5 +13,5 @@ from hc_assets.fhir.enrichment.identifiers import identifier_tokens
         (b'[{"value":"a\\u0062|c","extension":[{"valueDecimal":1e999}]}]', ["|ab|c"]),
     ],
 )
-def test_identifiers_are_told_by_system_and_value(identifier, tokens):
+def test_identifiers_are_named_by_system_and_value(identifier, tokens):
     assert identifier_tokens(identifier) == tokens

@@ -9,7 +9,7 @@ from hc_assets_tests.fhir.enrichment.judged_observations import (
     coded,
     enriched,
     quantity,
-    told,
+    significance_of,
 )
 
 # --- The observation's own ranges ---
@@ -52,7 +52,7 @@ def test_ages_in_days_weeks_and_months_are_not_taken_for_years(born, applies):
         own(high=highs["a"]) | aged("mo", 10, 24.0) | {"text": "second year"},
         own(high=highs["a"]) | aged("a", 1, 2),
     ]
-    found = told(
+    found = significance_of(
         PatientFacts(birth=span_of(born)),
         code={"text": "x"},
         valueQuantity=quantity(5, "mmol/L"),
@@ -84,7 +84,7 @@ def test_the_own_range_comes_before_the_table(value, code):
 
 
 def test_an_own_range_needs_no_known_patient_and_says_that_it_is_the_evidence():
-    found = told(
+    found = significance_of(
         None,
         code={"text": "x"},
         valueQuantity=quantity(5, "mmol/L"),
@@ -116,7 +116,7 @@ def test_an_own_range_counts_where_it_is_for_this_patient(ranges, code):
 def test_an_own_range_in_another_unit_is_converted_or_an_issue():
     value = quantity(1500, "mg")
     grams = [{"high": quantity(1, "g")}]
-    made = told(code={"text": "x"}, valueQuantity=value, referenceRange=grams)
+    made = significance_of(code={"text": "x"}, valueQuantity=value, referenceRange=grams)
     assert made["interpretation"]["code"] == "H"
     assert made["interval"]["high"] == quantity(1000, "mg")
     issues = enriched(
@@ -127,7 +127,9 @@ def test_an_own_range_in_another_unit_is_converted_or_an_issue():
 
 def test_an_own_range_without_a_unit_is_in_that_of_the_value():
     ranges = [{"low": {"value": 2}, "high": {"value": 3}}]
-    found = told(code={"text": "x"}, valueQuantity=quantity(5, "mg"), referenceRange=ranges)
+    found = significance_of(
+        code={"text": "x"}, valueQuantity=quantity(5, "mg"), referenceRange=ranges
+    )
     assert found["interpretation"]["code"] == "H"
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from hc_assets.fhir.enrichment.defined_extensions import Definition, Value
 from hc_assets.fhir.enrichment.enricher import Enricher
 from hc_assets.fhir.enrichment.extension_definitions import published
+from hc_assets.fhir.enrichment.extension_model import ExtensionDefinition, ExtensionValue
 from hc_assets.fhir.enrichment.extensions import extension
 from hc_assets.fhir.enrichment.rules import NOTHING, RULES, Addition, Rule, Subject
 from hc_assets.fhir.enrichment.workers import enrich_rows
@@ -56,7 +56,9 @@ def rule(
     needs: tuple[str, ...] = (),
     elements: tuple[str, ...] = (),
 ) -> Rule:
-    definition = Definition(name, name, name, types or ("Element",), Value(("string",), "text"))
+    definition = ExtensionDefinition(
+        name, name, name, types or ("Element",), ExtensionValue(("string",), "text")
+    )
     of_types = frozenset(types) or None
     return Rule(name, of_types, frozenset(needs), add, (definition,), elements=frozenset(elements))
 

@@ -14,7 +14,7 @@ from hc_assets_tests.fhir.enrichment.judged_observations import (
     enriched,
     parts,
     quantity,
-    told,
+    significance_of,
 )
 
 # --- The table ---
@@ -75,7 +75,7 @@ def test_limits_are_those_of_the_sources(loinc, value, unit, code):
 
 
 def test_the_reason_names_limit_and_source():
-    found = told(code=coded("2823-3"), valueQuantity=quantity(6.5, "mmol/L"))
+    found = significance_of(code=coded("2823-3"), valueQuantity=quantity(6.5, "mmol/L"))
     assert found["interpretation"] == {
         "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation",
         "code": "HH",

@@ -38,10 +38,10 @@ def test_a_searchset_counts_and_says_what_matches():
         total=9,
         links={"self": f"{BASE}/Observation", "next": f"{BASE}/Observation?page=2"},
     )
-    told = msgspec.json.decode(made)
-    assert (told["total"], told["timestamp"]) == (9, "2026-01-01T00:00:00Z")
-    assert [link["relation"] for link in told["link"]] == ["self", "next"]
-    assert [entry["search"]["mode"] for entry in told["entry"]] == ["match", "include"]
+    decoded = msgspec.json.decode(made)
+    assert (decoded["total"], decoded["timestamp"]) == (9, "2026-01-01T00:00:00Z")
+    assert [link["relation"] for link in decoded["link"]] == ["self", "next"]
+    assert [entry["search"]["mode"] for entry in decoded["entry"]] == ["match", "include"]
     assert msgspec.json.decode(create_bundle("searchset", [OBSERVATION]))["total"] == 1
 
 

@@ -54,7 +54,7 @@ def test_each_type_gets_a_file_with_one_resource_a_line_byte_for_byte(folder):
     assert (folder / "Patient.ndjson").read_bytes() == b"\n".join([*PATIENTS, b""])
 
 
-def test_the_files_are_told_with_count_size_and_hash(folder):
+def test_the_files_are_listed_with_count_size_and_hash(folder):
     files = put(folder)
     data = (folder / "Patient.ndjson").read_bytes()
     digest = hashlib.sha256(data).hexdigest()

@@ -60,7 +60,7 @@ def test_a_single_resource_gets_what_validate_says(folder):
     assert (checked.resources, checked.invalid()) == (1, 1)
 
 
-def test_warnings_are_told_and_leave_a_resource_valid(folder):
+def test_warnings_are_reported_and_leave_a_resource_valid(folder):
     (checked,) = check(folder, a__json=BARE)
     assert [issue.rule for issue in checked.findings[0].issues] == ["dom-6"]
     assert checked.invalid() == 0
@@ -176,7 +176,7 @@ def test_lines_are_read_where_they_are_judged_and_counted_through_the_file(folde
     assert sum(c.resources for c in found) == 9
 
 
-def test_what_r4_only_recommends_is_counted_where_it_is_not_shown(folder):
+def test_what_r4_only_recommends_is_counted_where_it_is_not_listed(folder):
     (folder / "a.ndjson").write_bytes(b"\n".join([BARE, BAD, GOOD]))
     (checked,) = validate_files(discover([folder], folder), best_practice=False)
     assert [f.position for f in checked.findings] == [1]
@@ -211,6 +211,6 @@ def test_whatever_a_bundle_holds_every_issue_comes_out_once(tmp_path_factory, en
     data = {"resourceType": "Bundle", "type": "collection", "entry": entries}
     path.write_text(json.dumps(data))
     (checked,) = validate_files([Found(path, "a.json")])
-    told = [issue.rule for finding in checked.findings for issue in finding.issues]
-    assert sorted(told) == sorted(issue.rule for issue in validate(path.read_bytes()))
+    rules = [issue.rule for finding in checked.findings for issue in finding.issues]
+    assert sorted(rules) == sorted(issue.rule for issue in validate(path.read_bytes()))
     assert checked.resources == 1 + len(entries)

@@ -45,7 +45,7 @@ def patients(tmp_path):
     return path
 
 
-def test_validate_holds_resources_against_the_profiles_it_is_given(hc_assets, profile, patients):
+def test_validate_holds_resources_against_the_profiles_it_is_named(hc_assets, profile, patients):
     assert hc_assets("validate", patients).exit_code == 0
     result = hc_assets("validate", patients, "--profile", profile.parent)
     assert result.exit_code == 1

@@ -145,11 +145,11 @@ def test_a_file_that_is_a_bundle_of_any_type_gives_its_resources(run, type_):
 
 def test_a_history_is_taken_with_its_deletions_and_what_undoes_them(run):
     def changed(method: str, at: str, sent: dict[str, Any] | None) -> dict[str, Any]:
-        said = {
+        changed_entry = {
             "request": {"method": method, "url": "Patient/p1"},
             "response": {"status": "200", "lastModified": at},
         }
-        return said | ({"resource": sent} if sent else {})
+        return changed_entry | ({"resource": sent} if sent else {})
 
     first, last = (
         patient("p1", meta={"lastUpdated": f"2026-01-0{day}T00:00:00Z"}) for day in (1, 3)

@@ -1,4 +1,4 @@
-"""The references of a column of resources: resolved, told apart, and what they lead to.
+"""The references of a column of resources: resolved, deduplicated, and what they lead to.
 
 Belongs here: doing for many at once what `fhir/references.py` does for one. The same few references
 come again and again, so that each is read once.
@@ -67,8 +67,8 @@ class References(NamedTuple):
 
     def conditional(self, rows: int, absent: pa.Array) -> pa.Array:
         """Each resource's references that are queries, each once, as such a column."""
-        asked = [bool(conditional_references([text])) for text in self.texts]
-        of_these = np.flatnonzero(np.array(asked, bool)[self.which])
+        is_query = [bool(conditional_references([text])) for text in self.texts]
+        of_these = np.flatnonzero(np.array(is_query, bool)[self.which])
         pairs = dict.fromkeys(
             (row, self.texts[number])
             for row, number in zip(

@@ -46,7 +46,7 @@ class Shape(NamedTuple):
         code: place of the code that can be of one sex; -1 where it has none.
         meta: place of meta, or -1.
         identifier: place of identifier, or -1.
-        is_open: whether what is ordinary can be told from more than the shape.
+        is_open: whether its resources can be ordinary, as far as the shape says.
         rules: of enrichment that apply to them.
     """
 
@@ -140,10 +140,10 @@ def read_rows(
         compacted(validated["resource"]), validated["source_sha256"], targets, index
     )
     links = {file: BundleLinks(of_file) for file, of_file in targets.items()}
-    is_asked = validated["request_method"].is_valid().to_pylist()
+    is_requested = validated["request_method"].is_valid().to_pylist()
     files = validated["source_sha256"].to_pylist()
-    asked = [links[file] if is_ else None for file, is_ in zip(files, is_asked, strict=True)]
-    members = members_in(links_replaced(texts, asked))
+    of_rows = [links[file] if is_ else None for file, is_ in zip(files, is_requested, strict=True)]
+    members = members_in(links_replaced(texts, of_rows))
     absent = pc.is_null(validated["resource"])
     types = validated["resource_type"].to_pylist()
     named = validated["resource_type"].dictionary_encode()

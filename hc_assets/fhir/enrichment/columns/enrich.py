@@ -1,7 +1,7 @@
 """Enrichment of a record batch: what nearly all resources have in common is done to whole columns.
 
-Belongs here: telling the ordinary resources from the others, for which `Enricher.enriched` does all
-of it, and putting both into columns. An ordinary one differs from others in nothing but what
+Belongs here: separating the ordinary resources from the others, for which `Enricher.enriched` does
+all of it, and putting both into columns. An ordinary one differs from others in nothing but what
 compiled code can see: it has an id, is enriched for the first time, its meta says nothing of times,
 all of its facts hold, and what the rules add to it are extensions at its end. Both ways give the
 same bytes.
@@ -242,7 +242,7 @@ def _written(
     # A resource without a meta gets all of it, as a member.
     made[-2] = b',"meta":' + made[-2]
     of_scores = len(made)
-    made += [shown for _, shown in found]
+    made += [score_text for _, score_text in found]
     ends = np.cumsum([0, *map(len, made)], dtype=np.int64)
     places = np.stack([ends[:-1], ends[1:]], axis=1)
 

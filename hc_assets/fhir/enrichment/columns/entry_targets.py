@@ -23,7 +23,7 @@ _COLUMNS = ["source_sha256", "resource_type", "resource_id", "full_url"]
 
 
 def entry_targets(parts: tuple[str, ...], files: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Say what the fullUrls of some files stand for.
+    """Find what the fullUrls of some files stand for.
 
     Args:
         parts: paths of the raw parts of the batch.

@@ -1,4 +1,4 @@
-"""What is done to a column of texts at once: equal ones told, some replaced, pieces joined.
+"""What is done to a column of texts at once: equal ones found, some replaced, pieces joined.
 
 Belongs here: calling `fhir/enrichment/columns/native/resource_columns.c`. What it is done for is in
 `enrich.py`.
@@ -58,7 +58,7 @@ def _library() -> ctypes.CDLL:
 
 
 def distinct(data: bytes, places: Numbers, groups: Indexes) -> tuple[Numbers, Numbers]:
-    """Tell which texts are equal.
+    """Find which texts are equal.
 
     Args:
         data: where they stand.
@@ -87,7 +87,7 @@ def distinct(data: bytes, places: Numbers, groups: Indexes) -> tuple[Numbers, Nu
 
 
 def rows_with(signs: Sequence[bytes], texts: Texts) -> npt.NDArray[np.bool_]:
-    """Tell which texts hold one of some bytes at least."""
+    """Find which texts hold one of some bytes at least."""
     rows = len(texts.offsets) - 1
     holds, found = np.zeros(rows, bool), np.empty(rows, np.uint8)
     for sign in signs:

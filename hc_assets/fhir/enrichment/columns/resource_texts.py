@@ -106,7 +106,7 @@ def _library() -> ctypes.CDLL:
 
 
 def texts_of(resources: pa.Array) -> Texts:
-    """Give a binary column as texts; what is null is empty."""
+    """Return a binary column as texts; what is null is empty."""
     filled = resources.fill_null(b"") if resources.null_count else resources
     _, places, data = filled.buffers()
     offsets = np.frombuffer(places, np.int32)[filled.offset : filled.offset + len(filled) + 1]
@@ -237,7 +237,7 @@ def read_one(text: bytes) -> Resource:
 
 
 def spliced(text: bytes, changes: Sequence[tuple[int, int, bytes]], appended: bytes) -> bytes:
-    """Write an object anew.
+    """Write an object with changes.
 
     Args:
         text: JSON of the object, without white space at its end; with a member at least.

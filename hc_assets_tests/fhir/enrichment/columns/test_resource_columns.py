@@ -20,7 +20,7 @@ def test_texts_are_searched_each_by_itself(texts, signs):
 
 
 @given(TEXTS, st.data())
-def test_equal_texts_of_a_group_are_told(texts, data):
+def test_equal_texts_of_a_group_are_found(texts, data):
     groups = [data.draw(st.integers(0, 1)) for _ in texts]
     buffer, offsets = placed(texts)
     places = np.stack([offsets[:-1], offsets[1:]], axis=1)

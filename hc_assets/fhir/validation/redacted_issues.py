@@ -14,7 +14,7 @@ from hc_assets.fhir.r4.issues import Issue
 
 # As Python writes a string: what messages quote is written so. An apostrophe in a word is no quote.
 _QUOTED = re.compile(r"""(?<!\w)(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
-_HIDDEN = "(not shown)"
+_REDACTED = "(not shown)"
 _UNKNOWN = "unknown"
 _MEMBER = re.compile(r"[^.\[\]()]+")
 
@@ -31,13 +31,13 @@ def without_values(issue: Issue) -> Issue:
     """
     return msgspec.structs.replace(
         issue,
-        diagnostics=_QUOTED.sub(_HIDDEN, issue.diagnostics),
+        diagnostics=_QUOTED.sub(_REDACTED, issue.diagnostics),
         expression=_MEMBER.sub(_known_part, issue.expression),
     )
 
 
 def known_type(resource_type: str | None) -> str:
-    """Give a resource's type where R4 has it, else `unknown`."""
+    """Return a resource's type where R4 has it, else `unknown`."""
     return resource_type if resource_type in r4().resource_names else _UNKNOWN
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hc_assets.fhir.profiles import load_profiles
 from hc_assets.fhir.r4.issues import Issue, clipped
 from hc_assets.fhir.validation import validate
-from hc_assets.fhir.validation.shown_issues import known_type, without_values
+from hc_assets.fhir.validation.redacted_issues import known_type, without_values
 
 NAME = "Quvzixbrandt"
 
@@ -17,8 +17,10 @@ NAME = "Quvzixbrandt"
 @given(st.text(min_size=1), st.text(alphabet="ab'\"\\ .", min_size=1))
 def test_what_is_quoted_is_taken_out_whole(first, second):
     text = f"found {clipped(first)!r}, expected one; {clipped(second)!r} can't be an isn't"
-    shown = without_values(Issue("error", "value", "Patient.id", "x", text))
-    assert shown.diagnostics == ("found (not shown), expected one; (not shown) can't be an isn't")
+    redacted = without_values(Issue("error", "value", "Patient.id", "x", text))
+    assert redacted.diagnostics == (
+        "found (not shown), expected one; (not shown) can't be an isn't"
+    )
 
 
 @pytest.mark.parametrize(
@@ -58,7 +60,7 @@ def test_a_place_has_only_names_that_r4_has(place, shown):
         {"resourceType": NAME},
     ],
 )
-def test_nothing_that_a_patient_holds_is_shown(more, tmp_path):
+def test_nothing_that_a_patient_holds_is_printed(more, tmp_path):
     raw = json.dumps({"resourceType": "Patient"} | more).encode()
     (tmp_path / "empty.json").write_text(
         json.dumps(
@@ -82,9 +84,13 @@ def test_nothing_that_a_patient_holds_is_shown(more, tmp_path):
     if "resourceType" not in more:
         issues = [*issues, *load_profiles([tmp_path]).validate(raw)]
     for issue in issues:
-        shown = without_values(issue)
-        assert NAME.lower() not in str(shown).lower()
-        assert (shown.severity, shown.code, shown.rule) == (issue.severity, issue.code, issue.rule)
+        redacted = without_values(issue)
+        assert NAME.lower() not in str(redacted).lower()
+        assert (redacted.severity, redacted.code, redacted.rule) == (
+            issue.severity,
+            issue.code,
+            issue.rule,
+        )
 
 
 def test_a_type_that_r4_lacks_is_unknown():

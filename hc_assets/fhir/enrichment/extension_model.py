@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Value:
+class ExtensionValue:
     """A value that an extension, or a part of one, has.
 
     Attributes:
         types: FHIR types of `value[x]`.
         short: what it says.
         minimum: how often at least.
-        value_set: the required one: canonical URL, or name of a `Codes` of ours; "" for none.
+        value_set: the required one: canonical URL, or name of a `CodeSystem` of ours; "" for none.
     """
 
     types: tuple[str, ...]
@@ -26,19 +26,19 @@ class Value:
 
 
 @dataclass(frozen=True)
-class Definition:
+class ExtensionDefinition:
     """An extension: where it stands, what it says, and its value or its parts."""
 
     name: str
     title: str
     description: str
     contexts: tuple[str, ...]
-    content: Value | Mapping[str, Value]
+    content: ExtensionValue | Mapping[str, ExtensionValue]
     maximum: str = "1"
 
 
 @dataclass(frozen=True)
-class Codes:
+class CodeSystem:
     """A code system: name, title, and each code with its display and its meaning."""
 
     name: str
