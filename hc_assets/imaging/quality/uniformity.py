@@ -14,8 +14,8 @@ from hc_assets.imaging.quality.samples import Mask
 _BLOCKS = 32
 # Ours: a surface of second order with two levels has seven coefficients, and noise
 _LEAST_BLOCKS = 24
-# In shares of the data's weight; ours. It takes less than half a percent off a shading that the data
-# do show
+# In shares of the data's weight; ours. It takes less than half a percent off a shading that the
+# data do show
 _RESTRAINT = 0.001
 
 

@@ -55,6 +55,19 @@ def test_a_colour_overlay_is_told_apart_and_touches_nothing(frame_of):
     assert beside.mean() == pytest.approx(coloured()[100:140, 60:63, 0].mean() / 255, rel=0.1)
 
 
+def test_single_coloured_pixels_are_noise_and_two_that_touch_are_not(frame_of):
+    pixels = coloured()
+    for row, column in ((0, 0), (30, 90), (50, 90), (51, 91)):
+        pixels[row, column] = (220, 30, 20)
+    made = pipeline_for("US").run(frame_of(pixels, "US", limits=(0.0, 255.0)))
+    overlay = np.unpackbits(np.frombuffer(made.overlay, np.uint8)).reshape(SIDE, SIDE) > 0
+    assert not overlay[0, 0]
+    assert not overlay[30, 90]
+    assert overlay[50, 90]
+    assert overlay[51, 91]
+    assert overlay.sum() == 40 * 40 + 2
+
+
 def test_an_overlay_can_be_removed(frame_of):
     told = Preprocessing(us=UltrasoundParameters(overlays="remove"))
     made = pipeline_for("US", told).run(frame_of(coloured(), "US", limits=(0.0, 255.0))).pixels
