@@ -12,8 +12,8 @@ from hc_assets.imaging.pixels.frames import Frame
 from hc_assets.imaging.preprocessing.contrast import luminance
 from hc_assets.imaging.preprocessing.denoising import adaptive_mean, speckle_noise
 from hc_assets.imaging.preprocessing.parameters import UltrasoundParameters
-from hc_assets.imaging.preprocessing.pipeline import Normalised, Pipeline
 from hc_assets.imaging.preprocessing.radiograph import shown
+from hc_assets.imaging.preprocessing.recipe import Normalised, Recipe
 
 # Channels of a grey pixel differ by what lossy compression of colour leaves
 _LEAST_COLOUR = 0.15
@@ -64,7 +64,7 @@ def _filtered(
     return adaptive_mean(pixels, speckle_noise(pixels, every, side=side), side=side, counts=counts)
 
 
-PIPELINE = Pipeline(
+RECIPE = Recipe(
     name="us",
     version=2,
     parameters=UltrasoundParameters(),
