@@ -1,6 +1,6 @@
 """How fast and how faithfully a CT slice and a mammogram become arrays, beside scikit-image's.
 
-Belongs here: timing of `Pipeline.run` and of the local equalisation that it hangs on, and what each
+Belongs here: timing of `Recipe.run` and of the local equalisation that it hangs on, and what each
 way of equalising loses. The peers are the same steps with `equalize_adapthist`, and OpenCV's CLAHE
 in 8 and 16 bits.
 """
@@ -24,7 +24,7 @@ from hc_assets.imaging.pixels.display import displayed
 from hc_assets.imaging.pixels.frame_context import FrameContext, Window
 from hc_assets.imaging.pixels.frames import Frame, iter_frames
 from hc_assets.imaging.preprocessing.local_contrast import equalised
-from hc_assets.imaging.preprocessing.registry import pipeline_for
+from hc_assets.imaging.preprocessing.registry import recipe_for
 
 PROMISED = {"CT 512 x 512": 2, "MG 2,048 x 2,048": 5}
 # scikit-image counts a share of a tile's pixels, OpenCV and we multiples of the mean of 256 bins
@@ -105,7 +105,7 @@ def in_256_bins(image: np.ndarray, tiles: int = TILES) -> np.ndarray:
 
 
 def ours(image: np.ndarray, tiles: int = TILES) -> np.ndarray:
-    """Local equalisation as the CT pipeline has it, with the clip limit of the others."""
+    """Local equalisation as the CT recipe has it, with the clip limit of the others."""
     return equalised(image, clip_limit=CLIP_LIMIT, tiles=tiles, bins=256)
 
 
@@ -150,12 +150,12 @@ def values_kept(equalise: Callable[[np.ndarray, int], np.ndarray]) -> float:
 
 def faster(name: str, frame: Frame, peer: Callable[[Frame], np.ndarray], repeats: int) -> bool:
     """Print times and ratios of one image; say whether the promise is kept."""
-    pipeline = pipeline_for(frame.context.modality)
+    recipe = recipe_for(frame.context.modality)
     image = np.ascontiguousarray(displayed(frame))
-    bins = pipeline.parameters.clahe_bins
+    bins = recipe.parameters.clahe_bins
     taken = seconds(
         {
-            "pipeline": lambda: pipeline.run(frame),
+            "recipe": lambda: recipe.run(frame),
             "scikit-image's route": lambda: peer(frame),
             "CLAHE": lambda: equalised(image, clip_limit=2.0, tiles=TILES, bins=bins),
             "equalize_adapthist": lambda: equalize_adapthist(image, clip_limit=CLIP_SHARE),
@@ -164,7 +164,7 @@ def faster(name: str, frame: Frame, peer: Callable[[Frame], np.ndarray], repeats
         repeats,
     )
     print(name, ", ".join(f"{each} {1000 * took:.1f} ms" for each, took in taken.items()))
-    whole = taken["scikit-image's route"] / taken["pipeline"]
+    whole = taken["scikit-image's route"] / taken["recipe"]
     alone = taken["equalize_adapthist"] / taken["CLAHE"]
     print(f"  whole route {whole:.1f} times, equalisation alone {alone:.1f} times as fast")
     return whole >= PROMISED[name]

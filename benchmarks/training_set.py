@@ -24,7 +24,7 @@ import pydicom
 from pydicom.data import get_testdata_file
 
 from hc_assets.imaging.pixels.frames import Frame, iter_frames
-from hc_assets.imaging.preprocessing.registry import pipeline_for
+from hc_assets.imaging.preprocessing.registry import recipe_for
 from hc_assets.imaging.training.dataset import TrainingSet
 
 BATCH = 16
@@ -53,7 +53,7 @@ def on_the_fly(path: Path) -> np.ndarray:
     """Decode and preprocess a file's frame."""
     (frame,) = iter_frames(path)
     assert isinstance(frame, Frame)
-    return pipeline_for(frame.context.modality).run(frame).pixels
+    return recipe_for(frame.context.modality).run(frame).pixels
 
 
 def write_set(folder: Path, images: Path) -> Path:

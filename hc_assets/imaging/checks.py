@@ -6,7 +6,7 @@ doubled, an array that a model would choke on.
 
 import dagster as dg
 
-from hc_assets.imaging.preprocessing.registry import pipelines
+from hc_assets.imaging.preprocessing.registry import recipes
 from hc_assets.imaging.settings import ImagingSettings
 from hc_assets.imaging.verdicts import accounting, drift
 from hc_assets.imaging.verdicts import headers as index_verdicts
@@ -83,7 +83,7 @@ def required_attributes_present(
 def modality_known(
     context: dg.AssetCheckExecutionContext, layout: dg.ResourceParam[Layout]
 ) -> dg.AssetCheckResult:
-    """Count files without; they go the way of those that no pipeline is made for."""
+    """Count files without; they go the way of those that no recipe is made for."""
     rows = read_partitions(layout, "imaging/dicom_index", batches_of(context)).to_table(
         ["modality", "sop_class_uid"]
     )
@@ -203,11 +203,11 @@ def shapes_match_pipelines(
     layout: dg.ResourceParam[Layout],
     settings: dg.ResourceParam[ImagingSettings],
 ) -> dg.AssetCheckResult:
-    """Hold every array against the pipeline that its row names."""
+    """Hold every array against the recipe that its row names."""
     arrays = read_partitions(layout, "imaging/preprocessed_arrays", batches_of(context))
     set_to = {
-        label: (pipeline.shape, pipeline.dtype)
-        for label, pipeline in pipelines(settings.preprocessing).items()
+        label: (recipe.shape, recipe.dtype)
+        for label, recipe in recipes(settings.preprocessing).items()
     }
     rows = arrays.batches(["pipeline", "shape", "pixels"])
     return result(accounting.arrays_of_their_pipelines(rows, set_to))

@@ -10,8 +10,8 @@ from hc_assets.imaging.pixels.display import apply_window
 from hc_assets.imaging.pixels.frame_context import Window
 from hc_assets.imaging.pixels.frames import Frame
 from hc_assets.imaging.preprocessing.parameters import CtParameters
-from hc_assets.imaging.preprocessing.pipeline import Normalised, Pipeline
 from hc_assets.imaging.preprocessing.radiograph import locally_enhanced
+from hc_assets.imaging.preprocessing.recipe import Normalised, Recipe
 
 # Window centre and width in HU (Radiopaedia, "Windowing (CT)": brain 40/80, mediastinum 50/350,
 # lungs -600/1500, soft tissue of the abdomen 50/400, of the neck 40/375, bone 400/1800, liver
@@ -46,7 +46,7 @@ def windowed(values: NDArray[np.float32], frame: Frame, parameters: CtParameters
     )
 
 
-PIPELINE = Pipeline(
+RECIPE = Recipe(
     name="ct",
     version=2,
     parameters=CtParameters(),

@@ -4,10 +4,10 @@ Belongs here: what is done to frames of modalities that have no module of their 
 """
 
 from hc_assets.imaging.preprocessing.parameters import GenericParameters
-from hc_assets.imaging.preprocessing.pipeline import Pipeline
 from hc_assets.imaging.preprocessing.radiograph import shown
+from hc_assets.imaging.preprocessing.recipe import Recipe
 
-PIPELINE = Pipeline(
+RECIPE = Recipe(
     name="generic",
     version=2,
     parameters=GenericParameters(),

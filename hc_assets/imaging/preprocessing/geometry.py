@@ -1,4 +1,4 @@
-"""From a frame's matrix to a pipeline's: resampled, placed, and the way back to the patient.
+"""From a frame's matrix to a recipe's: resampled, placed, and the way back to the patient.
 
 Belongs here: resampling, flips and transforms. What the values mean is not its matter.
 """

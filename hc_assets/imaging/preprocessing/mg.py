@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from hc_assets.imaging.pixels.frames import Frame
 from hc_assets.imaging.preprocessing.contrast import between_percentiles
 from hc_assets.imaging.preprocessing.parameters import MammogramParameters
-from hc_assets.imaging.preprocessing.pipeline import Normalised, Pipeline
 from hc_assets.imaging.preprocessing.radiograph import locally_enhanced, shown
+from hc_assets.imaging.preprocessing.recipe import Normalised, Recipe
 from hc_assets.imaging.quality.samples import otsu, sample
 
 _COARSE_SIDE = 512
@@ -96,7 +96,7 @@ def _orientation(
     return (is_upside_down, is_mirrored), tuple(told)
 
 
-PIPELINE = Pipeline(
+RECIPE = Recipe(
     name="mg",
     version=2,
     parameters=MammogramParameters(),

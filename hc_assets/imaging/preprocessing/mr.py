@@ -11,7 +11,7 @@ from hc_assets.imaging.preprocessing.bias import NoFieldError, homomorphic_field
 from hc_assets.imaging.preprocessing.contrast import between, between_percentiles
 from hc_assets.imaging.preprocessing.denoising import adaptive_mean, additive_noise
 from hc_assets.imaging.preprocessing.parameters import MrParameters
-from hc_assets.imaging.preprocessing.pipeline import Normalised, Pipeline
+from hc_assets.imaging.preprocessing.recipe import Normalised, Recipe
 from hc_assets.imaging.quality.samples import otsu, sampled
 
 _DENOISING_SIDE = 3
@@ -92,7 +92,7 @@ def _object(values: NDArray[np.float32], counts: NDArray[np.bool_]) -> NDArray[n
     return counts & (values > otsu(sampled(values, counts).astype(np.float64)))
 
 
-PIPELINE = Pipeline(
+RECIPE = Recipe(
     name="mr",
     version=2,
     parameters=MrParameters(),

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from hc_assets.imaging.pixels.frames import Frame
 from hc_assets.imaging.preprocessing.contrast import between, between_percentiles
 from hc_assets.imaging.preprocessing.parameters import NuclearParameters
-from hc_assets.imaging.preprocessing.pipeline import Normalised, Pipeline
+from hc_assets.imaging.preprocessing.recipe import Normalised, Recipe
 from hc_assets.imaging.preprocessing.suv import suv_factor
 
 
@@ -33,7 +33,7 @@ def uptake_scaled(
     return Normalised(pixels, (f"no SUV: {factor.reason}", "percentiles"))
 
 
-PIPELINE = Pipeline(
+RECIPE = Recipe(
     name="nuclear",
     version=1,
     parameters=NuclearParameters(),

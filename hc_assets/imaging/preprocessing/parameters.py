@@ -1,4 +1,4 @@
-"""What preprocessing can be told: shape, proportions, numbers and choices of every pipeline.
+"""The parameters of preprocessing: shape, proportions, numbers and choices of every recipe.
 
 Belongs here: names, defaults and limits. What a number does is in the module of its modality. Kept
 free of imaging libraries, so that settings load quickly.
@@ -13,7 +13,7 @@ DataType = Literal["float32", "float16"]
 
 
 class Parameters(BaseModel):
-    """What every pipeline has.
+    """What every recipe has.
 
     Attributes:
         rows: of the arrays.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from hc_assets.imaging.headers.file_work import FileWork, work_of
 from hc_assets.imaging.preprocessing.parameters import Preprocessing
-from hc_assets.imaging.preprocessing.registry import pipeline_for, pipelines
+from hc_assets.imaging.preprocessing.registry import recipe_for, recipes
 from hc_assets.imaging.preprocessing.standing import Group, Key, standing_parts
 from hc_assets.imaging.preprocessing.workers import ArraysMade
 from hc_assets.imaging.schemas.index import TABLES
@@ -27,7 +27,7 @@ class Plan:
 
     Attributes:
         work: with the frames that are to be made.
-        kept: parts that stand, by number of work and pipeline.
+        kept: parts that stand, by number of work and recipe.
     """
 
     work: list[FileWork]
@@ -107,17 +107,17 @@ def _standing(
     if before is None or before.code_version != ARRAYS_VERSION:
         return {}
     table = LakeTable(ARRAYS, layout.table(ARRAYS), [(folder, before)])
-    return standing_parts(table, wanted, pipelines(preprocessing))
+    return standing_parts(table, wanted, recipes(preprocessing))
 
 
 def _passing(
     metrics: LakeTable, preprocessing: Preprocessing
 ) -> dict[str, tuple[str, frozenset[int]]]:
-    """Label of the pipeline and numbers of the frames that pass, by file."""
+    """Label of the recipe and numbers of the frames that pass, by file."""
     frames: dict[str, tuple[str, set[int]]] = {}
     for rows in metrics.batches(["source_file", "frame", "modality", "passes_gate"]):
         for row in rows.to_pylist():
             if row["passes_gate"]:
-                label = pipeline_for(row["modality"] or "", preprocessing).label
+                label = recipe_for(row["modality"] or "", preprocessing).label
                 frames.setdefault(row["source_file"], (label, set()))[1].add(row["frame"])
     return {name: (label, frozenset(numbers)) for name, (label, numbers) in frames.items()}

@@ -13,7 +13,7 @@ from hc_assets.imaging.pixels.frames import Frame
 from hc_assets.imaging.preprocessing.contrast import between_percentiles
 from hc_assets.imaging.preprocessing.local_contrast import equalised
 from hc_assets.imaging.preprocessing.parameters import RadiographParameters
-from hc_assets.imaging.preprocessing.pipeline import Normalised, Pipeline
+from hc_assets.imaging.preprocessing.recipe import Normalised, Recipe
 
 
 class Percentiles(Protocol):
@@ -78,7 +78,7 @@ def locally_enhanced(pixels: NDArray[np.float32], parameters: LocalContrast) -> 
     )
 
 
-PIPELINE = Pipeline(
+RECIPE = Recipe(
     name="radiograph",
     version=2,
     parameters=RadiographParameters(),

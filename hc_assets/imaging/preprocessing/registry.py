@@ -1,4 +1,4 @@
-"""Which pipeline a modality gets.
+"""Which recipe a modality gets.
 
 Belongs here: the one table. A further modality is a module and a line.
 """
@@ -9,41 +9,43 @@ from typing import Any
 
 from hc_assets.imaging.preprocessing import ct, generic, mg, mr, nuclear, radiograph, us
 from hc_assets.imaging.preprocessing.parameters import Preprocessing
-from hc_assets.imaging.preprocessing.pipeline import Pipeline
+from hc_assets.imaging.preprocessing.recipe import Recipe
 
-AnyPipeline = Pipeline[Any]
+AnyRecipe = Recipe[Any]
 
-PIPELINES: Mapping[str, AnyPipeline] = {
-    "CT": ct.PIPELINE,
-    "MR": mr.PIPELINE,
-    "CR": radiograph.PIPELINE,
-    "DX": radiograph.PIPELINE,
-    "US": us.PIPELINE,
-    "MG": mg.PIPELINE,
-    "PT": nuclear.PIPELINE,
-    "NM": nuclear.PIPELINE,
+RECIPES: Mapping[str, AnyRecipe] = {
+    "CT": ct.RECIPE,
+    "MR": mr.RECIPE,
+    "CR": radiograph.RECIPE,
+    "DX": radiograph.RECIPE,
+    "US": us.RECIPE,
+    "MG": mg.RECIPE,
+    "PT": nuclear.RECIPE,
+    "NM": nuclear.RECIPE,
 }
 
 
-def pipeline_for(modality: str, told: Preprocessing | None = None) -> AnyPipeline:
-    """Give the pipeline of a modality.
+def recipe_for(modality: str, preprocessing: Preprocessing | None = None) -> AnyRecipe:
+    """Give the recipe of a modality.
 
     Args:
-        modality: (0008,0060); the generic pipeline takes those that have none of their own.
-        told: parameters in place of the defaults.
+        modality: (0008,0060); the generic recipe takes those that have none of their own.
+        preprocessing: parameters in place of the defaults.
     """
-    pipeline = PIPELINES.get(modality, generic.PIPELINE)
-    return pipeline if told is None else _told(pipeline.name, told)
+    recipe = RECIPES.get(modality, generic.RECIPE)
+    return recipe if preprocessing is None else _configured(recipe.name, preprocessing)
 
 
-def pipelines(told: Preprocessing) -> Mapping[str, AnyPipeline]:
-    """Give every pipeline by its label, with its parameters."""
-    every = {each.name for each in PIPELINES.values()} | {generic.PIPELINE.name}
-    made = [_told(name, told) for name in sorted(every)]
-    return {pipeline.label: pipeline for pipeline in made}
+def recipes(preprocessing: Preprocessing) -> Mapping[str, AnyRecipe]:
+    """Give every recipe by its label, with its parameters."""
+    every = {each.name for each in RECIPES.values()} | {generic.RECIPE.name}
+    made = [_configured(name, preprocessing) for name in sorted(every)]
+    return {recipe.label: recipe for recipe in made}
 
 
 @cache
-def _told(name: str, told: Preprocessing) -> AnyPipeline:
-    every = {each.name: each for each in (*PIPELINES.values(), generic.PIPELINE)}
-    return every[name].told(getattr(told, name), told.aspect, told.dtype)
+def _configured(name: str, preprocessing: Preprocessing) -> AnyRecipe:
+    every = {each.name: each for each in (*RECIPES.values(), generic.RECIPE)}
+    return every[name].with_parameters(
+        getattr(preprocessing, name), preprocessing.aspect, preprocessing.dtype
+    )

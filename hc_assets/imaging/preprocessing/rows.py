@@ -1,6 +1,6 @@
-"""From frames to rows of `imaging/preprocessed_arrays`, as record batches of one pipeline each.
+"""From frames to rows of `imaging/preprocessed_arrays`, as record batches of one recipe each.
 
-Belongs here: turning arrays into rows. What is done to a frame is in `pipeline.py` and the modules
+Belongs here: turning arrays into rows. What is done to a frame is in `recipe.py` and the modules
 of the modalities; writing the rows is in `workers.py`.
 """
 
@@ -16,7 +16,7 @@ from hc_assets.imaging.headers.file_work import FileToRead
 from hc_assets.imaging.pixels.frames import Frame, frames_of
 from hc_assets.imaging.preprocessing.comparison import Comparison, compared, may_be_shown
 from hc_assets.imaging.preprocessing.parameters import Preprocessing
-from hc_assets.imaging.preprocessing.registry import AnyPipeline, pipeline_for
+from hc_assets.imaging.preprocessing.registry import AnyRecipe, recipe_for
 from hc_assets.imaging.schemas.index import preprocessed_arrays
 
 _ARRAY_BYTES = 64 * 1024**2
@@ -26,16 +26,16 @@ _LOOKED_AT = 5
 
 @dataclass(frozen=True)
 class ArrayBatch:
-    """Rows of one pipeline.
+    """Rows of one recipe.
 
     Attributes:
-        pipeline: its name.
+        recipe: its name.
         rows: of `imaging/preprocessed_arrays`.
-        comparison: a frame of the pipeline before and after, with its first rows; None with later
+        comparison: a frame of the recipe before and after, with its first rows; None with later
             ones, and where none may be shown.
     """
 
-    pipeline: str
+    recipe: str
     rows: pa.RecordBatch
     comparison: Comparison | None
 
@@ -64,8 +64,8 @@ def preprocess_files(
         for frame in frames_of(file.path, wanted=wanted):
             if not isinstance(frame, Frame):
                 continue  # it could be when it was scored; the count of arrays will tell
-            pipeline = pipeline_for(frame.context.modality, preprocessing)
-            rows = waiting.setdefault(pipeline.name, _ArrayRows(pipeline))
+            recipe = recipe_for(frame.context.modality, preprocessing)
+            rows = waiting.setdefault(recipe.name, _ArrayRows(recipe))
             rows.add(columns, frame)
             if rows.array_bytes() >= most_bytes:
                 yield rows.take()
@@ -75,17 +75,17 @@ def preprocess_files(
 
 
 class _ArrayRows:
-    """Rows of one pipeline that wait to be handed on."""
+    """Rows of one recipe that wait to be handed on."""
 
-    def __init__(self, pipeline: AnyPipeline) -> None:
-        self.pipeline = pipeline
+    def __init__(self, recipe: AnyRecipe) -> None:
+        self.recipe = recipe
         self.rows: list[dict[str, Any]] = []
         self._arrays: list[NDArray[np.floating[Any]]] = []
         self._comparison: Comparison | None = None
         self._left_to_look_at = _LOOKED_AT
 
     def add(self, columns: dict[str, Any], frame: Frame) -> None:
-        made = self.pipeline.run(frame)
+        made = self.recipe.run(frame)
         if self._left_to_look_at:
             self._left_to_look_at -= 1
             if may_be_shown(frame):
@@ -97,10 +97,10 @@ class _ArrayRows:
                 "sop_instance_uid": frame.context.sop_instance_uid,
                 "frame": frame.index,
                 "modality": frame.context.modality or None,
-                "pipeline": self.pipeline.label,
-                "shape": list(self.pipeline.shape),
-                "parameters": self.pipeline.parameters_json(),
-                "libraries": self.pipeline.libraries_json(),
+                "pipeline": self.recipe.label,
+                "shape": list(self.recipe.shape),
+                "parameters": self.recipe.parameters_json(),
+                "libraries": self.recipe.libraries_json(),
                 "decisions": list(made.decisions),
                 "source_to_array": list(made.source_to_array),
                 "array_to_patient": made.array_to_patient and list(made.array_to_patient),
@@ -113,7 +113,7 @@ class _ArrayRows:
         return sum(array.nbytes for array in self._arrays)
 
     def take(self) -> ArrayBatch:
-        schema = preprocessed_arrays(self.pipeline.shape, self.pipeline.dtype)
+        schema = preprocessed_arrays(self.recipe.shape, self.recipe.dtype)
         tensors = pa.FixedShapeTensorArray.from_numpy_ndarray(np.stack(self._arrays))
         columns = [
             tensors
@@ -122,7 +122,7 @@ class _ArrayRows:
             for field in schema
         ]
         made = ArrayBatch(
-            self.pipeline.name,
+            self.recipe.name,
             pa.RecordBatch.from_arrays(columns, schema=schema),
             self._comparison,
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from msgspec import structs
 
-from hc_assets.imaging.preprocessing.registry import AnyPipeline
+from hc_assets.imaging.preprocessing.registry import AnyRecipe
 from hc_assets.lake.parts import DamagedPartError, Part
 from hc_assets.lake.tables import LakeTable
 
@@ -28,17 +28,17 @@ class _Found:
 
 
 def standing_parts(
-    before: LakeTable, wanted: Mapping[Group, list[Key]], pipelines: Mapping[str, AnyPipeline]
+    before: LakeTable, wanted: Mapping[Group, list[Key]], recipes: Mapping[str, AnyRecipe]
 ) -> dict[Group, list[Part]]:
     """Find the parts that need not be written again.
 
     Args:
         before: what is committed of one batch, by the present version of the code.
-        wanted: frames in order, by number of their work and label of their pipeline.
-        pipelines: by label, with their present parameters.
+        wanted: frames in order, by number of their work and label of their recipe.
+        recipes: by label, with their present parameters.
 
     Returns:
-        Parts by number of work and pipeline, only where all of its frames are there, and no other,
+        Parts by number of work and recipe, only where all of its frames are there, and no other,
         each with the present parameters and libraries. A part that is damaged stands for nothing.
     """
     groups: dict[Group, _Found] = {}
@@ -47,7 +47,7 @@ def standing_parts(
             alone = LakeTable(
                 before.table, before.folder, [(folder, structs.replace(made, parts=[part]))]
             )
-            _look_at(alone, part, groups, pipelines)
+            _look_at(alone, part, groups, recipes)
     return {
         group: found.parts
         for group, found in groups.items()
@@ -59,7 +59,7 @@ def _look_at(
     alone: LakeTable,
     part: Part,
     groups: dict[Group, _Found],
-    pipelines: Mapping[str, AnyPipeline],
+    recipes: Mapping[str, AnyRecipe],
 ) -> None:
     number = int(part.name.split("-")[1])
     try:
@@ -73,8 +73,8 @@ def _look_at(
     for row in rows:
         found = groups[number, row["pipeline"]]
         found.keys.append((row["source_file"], row["file_sha256"], row["frame"]))
-        pipeline = pipelines.get(row["pipeline"])
-        found.is_stale |= pipeline is None or (
+        recipe = recipes.get(row["pipeline"])
+        found.is_stale |= recipe is None or (
             (row["parameters"], row["libraries"])
-            != (pipeline.parameters_json(), pipeline.libraries_json())
+            != (recipe.parameters_json(), recipe.libraries_json())
         )

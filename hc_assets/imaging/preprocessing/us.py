@@ -5,7 +5,6 @@ Belongs here: what is done to the values of ultrasound frames.
 
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,8 +12,8 @@ from hc_assets.imaging.pixels.frames import Frame
 from hc_assets.imaging.preprocessing.contrast import luminance
 from hc_assets.imaging.preprocessing.denoising import adaptive_mean, speckle_noise
 from hc_assets.imaging.preprocessing.parameters import UltrasoundParameters
-from hc_assets.imaging.preprocessing.pipeline import Normalised, Pipeline
 from hc_assets.imaging.preprocessing.radiograph import shown
+from hc_assets.imaging.preprocessing.recipe import Normalised, Recipe
 
 # Channels of a grey pixel differ by what lossy compression of colour leaves
 _LEAST_COLOUR = 0.15
@@ -44,12 +43,13 @@ def despeckled(values: NDArray[Any], frame: Frame, parameters: UltrasoundParamet
 
 def _overlay(pixels: NDArray[Any], top: float) -> NDArray[np.bool_]:
     """Pixels whose channels differ, with single ones, which are noise, left out."""
+    # Slow to load, and few frames need it
+    from skimage.morphology import remove_small_objects  # noqa: PLC0415
+
     channels = pixels.astype(np.float32)
     spread = channels.max(axis=2) - channels.min(axis=2)
-    coloured = (spread > _LEAST_COLOUR * (top or 1.0)).astype(np.uint8)
-    around = cv2.boxFilter(coloured, cv2.CV_32F, (3, 3), normalize=False)
-    marked: NDArray[np.bool_] = (coloured > 0) & (around > 1.5)
-    return marked
+    coloured = spread > _LEAST_COLOUR * (top or 1.0)
+    return np.asarray(remove_small_objects(coloured, max_size=1, connectivity=2), np.bool_)
 
 
 def _filtered(
@@ -64,10 +64,11 @@ def _filtered(
     return adaptive_mean(pixels, speckle_noise(pixels, every, side=side), side=side, counts=counts)
 
 
-PIPELINE = Pipeline(
+RECIPE = Recipe(
     name="us",
     version=2,
     parameters=UltrasoundParameters(),
     normalise=despeckled,
     takes_colour=True,
+    libraries=("scikit-image",),
 )

@@ -39,14 +39,14 @@ def write_arrays(work: FileWork, preprocessing: Preprocessing | None = None) -> 
     wanted = zip(work.to_read(), work.frames, strict=True)
     with ExitStack() as stack:
         for made in preprocess_files(wanted, work.batch, preprocessing):
-            if made.pipeline not in writers:
-                writers[made.pipeline] = stack.enter_context(
+            if made.recipe not in writers:
+                writers[made.recipe] = stack.enter_context(
                     PartWriter(
                         folder, made.rows.schema, number=work.number, part_bytes=_ARRAY_PART_BYTES
                     )
                 )
-            writers[made.pipeline].write(made.rows)
+            writers[made.recipe].write(made.rows)
             if made.comparison is not None:
-                comparisons.setdefault(made.pipeline, made.comparison)
+                comparisons.setdefault(made.recipe, made.comparison)
     parts = {name: writers[name].parts for name in sorted(writers)}
     return ArraysMade(work.number, parts, comparisons)

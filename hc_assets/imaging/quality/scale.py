@@ -89,7 +89,8 @@ SCALES: Mapping[str, QualityScale] = {
     "IO": _PROJECTION,
     "RG": _PROJECTION,
     "RTIMAGE": _PROJECTION,
-    # Speckle is the signal's own: fully developed it is Rayleigh's, mean over deviation 1.9
+    # Speckle is the signal's own: fully developed, it leaves a signal over noise of 1.9, the mean
+    # over the deviation of a Rayleigh distribution
     "US": QualityScale(Scale(2.5, 3.0), Scale(1.5, 2.0), Scale(0.13, 3.0), None),
     # Few counts and wide pixels are in the nature of these
     "NM": QualityScale(Scale(2.5, 3.0), Scale(1.5, 2.0), Scale(0.08, 3.0), None),

@@ -21,7 +21,7 @@ from hc_assets.imaging.headers.rows import index_files
 from hc_assets.imaging.pixels import decoding
 from hc_assets.imaging.pixels.frames import Frame, iter_frames
 from hc_assets.imaging.pixels.isolation import DecoderProcess
-from hc_assets.imaging.preprocessing.registry import pipeline_for
+from hc_assets.imaging.preprocessing.registry import recipe_for
 from hc_assets.imaging.quality.gates import explain
 from hc_assets.imaging.quality.measure import measure
 
@@ -174,6 +174,6 @@ def frames_of(path: Path, name: str, *, is_measured: bool) -> Iterator[str]:
         assert frame.pixels.ndim == 2 + frame.is_color, name
         if is_measured and 0 < frame.pixels.size < 100_000:
             assert explain(measure(frame), 0.5).text, name
-            made = pipeline_for(frame.context.modality).run(frame)
+            made = recipe_for(frame.context.modality).run(frame)
             assert np.isfinite(made.pixels).all(), name
     assert seen == list(range(len(seen))), name

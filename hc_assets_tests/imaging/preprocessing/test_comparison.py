@@ -10,7 +10,7 @@ from hc_assets.imaging.preprocessing.comparison import (
     drawn,
     may_be_shown,
 )
-from hc_assets.imaging.preprocessing.registry import pipeline_for
+from hc_assets.imaging.preprocessing.registry import recipe_for
 
 
 @pytest.fixture
@@ -20,14 +20,14 @@ def frame(frame_of):
 
 
 def test_even_noise_gives_a_small_picture(frame):
-    picture = drawn(compared(frame, pipeline_for("CT").run(frame).pixels))
+    picture = drawn(compared(frame, recipe_for("CT").run(frame).pixels))
     assert len(picture) < PICTURE_BYTES
     decoded = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_UNCHANGED)
     assert decoded.shape == (SIDE, 4 * SIDE + 12)
 
 
 def test_histograms_count_every_pixel(frame):
-    array = pipeline_for("CT").run(frame).pixels
+    array = recipe_for("CT").run(frame).pixels
     made = compared(frame, array)
     assert len(made.counts_before) == len(made.counts_after) == BINS
     assert sum(made.counts_before) == frame.pixels.size

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hc_assets.imaging.pixels.frames import Frame, iter_frames
 from hc_assets.imaging.preprocessing.geometry import array_to_patient, placed
 from hc_assets.imaging.preprocessing.parameters import Preprocessing
-from hc_assets.imaging.preprocessing.registry import pipeline_for
+from hc_assets.imaging.preprocessing.registry import recipe_for
 
 SIZES = st.integers(8, 90)
 
@@ -52,7 +52,7 @@ def test_pixels_lead_to_the_patient_as_the_standard_has_it():
 def test_a_place_in_the_array_is_the_same_place_in_the_patient(testdata):
     (frame,) = iter_frames(testdata("CT_small.dcm"))
     assert isinstance(frame, Frame)
-    made = pipeline_for("CT").run(frame)
+    made = recipe_for("CT").run(frame)
     context = frame.context
     row, column = 17.0, 90.0
     x, y = np.array(context.orientation[:3]), np.array(context.orientation[3:])
@@ -73,7 +73,7 @@ def test_spacing_that_is_not_the_patients_keeps_proportions_but_gives_no_place(f
         position=(0.0, 0.0, 0.0),
         orientation=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0),
     )
-    made = pipeline_for("US").run(frame)
+    made = recipe_for("US").run(frame)
     assert made.array_to_patient is None
     assert (made.source_to_array[0], made.source_to_array[4]) == (3.2, 6.4)
 
@@ -81,5 +81,5 @@ def test_spacing_that_is_not_the_patients_keeps_proportions_but_gives_no_place(f
 def test_stretching_is_a_setting(frame_of):
     frame = frame_of(np.full((20, 40), 9, np.uint8), "US")
     frame.pixels[0, 0] = 0
-    made = pipeline_for("US", Preprocessing(aspect="stretch")).run(frame).pixels
+    made = recipe_for("US", Preprocessing(aspect="stretch")).run(frame).pixels
     assert (made[100:] > 0).all()

@@ -7,7 +7,7 @@ from hc_assets.imaging.preprocessing import mr
 from hc_assets.imaging.preprocessing.bias import NoFieldError, homomorphic_field, n4_field
 from hc_assets.imaging.preprocessing.denoising import adaptive_mean, additive_noise
 from hc_assets.imaging.preprocessing.parameters import MrParameters, Preprocessing
-from hc_assets.imaging.preprocessing.registry import pipeline_for
+from hc_assets.imaging.preprocessing.registry import recipe_for
 
 SIDE = 160
 
@@ -117,7 +117,7 @@ def test_shaded_tissue_comes_out_even(frame_of):
     spread = {}
     for bias in ("none", "homomorphic", "n4"):
         told = Preprocessing(mr=MrParameters(bias=bias, rows=SIDE, columns=SIDE))
-        made = pipeline_for("MR", told).run(frame)
+        made = recipe_for("MR", told).run(frame)
         spread[bias] = unevenness(made.pixels, disc)
         assert made.pixels[~disc].max() < 0.05
     assert spread["n4"] < spread["none"] / 2
@@ -126,14 +126,14 @@ def test_shaded_tissue_comes_out_even(frame_of):
 
 def test_maps_with_values_below_zero_are_no_magnitudes(frame_of):
     values = np.random.default_rng(3).normal(0, 100, (64, 64)).astype(np.float32)
-    made = pipeline_for("MR").run(frame_of(values, "MR"))
+    made = recipe_for("MR").run(frame_of(values, "MR"))
     assert made.decisions[0] == "no bias field or noise: values are no magnitudes"
 
 
 @pytest.mark.parametrize("inside", [1.0, 1000.0])
 def test_an_object_without_any_structure_goes_through(frame_of, inside):
     _, disc = phantom()
-    made = pipeline_for("MR").run(frame_of(np.where(disc, inside, 0).astype(np.float32), "MR"))
+    made = recipe_for("MR").run(frame_of(np.where(disc, inside, 0).astype(np.float32), "MR"))
     assert np.isfinite(made.pixels).all()
     assert made.pixels[128, 128] > 0.7
 
@@ -144,6 +144,6 @@ def test_a_fit_that_fails_costs_the_correction_and_is_said(frame_of, monkeypatch
 
     monkeypatch.setattr(mr, "n4_field", failing)
     image, _ = phantom()
-    made = pipeline_for("MR").run(frame_of(image, "MR"))
+    made = recipe_for("MR").run(frame_of(image, "MR"))
     assert "no bias field: N4 found no field" in made.decisions
     assert made.pixels[128, 128] > 0.4

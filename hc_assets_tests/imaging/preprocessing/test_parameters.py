@@ -2,16 +2,16 @@ import pytest
 from pydantic import ValidationError
 
 from hc_assets.imaging.preprocessing.parameters import Preprocessing
-from hc_assets.imaging.preprocessing.registry import PIPELINES, pipeline_for, pipelines
+from hc_assets.imaging.preprocessing.registry import RECIPES, recipe_for, recipes
 from hc_assets.settings import Settings
 
 
 def test_what_a_setting_names_replaces_its_default_alone(monkeypatch):
     monkeypatch.setenv("HC_PREPROCESSING", '{"aspect": "stretch", "mr": {"bias": "none"}}')
     told = Settings().preprocessing
-    mr, ct = pipeline_for("MR", told), pipeline_for("CT", told)
+    mr, ct = recipe_for("MR", told), recipe_for("CT", told)
     assert (mr.parameters.bias, mr.parameters.n4_shrink, mr.aspect) == ("none", 4, "stretch")
-    assert ct.parameters == PIPELINES["CT"].parameters
+    assert ct.parameters == RECIPES["CT"].parameters
 
 
 @pytest.mark.parametrize(
@@ -26,15 +26,15 @@ def test_what_a_setting_names_replaces_its_default_alone(monkeypatch):
     ],
     ids=["pipeline", "name", "choice", "range", "type", "8 bits"],
 )
-def test_what_no_pipeline_knows_is_an_error(told):
+def test_what_no_recipe_knows_is_an_error(told):
     with pytest.raises(ValidationError):
         Preprocessing.model_validate(told)
 
 
-def test_each_label_names_one_pipeline():
-    every = pipelines(Preprocessing())
+def test_each_label_names_one_recipe():
+    every = recipes(Preprocessing())
     assert {label.partition("/")[0] for label in every} == set(Preprocessing.model_fields) - {
         "aspect",
         "dtype",
     }
-    assert {each.label for each in PIPELINES.values()} < set(every)
+    assert {each.label for each in RECIPES.values()} < set(every)

@@ -5,13 +5,13 @@ from hc_assets.imaging.schemas.index import preprocessed_arrays
 from hc_assets_tests.imaging.landed_files import landed
 
 
-def test_arrays_are_rows_of_their_pipelines_shape(testdata):
+def test_arrays_are_rows_of_their_recipes_shape(testdata):
     ct, mr = (landed(testdata(f"{name}_small.dcm")) for name in ("CT", "MR"))
     zero = frozenset([0])
     found = list(preprocess_files([(mr, zero), (ct, zero), (mr, zero)], "b1"))
-    assert [made.pipeline for made in found] == ["ct", "mr"]
+    assert [made.recipe for made in found] == ["ct", "mr"]
     for name, shape, count in (("ct", (512, 512), 1), ("mr", (256, 256), 2)):
-        (rows,) = [made.rows for made in found if made.pipeline == name]
+        (rows,) = [made.rows for made in found if made.recipe == name]
         assert rows.schema == preprocessed_arrays(shape)
         rows.validate(full=True)
         pixels = rows["pixels"].to_numpy_ndarray()

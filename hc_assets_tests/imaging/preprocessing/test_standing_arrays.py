@@ -15,7 +15,7 @@ from msgspec import structs
 
 from hc_assets.imaging import assets
 from hc_assets.imaging.domain import DICOM_FILES
-from hc_assets.imaging.preprocessing import pipeline, planning, registry
+from hc_assets.imaging.preprocessing import planning, recipe, registry
 from hc_assets.imaging.preprocessing.parameters import (
     CtParameters,
     MrParameters,
@@ -119,9 +119,9 @@ def test_what_stands_is_not_made_again(batch):
         ({"aspect": "stretch"}, 2),
         ({"dtype": "float16"}, 2),
     ],
-    ids=["of MR", "of CT", "of a pipeline without frames", "proportions", "type"],
+    ids=["of MR", "of CT", "of a recipe without frames", "proportions", "type"],
 )
-def test_other_parameters_make_only_their_pipeline_anew(batch, change, made):
+def test_other_parameters_make_only_their_recipe_anew(batch, change, made):
     _, before = batch.make()
     changed = Preprocessing.model_validate(SMALL.model_dump() | change)
     count, after = batch.make(changed)
@@ -129,28 +129,26 @@ def test_other_parameters_make_only_their_pipeline_anew(batch, change, made):
     assert len(set(before) & set(after)) == 2 - made
 
 
-def test_another_version_of_a_library_makes_its_pipelines_anew(batch, monkeypatch):
+def test_another_version_of_a_library_makes_its_recipes_anew(batch, monkeypatch):
     batch.make()
-    real = pipeline.version
-    monkeypatch.setattr(
-        pipeline, "version", lambda name: "99" if name == "SimpleITK" else real(name)
-    )
-    pipeline._versions.cache_clear()
+    real = recipe.version
+    monkeypatch.setattr(recipe, "version", lambda name: "99" if name == "SimpleITK" else real(name))
+    recipe._versions.cache_clear()
     try:
         assert batch.make()[0] == 1
     finally:
-        pipeline._versions.cache_clear()
+        recipe._versions.cache_clear()
 
 
-def test_another_version_of_a_pipeline_makes_it_anew(batch, monkeypatch):
+def test_another_version_of_a_recipe_makes_it_anew(batch, monkeypatch):
     batch.make()
-    newer = replace(registry.PIPELINES["MR"], version=99)
-    monkeypatch.setattr(registry, "PIPELINES", registry.PIPELINES | {"MR": newer})
-    registry._told.cache_clear()
+    newer = replace(registry.RECIPES["MR"], version=99)
+    monkeypatch.setattr(registry, "RECIPES", registry.RECIPES | {"MR": newer})
+    registry._configured.cache_clear()
     try:
         assert batch.make()[0] == 1
     finally:
-        registry._told.cache_clear()
+        registry._configured.cache_clear()
 
 
 def test_other_bytes_of_a_file_make_its_arrays_anew(batch):

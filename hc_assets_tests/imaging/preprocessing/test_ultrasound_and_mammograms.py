@@ -7,7 +7,7 @@ from hc_assets.imaging.preprocessing.parameters import (
     Preprocessing,
     UltrasoundParameters,
 )
-from hc_assets.imaging.preprocessing.registry import pipeline_for
+from hc_assets.imaging.preprocessing.registry import recipe_for
 
 SIDE = 256
 
@@ -24,7 +24,7 @@ def test_speckle_falls_and_the_edge_stays(frame_of):
     _, seen = speckled()
     frame = frame_of(np.rint(seen * 255).astype(np.uint8), "US")
     made, untouched = (
-        pipeline_for("US", Preprocessing(us=UltrasoundParameters(despeckle_pixels=side)))
+        recipe_for("US", Preprocessing(us=UltrasoundParameters(despeckle_pixels=side)))
         .run(frame)
         .pixels
         for side in (5, 1)
@@ -44,7 +44,7 @@ def coloured() -> np.ndarray:
 
 
 def test_a_colour_overlay_is_told_apart_and_touches_nothing(frame_of):
-    with_flow = pipeline_for("US").run(frame_of(coloured(), "US", limits=(0.0, 255.0)))
+    with_flow = recipe_for("US").run(frame_of(coloured(), "US", limits=(0.0, 255.0)))
     flow = np.unpackbits(np.frombuffer(with_flow.overlay, np.uint8)).reshape(SIDE, SIDE) > 0
     assert flow[100:140, 20:60].all()
     assert flow.sum() == 40 * 40
@@ -55,16 +55,29 @@ def test_a_colour_overlay_is_told_apart_and_touches_nothing(frame_of):
     assert beside.mean() == pytest.approx(coloured()[100:140, 60:63, 0].mean() / 255, rel=0.1)
 
 
+def test_single_coloured_pixels_are_noise_and_two_that_touch_are_not(frame_of):
+    pixels = coloured()
+    for row, column in ((0, 0), (30, 90), (50, 90), (51, 91)):
+        pixels[row, column] = (220, 30, 20)
+    made = recipe_for("US").run(frame_of(pixels, "US", limits=(0.0, 255.0)))
+    overlay = np.unpackbits(np.frombuffer(made.overlay, np.uint8)).reshape(SIDE, SIDE) > 0
+    assert not overlay[0, 0]
+    assert not overlay[30, 90]
+    assert overlay[50, 90]
+    assert overlay[51, 91]
+    assert overlay.sum() == 40 * 40 + 2
+
+
 def test_an_overlay_can_be_removed(frame_of):
     told = Preprocessing(us=UltrasoundParameters(overlays="remove"))
-    made = pipeline_for("US", told).run(frame_of(coloured(), "US", limits=(0.0, 255.0))).pixels
+    made = recipe_for("US", told).run(frame_of(coloured(), "US", limits=(0.0, 255.0))).pixels
     assert made[100:140, 20:60].max() == 0
 
 
 def test_a_tinted_image_is_no_overlay(frame_of):
     _, seen = speckled()
     tint = np.rint(seen[..., None] * np.array([255, 190, 120])).astype(np.uint8)
-    made = pipeline_for("US").run(frame_of(tint, "US", limits=(0.0, 255.0)))
+    made = recipe_for("US").run(frame_of(tint, "US", limits=(0.0, 255.0)))
     assert made.overlay is None
 
 
@@ -94,8 +107,7 @@ def test_the_mask_is_the_breast_to_its_edge_without_the_label():
 def test_all_breasts_point_to_the_right(frame_of):
     told = Preprocessing(mg=MammogramParameters(rows=512, columns=512))
     left, right = (
-        pipeline_for("MG", told).run(frame_of(mammogram(right=side), "MG"))
-        for side in (False, True)
+        recipe_for("MG", told).run(frame_of(mammogram(right=side), "MG")) for side in (False, True)
     )
     np.testing.assert_allclose(left.pixels, right.pixels, atol=1e-6)
     assert "turned left to right" in right.decisions
@@ -115,19 +127,19 @@ def test_all_breasts_point_to_the_right(frame_of):
 def test_patient_orientation_decides_where_it_is_sent(frame_of, patient_orientation, turned):
     told = Preprocessing(mg=MammogramParameters(rows=64, columns=64))
     frame = frame_of(mammogram(), "MG", patient_orientation=patient_orientation)
-    assert pipeline_for("MG", told).run(frame).decisions[-len(turned) or 9 :] == turned
+    assert recipe_for("MG", told).run(frame).decisions[-len(turned) or 9 :] == turned
 
 
 def test_orientation_can_stay_as_stored(frame_of):
     told = Preprocessing(mg=MammogramParameters(rows=64, columns=64, orientation="as_stored"))
-    made = pipeline_for("MG", told).run(frame_of(mammogram(right=True), "MG"))
+    made = recipe_for("MG", told).run(frame_of(mammogram(right=True), "MG"))
     assert made.source_to_array[4] > 0
 
 
 def test_12_bits_fill_the_range_before_they_are_equalised(frame_of):
     narrow = (mammogram() // 8).astype(np.uint16)
     told = Preprocessing(mg=MammogramParameters(clahe_clip_limit=0, rows=600, columns=600))
-    made = pipeline_for("MG", told).run(frame_of(narrow, "MG")).pixels
+    made = recipe_for("MG", told).run(frame_of(narrow, "MG")).pixels
     tissue = made[made > 0]
     assert np.quantile(tissue, 0.99) > 0.95
     assert np.quantile(tissue, 0.02) < 0.2

@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 
 from hc_assets.imaging.pixels.frames import Frame, iter_frames
 from hc_assets.imaging.pixels.uptake import Uptake
-from hc_assets.imaging.preprocessing.registry import pipeline_for
+from hc_assets.imaging.preprocessing.registry import recipe_for
 from hc_assets.imaging.preprocessing.suv import suv_factor
 
 NOON = datetime(2020, 5, 1, 12)  # noqa: DTZ001 - DICOM times are local
@@ -98,7 +98,7 @@ def tracer_image(dataset_of, **changes: object) -> Dataset:
 def test_a_file_becomes_suv_on_a_fixed_scale(dataset_of, write_dicom):
     (frame,) = iter_frames(write_dicom(tracer_image(dataset_of)))
     assert isinstance(frame, Frame)
-    made = pipeline_for("PT").run(frame)
+    made = recipe_for("PT").run(frame)
     assert made.decisions == ("SUV: decay corrected to the series' start",)
     assert made.pixels == pytest.approx(1 / 20, rel=1e-5)
 
@@ -108,7 +108,7 @@ def test_two_tracers_in_one_image_give_no_suv(dataset_of, write_dicom):
     dataset.RadiopharmaceuticalInformationSequence.append(Dataset())
     (frame,) = iter_frames(write_dicom(dataset))
     assert frame.context.uptake.dose is None
-    assert "no SUV" in pipeline_for("PT").run(frame).decisions[0]
+    assert "no SUV" in recipe_for("PT").run(frame).decisions[0]
 
 
 def test_real_tomograms_have_suv_of_a_body(shared_files):

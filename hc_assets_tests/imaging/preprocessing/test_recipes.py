@@ -11,7 +11,7 @@ from hc_assets.imaging.pixels.frames import Frame
 from hc_assets.imaging.preprocessing.contrast import between_percentiles, luminance
 from hc_assets.imaging.preprocessing.geometry import placed
 from hc_assets.imaging.preprocessing.local_contrast import equalised
-from hc_assets.imaging.preprocessing.registry import PIPELINES, pipeline_for
+from hc_assets.imaging.preprocessing.registry import RECIPES, recipe_for
 
 SHAPES = {
     "CT": (512, 512),
@@ -42,8 +42,8 @@ def disc(size: int = 100, inside: float = 60.0, outside: float = -1000.0) -> np.
 
 
 @pytest.mark.parametrize(("modality", "shape"), SHAPES.items())
-def test_every_pipeline_gives_its_shape_and_range(modality, shape):
-    made = pipeline_for(modality).run(frame(disc(), modality=modality))
+def test_every_recipe_gives_its_shape_and_range(modality, shape):
+    made = recipe_for(modality).run(frame(disc(), modality=modality))
     assert made.pixels.shape == shape
     assert made.pixels.dtype == np.float32
     assert made.pixels.min() >= 0
@@ -61,22 +61,22 @@ def test_every_pipeline_gives_its_shape_and_range(modality, shape):
 )
 def test_whatever_the_values_the_array_is_finite_and_in_range(modality, pixels):
     with np.errstate(all="ignore"):
-        made = pipeline_for(modality).run(frame(pixels, modality=modality))
+        made = recipe_for(modality).run(frame(pixels, modality=modality))
     assert np.isfinite(made.pixels).all()
     assert made.pixels.min() >= 0
     assert made.pixels.max() <= 1
 
 
-@pytest.mark.parametrize("modality", sorted(PIPELINES))
+@pytest.mark.parametrize("modality", sorted(RECIPES))
 def test_a_constant_frame_is_no_failure(modality):
-    made = pipeline_for(modality).run(frame(np.full((20, 30), 7, np.int16), modality=modality))
+    made = recipe_for(modality).run(frame(np.full((20, 30), 7, np.int16), modality=modality))
     assert np.isfinite(made.pixels).all()
 
 
 def test_the_same_frame_gives_the_same_hash_and_another_another():
-    pipeline = pipeline_for("CT")
-    first, second = (pipeline.run(frame(disc(), modality="CT")) for _ in range(2))
-    other = pipeline.run(frame(disc(inside=50), modality="CT"))
+    recipe = recipe_for("CT")
+    first, second = (recipe.run(frame(disc(), modality="CT")) for _ in range(2))
+    other = recipe.run(frame(disc(inside=50), modality="CT"))
     assert first.content_sha256 == second.content_sha256 != other.content_sha256
 
 
@@ -84,7 +84,7 @@ def test_ct_follows_the_files_window():
     window = Window(center=40, width=400, function="LINEAR")
     pixels = np.full((64, 64), -1000, np.float32)
     pixels[:, 32:] = 1000
-    made = pipeline_for("CT").run(frame(pixels, modality="CT", windows=(window,))).pixels
+    made = recipe_for("CT").run(frame(pixels, modality="CT", windows=(window,))).pixels
     assert made[:, 100].max() < 0.1
     assert made[:, 400].min() > 0.5
 
@@ -92,7 +92,7 @@ def test_ct_follows_the_files_window():
 def test_monochrome1_radiographs_come_out_with_bone_white():
     plain = disc(inside=200, outside=10)
     inverted = frame(plain, modality="DX", is_inverted=True)
-    made = pipeline_for("DX").run(inverted).pixels
+    made = recipe_for("DX").run(inverted).pixels
     assert made[512, 512] < made[20, 20]
 
 
@@ -101,7 +101,7 @@ def test_padding_is_black():
     padding[:, :20] = True
     pixels = disc(inside=1000, outside=500)
     pixels[padding] = 3000
-    made = pipeline_for("MR").run(frame(pixels, padding=padding, modality="MR")).pixels
+    made = recipe_for("MR").run(frame(pixels, padding=padding, modality="MR")).pixels
     assert made[:, :48].max() == 0
     assert made[128, 128] > 0.9
 
@@ -110,24 +110,24 @@ def test_colour_becomes_luminance():
     rgb = np.zeros((10, 10, 3), np.uint8)
     rgb[..., 1] = 255
     assert luminance(rgb, 255.0) == pytest.approx(np.full((10, 10), 0.587), abs=1e-6)
-    assert pipeline_for("US").run(frame(rgb, modality="US")).pixels.max() > 0.5
+    assert recipe_for("US").run(frame(rgb, modality="US")).pixels.max() > 0.5
 
 
 def test_a_mammogram_keeps_the_breast_and_drops_the_label():
     pixels = np.full((400, 300), 10, np.float32)
     pixels[100:300, :150] = 900
     pixels[20:40, 250:290] = 1000
-    made = pipeline_for("MG").run(frame(pixels, modality="MG")).pixels
+    made = recipe_for("MG").run(frame(pixels, modality="MG")).pixels
     columns = slice(1600, 2048)
     assert made[100:220, columns].max() < 0.001
     assert made[1000, 700] > 0.1
 
 
 def test_parameters_and_labels_say_what_was_done():
-    pipeline = pipeline_for("CT")
-    assert pipeline.label == "ct/2"
-    told = json.loads(pipeline.parameters_json())
-    assert told == {"aspect": "letterbox", "dtype": "float32", **dict(pipeline.parameters)}
+    recipe = recipe_for("CT")
+    assert recipe.label == "ct/2"
+    told = json.loads(recipe.parameters_json())
+    assert told == {"aspect": "letterbox", "dtype": "float32", **dict(recipe.parameters)}
 
 
 @given(

@@ -1,6 +1,6 @@
-"""What a preprocessing pipeline is: a name, a version, parameters, and one function or two.
+"""What a preprocessing recipe is: a name, a version, parameters, and one function or two.
 
-Belongs here: what all pipelines do alike: grey, proportions, range, hashes. What is done to the
+Belongs here: what all recipes do alike: grey, proportions, range, hashes. What is done to the
 values of a modality is in the module of that modality.
 """
 
@@ -20,7 +20,7 @@ from hc_assets.imaging.preprocessing.contrast import luminance
 from hc_assets.imaging.preprocessing.geometry import Affine, Plane, array_to_patient, placed
 from hc_assets.imaging.preprocessing.parameters import Aspect, DataType, Parameters
 
-# What decodes and resamples frames of every pipeline
+# What decodes and resamples frames of every recipe
 _LIBRARIES = (
     "numpy",
     "opencv-python-headless",
@@ -58,7 +58,7 @@ class Preprocessed:
     """An array ready for training.
 
     Attributes:
-        pixels: float32 or float16, 0 to 1, finite, of the pipeline's shape.
+        pixels: float32 or float16, 0 to 1, finite, of the recipe's shape.
         source_to_array: as in `geometry.Placed`.
         array_to_patient: as `geometry.array_to_patient`; None where the frame has no place in a
             patient.
@@ -77,17 +77,17 @@ class Preprocessed:
 
 
 @dataclass(frozen=True)
-class Pipeline(Generic[P]):
+class Recipe(Generic[P]):
     """How frames of a modality become arrays.
 
     Attributes:
-        name: of the pipeline.
+        name: of the recipe.
         version: counted up when the same frame gives another array.
-        parameters: what its steps are told.
+        parameters: of its functions.
         normalise: frame values in modality units, finite, to 0 to 1.
         enhance: resampled values without the margins, to 0 to 1; None where nothing is done.
-        takes_colour: whether `normalise` is given RGB frames; else they become luminance.
-        libraries: distributions that compute, besides those of all pipelines.
+        takes_colour: whether `normalise` takes RGB frames; else they become luminance.
+        libraries: distributions that compute, besides those of all recipes.
         aspect: as in `parameters.Preprocessing`.
         dtype: as in `parameters.Preprocessing`.
     """
@@ -112,12 +112,12 @@ class Pipeline(Generic[P]):
         """Rows and columns of every array."""
         return self.parameters.rows, self.parameters.columns
 
-    def told(self, parameters: P, aspect: Aspect, dtype: DataType) -> "Pipeline[P]":
-        """The same pipeline with other parameters."""
+    def with_parameters(self, parameters: P, aspect: Aspect, dtype: DataType) -> "Recipe[P]":
+        """The same recipe with other parameters."""
         return replace(self, parameters=parameters, aspect=aspect, dtype=dtype)
 
     def parameters_json(self) -> str:
-        """All that the pipeline is told, as JSON by name."""
+        """All of its parameters, as JSON by name."""
         every = {"aspect": self.aspect, "dtype": self.dtype, **self.parameters.model_dump()}
         return json.dumps(every, sort_keys=True)
 
