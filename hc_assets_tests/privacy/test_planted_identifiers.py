@@ -201,7 +201,7 @@ def said_by_workers(folder: Path) -> str:
         env=os.environ | told,
         capture_output=True,
         text=True,
-        timeout=500,
+        timeout=1200,
         check=False,
     )
     assert done.returncode == 0, done.stderr
