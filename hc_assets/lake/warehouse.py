@@ -180,7 +180,11 @@ class Warehouse:
             self.create_views(connection)
 
     def create_views(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Create or replace the view of every Parquet table, with comments on its columns."""
+        """Create or replace the view of every Parquet table, with comments on its columns.
+
+        All of them or none: that is one write to the disk, and not one for every comment.
+        """
+        connection.begin()
         for table, schema in self.tables.items():
             declare(self.layout, table, schema)
             name = quoted_name(table)
@@ -189,6 +193,7 @@ class Warehouse:
             for field in schema:
                 text = _literal(describe(field))
                 connection.execute(f"COMMENT ON COLUMN {name}.{_identifier(field.name)} IS {text}")
+        connection.commit()
 
     def _select(self, table: str) -> str:
         """SQL that reads what the commits list, whenever it is run.

@@ -6,6 +6,8 @@ import sys
 import msgspec
 import pytest
 
+from hc_assets_tests.conftest import DataFolder
+
 TEXT = {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml">A patient</div>'}
 NAME = [{"family": "Made-Up"}]
 GOOD = {"resourceType": "Patient", "id": "p1", "text": TEXT, "name": NAME, "gender": "female"}
@@ -17,6 +19,16 @@ def good(tmp_path):
     path = tmp_path / "good.json"
     path.write_text(json.dumps(GOOD))
     return path
+
+
+@pytest.fixture(scope="module")
+def ingested(tmp_path_factory) -> DataFolder:
+    """A data folder that a valid file went through."""
+    path = tmp_path_factory.mktemp("files") / "good.json"
+    path.write_text(json.dumps(GOOD))
+    folder = DataFolder(tmp_path_factory.mktemp("ingested") / "data")
+    assert folder.run("ingest", path).exit_code == 0
+    return folder
 
 
 @pytest.fixture
@@ -122,9 +134,9 @@ def test_ingest_prints_rows_per_table_on_stdout(hc_assets, bad):
     }
 
 
-def test_report_as_json_holds_every_check(hc_assets, good):
-    hc_assets("ingest", good)
-    result = hc_assets("report", "--format", "json")
+@pytest.mark.xdist_group("reports")
+def test_report_as_json_holds_every_check(ingested):
+    result = ingested.run("report", "--format", "json")
     report = msgspec.json.decode(result.stdout)
     assert result.exit_code == 0
     assert report["summary"]["failed"] == 0
@@ -134,9 +146,9 @@ def test_report_as_json_holds_every_check(hc_assets, good):
     assert all(check["batch"] for check in report["checks"] if check["check"] in ran_on_batches)
 
 
-def test_report_can_go_to_a_file(hc_assets, good, tmp_path):
-    hc_assets("ingest", good)
-    result = hc_assets("report", "--out", tmp_path / "report.txt")
+@pytest.mark.xdist_group("reports")
+def test_report_can_go_to_a_file(ingested, tmp_path):
+    result = ingested.run("report", "--out", tmp_path / "report.txt")
     assert result.stdout == ""
     assert "PASS  ERROR  fhir/validated_resources" in (tmp_path / "report.txt").read_text()
 

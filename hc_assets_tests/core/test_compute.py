@@ -144,7 +144,7 @@ def test_the_order_is_kept_where_later_units_are_done_first():
 
     def unit(number: int) -> int:
         if number == 0:
-            assert first_may_end.wait(30)
+            assert first_may_end.wait(300)
         else:
             first_may_end.set()
         return number

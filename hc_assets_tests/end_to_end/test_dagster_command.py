@@ -18,7 +18,7 @@ def dagster(*arguments: str, data_dir: Path) -> subprocess.CompletedProcess[str]
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=1200,
     )
 
 

@@ -84,7 +84,7 @@ def spawner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spawner]:
         assert process.stdin is not None
         process.stdin.close()
         process.stdout.close()
-        process.wait(timeout=30)
+        process.wait(timeout=300)
 
 
 def files_below(folder: Path) -> dict[str, str]:

@@ -42,6 +42,8 @@ from hc_assets_tests.privacy.planted_files import write_dicom, write_fhir, write
 
 FORMATS = [each.value for each in ReportFormat]
 
+pytestmark = pytest.mark.xdist_group("planted")
+
 
 class Traces:
     """What a run of everything left behind outside the tables."""
@@ -199,7 +201,7 @@ def said_by_workers(folder: Path) -> str:
         env=os.environ | told,
         capture_output=True,
         text=True,
-        timeout=500,
+        timeout=1200,
         check=False,
     )
     assert done.returncode == 0, done.stderr
