@@ -31,7 +31,8 @@ OPERATIONS = (
 )
 # fmt: on
 _OP = {name: number for number, name in enumerate(OPERATIONS)}
-_NO, _YES, _EMPTY, _UNKNOWN = range(4)
+# Outcomes, in the order of the enumeration beside it.
+TRUTHS = _NO, _YES, _EMPTY, _UNKNOWN = range(4)
 UNKNOWN: Code = [_OP["PUSH_VALUE"], _UNKNOWN]
 
 _LOGIC = {"and": "AND", "or": "OR", "xor": "XOR", "implies": "IMPLIES"}

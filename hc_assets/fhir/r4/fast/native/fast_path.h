@@ -28,16 +28,18 @@ enum Form {
     STRING, CODE, ID, URI, DATE, DATE_TIME, INSTANT, TIME, OID, UUID, BASE64, XHTML,
     BOOLEAN, INTEGER, UNSIGNED_INT, POSITIVE_INT, DECIMAL,
     OBJECT, RESOURCE,
+    FORM_COUNT,
 };
 
 /* Types that have rules of their own; the order is that of packing.KINDS. */
 enum Kind {
     PLAIN, DOMAIN_RESOURCE, OTHER_RESOURCE, EXTENSION, REFERENCE, META, BUNDLE, BUNDLE_ENTRY, SIBLING,
     ATTACHMENT, NEVER,
+    KIND_COUNT,
 };
 
 /* Forms that stand in for codes that can't be listed; the order is that of packing.SYNTAXES. */
-enum Syntax { ANY_SYNTAX, CURRENCY, LANGUAGE, MIME, UCUM };
+enum Syntax { ANY_SYNTAX, CURRENCY, LANGUAGE, MIME, UCUM, SYNTAX_COUNT };
 
 typedef struct {
     const uint8_t *at;
