@@ -33,7 +33,7 @@ _MAX_BYTES = 2**31 - 1
 _ENTRY_COLUMNS = tuple(
     "request_if_none_exist" if name == "if_none_exist" else name for name in Entry.__struct_fields__
 )
-# `Row` of fhir/r4/fast/native/entries.c: begin and end of each, then the position.
+# `Row` of fhir/r4/fast/native/entry_rows.h: begin and end of each, then the position.
 _SPANS = (
     "resource",
     "resource_type",
@@ -44,6 +44,7 @@ _SPANS = (
     "request_if_none_exist",
 )
 _WIDTH = 2 * len(_SPANS) + 1
+_LAYOUT = {"version": 1, "EntryRow": _WIDTH * np.dtype(np.int64).itemsize}
 _NO_ROOM = -2
 # A guess at the size of an entry; where there are more, the text is read again.
 _BYTES_PER_ENTRY = 512
@@ -69,7 +70,7 @@ DEFAULT_BOUNDS = Bounds()
 
 @cache
 def _library() -> ctypes.CDLL:
-    library = load_library("hc_assets.fhir.r4.fast._fast_path")
+    library = load_library("hc_assets.fhir.r4.fast._fast_path", _LAYOUT)
     text_and_rows = (ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_int64)
     library.hc_regular_entries.argtypes = text_and_rows
     library.hc_regular_entries.restype = ctypes.c_int64

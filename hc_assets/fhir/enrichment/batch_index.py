@@ -19,6 +19,7 @@ import xxhash
 from upath import UPath
 
 from hc_assets.fhir.bundles.requests import IDENTITY, known_id
+from hc_assets.fhir.enrichment.columns.resource_columns import ENCOUNTER, PATIENT
 from hc_assets.fhir.enrichment.elements import (
     Period,
     decode_encounter,
@@ -35,29 +36,9 @@ Records = npt.NDArray[np.void]
 _UNKNOWN = np.iinfo(np.int64).min
 _OF_BATCH = np.iinfo(np.int64).max
 _SEXES = (None, "male", "female", "other", "unknown")
-_PATIENT = np.dtype(
-    [
-        ("key", "u8"),
-        ("birth_first", "i8"),
-        ("birth_last", "i8"),
-        ("death_first", "i8"),
-        ("death_last", "i8"),
-        ("death_has_time", "?"),
-        ("sex", "u1"),
-    ]
-)
-_ENCOUNTER = np.dtype(
-    [
-        ("key", "u8"),
-        ("start_first", "i8"),
-        ("start_has_time", "?"),
-        ("end_last", "i8"),
-        ("end_has_time", "?"),
-    ]
-)
 # As gathered: with the time of the version, by which the latest is found.
-_PATIENT_VERSION = np.dtype([("updated", "i8"), *_PATIENT.descr])
-_ENCOUNTER_VERSION = np.dtype([("updated", "i8"), *_ENCOUNTER.descr])
+_PATIENT_VERSION = np.dtype([("updated", "i8"), *PATIENT.descr])
+_ENCOUNTER_VERSION = np.dtype([("updated", "i8"), *ENCOUNTER.descr])
 # What it is about, what it says, who says it.
 _STATEMENT = np.dtype([("key", "u8"), ("value", "u8"), ("by", "u8")])
 # Types of resources that are read one by one.
@@ -232,8 +213,8 @@ class BatchIndex:
         return cls(
             Gathered(
                 np.unique(np.concatenate([np.zeros(0, np.uint64), *(g.known for g in gathered)])),
-                _latest_of_each([each.patients for each in gathered], _PATIENT),
-                _latest_of_each([each.encounters for each in gathered], _ENCOUNTER),
+                _latest_of_each([each.patients for each in gathered], PATIENT),
+                _latest_of_each([each.encounters for each in gathered], ENCOUNTER),
                 np.zeros(0, _STATEMENT),
             ),
             contradicted,

@@ -245,7 +245,6 @@ _ARITHMETIC: dict[str, Callable[[int | Decimal, int | Decimal], int | Decimal | 
     "div": _whole,
     "mod": _rest,
 }
-ARITHMETIC_OPERATORS = frozenset(_ARITHMETIC)
 
 
 def calculated(operator: str, left: Collect, right: Collect) -> Collect:

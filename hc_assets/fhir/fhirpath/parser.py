@@ -59,8 +59,6 @@ _PRECEDENCE = {
     "mod": 10,
 }
 _CHAINED = frozenset({"and", "or", "|", "+", "&"})
-# Words that are operators, yet may also name an element or a function.
-_WORDS_AS_NAMES = frozenset({"as", "is", "in", "contains"})
 _RESERVED = frozenset({"and", "or", "xor", "implies", "div", "mod"})
 _TIME_UNITS = {
     unit + plural: unit

@@ -59,7 +59,7 @@ def has_pattern(value: Any, wanted: Any) -> bool:
     return _is_same(value, wanted)
 
 
-def shown(wanted: Any) -> str:
+def as_json(wanted: Any) -> str:
     """A value of a profile as JSON, short enough for a line."""
     text = _ENCODER.encode(wanted).decode()
     return text if len(text) <= _CLIP else f"{text[:_CLIP]}..."

@@ -30,7 +30,7 @@ _CLIP = 200
 _OF_RESOURCE = "meta.profile"
 
 
-def _shown(url: str) -> str:
+def _quoted(url: str) -> str:
     """A URL that a resource names, short enough for a line; quoted, as all that it says."""
     return repr(url if len(url) <= _CLIP else f"{url[:_CLIP]}...")
 
@@ -128,10 +128,10 @@ class ProfileSet:
             if profile is not None:
                 profiles.append(profile)
                 if not self._library.has_version(url):
-                    text = f"that version of {_shown(url)} isn't at hand, another is taken"
+                    text = f"that version of {_quoted(url)} isn't at hand, another is taken"
                     run.note("warning", path, _UNKNOWN, url, text, source=source)
             elif name is None:
-                text = f"profile {_shown(url)} isn't at hand, so it can't be checked"
+                text = f"profile {_quoted(url)} isn't at hand, so it can't be checked"
                 run.note("warning", path, _UNKNOWN, url, text, source=source)
             elif not is_a(one.node.type_name, name):
                 text = f"found {one.node.type_name}, expected {name}"
@@ -162,7 +162,7 @@ class ProfileSet:
                 if (id(value), url) not in setting.run.applied:
                     check_value(profile.rule, Node(value, "Extension"), path, setting)
             elif is_profiled and not self._library.is_core_extension(url):
-                text = f"extension {_shown(url)} isn't at hand, so it can't be checked"
+                text = f"extension {_quoted(url)} isn't at hand, so it can't be checked"
                 setting.run.note("information", path, _UNKNOWN, url, text, source="its url")
 
     def _member_of(self, item: Item, url: str) -> bool | None:

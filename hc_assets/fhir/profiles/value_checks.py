@@ -17,7 +17,7 @@ from hc_assets.fhir.fhirpath import (
 from hc_assets.fhir.fhirpath.equality import compare
 from hc_assets.fhir.profiles.elements import type_view
 from hc_assets.fhir.profiles.instance import Setting
-from hc_assets.fhir.profiles.matching import has_pattern, is_fixed, is_number, shown
+from hc_assets.fhir.profiles.matching import as_json, has_pattern, is_fixed, is_number
 from hc_assets.fhir.profiles.rules import Check
 from hc_assets.fhir.profiles.specs import BindingSpec, Constraint
 from hc_assets.fhir.profiles.terminology import Terminology, Verdict, any_of
@@ -27,7 +27,7 @@ _CODED_OBJECTS = frozenset({"Coding", "Quantity"})
 
 def fixed_check(wanted: Any, source: str) -> Check:
     """The value is exactly `wanted` (decoded JSON)."""
-    text = f"found another value, expected exactly {shown(wanted)}"
+    text = f"found another value, expected exactly {as_json(wanted)}"
 
     def check(node: Node, path: str, setting: Setting) -> None:
         if not is_fixed(node.value, wanted):
@@ -38,7 +38,7 @@ def fixed_check(wanted: Any, source: str) -> Check:
 
 def pattern_check(wanted: Any, source: str) -> Check:
     """The value contains `wanted` (decoded JSON)."""
-    text = f"found a value without the pattern, expected one that contains {shown(wanted)}"
+    text = f"found a value without the pattern, expected one that contains {as_json(wanted)}"
 
     def check(node: Node, path: str, setting: Setting) -> None:
         if not has_pattern(node.value, wanted):
@@ -63,7 +63,7 @@ def range_check(limit: Any, is_least: bool, source: str) -> Check:
 
     A date less precise than the limit, or one that lies about it, is no error.
     """
-    expected = f"expected at {'least' if is_least else 'most'} {shown(limit)}"
+    expected = f"expected at {'least' if is_least else 'most'} {as_json(limit)}"
     wrong = -1 if is_least else 1
 
     def check(node: Node, path: str, setting: Setting) -> None:

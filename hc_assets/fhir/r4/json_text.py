@@ -58,21 +58,6 @@ def exceeds_depth(raw: bytes, limit: int = MAX_DEPTH) -> bool:
     return max(accumulate(map(_STEP.__getitem__, brackets)), default=0) > limit
 
 
-def has_repeated_names(raw: bytes) -> bool:
-    """Whether some object of a JSON text has two members of one name."""
-    found = False
-
-    def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
-        nonlocal found
-        result = dict(members)
-        found = found or len(result) != len(members)
-        return result
-
-    # Decoded for the names alone: numbers stay text, and nothing is written back.
-    json.loads(raw, object_pairs_hook=pairs, parse_float=str, parse_int=str)
-    return found
-
-
 def read_document(raw: bytes) -> Document:
     """Take a JSON text apart without loss.
 

@@ -23,6 +23,8 @@ from pydicom.charset import convert_encodings, python_encoding
 from hc_assets.core.compiled import load_library
 from hc_assets.imaging.headers.columns import COLUMNS, sop_class_name
 from hc_assets.imaging.headers.dicom_json import (
+    BINARY_LIMIT,
+    SEQUENCE_LIMIT,
     TEXT_LIMIT,
     bulk_model,
     bulk_note,
@@ -34,11 +36,13 @@ from hc_assets.imaging.headers.fast_columns import VRS, FastColumns, Found
 from hc_assets.imaging.headers.functional_groups import MACROS
 from hc_assets.imaging.headers.reading import NO_PREFIX, NO_SYNTAX, quiet_pydicom
 
-_DONE, _REFUSED, _MORE = range(3)
+_OUTCOMES = _DONE, _REFUSED, _MORE = range(3)
 
 _HEAD_BYTES = 16 * 1024
 _JSON_BYTES = 32 * 1024**2
 _NUMBERS = 15
+_SLOT_NUMBERS = 3
+_CREATOR_NUMBERS = 3
 _GAP_NUMBERS = 12
 _MAX_GAPS = 4096
 _MAX_CREATORS = 32
@@ -46,10 +50,23 @@ _CHARACTER_SET = 0x00080005
 _CACHED = 20_000
 _CACHED_BYTES = 1024
 _NUMBERS_FORMAT = struct.Struct(f"={_NUMBERS}I")
-_SLOTS_FORMAT = struct.Struct(f"={3 * len(COLUMNS)}I")
+_SLOTS_FORMAT = struct.Struct(f"={_SLOT_NUMBERS * len(COLUMNS)}I")
 _FIRST_SLOT = 4 * _NUMBERS
-_FIRST_CREATOR = _FIRST_SLOT + 12 * len(COLUMNS)
-_FIRST_GAP = _FIRST_CREATOR + 12 * _MAX_CREATORS
+_FIRST_CREATOR = _FIRST_SLOT + 4 * _SLOT_NUMBERS * len(COLUMNS)
+_FIRST_GAP = _FIRST_CREATOR + 4 * _CREATOR_NUMBERS * _MAX_CREATORS
+
+_LAYOUT = {
+    "version": 1,
+    "outcomes": len(_OUTCOMES),
+    "vrs": len(VRS),
+    "numbers": _NUMBERS,
+    "gap numbers": _GAP_NUMBERS,
+    "slot numbers": _SLOT_NUMBERS,
+    "creator numbers": _CREATOR_NUMBERS,
+    "text limit": TEXT_LIMIT,
+    "binary limit": BINARY_LIMIT,
+    "sequence limit": SEQUENCE_LIMIT,
+}
 
 
 class _Refused(Exception):  # noqa: N818 - an outcome, not a fault
@@ -284,7 +301,7 @@ def _reader() -> _Reader:
 
 @lru_cache(maxsize=1)
 def _library() -> ctypes.CDLL:
-    library = load_library("hc_assets.imaging.headers._header_walk")
+    library = load_library("hc_assets.imaging.headers._header_walk", _LAYOUT)
     library.hc_dicom_header.argtypes = [
         *(ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uint64),
         *(ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32),

@@ -17,6 +17,13 @@ from numpy.typing import NDArray
 from hc_assets.core.compiled import load_library
 
 _Sides = ctypes.c_int * 2
+_LAYOUT = {
+    "version": 1,
+    "pixel": np.dtype(np.float32).itemsize,
+    "sides": ctypes.sizeof(_Sides),
+    "size": ctypes.sizeof(ctypes.c_int),
+    "limit": ctypes.sizeof(ctypes.c_double),
+}
 
 
 def equalised(
@@ -57,7 +64,7 @@ def equalised(
 
 @cache
 def _function() -> "ctypes._NamedFuncPointer":
-    function = load_library("hc_assets.imaging.preprocessing._local_contrast").hc_equalise
+    function = load_library("hc_assets.imaging.preprocessing._local_contrast", _LAYOUT).hc_equalise
     size = ctypes.c_int
     function.argtypes = [
         *(ctypes.c_void_p, ctypes.c_void_p, size, size),

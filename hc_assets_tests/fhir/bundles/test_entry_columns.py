@@ -191,7 +191,7 @@ def main(library: str, seed: int, count: int) -> None:
     """Read accidents with another build of the compiled code; print how many it found regular."""
     import ctypes
 
-    entry_columns.load_library = lambda _: ctypes.CDLL(library)  # type: ignore[attr-defined]
+    entry_columns.load_library = lambda *_: ctypes.CDLL(library)  # type: ignore[attr-defined]
     regular = 0
     for text in accidents(seed, count):
         copy = bytes(bytearray(text))  # of its own size, so that reading on is seen

@@ -67,7 +67,7 @@ def _mutated(data: bytes, rng: random.Random) -> bytes:
 
 def main() -> None:
     library, seed, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    fast_headers.load_library = lambda _: ctypes.CDLL(library)  # type: ignore[assignment]
+    fast_headers.load_library = lambda *_: ctypes.CDLL(library)  # type: ignore[assignment]
     sources = headers(sorted((Path(pydicom.__file__).parent / "data").rglob("*.dcm")))
     accepted = 0
     with tempfile.TemporaryDirectory() as folder:

@@ -30,10 +30,42 @@ PLAN = np.dtype(
     ]
 )
 
+# What facts of time are judged by; without gaps. See `batch_index.py`.
+PATIENT = np.dtype(
+    [
+        ("key", "u8"),
+        ("birth_first", "i8"),
+        ("birth_last", "i8"),
+        ("death_first", "i8"),
+        ("death_last", "i8"),
+        ("death_has_time", "?"),
+        ("sex", "u1"),
+    ]
+)
+ENCOUNTER = np.dtype(
+    [
+        ("key", "u8"),
+        ("start_first", "i8"),
+        ("start_has_time", "?"),
+        ("end_last", "i8"),
+        ("end_has_time", "?"),
+    ]
+)
+_LAYOUT = {
+    "version": 1,
+    "Span": 2 * np.dtype(np.int32).itemsize,
+    "Place": 2 * np.dtype(np.int64).itemsize,
+    "Reference": 3 * np.dtype(np.int64).itemsize,
+    "Piece": 3 * np.dtype(np.int64).itemsize,
+    "Plan": PLAN.itemsize,
+    "Patient": PATIENT.itemsize,
+    "Encounter": ENCOUNTER.itemsize,
+}
+
 
 @cache
 def _library() -> ctypes.CDLL:
-    library = load_library("hc_assets.fhir.enrichment.columns._resource_texts")
+    library = load_library("hc_assets.fhir.enrichment.columns._resource_texts", _LAYOUT)
     number, place = ctypes.c_int64, ctypes.c_void_p
     library.hc_distinct.argtypes = [place, place, place, number, place, place, number]
     library.hc_replaced.argtypes = [

@@ -20,6 +20,11 @@ from hc_assets.core.compiled import load_library
 _MALFORMED, _FULL = -1, -2
 _REFERENCES_PER_ROW, _MEMBERS_PER_ROW = 8, 24
 _CACHED_SHAPES = 16_384
+_LAYOUT = {
+    "version": 1,
+    "Span": 2 * np.dtype(np.int32).itemsize,
+    "Reference": 3 * np.dtype(np.int64).itemsize,
+}
 
 _decode_text = msgspec.json.Decoder(str).decode
 Numbers = npt.NDArray[np.int64]
@@ -96,7 +101,7 @@ def text_of(raw: bytes) -> str:
 
 @cache
 def _library() -> ctypes.CDLL:
-    library = load_library("hc_assets.fhir.enrichment.columns._resource_texts")
+    library = load_library("hc_assets.fhir.enrichment.columns._resource_texts", _LAYOUT)
     number, place = ctypes.c_int64, ctypes.c_void_p
     library.hc_compact.argtypes = [place, place, number, place, place, place, number]
     library.hc_members.argtypes = [place, place, number, place, place, place, number, place, place]

@@ -12,24 +12,50 @@ from functools import cache
 import msgspec
 
 from hc_assets.core.compiled import load_library
-from hc_assets.fhir.r4.fast.packed_rows import Packed, PackedTable
+from hc_assets.fhir.r4.fast.packed_rows import (
+    FORMS,
+    KINDS,
+    MAX_CAPTURES,
+    SYNTAXES,
+    ExtensionRow,
+    MemberRow,
+    Packed,
+    PackedTable,
+    Pair,
+    ShapeRow,
+    SlotRow,
+    row_size,
+)
 from hc_assets.fhir.r4.fast.packing import pack
-from hc_assets.fhir.r4.json_text import MAX_BYTES
+from hc_assets.fhir.r4.fast.rule_code import OPERATIONS, TRUTHS
+from hc_assets.fhir.r4.json_text import MAX_BYTES, MAX_DEPTH
+from hc_assets.fhir.r4.primitives import MAX_STRING_LENGTH
 from hc_assets.fhir.r4.rules.narrative import has_content, narrative_fault
 
 _CANNOT_TELL, _ASK_MORE = -1, -2
-
-
-class _Pair(ctypes.Structure):
-    """`Pair` of `fhir/r4/fast/native/fast_path.h`."""
-
-    _fields_ = (("first", ctypes.c_int32), ("second", ctypes.c_int32))
+_LAYOUT = {
+    "version": 1,
+    "Packed": ctypes.sizeof(Packed),
+    "MemberRow": row_size(MemberRow),
+    "ShapeRow": row_size(ShapeRow),
+    "ExtensionRow": row_size(ExtensionRow),
+    "SlotRow": row_size(SlotRow),
+    "Pair": ctypes.sizeof(Pair),
+    "forms": len(FORMS),
+    "kinds": len(KINDS),
+    "syntaxes": len(SYNTAXES),
+    "operations": len(OPERATIONS),
+    "truths": len(TRUTHS),
+    "captures": MAX_CAPTURES,
+    "depth": MAX_DEPTH,
+    "string length": MAX_STRING_LENGTH,
+}
 
 
 @cache
 def _library() -> ctypes.CDLL:
-    library = load_library("hc_assets.fhir.r4.fast._fast_path")
-    pairs = ctypes.POINTER(ctypes.POINTER(_Pair))
+    library = load_library("hc_assets.fhir.r4.fast._fast_path", _LAYOUT)
+    pairs = ctypes.POINTER(ctypes.POINTER(Pair))
     library.hc_table_new.argtypes = [ctypes.POINTER(Packed)]
     library.hc_table_new.restype = ctypes.c_void_p
     library.hc_run_new.argtypes = [ctypes.c_void_p]
@@ -82,7 +108,7 @@ class _Run:
 
     def pairs(self, of: Callable[..., int]) -> list[tuple[int, int]]:
         """The pairs that one of the library's functions gives."""
-        items = ctypes.POINTER(_Pair)()
+        items = ctypes.POINTER(Pair)()
         count = of(self.handle, ctypes.byref(items))
         return [(items[i].first, items[i].second) for i in range(count)]
 

@@ -78,6 +78,35 @@ class ShapeRow(NamedTuple):
     contained_element: int
 
 
+class ExtensionRow(NamedTuple):
+    """`ExtensionRow` of `native/fast_path.h`."""
+
+    url: int
+    is_modifier: bool
+    mask_low: int
+    mask_high: int
+    slots: int
+    slot_count: int
+    members: int
+    member_count: int
+
+
+class SlotRow(NamedTuple):
+    """`SlotRow` of `native/fast_path.h`."""
+
+    url: int
+    min: int
+    max: int
+    mask_low: int
+    mask_high: int
+
+
+class Pair(ctypes.Structure):
+    """`Pair` of `native/fast_path.h`."""
+
+    _fields_ = (("first", ctypes.c_int32), ("second", ctypes.c_int32))
+
+
 class PackedTable(NamedTuple):
     """The arrays, with what keeps them alive.
 
@@ -90,3 +119,8 @@ class PackedTable(NamedTuple):
     header: Packed
     buffers: tuple[object, ...]
     shape_names: tuple[str, ...]
+
+
+def row_size(row: type[tuple[object, ...]]) -> int:
+    """Bytes of a row: each of its fields is an int32."""
+    return len(row._fields) * ctypes.sizeof(ctypes.c_int32)  # type: ignore[attr-defined]

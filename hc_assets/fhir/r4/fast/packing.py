@@ -26,10 +26,12 @@ from hc_assets.fhir.r4.fast.packed_rows import (
     KINDS,
     MAX_CAPTURES,
     SYNTAXES,
+    ExtensionRow,
     MemberRow,
     Packed,
     PackedTable,
     ShapeRow,
+    SlotRow,
 )
 from hc_assets.fhir.r4.fast.rule_code import Captures, RuleCompiler
 
@@ -334,12 +336,13 @@ def _pack_extensions(packer: _Packer, words: int) -> "tuple[array[int], ...]":
         assert definition is not None  # noqa: S101 - the URL is the table's own
         contexts = {*definition.contexts}
         places = sorted({n for path in contexts for n in packer.places.get(path, ())})
-        first_slot = len(slots) // 5
+        first_slot = len(slots) // len(SlotRow._fields)
         for slot in definition.slots:
-            slots.extend((packer.string(slot.url), slot.min, slot.max or 0))
-            slots.extend(_halves(packer.mask(slot)))
-        rows.extend((packer.string(url), definition.is_modifier, *_halves(packer.mask(definition))))
-        rows.extend((first_slot, len(definition.slots), len(members), len(places)))
+            low, high = _halves(packer.mask(slot))
+            slots.extend(SlotRow(packer.string(slot.url), slot.min, slot.max or 0, low, high))
+        is_modifier, mask = definition.is_modifier, _halves(packer.mask(definition))
+        counts = (first_slot, len(definition.slots), len(members), len(places))
+        rows.extend(map(int, ExtensionRow(packer.string(url), is_modifier, *mask, *counts)))
         members.extend(places)
         allowed = (packer.shape_of[name] for name in packer.names if closures[name] & contexts)
         types.extend(_bits(allowed, words))
@@ -378,7 +381,14 @@ def pack() -> PackedTable:
     )
     counts = (
         *(len(packer.strings) // 2, packer.member_count, len(packer.names), len(packer.sets)),
-        *(words, len(extensions) // 8, words, extension_set, resource_set, *_halves(forbidden)),
+        *(
+            words,
+            len(extensions) // len(ExtensionRow._fields),
+            words,
+            extension_set,
+            resource_set,
+            *_halves(forbidden),
+        ),
     )
     header = Packed(*(_address(buffer) for buffer in buffers), *counts)
     return PackedTable(header, buffers, packer.names)

@@ -31,7 +31,8 @@ OPERATIONS = (
 )
 # fmt: on
 _OP = {name: number for number, name in enumerate(OPERATIONS)}
-_NO, _YES, _EMPTY, _UNKNOWN = range(4)
+# Outcomes, in the order of the enumeration beside it.
+TRUTHS = _NO, _YES, _EMPTY, _UNKNOWN = range(4)
 UNKNOWN: Code = [_OP["PUSH_VALUE"], _UNKNOWN]
 
 _LOGIC = {"and": "AND", "or": "OR", "xor": "XOR", "implies": "IMPLIES"}
@@ -72,23 +73,23 @@ class _Path(NamedTuple):
     """An expression that starts at an element: what is done with it, in order."""
 
     element: str
-    steps: tuple[Call | str, ...]
+    parts: tuple[Call | str, ...]
 
 
 def _path(expression: Expression, type_name: str) -> _Path | None:
     """Take an expression apart that starts at an element; None for any other."""
-    steps: list[Call | str] = []
+    parts: list[Call | str] = []
     node: Expression | None = expression
     while isinstance(node, Member | Call):
-        steps.append(node.name if isinstance(node, Member) else node)
+        parts.append(node.name if isinstance(node, Member) else node)
         node = node.base
-    steps.reverse()
+    parts.reverse()
     if node is not None:
         return None
-    if len(steps) > 1 and steps[0] == type_name:
-        del steps[0]
-    first = steps[0]
-    return _Path(first, tuple(steps[1:])) if isinstance(first, str) else None
+    if len(parts) > 1 and parts[0] == type_name:
+        del parts[0]
+    first = parts[0]
+    return _Path(first, tuple(parts[1:])) if isinstance(first, str) else None
 
 
 class _Nothing:
@@ -99,15 +100,15 @@ _NOTHING = _Nothing()
 _Outcome = bool | int | _Nothing | None
 
 
-def _of_nothing(steps: Sequence[Call | str]) -> _Outcome:
-    """What steps give for an element that isn't there; None where that can't be told."""
+def _of_nothing(parts: Sequence[Call | str]) -> _Outcome:
+    """What parts give for an element that isn't there; None where that can't be told."""
     value: bool | int | _Nothing = _NOTHING
-    for step in steps:
-        name = step if isinstance(step, str) else step.name
+    for part in parts:
+        name = part if isinstance(part, str) else part.name
         if isinstance(value, _Nothing):
-            if isinstance(step, Call) and name in _FOR_EMPTY:
+            if isinstance(part, Call) and name in _FOR_EMPTY:
                 value = _FOR_EMPTY[name]
-            elif isinstance(step, Call) and name not in _EMPTY_FOR_EMPTY:
+            elif isinstance(part, Call) and name not in _EMPTY_FOR_EMPTY:
                 return None
         elif name == "not" and isinstance(value, bool):
             value = not value
@@ -200,7 +201,7 @@ class RuleCompiler:
         if found is None:
             return UNKNOWN
         number, element = found
-        names = tuple(step if isinstance(step, str) else step.name for step in path.steps)
+        names = tuple(part if isinstance(part, str) else part.name for part in path.parts)
         if not names:
             place = self._single(path.element, "boolean")
             return UNKNOWN if place is None else [_OP["EQUALS"], *place, self._string("true")]
@@ -209,7 +210,7 @@ class RuleCompiler:
         if names == ("empty",):
             return [_OP["EXISTS"], number, _OP["NOT"]]
         special = self._coding(path, names) or self._text(path) or self._inner(path, element)
-        return special or self._without(number, _of_nothing(path.steps))
+        return special or self._without(number, _of_nothing(path.parts))
 
     @staticmethod
     def _without(number: int, outcome: _Outcome) -> Code:
@@ -225,7 +226,7 @@ class RuleCompiler:
         if names[:2] != ("coding", "where") or names[2:] not in (("exists",), ("empty",)):
             return None
         place = self._single(path.element, "CodeableConcept")
-        where = path.steps[1]
+        where = path.parts[1]
         if place is None or not isinstance(where, Call):
             return None
         wanted = _wanted_coding(where.arguments[0])
@@ -238,9 +239,9 @@ class RuleCompiler:
 
     def _text(self, path: _Path) -> Code | None:
         """Tests of a string by one function."""
-        if len(path.steps) != 1 or not isinstance(path.steps[0], Call):
+        if len(path.parts) != 1 or not isinstance(path.parts[0], Call):
             return None
-        call = path.steps[0]
+        call = path.parts[0]
         match call.arguments:
             case (Literal(str() as wanted),):
                 place = self._single(path.element)
@@ -255,7 +256,7 @@ class RuleCompiler:
 
     def _inner(self, path: _Path, element: Element) -> Code | None:
         """`element.member.exists()`, or `.empty()`: whether any of its values has a member."""
-        match path.steps:
+        match path.parts:
             case (str() as member, Call() as call):
                 types = {ref.code for ref in element.types}
             case _:
@@ -277,7 +278,7 @@ class RuleCompiler:
     def _equality(self, left: Expression, right: Expression) -> Code:
         wanted = _constant(right)
         path = _path(left, self._type_name)
-        if wanted is not None and path is not None and not path.steps:
+        if wanted is not None and path is not None and not path.parts:
             place = self._single(path.element)
             return UNKNOWN if place is None else [_OP["EQUALS"], *place, self._string(wanted)]
         if wanted is not None or path is None:
@@ -288,7 +289,7 @@ class RuleCompiler:
         options = right.operands if isinstance(right, Operation) and right.operator == "|" else ()
         wanted = [_constant(option) for option in options]
         path = _path(left, self._type_name)
-        if path is None or path.steps or not wanted or None in wanted:
+        if path is None or path.parts or not wanted or None in wanted:
             return UNKNOWN
         place = self._single(path.element)
         numbers = [self._string(option) for option in wanted if option is not None]
@@ -300,7 +301,7 @@ class RuleCompiler:
         if operator in (">", ">="):
             left, right = right, left
         paths = _path(left, self._type_name), _path(right, self._type_name)
-        names = [path.element for path in paths if path is not None and not path.steps]
+        names = [path.element for path in paths if path is not None and not path.parts]
         if len(names) != 2 or operator not in ("<=", ">="):
             return UNKNOWN
         for operation, types in (
@@ -324,14 +325,14 @@ class RuleCompiler:
         found = None if path is None else self._found(path.element)
         if path is None or found is None:
             return UNKNOWN
-        if not path.steps:
+        if not path.parts:
             operation = {">": "ABOVE_ZERO", ">=": "NOT_BELOW_ZERO"}.get(operator)
             place = self._single(path.element, "decimal", "integer")
             if number != 0 or operation is None or place is None:
                 return UNKNOWN
             return [_OP[operation], *place]
-        counts_itself = len(path.steps) == 1 and isinstance(path.steps[0], Call)
-        if _of_nothing(path.steps) != 0 or not counts_itself or operator not in (">", "<="):
+        counts_itself = len(path.parts) == 1 and isinstance(path.parts[0], Call)
+        if _of_nothing(path.parts) != 0 or not counts_itself or operator not in (">", "<="):
             return UNKNOWN
         if operator == ">" and number == 0:
             return [_OP["EXISTS"], found[0]]

@@ -147,8 +147,8 @@ def _check_reached(
     for entry in entries:
         is_binary = entry.resource is not None and entry.resource.type_name == "Binary"
         if id(entry.visit) not in reached and not is_binary:
-            said = "nothing leads from the Composition to this entry or back"
-            findings.error("invalid", entry.path, "document-entry", said)
+            message = "nothing leads from the Composition to this entry or back"
+            findings.error("invalid", entry.path, "document-entry", message)
 
 
 def check_bundle_references(
@@ -180,16 +180,16 @@ def check_bundle_references(
             if not bundle_type.endswith("-response"):
                 is_mild = bundle_type in ("transaction", "batch", "searchset")
                 severity: Severity = "warning" if is_mild else "error"
-                said = "a relative reference in an entry without fullUrl can't be resolved"
-                findings.add(severity, "not-found", path, "bundle-reference", said)
+                message = "a relative reference in an entry without fullUrl can't be resolved"
+                findings.add(severity, "not-found", path, "bundle-reference", message)
             continue
         found = index.find(parsed, text, source)
         is_first = source is entries[0] and visit.resource is resource
         if is_first and _definition_path(visit) in must_resolve:
             if len(found) != 1:
-                said = "names no entry" if not found else f"names {len(found)} entries"
-                said = f"{clipped(text)!r} {said} of the {bundle_type}, expected one"
-                findings.error("not-found", path, "bundle-reference", said)
+                message = "names no entry" if not found else f"names {len(found)} entries"
+                message = f"{clipped(text)!r} {message} of the {bundle_type}, expected one"
+                findings.error("not-found", path, "bundle-reference", message)
         elif not found and parsed.kind == "urn" and bundle_type in _CLOSED_BUNDLES:
             findings.error("not-found", path, *_NO_ENTRY)
         elif not found and parsed.kind == "urn" and bundle_type == "collection":

@@ -197,8 +197,8 @@ def _check_links(bundle: Visit, findings: Findings) -> None:
         relation = text_of(link, "relation") if isinstance(link, dict) else ""
         if relation in seen:
             path = f"{bundle.path}.link[{index}]"
-            said = f"an earlier link has the relation {relation}, which only one may have"
-            findings.error("duplicate", path, "bundle-link", said)
+            text = f"an earlier link has the relation {relation}, which only one may have"
+            findings.error("duplicate", path, "bundle-link", text)
         if relation in _ONLY_ONCE:
             seen.add(relation)
 

@@ -15,15 +15,14 @@ from hc_assets.fhir.fhirpath import (
     Node,
     TypeView,
     UndecidableError,
-    compile_expression,
 )
 from hc_assets.fhir.r4.definitions import Invariant, r4
 from hc_assets.fhir.r4.issues import Findings
 from hc_assets.fhir.r4.rules.errata import expression_of
-from hc_assets.fhir.r4.rules.invariants import native
+from hc_assets.fhir.r4.rules.invariants import checker
 from hc_assets.fhir.r4.walker import Visit, each, members_of
 
-# Rules with a form of their own: content of elements in `r4/walker.py`, narrative in
+# Rules with a form of their own: content of elements in `fhir/r4/walker.py`, narrative in
 # `value_rules.py`, extensions in `extension_rules.py`, references and absent narrative in
 # `resource_rules.py`, identity of entries in `bundle_rules.py`.
 _ELSEWHERE = frozenset({"ele-1", "txt-1", "txt-2", "ext-1", "ref-1", "dom-6", "bdl-7"})
@@ -45,10 +44,7 @@ class _Rule(NamedTuple):
 @cache
 def _rule(invariant: Invariant) -> _Rule:
     expression = expression_of(invariant.key, invariant.expression)
-    compiled = compile_expression(expression, _type_view())
-    shortcut = native(invariant.key, expression)
-    holds = compiled.holds if shortcut is None else shortcut(_type_view(), compiled.holds)
-    return _Rule(invariant, holds)
+    return _Rule(invariant, checker(invariant.key, expression, _type_view()))
 
 
 @cache

@@ -1,15 +1,15 @@
 """From a published invariant to the check that the validator runs.
 
-Belongs here: which published expressions are wrong and what stands for them, and the choice between
-a hand-written check and the compiled expression. FHIRPath itself belongs to
-`fhir/fhirpath/__init__.py`, the hand-written checks to `native_invariants.py`.
+Belongs here: which published expressions are wrong and what stands for them, and how an expression
+becomes a check. FHIRPath itself belongs to `fhir/fhirpath/__init__.py`, the guard against the cost
+of dom-3 to `contained_references.py`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hc_assets.fhir.fhirpath import TypeView, compile_expression
-from hc_assets.fhir.r4.rules.native_invariants import RULES, Check, NativeRule
+from hc_assets.fhir.r4.rules.contained_references import Check, contained_are_referenced
 
 _NAME_RULES = frozenset(
     f"{prefix}-0"
@@ -121,55 +121,15 @@ _CORRECTED: Mapping[tuple[str, str], str] = {
     (key, erratum.published): erratum.corrected for erratum in ERRATA for key in erratum.keys
 }
 
-# The expression, as corrected, that each hand-written check stands for: a profile may give the same
-# key to another expression, which then is compiled.
-_NATIVE_EXPRESSIONS: Mapping[str, str] = {
-    "ele-1": "hasValue() or (children().count() > id.count())",
-    "ext-1": "extension.exists() != value.exists()",
-    "dom-2": "contained.contained.empty()",
-    "dom-3": (
-        "contained.where((('#'+id in (%resource.descendants().reference | "
-        "%resource.descendants().as(canonical) | %resource.descendants().as(uri) | "
-        "%resource.descendants().as(url))) or descendants().where(reference = '#').exists() or "
-        "descendants().where(as(canonical) = '#').exists() or "
-        "descendants().where(as(canonical) = '#').exists()).not())"
-        ".trace('unmatched', id).empty()"
-    ),
-    "dom-4": "contained.meta.versionId.empty() and contained.meta.lastUpdated.empty()",
-    "dom-5": "contained.meta.security.empty()",
-    "dom-6": "text.`div`.exists()",
-    "ref-1": f"reference.exists() implies (reference = '#' or ({_REFERENCE}))",
-    "per-1": "start.hasValue().not() or end.hasValue().not() or (start <= end)",
-    "qty-3": "code.empty() or system.exists()",
-    "txt-1": "htmlChecks()",
-    "txt-2": "htmlChecks2()",
-    "obs-3": "low.exists() or high.exists() or text.exists()",
-    "obs-6": "dataAbsentReason.empty() or value.empty()",
-    "obs-7": (
-        "value.empty() or "
-        "component.code.where(coding.intersect(%resource.code.coding).exists()).empty()"
-    ),
-    "bdl-1": "total.empty() or (type = 'searchset') or (type = 'history')",
-    "bdl-2": "entry.search.empty() or (type = 'searchset')",
-    "bdl-3": (
-        "entry.all(request.exists() = (%resource.type = 'batch' or "
-        "%resource.type = 'transaction' or %resource.type = 'history'))"
-    ),
-    "bdl-4": (
-        "entry.all(response.exists() = (%resource.type = 'batch-response' or "
-        "%resource.type = 'transaction-response' or %resource.type = 'history'))"
-    ),
-    "bdl-5": "resource.exists() or request.exists() or response.exists()",
-    "bdl-7": (
-        "(type = 'history') or entry.where(fullUrl.exists())"
-        ".select(fullUrl&resource.meta.versionId).isDistinct()"
-    ),
-    "bdl-8": "fullUrl.exists() implies fullUrl.contains('/_history/').not()",
-    "bdl-9": "type = 'document' implies (identifier.system.exists() and identifier.value.exists())",
-    "bdl-10": "type = 'document' implies (timestamp.hasValue())",
-    "bdl-11": "type = 'document' implies entry.first().resource.is(Composition)",
-    "bdl-12": "type = 'message' implies entry.first().resource.is(MessageHeader)",
-}
+# The expression of dom-3 goes through the whole resource four times for each contained one.
+_DOM_3 = (
+    "contained.where((('#'+id in (%resource.descendants().reference | "
+    "%resource.descendants().as(canonical) | %resource.descendants().as(uri) | "
+    "%resource.descendants().as(url))) or descendants().where(reference = '#').exists() or "
+    "descendants().where(as(canonical) = '#').exists() or "
+    "descendants().where(as(canonical) = '#').exists()).not())"
+    ".trace('unmatched', id).empty()"
+)
 
 
 def corrected(key: str, expression: str) -> str:
@@ -185,27 +145,12 @@ def corrected(key: str, expression: str) -> str:
     return _CORRECTED.get((key, expression), expression)
 
 
-def native(key: str, expression: str) -> NativeRule | None:
-    """The hand-written check of an invariant.
-
-    Args:
-        key: the invariant's key.
-        expression: its expression, as corrected. Keys alone don't do: `inv-1` is three rules of
-            R4, and a profile may use any key again.
-
-    Returns:
-        A function from the types and the compiled expression's check to the check; None where
-        there is none for that expression.
-    """
-    return RULES[key] if _NATIVE_EXPRESSIONS.get(key) == expression else None
-
-
 def checker(key: str, expression: str, types: TypeView) -> Check:
-    """The check for an invariant, as fast as there is.
+    """The check for an invariant.
 
     Args:
         key: the invariant's key.
-        expression: the expression as published.
+        expression: the expression as published, or as corrected.
         types: the types of the data.
 
     Returns:
@@ -217,6 +162,7 @@ def checker(key: str, expression: str, types: TypeView) -> Check:
         FhirPathSyntaxError: the expression can't be compiled.
     """
     to_evaluate = corrected(key, expression)
-    general: Callable[..., bool] = compile_expression(to_evaluate, types).holds
-    rule = native(key, to_evaluate)
-    return general if rule is None else rule(types, general)
+    holds: Check = compile_expression(to_evaluate, types).holds
+    # A profile may give the same key to another expression.
+    is_dom_3 = key == "dom-3" and to_evaluate == _DOM_3
+    return contained_are_referenced(types, holds) if is_dom_3 else holds

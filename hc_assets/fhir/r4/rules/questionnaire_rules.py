@@ -60,8 +60,8 @@ def check_questionnaires(visits: list[Visit], findings: Findings) -> None:
         known, own = above.get(id(visit.resource), {}), links.get(id(visit.parent), "")
         path = f"{visit.path}.question"
         if question not in known:
-            said = f"{clipped(question)!r} is the linkId of no item"
-            findings.error("not-found", path, "enable-when", said)
+            text = f"{clipped(question)!r} is the linkId of no item"
+            findings.error("not-found", path, "enable-when", text)
         elif question == own or own in known[question]:
-            said = "found the item itself or one inside it, expected another question"
-            findings.error("invalid", path, "enable-when", said)
+            text = "found the item itself or one inside it, expected another question"
+            findings.error("invalid", path, "enable-when", text)

@@ -64,5 +64,5 @@ def check_structures(visits: list[Visit], findings: Findings) -> None:
         if not isinstance(type_name, str) or not isinstance(path, str) or not path:
             continue
         if type_name in r4().type_names and not _is_path_of(type_name, path):
-            said = f"found {clipped(path)!r}, expected a path of {type_name}"
-            findings.error("invalid", f"{visit.path}.path", "element-path", said)
+            text = f"found {clipped(path)!r}, expected a path of {type_name}"
+            findings.error("invalid", f"{visit.path}.path", "element-path", text)

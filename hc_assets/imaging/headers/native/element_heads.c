@@ -4,9 +4,6 @@
  */
 #include "header_walk.h"
 
-#define MAX_SLOTS 64
-#define MAX_TAGS 8192
-
 /* What Python gives once: the public dictionary and the wanted columns */
 static uint32_t known_tags[MAX_TAGS];
 static uint8_t known_vrs[MAX_TAGS];

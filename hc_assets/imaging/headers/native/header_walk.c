@@ -9,14 +9,6 @@
  */
 #include "header_walk.h"
 
-#define GAP_NUMBERS 12
-#define MAX_DEPTH 24
-#define PREFIX 132
-/* Limits of imaging/headers/dicom_json.py; what reaches one of them is a gap or is refused */
-#define TEXT_LIMIT (64 * 1024)
-#define BINARY_LIMIT (4 * 1024)
-#define SEQUENCE_LIMIT (8 * 1024 * 1024)
-
 static int add_gap(walk *w, const level *l, const head *h, int depth) {
     /* The character set of what precedes it may be still to come */
     if (h->tag < CHARACTER_SET && (is_text(h->vr) || h->vr == NONE)) return REFUSED;
@@ -136,7 +128,7 @@ static int is_pixels(uint32_t tag) {
 /* Keeps what Python makes typed columns of. */
 static int note(walk *w, level *l, const head *h, int where, uint32_t macro) {
     if (h->slot && (where == TOP || (where == MACRO && h->macro == macro))) {
-        uint32_t *slot = w->slots + 3 * (h->slot - 1);
+        uint32_t *slot = w->slots + SLOT_NUMBERS * (h->slot - 1);
         if (h->length > BINARY_LIMIT) return REFUSED;
         TRY(need(w, h->value, h->length, w->size));
         /* Functional groups come after the dataset's own, frames after what they share: the last
@@ -166,7 +158,7 @@ static int note(walk *w, level *l, const head *h, int where, uint32_t macro) {
         l->creators[l->creator_count++] = (creator){h->tag, (uint32_t)h->value, h->length};
         if (where == TOP) {
             if (w->answer[CREATORS] == w->max_creators) return REFUSED;
-            uint32_t *made = w->creators + 3 * w->answer[CREATORS]++;
+            uint32_t *made = w->creators + CREATOR_NUMBERS * w->answer[CREATORS]++;
             made[0] = (uint32_t)h->vr;
             made[1] = (uint32_t)h->value;
             made[2] = h->length;
@@ -335,10 +327,10 @@ EXPORT int hc_dicom_header(const uint8_t *data, uint64_t have, uint64_t size, ch
     uint64_t at = 0;
     int implicit = 0;
     w.slots = answer + NUMBERS;
-    w.creators = w.slots + 3 * slot_count;
-    w.gaps = w.creators + 3 * max_creators;
-    memset(answer, 0, (NUMBERS + 3 * (size_t)slot_count) * sizeof *answer);
-    for (uint32_t slot = 0; slot < slot_count; slot++) w.slots[3 * slot] = VRS; /* absent */
+    w.creators = w.slots + SLOT_NUMBERS * slot_count;
+    w.gaps = w.creators + CREATOR_NUMBERS * max_creators;
+    memset(answer, 0, (NUMBERS + SLOT_NUMBERS * (size_t)slot_count) * sizeof *answer);
+    for (uint32_t slot = 0; slot < slot_count; slot++) w.slots[SLOT_NUMBERS * slot] = VRS; /* absent */
     TRY(read_meta(&w, &at));
     TRY(read_encoding(&w, at, &implicit));
     answer[IS_BIG] = (uint32_t)w.big;

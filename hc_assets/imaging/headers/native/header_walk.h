@@ -10,7 +10,7 @@
 #define EXPORT __attribute__((visibility("default")))
 #endif
 
-enum { DONE = 0, REFUSED = 1, MORE = 2 };
+enum { DONE, REFUSED, MORE, OUTCOME_COUNT };
 
 #define UNDEFINED 0xFFFFFFFFu
 #define ITEM 0xFFFEE000u
@@ -22,6 +22,17 @@ enum { DONE = 0, REFUSED = 1, MORE = 2 };
 #define FRAME_GROUPS 0x52009230u
 
 #define MAX_CREATORS 32
+#define MAX_SLOTS 64
+#define MAX_TAGS 8192
+#define SLOT_NUMBERS 3
+#define CREATOR_NUMBERS 3
+#define GAP_NUMBERS 12
+#define MAX_DEPTH 24
+#define PREFIX 132
+/* Limits of imaging/headers/dicom_json.py; what reaches one of them is a gap or is refused */
+#define TEXT_LIMIT (64 * 1024)
+#define BINARY_LIMIT (4 * 1024)
+#define SEQUENCE_LIMIT (8 * 1024 * 1024)
 
 typedef struct {
     uint32_t tag;

@@ -4,6 +4,8 @@
  * edges of its bins and straight in between, so that no two values become one. The maps of the four
  * nearest tiles are weighed by distance.
  */
+#include "../../../core/native/layout.h"
+
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -14,6 +16,14 @@
 #else
 #define EXPORT __attribute__((visibility("default")))
 #endif
+
+typedef int Sides[2]; /* down, across */
+
+LAYOUT(
+    {"version", 1}, /* raised with each change of the function's arguments */
+    {"pixel", sizeof(float)}, {"sides", sizeof(Sides)}, {"size", sizeof(int)},
+    {"limit", sizeof(double)}
+)
 
 static int bin_of(float value, int bins) {
     const float place = value * (float)bins;
@@ -76,7 +86,7 @@ static int tile_before(int place, int tiles, int size, float *weight) {
 /* Equalise rows by columns floats from 0 to 1 into `out`, which may be `in`; tiles are down, across.
  * With skip_zeros values of 0 are not counted, and stay 0. Gives 0, or -1 where memory is out.
  */
-EXPORT int hc_equalise(const float *in, float *out, int rows, int columns, const int tiles[2],
+EXPORT int hc_equalise(const float *in, float *out, int rows, int columns, const Sides tiles,
                        int bins, double limit, int skip_zeros) {
     const int down = tiles[0], across = tiles[1];
     const size_t knots = (size_t)bins + 1;

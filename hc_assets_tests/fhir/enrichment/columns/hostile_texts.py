@@ -94,7 +94,7 @@ def main(library: str, seed: int, count: int) -> None:
     """Read them with another build of the compiled code; print how many could be read."""
     sanitized = ctypes.CDLL(library)
     for module in (resource_texts, resource_columns):
-        module.load_library = lambda _: sanitized  # type: ignore[attr-defined]
+        module.load_library = lambda *_: sanitized  # type: ignore[attr-defined]
     sys.stdout.write(str(read_hostile(seed, count)))
 
 

@@ -9,12 +9,10 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hc_assets
-from hc_assets.core.compiled import load_library
 from hc_assets.fhir.r4.definitions import choice_member, r4
 from hc_assets.fhir.r4.fast.fast_path import accept
 from hc_assets.fhir.r4.primitives import PATTERNS, format_problem, has_control_characters
@@ -53,11 +51,6 @@ def test_threads_judge_beside_one_another() -> None:
     alone = [accept(text) for text in texts]
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(accept, texts * 4)) == alone * 4
-
-
-def test_a_library_that_was_not_compiled_is_said_to_be() -> None:
-    with pytest.raises(ImportError, match="install the project"):
-        load_library("hc_assets.fhir.r4._not_there")
 
 
 def _holding(member: str, value: object) -> bytes:

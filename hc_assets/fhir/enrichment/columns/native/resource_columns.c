@@ -5,16 +5,13 @@
  * Places come from resource_texts.c; whatever they are, nothing is read or written outside of the
  * buffers given.
  */
-#include <stdint.h>
+#include "rows.h"
+
 #include <string.h>
 
 #define EXPORT __attribute__((visibility("default")))
 
 enum { FULL = -2 };
-
-typedef struct {
-    int64_t begin, end;
-} Place;
 
 /* Hash by folded multiplication, eight bytes at a time. */
 static uint64_t folded(uint64_t a, uint64_t b) {
@@ -67,10 +64,6 @@ EXPORT void hc_distinct(const uint8_t *data, const Place *places, const int32_t 
     }
 }
 
-typedef struct {
-    int64_t row, begin, end;
-} Reference;
-
 /* Puts other texts in place of some references.
  *
  * offsets: rows + 1 of them, into data.
@@ -105,10 +98,6 @@ EXPORT int64_t hc_replaced(const uint8_t *data, const int64_t *offsets, int64_t 
     out_offsets[rows] = to;
     return to;
 }
-
-typedef struct {
-    int64_t source, begin, end;
-} Piece;
 
 /* Joins pieces of several texts.
  *

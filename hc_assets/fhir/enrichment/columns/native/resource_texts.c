@@ -4,14 +4,7 @@
  * in Python. Whatever the bytes are, nothing is read or written outside of the buffers given.
  */
 #include "json_places.h"
-
-typedef struct {
-    int64_t row, begin, end;
-} Reference;
-
-typedef struct {
-    int32_t begin, end;
-} Span;
+#include "rows.h"
 
 /* Copies texts without the white space between their tokens, and finds the text of each member
  * `reference` in them.

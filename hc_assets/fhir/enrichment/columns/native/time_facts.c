@@ -4,17 +4,14 @@
  * not hold, or is written as few write it, is marked, and left to Python. Places come from
  * resource_texts.c; nothing is read outside of the buffers given.
  */
-#include <stdint.h>
+#include "rows.h"
+
 #include <string.h>
 
 #define EXPORT __attribute__((visibility("default")))
 
 static const int64_t DAY = 86400000000; /* microseconds */
 static const int64_t UNKNOWN = INT64_MIN;
-
-typedef struct {
-    int32_t begin, end;
-} Span;
 
 /* What a date or time can mean: microseconds since 1970-01-01 UTC. */
 typedef struct {
@@ -160,27 +157,6 @@ static int in_order(Moments first, Moments second) {
     return IN_ORDER;
 }
 
-/* Places of members by what is asked of them; -1 where a shape has none. As `_Plan` in Python. */
-enum { PAIRS = 2, PERIODS = 4, IN_LIFE = 3, IN_ENCOUNTER = 3 };
-typedef struct {
-    int32_t pairs[PAIRS][2], periods[PERIODS], in_life[IN_LIFE], in_encounter[IN_ENCOUNTER];
-} Plan;
-
-/* As `_PATIENT` and `_ENCOUNTER` of fhir/enrichment/batch_index.py, which have no gaps. */
-#pragma pack(push, 1)
-typedef struct {
-    uint64_t key;
-    int64_t birth_first, birth_last, death_first, death_last;
-    uint8_t death_has_time, sex;
-} Patient;
-typedef struct {
-    uint64_t key;
-    int64_t start_first;
-    uint8_t start_has_time;
-    int64_t end_last;
-    uint8_t end_has_time;
-} Encounter;
-#pragma pack(pop)
 enum { MALE = 1, FEMALE = 2 };
 
 typedef struct {

@@ -4,22 +4,12 @@
  * nothing but to be stored. Whatever is out of the ordinary is left to fhir/bundles/read.py, which says what is
  * to become of it; so every function here may say that it can't tell.
  */
+#include "entry_rows.h"
 #include "fast_path.h"
 
 #include <string.h>
 
 typedef const uint8_t *Position;
-
-/* Offsets in the text; both -1 for none. Strings are given without their quotes. */
-typedef struct {
-    int64_t begin, end;
-} Span;
-
-/* The order is that of entry_columns.COLUMNS. */
-typedef struct {
-    Span resource, type, id, full_url, method, url, if_none_exist;
-    int64_t position;
-} Row;
 
 typedef struct {
     Position begin, end;

@@ -23,21 +23,23 @@ enum {
     MAX_STACK = 32,
 };
 
-/* Kinds of values; the order is that of packing.FORMS. */
+/* Kinds of values; the order is that of packed_rows.FORMS. */
 enum Form {
     STRING, CODE, ID, URI, DATE, DATE_TIME, INSTANT, TIME, OID, UUID, BASE64, XHTML,
     BOOLEAN, INTEGER, UNSIGNED_INT, POSITIVE_INT, DECIMAL,
     OBJECT, RESOURCE,
+    FORM_COUNT,
 };
 
-/* Types that have rules of their own; the order is that of packing.KINDS. */
+/* Types that have rules of their own; the order is that of packed_rows.KINDS. */
 enum Kind {
     PLAIN, DOMAIN_RESOURCE, OTHER_RESOURCE, EXTENSION, REFERENCE, META, BUNDLE, BUNDLE_ENTRY, SIBLING,
     ATTACHMENT, NEVER,
+    KIND_COUNT,
 };
 
-/* Forms that stand in for codes that can't be listed; the order is that of packing.SYNTAXES. */
-enum Syntax { ANY_SYNTAX, CURRENCY, LANGUAGE, MIME, UCUM };
+/* Forms that stand in for codes that can't be listed; the order is that of packed_rows.SYNTAXES. */
+enum Syntax { ANY_SYNTAX, CURRENCY, LANGUAGE, MIME, UCUM, SYNTAX_COUNT };
 
 typedef struct {
     const uint8_t *at;

@@ -224,6 +224,7 @@ int has_syntax(enum Syntax syntax, Text text) {
         for (size_t i = 0; i < text.size; i++)
             if (text.at[i] < '!' || text.at[i] > '~') return 0;
         return text.size > 0;
+    case SYNTAX_COUNT: break;
     }
     return 0;
 }

@@ -4,18 +4,10 @@
  * any part of an expression that the compiler doesn't know. Only a rule that comes out true holds.
  */
 #include "fast_path.h"
+#include "operations.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum { NO, YES, EMPTY, UNKNOWN };
-
-/* The order is that of rule_code.OPERATIONS. */
-enum Operation {
-    END, PUSH_VALUE, EXISTS, ABSENT_GIVES, EQUALS, IN, AND, OR, XOR, IMPLIES, NOT, IS_TRUE, SAME,
-    ABOVE_ZERO, NOT_BELOW_ZERO, IN_ORDER, HAS_CODING, STARTS_WITH, CONTAINS, COMPUTABLE_NAME,
-    RANGE_IN_ORDER, NO_SHARED_CODING, HAS_INNER,
-};
 
 static int both(int a, int b) {
     if (a == NO || b == NO) return NO;
