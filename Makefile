@@ -52,7 +52,11 @@ test: $(VENV)/.installed-dev
 	@echo "==> mypy"
 	@$(BIN)/mypy
 	@echo "==> pytest"
-	@$(BIN)/pytest -n auto --dist loadgroup
+	@TMPDIR=$(TEST_FOLDER) $(BIN)/pytest -n auto --dist loadgroup -o tmp_path_retention_policy=failed
+
+# Tests write much and keep nothing: a disk in memory takes it where it has the room (KiB).
+TEST_FOLDER ?= $(shell test "$$(df -Pk /dev/shm 2> /dev/null | awk 'END {print $$4}')" -gt 8000000 2> /dev/null \
+	&& echo /dev/shm || echo "$${TMPDIR:-/tmp}")
 
 # A killed process leaves the same on any disk: where there is one in memory, copies cost least there.
 FAULTS_FOLDER ?= $(firstword $(wildcard /dev/shm) $(wildcard /tmp))
