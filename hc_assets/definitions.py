@@ -17,6 +17,7 @@ from hc_assets.lake.layout import Layout
 from hc_assets.orchestration import jobs
 from hc_assets.orchestration.checks import FRESHNESS
 from hc_assets.orchestration.io_manager import ParquetIOManager
+from hc_assets.orchestration.resources import warehouse_resource
 from hc_assets.orchestration.sensors import schedules, sensors
 from hc_assets.orchestration.specs import (
     automated,
@@ -63,6 +64,7 @@ def build_defs(settings: CoreSettings | None = None, **resources: object) -> dg.
             "settings": settings,
             "layout": layout,
             "warehouse": warehouse_of(layout),
+            "duckdb": warehouse_resource(layout),  # for assets of users
             "io_manager": ParquetIOManager(
                 layout, CATALOG.parquet, error_texts=settings.error_texts
             ),

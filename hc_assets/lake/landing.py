@@ -10,7 +10,7 @@ import secrets
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import cached_property, partial
 from typing import IO, NamedTuple
 
@@ -35,6 +35,7 @@ from hc_assets.lake.atomic import (
     sync_folder,
     write_bytes,
 )
+from hc_assets.lake.batch_names import batch_name
 from hc_assets.lake.discovery import AnyPath, Found, is_stored, version_of
 from hc_assets.lake.known_files import KnownFiles
 from hc_assets.lake.layout import MANIFEST_NAME, Layout
@@ -88,9 +89,9 @@ class Manifest(msgspec.Struct, frozen=True):
 
 
 class BatchLimits(NamedTuple):
-    """How large a batch may grow: files, and bytes; a larger file is a batch of its own.
+    """How large a batch may grow, and how much an archive may hold.
 
-    And how much an archive may hold.
+    A file of more bytes is a batch of its own.
     """
 
     files: int
@@ -100,10 +101,9 @@ class BatchLimits(NamedTuple):
     @classmethod
     def configured(cls, settings: CoreSettings) -> "BatchLimits":
         """Take the limits that a deployment's settings name."""
-        archives = ArchiveLimits(
-            settings.archive_files, settings.archive_bytes, settings.archive_ratio
-        )
-        return cls(settings.batch_files, settings.batch_bytes, archives)
+        of = settings
+        archives = ArchiveLimits(of.archive_files, of.archive_bytes, of.archive_ratio)
+        return cls(of.batch_files, of.batch_bytes, archives)
 
 
 @dataclass
@@ -172,8 +172,8 @@ def land(
 
     An archive is landed as the files in it, named as if it were a folder. A file whose content a
     batch of this kind already has is not landed twice. A file that can't be read is listed with the
-    reason, once. One landing of a kind runs at a time. A batch exists when
-    its manifest does, so a kill in between leaves only what the next landing clears away.
+    reason, once. One landing of a kind runs at a time. A batch exists when its manifest does, so a
+    kill in between leaves only what the next landing clears away.
 
     Args:
         found: what `discover` lists.
@@ -351,9 +351,8 @@ class _OpenBatch:
         with atomic_file(files, lambda sink: files / sink.hexdigest()) as sink:
             for block in blocks(source):
                 sink.write(block)
-        return LandedFile(
-            name, sink.hexdigest(), sink.size, sink.hexdigest(), self.kind.media_type(name)
-        )
+        sha256, media_type = sink.hexdigest(), self.kind.media_type(name)
+        return LandedFile(name, sha256, sink.size, sha256, media_type)
 
     def close(self, result: LandingResult) -> None:
         """Give the batch its key and its manifest; nothing where it holds no file."""
@@ -363,12 +362,13 @@ class _OpenBatch:
             return
         files = sorted(self.files, key=lambda file: file.source_file)
         content = content_sha256(files)
-        at = self._time_after_all(content, result)
-        key = batch_key(at, content)
+        others = (path.name for path in self.layout.batches(self.kind.name).iterdir())
+        key, landed_at, is_clock_behind = batch_name(self.now, content, others)
+        result.is_clock_behind |= is_clock_behind
         manifest = Manifest(
             kind=self.kind.name,
             key=key,
-            landed_at=at.isoformat(timespec="seconds"),
+            landed_at=landed_at.isoformat(timespec="seconds"),
             content_sha256=content,
             files=files,
             duplicates=sorted(self.duplicates),
@@ -380,45 +380,6 @@ class _OpenBatch:
         sync_folder(self.layout.batches(self.kind.name))
         result.batches.append(key)
         result.landed += len(files)
-
-    def _time_after_all(self, content: str, result: LandingResult) -> datetime:
-        """Landing time, or the first one after that gives a key behind all others of the kind.
-
-        The order of keys is that of arrival, whatever a clock says that was set back.
-        """
-        at = self.now.astimezone(UTC)
-        times = [
-            (name, landed)
-            for name in _names(self.layout, self.kind.name)
-            if (landed := _time_of(name)) is not None
-        ]
-        if not times:
-            return at
-        newest, landed = max(times)
-        if batch_key(at, content) > newest:
-            return at
-        result.is_clock_behind |= at.replace(microsecond=0) < landed
-        return landed + timedelta(seconds=1)
-
-
-_KEY_TIME = "%Y%m%dT%H%M%SZ"
-
-
-def batch_key(landed_at: datetime, content: str) -> str:
-    """Name a batch: `<UTC time>-<first 8 of its content's hash>`."""
-    return f"{landed_at:{_KEY_TIME}}-{content[:8]}"
-
-
-def _time_of(key: str) -> datetime | None:
-    """Landing time in a batch's key; None where a folder is named otherwise."""
-    try:
-        return datetime.strptime(key.partition("-")[0], _KEY_TIME).replace(tzinfo=UTC)
-    except ValueError:
-        return None
-
-
-def _names(layout: Layout, kind: str) -> list[str]:
-    return [path.name for path in layout.batches(kind).iterdir()]
 
 
 def _state(path: AnyPath, source: IO[bytes]) -> object:

@@ -54,7 +54,7 @@ def pydicom_files() -> list[Path]:
 def real_files() -> list[Path]:
     """Every file of pydicom, of pydicom-data and, where they are, of the shared ones."""
     package = Path(pydicom.__file__).parents[1]
-    # In an order that does not depend on where they are, so that what is drawn from them is the same
+    # In an order that does not depend on where they are: what is drawn from them is the same
     folders = [package / "data_store", package / "pydicom" / "data", _SHARED]
     found = (path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file())
     return [path for path in found if path.suffix not in (".py", ".pyc", ".json", ".csv")]
