@@ -63,6 +63,11 @@ class Commit(msgspec.Struct, frozen=True):
     code_version: str | None = None
     check: str = ""
 
+    @property
+    def name(self) -> str:
+        """Of the partition, as inputs of other commits name it: `<table>` or `<table>/<batch>`."""
+        return self.table if self.batch is None else f"{self.table}/{self.batch}"
+
     def own_hash(self) -> str:
         """What `check` has to be."""
         sink = HashingSink.discarding()

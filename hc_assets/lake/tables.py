@@ -152,10 +152,7 @@ class LakeTable:
 
     def digests(self) -> dict[str, str]:
         """Hash of each partition's content, by `<table>` or `<table>/<batch>`."""
-        return {
-            self.table if made.batch is None else f"{self.table}/{made.batch}": made.digest()
-            for _, made in self.partitions
-        }
+        return {made.name: made.digest() for _, made in self.partitions}
 
 
 def _grouped(sizes: Sequence[int], limit: int) -> Iterator[tuple[int, ...]]:
