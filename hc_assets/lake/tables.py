@@ -123,11 +123,8 @@ class LakeTable:
         number = 0
         for folder, made in self.partitions:
             for part in made.parts:
-                writer = part.name.rpartition("-")[0].rpartition("-")[0]
                 siblings = tuple(
-                    str(folder / each.name)
-                    for each in made.parts
-                    if each.name.startswith(f"{writer}-")
+                    str(folder / each.name) for each in made.parts if each.number == part.number
                 )
                 with _opened(folder / part.name, part) as file:
                     sizes = [

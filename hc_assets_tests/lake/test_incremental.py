@@ -15,7 +15,7 @@ def source(digests: dict[str, str], table: str = SOURCE) -> LakeTable:
     """A table with a partition of one part for each batch."""
     folder = UPath("memory://lake") / table
     commits = [
-        Commit(table, batch, 1, [Part(f"part-{sha256}", 1, 1, sha256)])
+        Commit(table, batch, 1, [Part(f"part-{sha256}", 1, 1, sha256, 0, 0)])
         for batch, sha256 in digests.items()
     ]
     return LakeTable(table, folder, [(folder / f"batch={made.batch}", made) for made in commits])

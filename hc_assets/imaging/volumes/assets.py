@@ -148,11 +148,7 @@ def aligned_volumes_and_slices(
             writer.write(pa.RecordBatch.from_pylist(group, ALIGNED_VOLUMES))
     committed = read_commit(layout.partition(ALIGNED_SLICES_TABLE, None))
     still = {part_number(study) for study in kept}
-    parts = [
-        part
-        for part in (committed.parts if committed else [])
-        if int(part.name.split("-")[1]) in still
-    ]
+    parts = [part for part in (committed.parts if committed else []) if part.number in still]
     inputs = {**volumes.digests(), **slices.digests(), "parameters": parameters}
     contents = {
         ALIGNED_SLICES_TABLE: Content(
