@@ -1,7 +1,7 @@
 """How the pipeline does, batch by batch: counts, rates, quality, time, and the shape of the data.
 
 Belongs here: counting one batch's committed tables, and totals over batches. What is drawn of it is
-in `trend_plots.py`; whether the shape has drifted is judged in `schema_drift.py`.
+in `trend_plots.py`; whether the shape has drifted is judged in `fhir/verdicts/drift.py`.
 """
 
 from collections import Counter, defaultdict
