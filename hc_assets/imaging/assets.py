@@ -215,7 +215,7 @@ def series(
     context: dg.AssetExecutionContext, index: LakeTable, layout: dg.ResourceParam[Layout]
 ) -> Content:
     """Describe every series; those of studies without new files are taken over."""
-    parts, made = refreshed(
+    made = refreshed(
         layout,
         "imaging/series",
         SERIES,
@@ -225,8 +225,8 @@ def series(
         code_version=code_version("imaging/series"),
         options={},
     )
-    context.add_output_metadata({"made_anew": made})
-    return Content(parts, index.digests())
+    context.add_output_metadata({"rebuilt": made.rebuilt})
+    return Content(made.parts, made.inputs)
 
 
 @table_asset(
@@ -242,8 +242,7 @@ def imaging_studies(
     """Make an ImagingStudy of every study; hand over to FHIR those that are new or changed."""
     table = "imaging/imaging_studies"
     known = handed_over(layout)
-    options = {"patient_system": settings.dicom_patient_system}
-    parts, made = refreshed(
+    made = refreshed(
         layout,
         table,
         IMAGING_STUDIES,
@@ -251,16 +250,16 @@ def imaging_studies(
         lambda groups: study_rows(groups, settings.dicom_patient_system),
         sorted_by=("study_instance_uid",),
         code_version=code_version(table),
-        options=options,
+        options={"patient_system": settings.dicom_patient_system},
     )
     # Before the commit: after a kill in between, the next run puts the same file there again
-    count, inputs = 0, index.digests() | options
+    count, inputs = 0, dict(made.inputs)
     if settings.imaging_studies_to_fhir:
-        paths = [layout.partition(table, None) / part.name for part in parts]
+        paths = [layout.partition(table, None) / part.name for part in made.parts]
         _, count = hand_to_fhir(layout.landing("fhir"), paths, known)
         inputs[HANDED_OVER] = str(True)
-    context.add_output_metadata({"made_anew": made, "handed_to_fhir": count})
-    return Content(parts, inputs)
+    context.add_output_metadata({"rebuilt": made.rebuilt, "handed_to_fhir": count})
+    return Content(made.parts, inputs)
 
 
 @table_asset(

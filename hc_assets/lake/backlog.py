@@ -7,6 +7,7 @@ Belongs here: measuring it, in hours. What counts as too long is a setting, and 
 from collections.abc import Iterable
 from datetime import datetime
 
+from hc_assets.lake.incremental import compare, inputs_of_tables
 from hc_assets.lake.landing import batch_keys, read_manifest
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import read_commit
@@ -45,9 +46,10 @@ def is_behind(layout: Layout, table: str, sources: Iterable[str], batches: Itera
             source, partitions.folder, [p for p in partitions.partitions if p[1].batch in keys]
         ).digests()
         held |= bool(due)
-        if any(name == source or name.startswith(f"{source}/") for name in made.inputs):
+        known = inputs_of_tables(made, [source])
+        if known:
             taken = True
-            if any(made.inputs.get(name) != digest for name, digest in due.items()):
+            if compare(known, due).to_take_in():
                 return True
     return held and not taken
 

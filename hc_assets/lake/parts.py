@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -27,6 +28,7 @@ from hc_assets.lake.atomic import TEMPORARY_PREFIX, HashingSink, atomic_file, wr
 from hc_assets.lake.background import Beside
 from hc_assets.lake.layout import COMMIT_NAME, SCHEMA_FOLDER, Layout
 
+_PREFIX = "part"
 PART_BYTES = 256 * 1024**2
 # Small enough that a unit of work has several: one is packed while the next is made.
 _ROW_GROUP_BYTES = 4 * 1024**2
@@ -34,12 +36,23 @@ _ORPHAN_AGE_SECONDS = 24 * 3600
 
 
 class Part(msgspec.Struct, frozen=True):
-    """One Parquet file of a partition: name, rows, bytes, and SHA-256 in hex."""
+    """One Parquet file of a partition.
+
+    Attributes:
+        name: of the file.
+        rows: in it.
+        size: bytes.
+        sha256: in hex.
+        number: of the writer that filled it, of which a partition may have several.
+        place: among the parts of that writer, from 0.
+    """
 
     name: str
     rows: int
     size: int
     sha256: str
+    number: int
+    place: int
 
 
 class Commit(msgspec.Struct, frozen=True):
@@ -63,11 +76,10 @@ class Commit(msgspec.Struct, frozen=True):
     code_version: str | None = None
     check: str = ""
 
-    def own_hash(self) -> str:
-        """What `check` has to be."""
-        sink = HashingSink.discarding()
-        sink.write(msgspec.json.encode(msgspec.structs.replace(self, check="")))
-        return sink.hexdigest()
+    @property
+    def name(self) -> str:
+        """Of the partition, as inputs of other commits name it: `<table>` or `<table>/<batch>`."""
+        return self.table if self.batch is None else f"{self.table}/{self.batch}"
 
     def digest(self) -> str:
         """Hash of the partition's content: that of its parts' hashes."""
@@ -106,7 +118,7 @@ class PartWriter:
         is_draft: bool = False,
     ) -> None:
         self.parts: list[Part] = []
-        self._prefix = f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}" if is_draft else "part"
+        self._prefix = f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}" if is_draft else _PREFIX
         self._folder, self._schema, self._number = folder, schema, number
         self._part_bytes = part_bytes
         self._pending: list[pa.RecordBatch] = []
@@ -161,7 +173,7 @@ class PartWriter:
             return
         table = pa.Table.from_batches(self._pending, self._schema)
         if self._open is None:
-            stem = f"{self._prefix}-{self._number:05d}-{len(self.parts):03d}"
+            stem = _Stem(self._number, len(self.parts), self._prefix)
             self._open = self._file.enter_context(_open_part(self._folder, stem, self._schema))
         self._beside.run(partial(self._open.write, table, table.num_rows))
         size, self._pending, self._pending_bytes = self._pending_bytes, [], 0
@@ -177,19 +189,42 @@ class PartWriter:
             self.parts.append(made.part())
 
 
-def write_part(folder: UPath, stem: str, table: pa.Table) -> Part:
-    """Write a table as one Parquet file named `<stem>-<first 12 of its hash>.parquet`."""
+def write_part(
+    folder: UPath, table: pa.Table, *, number: int = 0, place: int = 0, prefix: str = _PREFIX
+) -> Part:
+    """Write a table as one Parquet file.
+
+    Args:
+        folder: of the partition.
+        table: all of its rows.
+        number: of the writer.
+        place: among the parts of that writer.
+        prefix: that its name begins with; another one for drafts.
+    """
+    stem = _Stem(number, place, prefix)
     group = max(1, min(table.num_rows, table.num_rows * _ROW_GROUP_BYTES // max(table.nbytes, 1)))
     with _open_part(folder, stem, table.schema) as made:
         made.write(table, group)
     return made.part()
 
 
+@dataclass(frozen=True)
+class _Stem:
+    """What the name of a part says besides the hash of its bytes."""
+
+    number: int
+    place: int
+    prefix: str
+
+    def named(self, sink: HashingSink) -> str:
+        return f"{self.prefix}-{self.number:05d}-{self.place:03d}-{sink.hexdigest()[:12]}.parquet"
+
+
 @dataclass
 class _OpenPart:
     """A part that is being written."""
 
-    stem: str
+    stem: _Stem
     sink: HashingSink
     writer: pq.ParquetWriter
     rows: int = 0
@@ -200,23 +235,25 @@ class _OpenPart:
         self.rows += table.num_rows
 
     def part(self) -> Part:
-        digest = self.sink.hexdigest()
-        return Part(_part_name(self.stem, self.sink), self.rows, self.sink.size, digest)
-
-
-def _part_name(stem: str, sink: HashingSink) -> str:
-    return f"{stem}-{sink.hexdigest()[:12]}.parquet"
+        return Part(
+            name=self.stem.named(self.sink),
+            rows=self.rows,
+            size=self.sink.size,
+            sha256=self.sink.hexdigest(),
+            number=self.stem.number,
+            place=self.stem.place,
+        )
 
 
 @contextmanager
-def _open_part(folder: UPath, stem: str, schema: pa.Schema) -> Iterator[_OpenPart]:
+def _open_part(folder: UPath, stem: _Stem, schema: pa.Schema) -> Iterator[_OpenPart]:
     """Open a part, which appears under its name when the block ends without an error.
 
     Statistics and dictionaries are left out of binary and tensor columns, where they only cost.
     """
     plain = [f.name for f in schema if not _is_bulky(f.type)]
     with (
-        atomic_file(folder, lambda sink: folder / _part_name(stem, sink)) as sink,
+        atomic_file(folder, lambda sink: folder / stem.named(sink)) as sink,
         pq.ParquetWriter(
             pa.PythonFile(sink, mode="w"),
             schema,
@@ -244,14 +281,30 @@ def read_commit(folder: UPath) -> Commit | None:
         DamagedCommitError: the commit is not what was written.
     """
     try:
-        made = msgspec.json.decode((folder / COMMIT_NAME).read_bytes(), type=Commit)
+        stored = msgspec.json.decode((folder / COMMIT_NAME).read_bytes(), type=dict[str, Any])
     except FileNotFoundError:
         return None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DamagedCommitError(_damaged(folder, "no commit can be read from it")) from error
-    if made.check != made.own_hash():
+    if stored.get("check") != _check_of(stored):
         raise DamagedCommitError(_damaged(folder, "its hash is not that of what it says"))
-    return made
+    parts = [_numbered(part) for part in stored["parts"]]
+    return msgspec.convert(stored | {"parts": parts}, Commit)
+
+
+def _check_of(stored: dict[str, Any]) -> str:
+    """What `check` of a commit has to be: the hash of all that it says besides."""
+    sink = HashingSink.discarding()
+    sink.write(msgspec.json.encode(stored | {"check": ""}))
+    return sink.hexdigest()
+
+
+def _numbered(part: dict[str, Any]) -> dict[str, Any]:
+    """Fill in what commits of earlier releases say in the names of their parts only."""
+    if "number" in part:
+        return part
+    _, number, place, _ = part["name"].rsplit("-", 3)
+    return part | {"number": int(number), "place": int(place)}
 
 
 def _damaged(folder: UPath, why: str) -> str:
@@ -268,7 +321,7 @@ def _replaced(folder: UPath) -> Commit | None:
 
 
 def _write_commit(folder: UPath, made: Commit) -> Commit:
-    checked = msgspec.structs.replace(made, check=made.own_hash())
+    checked = msgspec.structs.replace(made, check=_check_of(msgspec.to_builtins(made)))
     encoded = msgspec.json.format(msgspec.json.encode(checked), indent=1)
     write_bytes(folder / COMMIT_NAME, encoded)
     return checked
@@ -323,7 +376,7 @@ def _clear(folder: UPath, before: Commit | None, after: Commit) -> None:
     replaced = {part.name for part in before.parts} - kept if before else set()
     oldest = time.time() - _ORPHAN_AGE_SECONDS
     for path in folder.iterdir():
-        stray = path.name.startswith((TEMPORARY_PREFIX, "part-")) and path.name not in kept
+        stray = path.name.startswith((TEMPORARY_PREFIX, f"{_PREFIX}-")) and path.name not in kept
         if path.name in replaced or (stray and path.stat().st_mtime < oldest):
             path.unlink(missing_ok=True)
 
@@ -334,7 +387,7 @@ def declare(layout: Layout, table: str, schema: pa.Schema) -> None:
     Views read it beside the batches, so they have their columns before the first batch.
     """
     folder = layout.table(table) / SCHEMA_FOLDER
-    part = write_part(folder, "part-00000-000", schema.empty_table())
+    part = write_part(folder, schema.empty_table())
     known = _replaced(folder)
     if known is None or [p.sha256 for p in known.parts] != [part.sha256]:
         made = Commit(table=table, batch=None, rows=0, parts=[part])

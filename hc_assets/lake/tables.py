@@ -123,11 +123,8 @@ class LakeTable:
         number = 0
         for folder, made in self.partitions:
             for part in made.parts:
-                writer = part.name.rpartition("-")[0].rpartition("-")[0]
                 siblings = tuple(
-                    str(folder / each.name)
-                    for each in made.parts
-                    if each.name.startswith(f"{writer}-")
+                    str(folder / each.name) for each in made.parts if each.number == part.number
                 )
                 with _opened(folder / part.name, part) as file:
                     sizes = [
@@ -152,10 +149,7 @@ class LakeTable:
 
     def digests(self) -> dict[str, str]:
         """Hash of each partition's content, by `<table>` or `<table>/<batch>`."""
-        return {
-            self.table if made.batch is None else f"{self.table}/{made.batch}": made.digest()
-            for _, made in self.partitions
-        }
+        return {made.name: made.digest() for _, made in self.partitions}
 
 
 def _grouped(sizes: Sequence[int], limit: int) -> Iterator[tuple[int, ...]]:

@@ -1,5 +1,7 @@
+import hashlib
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 import pytest
 from upath import UPath
@@ -101,7 +103,7 @@ def test_a_batch_without_rows_is_a_partition_without_parts(layout):
 
 
 def test_commit_refuses_a_part_that_is_not_there(layout):
-    part = Part("part-00000-000-abc.parquet", 1, 1, "abc")
+    part = Part("part-00000-000-abc.parquet", 1, 1, "abc", 0, 0)
     with pytest.raises(DamagedPartError, match="gone before its commit"):
         commit(layout, TABLE, "a", [part])
     assert read_commit(layout.partition(TABLE, "a")) is None
@@ -127,6 +129,40 @@ def test_a_commit_that_says_something_else_than_was_written_is_noticed(layout):
     put(layout, "a", [1, 2])
     path = layout.partition(TABLE, "a") / COMMIT_NAME
     path.write_bytes(path.read_bytes().replace(b'"rows": 2', b'"rows": 3', 1))
+    with pytest.raises(DamagedCommitError, match="its hash is not"):
+        read_commit(layout.partition(TABLE, "a"))
+
+
+def test_a_part_knows_the_writer_that_filled_it_and_its_place_among_those_of_that_writer(layout):
+    parts = put(layout, "a", [1], [2], part_bytes=1)
+    with PartWriter(layout.partition(TABLE, "a"), SCHEMA, number=7) as writer:
+        writer.write(rows("a", [3]))
+    commit(layout, TABLE, "a", [*parts, *writer.parts])
+    made = read_commit(layout.partition(TABLE, "a"))
+    assert made is not None
+    assert [(part.number, part.place) for part in made.parts] == [(0, 0), (0, 1), (7, 0)]
+    assert [part.name.rpartition("-")[0] for part in made.parts] == [
+        "part-00000-000",
+        "part-00000-001",
+        "part-00007-000",
+    ]
+
+
+def test_a_commit_of_an_earlier_release_is_read_with_the_numbers_of_its_names(layout):
+    put(layout, "a", [1])
+    with PartWriter(layout.partition(TABLE, "a"), SCHEMA, number=7) as writer:
+        writer.write(rows("a", [3]))
+    made = commit(layout, TABLE, "a", writer.parts, inputs={"x": "1"}, code_version="2")
+    stored = msgspec.to_builtins(made) | {"check": ""}
+    for part in stored["parts"]:
+        del part["number"], part["place"]
+    stored["check"] = hashlib.sha256(msgspec.json.encode(stored)).hexdigest()
+    path = layout.partition(TABLE, "a") / COMMIT_NAME
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(stored), indent=1))
+    found = read_commit(layout.partition(TABLE, "a"))
+    assert found is not None
+    assert (found.parts, found.digest()) == (made.parts, made.digest())
+    path.write_bytes(path.read_bytes().replace(b'"rows": 1', b'"rows": 2', 1))
     with pytest.raises(DamagedCommitError, match="its hash is not"):
         read_commit(layout.partition(TABLE, "a"))
 

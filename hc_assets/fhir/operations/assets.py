@@ -14,10 +14,12 @@ from hc_assets.fhir.operations import batch_provenance, pipeline_metrics
 from hc_assets.fhir.operations.trend_plots import trend_markdown
 from hc_assets.fhir.schemas import PIPELINE_METRICS
 from hc_assets.fhir.settings import FhirSettings
+from hc_assets.lake.incremental import reusable_commit
 from hc_assets.lake.layout import Layout
-from hc_assets.lake.tables import MissingPartitionError, read_partition, read_partitions
+from hc_assets.lake.parts import read_commit
+from hc_assets.lake.tables import read_partition, read_partitions
 from hc_assets.orchestration.io_manager import Content
-from hc_assets.orchestration.specs import table_asset
+from hc_assets.orchestration.specs import code_version, table_asset
 
 _PROVENANCE, _METRICS = "fhir/provenance_resources", "fhir/pipeline_metrics"
 
@@ -74,12 +76,12 @@ def metrics(context: dg.AssetExecutionContext, layout: dg.ResourceParam[Layout])
 
 def _known_rows(layout: Layout, digests: Mapping[str, str]) -> dict[str, Mapping[str, object]]:
     """Rows that were counted before, of batches whose tables are the same still."""
-    try:
-        before = read_partition(layout, _METRICS, None)
-    except MissingPartitionError:
+    last = read_commit(layout.partition(_METRICS, None))
+    kept = reusable_commit(last, code_version(_METRICS))
+    if kept is None:
         return {}
-    inputs = before.partitions[0][1].inputs
-    return pipeline_metrics.reusable(before.to_table().to_pylist(), inputs, digests)
+    rows = read_partition(layout, _METRICS, None).to_table().to_pylist()
+    return pipeline_metrics.reusable(rows, kept.inputs, digests)
 
 
 def _seconds(instance: dg.DagsterInstance, batches: Iterable[str]) -> dict[str, dict[str, float]]:

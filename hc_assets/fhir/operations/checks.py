@@ -5,11 +5,11 @@ Belongs here: wiring only. None of them blocks: what they find is in the data th
 
 import dagster as dg
 
-from hc_assets.fhir.operations.conditional_requests import (
+from hc_assets.fhir.verdicts.conditional_requests import (
     conditional_requests_unambiguous as unambiguous,
 )
-from hc_assets.fhir.operations.references import references_resolve as resolved
-from hc_assets.fhir.operations.schema_drift import shape_is_steady
+from hc_assets.fhir.verdicts.drift import shape_is_steady
+from hc_assets.fhir.verdicts.references import references_resolve as resolved
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import read_partition
 from hc_assets.lake.warehouse import Warehouse

@@ -1,7 +1,7 @@
 """How the pipeline does, batch by batch: counts, rates, quality, time, and the shape of the data.
 
 Belongs here: counting one batch's committed tables, and totals over batches. What is drawn of it is
-in `trend_plots.py`; whether the shape has drifted is judged in `schema_drift.py`.
+in `trend_plots.py`; whether the shape has drifted is judged in `fhir/verdicts/drift.py`.
 """
 
 from collections import Counter, defaultdict
@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from hc_assets.fhir.r4.definitions import r4
 from hc_assets.fhir.verdicts.batches import entries_by_rule
+from hc_assets.lake.incremental import compare
 from hc_assets.lake.landing import read_manifest
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import LakeTable, read_partition
@@ -169,11 +170,9 @@ def reusable(
         inputs: hash of each table of each batch that those were made from, `<table>/<batch>`.
         now: the same as they are.
     """
+    unchanged = compare(inputs, now).unchanged
     return {
         row["batch"]: row
         for row in known
-        if all(
-            inputs.get(f"{table}/{row['batch']}") == now.get(f"{table}/{row['batch']}", "")
-            for table in TABLES
-        )
+        if unchanged.issuperset(f"{table}/{row['batch']}" for table in TABLES)
     }

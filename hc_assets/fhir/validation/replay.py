@@ -46,8 +46,8 @@ class Replay:
         return cls(list(commit.parts), commit.inputs, waiting)
 
     def first_number(self) -> int:
-        """Number of the first part to be added; parts are named part-<number>-..."""
-        return 1 + max((int(part.name.split("-")[1]) for part in self.validated), default=-1)
+        """Number of the first writer of parts to be added."""
+        return 1 + max((part.number for part in self.validated), default=-1)
 
     def with_moved(self, moved: Sequence[Part], inputs: dict[str, str]) -> "Replay":
         """Add parts with what is now valid, and what that was judged by."""

@@ -23,6 +23,7 @@ from hc_assets.fhir.schemas import ENRICHED_RESOURCES
 from hc_assets.fhir.versions import conditional_references, ledger
 from hc_assets.fhir.versions import deliveries as version_deliveries
 from hc_assets.fhir.versions.tables import create_tables
+from hc_assets.lake.incremental import compare
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import LakeTable, read_partitions
 
@@ -167,9 +168,8 @@ def apply_batches(
     connection.begin()
     try:
         create_tables(connection)
-        known = ledger.digests(connection)
-        gone = sorted(b for b, digest in known.items() if digests.get(b) != digest)
-        new = sorted(b for b, digest in digests.items() if known.get(b) != digest)
+        changes = compare(ledger.digests(connection), digests)
+        gone, new = sorted(changes.to_take_back()), sorted(changes.to_take_in())
         if gone or new:
             sequence = ledger.sequence_after(connection, new)
             _apply(connection, enriched, new, gone, sequence=sequence, slice_rows=slice_rows)

@@ -12,6 +12,7 @@ from hc_assets.imaging.preprocessing.registry import recipe_for, recipes
 from hc_assets.imaging.preprocessing.standing import Group, Key, standing_parts
 from hc_assets.imaging.preprocessing.workers import ArraysMade
 from hc_assets.imaging.schemas.index import TABLES
+from hc_assets.lake.incremental import reusable_commit
 from hc_assets.lake.landing import LandedFile
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import Part, read_commit
@@ -103,8 +104,8 @@ def _standing(
     layout: Layout, batch: str, wanted: dict[Group, list[Key]], preprocessing: Preprocessing
 ) -> dict[Group, list[Part]]:
     folder = layout.partition(ARRAYS, batch)
-    before = read_commit(folder)
-    if before is None or before.code_version != ARRAYS_VERSION:
+    before = reusable_commit(read_commit(folder), ARRAYS_VERSION)
+    if before is None:
         return {}
     table = LakeTable(ARRAYS, layout.table(ARRAYS), [(folder, before)])
     return standing_parts(table, wanted, recipes(preprocessing))

@@ -61,17 +61,16 @@ def _look_at(
     groups: dict[Group, _Found],
     recipes: Mapping[str, AnyRecipe],
 ) -> None:
-    number = int(part.name.split("-")[1])
     try:
         rows = [row for batch in alone.batches([*_KEY, *_MANNER]) for row in batch.to_pylist()]
     except DamagedPartError:
         return  # its group lacks frames, and so is made anew
     for label in {row["pipeline"] for row in rows}:
-        found = groups.setdefault((number, label), _Found())
+        found = groups.setdefault((part.number, label), _Found())
         found.parts.append(part)
         found.is_stale |= len({row["pipeline"] for row in rows}) > 1
     for row in rows:
-        found = groups[number, row["pipeline"]]
+        found = groups[part.number, row["pipeline"]]
         found.keys.append((row["source_file"], row["file_sha256"], row["frame"]))
         recipe = recipes.get(row["pipeline"])
         found.is_stale |= recipe is None or (

@@ -97,8 +97,7 @@ def _ranked(
         at = table.schema.get_field_index(name)
         field = table.schema.field(at)
         table = table.set_column(at, field, pa.array(values, field.type))
-    _, number, place, _ = part.name.rsplit("-", 3)
-    made = write_part(folder, f"part-{number}-{place}", table)
+    made = write_part(folder, table, number=part.number, place=part.place)
     (folder / part.name).unlink()
     return made
 

@@ -20,6 +20,7 @@ from hc_assets.fhir.validation import has_errors, validate
 from hc_assets.imaging.domain import STUDIES_FOLDER
 from hc_assets.imaging.series.instances import Instance, distinct
 from hc_assets.lake.atomic import HashingSink, atomic_file
+from hc_assets.lake.incremental import compare
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import read_commit
 
@@ -262,7 +263,13 @@ def hand_to_fhir(
     folder = landing / STUDIES_FOLDER
     paths = list(parts)
     keys = ["study_instance_uid", "content_sha256"]
-    if not any(_is_new(row, known) for path in paths for row in _rows(path, keys)):
+    present = {
+        row["study_instance_uid"]: row["content_sha256"]
+        for path in paths
+        for row in _rows(path, keys)
+    }
+    due = compare(known, present).to_take_in()
+    if not due:
         return None, 0
     count = 0
 
@@ -271,8 +278,8 @@ def hand_to_fhir(
 
     with atomic_file(folder, name) as sink:
         for path in paths:
-            for row in _rows(path, [*keys, "resource"]):
-                if _is_new(row, known):
+            for row in _rows(path, ["study_instance_uid", "resource"]):
+                if row["study_instance_uid"] in due:
                     sink.write(row["resource"] + b"\n")
                     count += 1
     return name(sink), count
@@ -290,10 +297,6 @@ def handed_over(layout: Layout) -> dict[str, str]:
     keys = ["study_instance_uid", "content_sha256"]
     rows = (row for part in made.parts for row in _rows(folder / part.name, keys))
     return {row["study_instance_uid"]: row["content_sha256"] for row in rows}
-
-
-def _is_new(row: Mapping[str, Any], known: Mapping[str, str]) -> bool:
-    return known.get(row["study_instance_uid"], "") != str(row["content_sha256"])
 
 
 def _rows(path: UPath, columns: list[str]) -> Iterator[dict[str, Any]]:

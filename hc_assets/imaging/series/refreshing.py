@@ -5,6 +5,7 @@ says is in `table.py` and `imaging_studies.py`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from heapq import merge
 from itertools import islice
 from typing import Any
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hc_assets.imaging.series.instances import Instance, read_series
+from hc_assets.lake.incremental import Update
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import Part, PartWriter, read_commit
 from hc_assets.lake.tables import LakeTable, read_partition
@@ -21,6 +23,21 @@ _ROWS = 500
 
 Row = dict[str, Any]
 MakeRows = Callable[[Iterable[Sequence[Instance]]], Iterator[Row]]
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """A table that is written, and not committed yet.
+
+    Attributes:
+        parts: with all rows.
+        rebuilt: how many rows were made from files.
+        inputs: for the commit: hashes of the index, and the options.
+    """
+
+    parts: list[Part]
+    rebuilt: int
+    inputs: dict[str, str]
 
 
 def refreshed(
@@ -33,7 +50,7 @@ def refreshed(
     sorted_by: Sequence[str],
     code_version: str,
     options: Mapping[str, str],
-) -> tuple[list[Part], int]:
+) -> Refreshed:
     """Write the rows of all studies; those without new files are taken over as they were.
 
     Args:
@@ -43,17 +60,18 @@ def refreshed(
         index: all committed batches of the index.
         make_rows: makes rows of series, in the order of `sorted_by`.
         sorted_by: columns that the rows are sorted by; the first is study_instance_uid.
-        code_version: of the table; rows of another version are made anew.
-        options: what the rows depend on besides, by name, kept among the commit's inputs by the
-            caller; where one is another than in the last commit, all rows are made anew.
+        code_version: of the table; rows of another version are rebuilt.
+        options: what the rows depend on besides, by name; where one is another than in the last
+            commit, all rows are rebuilt.
 
     Returns:
-        The parts, not committed yet, and how many rows were made anew. The rows are the same as
-        those made from scratch.
+        What was written. The rows are the same as those made from scratch.
     """
-    changed = _changed_parts(layout, table, index, code_version, options)
+    last = read_commit(layout.partition(table, None))
+    update = Update.since(last, [index], code_version=code_version, options=options)
+    added = update.added_parts(index)
     parts = [str(path) for path in index.parts()]
-    made: Iterator[Row] = make_rows(read_series(parts, changed=changed))
+    made: Iterator[Row] = make_rows(read_series(parts, changed=added))
     count = 0
 
     def counted() -> Iterator[Row]:
@@ -63,47 +81,37 @@ def refreshed(
             yield row
 
     rows: Iterable[Row] = counted()
-    if changed is not None:
+    if added is not None:
         rows = merge(
-            _kept(read_partition(layout, table, None), changed),
+            rows_of_other_studies(read_partition(layout, table, None), added),
             rows,
             key=lambda row: tuple(row[name] for name in sorted_by),
         )
     with PartWriter(layout.partition(table, None), schema) as writer:
         for group in _groups(rows):
             writer.write(pa.RecordBatch.from_pylist(group, schema))
-    return writer.parts, count
+    return Refreshed(writer.parts, count, update.inputs)
 
 
-def _changed_parts(
-    layout: Layout, table: str, index: LakeTable, code_version: str, options: Mapping[str, str]
-) -> list[str] | None:
-    """Parts of the batches that the table does not know; None where it is to be made anew."""
-    before = read_commit(layout.partition(table, None))
-    digests = index.digests()
-    if before is None or before.code_version != code_version:
-        return None
-    if any(before.inputs.get(name) != value for name, value in options.items()):
-        return None
-    known = {name: d for name, d in before.inputs.items() if name.startswith(index.table)}
-    if any(digests.get(name) != digest for name, digest in known.items()):
-        return None
-    return [
-        str(folder / part.name)
-        for folder, made in index.partitions
-        if f"{index.table}/{made.batch}" not in known
-        for part in made.parts
-    ]
-
-
-def _kept(before: LakeTable, changed: Sequence[str]) -> Iterator[Row]:
-    """Earlier rows of the studies that have no new files."""
-    anew: set[str | None] = set()
-    for path in changed:
+def studies_in(parts: Iterable[str]) -> set[str | None]:
+    """StudyInstanceUIDs of the files that parts of the index speak of, None where one has none."""
+    studies: set[str | None] = set()
+    for path in parts:
         column = pq.read_table(path, columns=["study_instance_uid"], partitioning=None)
-        anew.update(column["study_instance_uid"].to_pylist())
+        studies.update(column["study_instance_uid"].to_pylist())
+    return studies
+
+
+def rows_of_other_studies(before: LakeTable, added: Iterable[str]) -> Iterator[Row]:
+    """Earlier rows of the studies that have no new files.
+
+    Args:
+        before: the table as it was.
+        added: paths of the parts of the index with the new files.
+    """
+    rebuilt = studies_in(added)
     for batch in before.batches():
-        yield from (row for row in batch.to_pylist() if row["study_instance_uid"] not in anew)
+        yield from (row for row in batch.to_pylist() if row["study_instance_uid"] not in rebuilt)
 
 
 def _groups(rows: Iterable[Row]) -> Iterator[list[Row]]:

@@ -4,7 +4,7 @@ Belongs here: wiring only. What happens to a series is in `steps.py` and the mod
 """
 
 import base64
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from heapq import merge
 from itertools import chain, islice
@@ -40,6 +40,7 @@ from hc_assets.imaging.volumes.units import (
     part_number,
     units_of,
 )
+from hc_assets.lake.incremental import compare
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import Part, PartWriter, read_commit
 from hc_assets.lake.tables import LakeTable, read_partition
@@ -83,17 +84,17 @@ def volumes_and_slices(
         str(layout.data_dir),
         [str(path) for path in taken.index.parts()],
         [str(path) for path in taken.metrics.parts()],
-        changed=taken.changed,
+        changed=taken.added,
         limit=settings.volume_bytes,
     )
     done = _Done("series_instance_uid")
     rows: Iterator[Row] = done.rows_of(make_volumes, units, settings.workers)
-    if taken.changed is not None:
-        rows = merged(layout, _VOLUMES, rows, taken.changed)
+    if taken.added is not None:
+        rows = merged(layout, _VOLUMES, rows, taken.added)
     with PartWriter(layout.partition(_VOLUMES, None), VOLUMES) as writer:
         while group := list(islice(rows, _ROWS)):
             writer.write(pa.RecordBatch.from_pylist(group, VOLUMES))
-    before = read_commit(layout.partition(SLICES, None)) if taken.changed is not None else None
+    before = read_commit(layout.partition(SLICES, None)) if taken.added is not None else None
     slices = sorted(
         [*done.parts, *kept_parts(before.parts if before else [], done.numbers)],
         key=lambda part: part.name,
@@ -124,9 +125,8 @@ def aligned_volumes_and_slices(
     per_series = settings.volume_aligned_per_series
     parameters = f"{code_version(_ALIGNED)} {spacing} {bias} {per_series}"
     stored = StoredVolumes.of(slices, "volume_id")
-    before = _aligned_before(layout)
     digests = {study: inputs_of(rows, parameters) for study, rows in studies_of(volumes)}
-    kept = {study for study, digest in digests.items() if before.get(study) == digest}
+    kept = compare(_aligned_before(layout), digests).unchanged
 
     def units() -> Iterator[StudyUnit]:
         for study, rows in studies_of(volumes):
@@ -148,11 +148,7 @@ def aligned_volumes_and_slices(
             writer.write(pa.RecordBatch.from_pylist(group, ALIGNED_VOLUMES))
     committed = read_commit(layout.partition(ALIGNED_SLICES_TABLE, None))
     still = {part_number(study) for study in kept}
-    parts = [
-        part
-        for part in (committed.parts if committed else [])
-        if int(part.name.split("-")[1]) in still
-    ]
+    parts = [part for part in (committed.parts if committed else []) if part.number in still]
     inputs = {**volumes.digests(), **slices.digests(), "parameters": parameters}
     contents = {
         ALIGNED_SLICES_TABLE: Content(
@@ -223,7 +219,7 @@ def _aligned_before(layout: Layout) -> dict[str, str]:
     }
 
 
-def _rows_of_studies(layout: Layout, studies: set[str]) -> Iterator[Row]:
+def _rows_of_studies(layout: Layout, studies: Set[str]) -> Iterator[Row]:
     for batch in read_partition(layout, _ALIGNED, None).batches():
         yield from (row for row in batch.to_pylist() if row["study_instance_uid"] in studies)
 

@@ -44,8 +44,9 @@ class StoredVolumes:
     def of(cls, table: LakeTable, key: str) -> "StoredVolumes":
         """Sort the parts of a table by the number of their writer."""
         parts: dict[int, list[str]] = {}
-        for path in table.parts():
-            parts.setdefault(int(path.name.split("-")[1]), []).append(str(path))
+        for folder, made in table.partitions:
+            for part in made.parts:
+                parts.setdefault(part.number, []).append(str(folder / part.name))
         return cls(key, parts)
 
     def load(self, row: Row, number: int) -> Volume:

@@ -155,7 +155,7 @@ def part_number(series_uid: str) -> int:
 
 def kept_parts(before: Iterable[Part], anew: Collection[int]) -> list[Part]:
     """Parts of the series that are not made anew."""
-    return [part for part in before if int(part.name.split("-")[1]) not in anew]
+    return [part for part in before if part.number not in anew]
 
 
 def _path(layout: Layout, file: Instance) -> Path:

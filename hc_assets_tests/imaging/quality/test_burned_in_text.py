@@ -220,7 +220,9 @@ def test_text_in_one_frame_counts_for_all_of_its_file(tmp_path, excludes):
         for at, (file, text, fit) in enumerate(frames)
     ]
     tables = [pa.Table.from_pylist(half, QUALITY_METRICS) for half in (rows[:1], rows[1:])]
-    parts = [write_part(folder, f".tmp-draft-{n:05d}-000", table) for n, table in enumerate(tables)]
+    parts = [
+        write_part(folder, table, number=n, prefix=".tmp-draft") for n, table in enumerate(tables)
+    ]
     made = add_percentiles(folder, parts, excludes_burned_in_text=excludes)
     found = [row for part in made for row in pq.read_table(str(folder / part.name)).to_pylist()]
     assert [row["has_burned_in_text"] for row in found] == [True, True, True, False]

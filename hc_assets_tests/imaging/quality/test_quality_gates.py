@@ -305,7 +305,7 @@ def test_rows_learn_their_percentile_once_all_units_are_done(tmp_path):
         )
         for half in (rows[:1], rows[1:])
     ]
-    parts = [write_part(folder, f".tmp-draft-{n:05d}-000", t) for n, t in enumerate(tables)]
+    parts = [write_part(folder, t, number=n, prefix=".tmp-draft") for n, t in enumerate(tables)]
     ranked = add_percentiles(folder, parts)
     assert sorted(path.name for path in folder.iterdir()) == [part.name for part in ranked]
     found = [row for part in ranked for row in pq.read_table(str(folder / part.name)).to_pylist()]

@@ -223,7 +223,7 @@ class _Lake:
         """Give how many studies were made, their rows' bytes, and the lines handed over."""
         index = read_partitions(self.layout, "imaging/dicom_index")
         known = handed_over(self.layout)
-        parts, made = refreshed(
+        made = refreshed(
             self.layout,
             self.table,
             IMAGING_STUDIES,
@@ -235,16 +235,20 @@ class _Lake:
         )
         folder = self.layout.partition(self.table, None)
         path, count = None, 0
-        inputs = index.digests() | {"system": system}
+        inputs = dict(made.inputs)
         if hands_over:
             landing = self.layout.landing("fhir")
-            path, count = hand_to_fhir(landing, [folder / part.name for part in parts], known)
+            path, count = hand_to_fhir(landing, [folder / part.name for part in made.parts], known)
             inputs[HANDED_OVER] = "True"
         lines = path.read_text().splitlines() if path else []
         assert len(lines) == count
-        commit(self.layout, self.table, None, parts, inputs=inputs, code_version=version)
+        commit(self.layout, self.table, None, made.parts, inputs=inputs, code_version=version)
         rows = read_partition(self.layout, self.table, None).to_table().to_pylist()
-        return made, [row["resource"] for row in rows], [json.loads(line)["id"] for line in lines]
+        return (
+            made.rebuilt,
+            [row["resource"] for row in rows],
+            [json.loads(line)["id"] for line in lines],
+        )
 
     def forget(self) -> None:
         (self.layout.partition(self.table, None) / "_commit.json").unlink()

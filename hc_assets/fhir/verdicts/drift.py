@@ -1,7 +1,7 @@
 """Whether the shape of what a source sends has changed from one batch to the next.
 
 Belongs here: comparing which elements resources of a type have. The counts come from
-`pipeline_metrics.py`.
+`fhir/operations/pipeline_metrics.py`.
 """
 
 from collections import defaultdict
