@@ -1,6 +1,6 @@
 """The imaging assets, in the order of the data: index, quality, arrays.
 
-Belongs here: wiring only. What happens to a file is in the `rows.py` of each stage, and in
+Belongs here: wiring only. What happens to a file is in the rows module of each stage, and in
 the modules that it names.
 """
 

@@ -7,7 +7,8 @@ commands whose process is gone are ended here: the pool of a killed one would ne
 
 import os
 import socket
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from hc_assets.lake.backlog import is_behind, unfinished
 from hc_assets.lake.landing import batch_keys
 from hc_assets.lake.layout import Layout
 from hc_assets.orchestration.check_results import read_report
+from hc_assets.orchestration.errors import BlockedError, RunFailedError, own_errors
 
 PROCESS_TAG = "hc_assets/process"
 _INSTANCE_SETTINGS = b"""\
@@ -77,19 +79,13 @@ def _is_unpublished(layout: Layout, landing: Landing) -> bool:
     return any(is_behind(layout, t, [*landing.batch_tables, *made], finished) for t in made)
 
 
-class BlockedError(Exception):
-    """A blocking check failed; what it guards was not made."""
-
-
-class RunFailedError(Exception):
-    """A step raised; its message names the step and the error, and no patient data."""
-
-
-def open_instance(layout: Layout) -> dg.DagsterInstance:
+@contextmanager
+def open_instance(layout: Layout) -> Iterator[dg.DagsterInstance]:
     """Open the Dagster instance: that of DAGSTER_HOME, else one under the data folder.
 
     Raises:
-        dg.DagsterInvariantViolationError: DAGSTER_HOME is not a folder.
+        OrchestratorError: DAGSTER_HOME is not a folder; or Dagster fails while it is open.
+        RecordError: the database of the record can't be used.
     """
     keep_private()
     home = Path(os.environ.get("DAGSTER_HOME") or layout.dagster_home)
@@ -97,7 +93,8 @@ def open_instance(layout: Layout) -> dg.DagsterInstance:
     if home == layout.dagster_home and not settings.exists():
         write_bytes(UPath(settings), _INSTANCE_SETTINGS)
     os.environ["DAGSTER_HOME"] = str(home)
-    return dg.DagsterInstance.get()
+    with own_errors(home), dg.DagsterInstance.get() as instance:
+        yield instance
 
 
 def register_batches(instance: dg.DagsterInstance, kind: str, keys: Sequence[str]) -> None:
@@ -148,10 +145,9 @@ def run_job(definitions: dg.Definitions, instance: dg.DagsterInstance, job: Job)
         and evaluation.severity == dg.AssetCheckSeverity.ERROR
     ]
     if failed:
-        said = "; ".join(
+        raise _blocked(
             f"{e.asset_key.to_user_string()}: {e.check_name}: {e.description}" for e in failed
         )
-        raise BlockedError(said)
     raise RunFailedError("; ".join(failures(outcome)))
 
 
@@ -171,7 +167,11 @@ def refuse_blocked(
     findings = read_report(definitions, instance).findings()
     blocked = [o for o in findings if o.is_blocking and o.batch in batches]
     if blocked:
-        raise BlockedError("; ".join(f"{o.asset}: {o.check}: {o.explanation}" for o in blocked))
+        raise _blocked(f"{o.asset}: {o.check}: {o.explanation}" for o in blocked)
+
+
+def _blocked(checks: Iterable[str]) -> BlockedError:
+    return BlockedError(f"a blocking check failed: {'; '.join(checks)}")
 
 
 def failures(outcome: dg.ExecuteInProcessResult) -> Iterable[str]:

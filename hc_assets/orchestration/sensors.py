@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from hc_assets.core.domain import Landing
+from hc_assets.core.redaction import texts_redacted
 from hc_assets.core.settings import CoreSettings
 from hc_assets.domains import CATALOG
 from hc_assets.lake.atomic import write_bytes
@@ -20,7 +21,6 @@ from hc_assets.lake.layout import Layout
 from hc_assets.lake.warehouse import Warehouse
 from hc_assets.lake.watching import look
 from hc_assets.orchestration.alerts import FailedRun, send, summary, title
-from hc_assets.orchestration.foreign_errors import texts_taken_out
 from hc_assets.orchestration.jobs import PARTITION_TAG
 from hc_assets.orchestration.runs import error_class
 
@@ -51,7 +51,7 @@ def _landing_sensor(landing: Landing, settings: CoreSettings) -> dg.SensorDefini
             warehouse.ensure()
             return dg.SensorResult(skip_reason="made the warehouse; the next look lands files")
         # Dagster keeps what went wrong in a look, and files may be named after patients
-        with texts_taken_out(files_are_ours=False, unless=settings.error_texts):
+        with texts_redacted(files_are_ours=False, enabled=not settings.error_texts):
             result = look(
                 layout.landing(kind.name),
                 layout,

@@ -15,10 +15,10 @@ import pyarrow as pa
 from hc_assets.core.columns import note
 from hc_assets.core.compute import executor, in_order
 from hc_assets.core.lineage import Source, described
+from hc_assets.core.redaction import with_redacted_errors
+from hc_assets.core.transient import is_transient
 from hc_assets.domains import CATALOG
 from hc_assets.lake.layout import Layout
-from hc_assets.orchestration.faults import is_transient
-from hc_assets.orchestration.foreign_errors import quiet
 from hc_assets.orchestration.io_manager import (
     COLUMN_LINEAGE,
     Content,
@@ -217,11 +217,11 @@ def with_retries(definition: D) -> D:
     return _with_op(definition, retry_policy=RETRIES)
 
 
-def with_quiet_errors(definition: D) -> D:
+def with_redacted_texts(definition: D) -> D:
     """Keep the texts of libraries' errors out of Dagster's record: they may quote rows."""
     decorated: Any = definition.op.compute_fn
-    quieter = decorated._replace(decorated_fn=quiet(decorated.decorated_fn))
-    return _with_op(definition, compute_fn=quieter)
+    redacting = decorated._replace(decorated_fn=with_redacted_errors(decorated.decorated_fn))
+    return _with_op(definition, compute_fn=redacting)
 
 
 def _with_op(definition: D, **changes: Any) -> D:
