@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
-from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
-from dagster_shared.error import SerializableErrorInfo
 from sqlalchemy.exc import IntegrityError
 from upath import UPath
 
@@ -24,6 +22,7 @@ from hc_assets.lake.atomic import keep_private, write_bytes
 from hc_assets.lake.backlog import is_behind, unfinished
 from hc_assets.lake.landing import batch_keys
 from hc_assets.lake.layout import Layout
+from hc_assets.orchestration import internals
 from hc_assets.orchestration.check_results import read_report
 from hc_assets.orchestration.errors import BlockedError, RunFailedError, own_errors
 
@@ -128,7 +127,7 @@ def run_job(definitions: dg.Definitions, instance: dg.DagsterInstance, job: Job)
         RunFailedError: a step raised.
     """
     end_lost_runs(instance)
-    outcome = definitions.resolve_job_def(job.name).execute_in_process(
+    outcome = internals.defined_job(definitions, job.name).execute_in_process(
         instance=instance,
         partition_key=job.batch,
         tags=own_tag(),
@@ -178,14 +177,7 @@ def failures(outcome: dg.ExecuteInProcessResult) -> Iterable[str]:
     """Say of each step that raised which one it is, and the class of its error."""
     for event in outcome.all_events:
         if event.is_step_failure:
-            yield f"step {event.step_key} failed with {error_class(event.step_failure_data.error)}"
-
-
-def error_class(error: SerializableErrorInfo | None) -> str:
-    """Class of the error that began it all; never its text, which may hold patient data."""
-    while error is not None and error.cause is not None:
-        error = error.cause
-    return (error.cls_name if error is not None else None) or "an unknown error"
+            yield f"step {event.step_key} failed with {internals.error_class(event)}"
 
 
 def process_name(pid: int) -> str:
@@ -211,10 +203,9 @@ def end_lost_runs(instance: dg.DagsterInstance) -> list[str]:
         Their ids.
     """
     ended = []
-    for run in instance.get_runs(dg.RunsFilter(statuses=list(IN_PROGRESS_RUN_STATUSES))):
+    for run in internals.runs_in_progress(instance):
         if _is_lost(run.tags.get(PROCESS_TAG, "")):
-            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
-            instance.report_run_failed(run, "The process of this run is gone.")
+            internals.end_run(instance, run, "The process of this run is gone.")
             ended.append(run.run_id)
     return ended
 
