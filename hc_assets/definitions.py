@@ -16,25 +16,30 @@ from hc_assets.lake.atomic import keep_private
 from hc_assets.lake.layout import Layout
 from hc_assets.orchestration import jobs
 from hc_assets.orchestration.checks import FRESHNESS
+from hc_assets.orchestration.errors import own_errors
 from hc_assets.orchestration.io_manager import ParquetIOManager
 from hc_assets.orchestration.resources import warehouse_resource
 from hc_assets.orchestration.sensors import schedules, sensors
 from hc_assets.orchestration.specs import (
     automated,
     once_per_quiet_period,
-    with_quiet_errors,
+    with_redacted_texts,
     with_report,
     with_retries,
 )
 from hc_assets.settings import Settings
 
 
+@own_errors()
 def build_defs(settings: CoreSettings | None = None, **resources: object) -> dg.Definitions:
     """Merge the domains.
 
     Args:
         settings: of the deployment; from the environment where None.
         resources: in place of those of the same name.
+
+    Raises:
+        OrchestratorError: Dagster refuses a setting, such as a cron expression.
     """
     keep_private()
     settings = settings or Settings()
@@ -45,8 +50,8 @@ def build_defs(settings: CoreSettings | None = None, **resources: object) -> dg.
     checks = [each for domain in DOMAINS for each in _defined(domain, "checks", settings)]
     checks += FRESHNESS
     if not settings.error_texts:
-        assets = [with_quiet_errors(each) for each in assets]
-        checks = [with_quiet_errors(each) for each in checks]
+        assets = [with_redacted_texts(each) for each in assets]
+        checks = [with_redacted_texts(each) for each in checks]
     return dg.Definitions(
         assets=[
             with_report(automated(with_retries(each), quiet), settings.report_url, report)

@@ -13,11 +13,12 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from hc_assets.cli.exit_codes import UNREADABLE, USAGE, faults_become_exit_codes, say, stop
+from hc_assets.cli.exit_codes import errors_become_exit_codes, say
 from hc_assets.core.domain import Landing
+from hc_assets.core.errors import UnreadableInputError
 from hc_assets.core.settings import CoreSettings
 from hc_assets.domains import CATALOG, warehouse_of
-from hc_assets.lake.discovery import AmbiguousKindError, AnyPath, discover, guess_kind
+from hc_assets.lake.discovery import AnyPath, discover, guess_kind
 from hc_assets.lake.landing import BatchLimits, LandingResult, batch_keys, land
 from hc_assets.lake.layout import Layout
 from hc_assets.settings import Settings
@@ -48,7 +49,7 @@ KindOption = Annotated[
 @ingest_app.command("land")
 def land_command(paths: Paths, kind: KindOption = None) -> None:
     """Copy files into immutable batches, and print the batches' keys."""
-    with faults_become_exit_codes():
+    with errors_become_exit_codes():
         result, _ = _land(paths, kind, Settings())
     for key in result.batches:
         typer.echo(key)
@@ -58,7 +59,7 @@ def land_command(paths: Paths, kind: KindOption = None) -> None:
 def ingest(paths: Paths, kind: KindOption = None) -> None:
     """Land files, materialize everything that depends on them, and print what they became."""
     settings = Settings()
-    with faults_become_exit_codes():
+    with errors_become_exit_codes():
         ingest_paths(paths, kind, settings)
 
 
@@ -71,7 +72,8 @@ def ingest_paths(paths: Sequence[AnyPath], kind: str | None, settings: CoreSetti
         settings: of the deployment.
 
     Raises:
-        typer.Exit: a path does not exist, or the kind can't be told.
+        UnreadableInputError: a path does not exist.
+        AmbiguousKindError: the kind does not follow from the files.
         BlockedError: a blocking check failed.
         RunFailedError: a step raised.
     """
@@ -94,11 +96,8 @@ def _land(
     layout = Layout.configured(settings)
     for path in paths:
         if not path.exists():
-            raise stop(UNREADABLE, f"{path}: no such file or folder")
-    try:
-        kind = kind or guess_kind(discover(paths, Path(settings.data_dir)), CATALOG.kinds)
-    except AmbiguousKindError as error:
-        raise stop(USAGE, f"{error}; say which with --kind") from error
+            raise UnreadableInputError(f"{path}: no such file or folder")
+    kind = kind or guess_kind(discover(paths, Path(settings.data_dir)), CATALOG.kinds)
     landing = CATALOG.landings[kind]
     result = land(
         discover(paths, layout.landing(kind)),

@@ -27,11 +27,11 @@ def verify(
     repair: Annotated[bool, typer.Option("--repair", help="Rebuild what is damaged.")] = False,
 ) -> None:
     """Hash every landed file, part and commit again; print what is damaged, and exit with 1."""
-    from hc_assets.cli.exit_codes import FINDINGS, faults_become_exit_codes, say
+    from hc_assets.cli.exit_codes import FINDINGS, errors_become_exit_codes, say
 
     settings = Settings()
     layout = Layout.configured(settings)
-    with faults_become_exit_codes():
+    with errors_become_exit_codes():
         found = list(damage(layout, CATALOG.parquet))
         for each in found:
             typer.echo(str(each))
@@ -80,10 +80,10 @@ def repair_damage(settings: CoreSettings, found: list[Damage]) -> None:
 @warehouse_app.command("rebuild")
 def rebuild_warehouse() -> None:
     """Rebuild the warehouse from the Parquet; readers keep the old one until it is whole."""
-    from hc_assets.cli.exit_codes import faults_become_exit_codes, say
+    from hc_assets.cli.exit_codes import errors_become_exit_codes, say
     from hc_assets.domains import rebuild
 
     layout = Layout.configured(Settings())
-    with faults_become_exit_codes():
+    with errors_become_exit_codes():
         rows = rebuild(layout, warehouse_of(layout))
     say(f"{len(CATALOG.parquet)} views, {rows} current resources")

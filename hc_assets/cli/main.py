@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from upath import UPath
 
-from hc_assets.cli.exit_codes import FINDINGS, faults_become_exit_codes, say
+from hc_assets.cli.exit_codes import FINDINGS, errors_become_exit_codes, say
 from hc_assets.cli.ingest import ingest_app, ingest_paths
 from hc_assets.cli.lake import lake_app, warehouse_app
 from hc_assets.core.domain import resolve
@@ -64,7 +64,7 @@ def demo() -> None:
     say(f"making sample data in {landing}")
     for sample in dict.fromkeys(domain.sample for domain in DOMAINS if domain.sample):
         say(resolve(sample)(landing))
-    with faults_become_exit_codes():
+    with errors_become_exit_codes():
         for kind in CATALOG.kinds:
             if (landing / kind.name).exists():
                 ingest_paths([landing / kind.name], kind.name, settings)
@@ -84,13 +84,14 @@ def report(
     ] = FailOn.ERROR,
 ) -> None:
     """Report what every asset check last said of every batch, and how its value went."""
-    from hc_assets.definitions import build_defs
-    from hc_assets.orchestration.check_results import read_report
-    from hc_assets.orchestration.runs import open_instance
     from hc_assets.reports.formats import FORMATS
 
     settings = Settings()
-    with faults_become_exit_codes():
+    with errors_become_exit_codes():
+        from hc_assets.definitions import build_defs  # which Dagster refuses with a wrong setting
+        from hc_assets.orchestration.check_results import read_report
+        from hc_assets.orchestration.runs import open_instance
+
         with open_instance(Layout.configured(settings)) as instance:
             made = read_report(build_defs(settings), instance, ui_url=settings.ui_url)
         text = FORMATS[format.value].render(made)

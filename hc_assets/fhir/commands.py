@@ -24,9 +24,9 @@ app.add_typer(validate_app)
 @app.command()
 def replay(batch: Annotated[str, typer.Argument(help="Key of a FHIR batch.")]) -> None:
     """Judge a batch's quarantine again, after a rule or profile changed; move on what is valid."""
-    from hc_assets.cli.exit_codes import USAGE, faults_become_exit_codes, stop
+    from hc_assets.cli.exit_codes import USAGE, errors_become_exit_codes, stop
 
-    with faults_become_exit_codes():
+    with errors_become_exit_codes():
         try:
             moved, left = replay_batch(FhirSettings(), batch)
         except NotReplayableError as error:
@@ -42,13 +42,13 @@ def export(
     ] = None,
 ) -> None:
     """Write a Bulk Data export of the current resources, and print its files."""
-    from hc_assets.cli.exit_codes import USAGE, faults_become_exit_codes, stop
+    from hc_assets.cli.exit_codes import USAGE, errors_become_exit_codes, stop
     from hc_assets.fhir.export.exported_rows import UnknownBatchError
     from hc_assets.fhir.export.exports import export_to
 
     settings = FhirSettings()
     warehouse = warehouse_of(Layout.configured(settings))
-    with faults_become_exit_codes():
+    with errors_become_exit_codes():
         try:
             files = export_to(settings, warehouse, UPath(folder.absolute()), since)
         except UnknownBatchError as error:

@@ -1,7 +1,7 @@
 """The imaging assets, in the order of the data: index, quality, arrays.
 
-Belongs here: wiring only. What happens to a file is in the rows of each stage, and in the
-modules that they name.
+Belongs here: wiring only. What happens to a file is in the rows module of each stage, and in
+the modules that it names.
 """
 
 import base64

@@ -32,13 +32,13 @@ def quality_report(
     By modality, scanner and batch. The page has what thresholds would keep and the worst frames as
     well. Neither holds patient data.
     """
-    from hc_assets.cli.exit_codes import faults_become_exit_codes
+    from hc_assets.cli.exit_codes import errors_become_exit_codes
     from hc_assets.imaging.quality_report.page import as_html, as_text
     from hc_assets.imaging.quality_report.report import gather
 
     settings = ImagingSettings()
     layout = Layout.configured(settings)
-    with faults_become_exit_codes():
+    with errors_become_exit_codes():
         report = gather(
             layout,
             read_partitions(layout, "imaging/quality_metrics"),
@@ -65,7 +65,7 @@ def receive_command(
 
     Prints the key of each batch. What is left out comes from the HC_RECEIVE_ settings.
     """
-    from hc_assets.cli.exit_codes import USAGE, faults_become_exit_codes, stop
+    from hc_assets.cli.exit_codes import USAGE, errors_become_exit_codes, stop
     from hc_assets.imaging.receive_command import run
 
     options = {
@@ -78,5 +78,5 @@ def receive_command(
     settings = ImagingSettings().model_copy(update=chosen)
     if not settings.receive_allowed:
         raise stop(USAGE, "say with --allow which AE titles may send")
-    with faults_become_exit_codes():
+    with errors_become_exit_codes():
         run(settings)

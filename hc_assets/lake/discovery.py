@@ -18,6 +18,7 @@ from typing import IO, TypeAlias
 from upath import UPath
 
 from hc_assets.core.domain import Kind
+from hc_assets.core.errors import UsageError
 from hc_assets.lake.archives import (
     DEFAULT_LIMITS,
     ArchiveError,
@@ -276,8 +277,10 @@ def _name(path: Path, landing_folder: Path) -> str:
     return os.fsencode(shown).decode("utf-8", "backslashreplace")
 
 
-class AmbiguousKindError(Exception):
+class AmbiguousKindError(UsageError):
     """Files of several kinds, or of none that is known."""
+
+    advice = "say which with --kind"
 
 
 _GUESS_FROM = 1_000

@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from upath import UPath
 
+from hc_assets.core.errors import DamagedLakeError
 from hc_assets.lake.atomic import TEMPORARY_PREFIX, HashingSink, atomic_file, write_bytes
 from hc_assets.lake.background import Beside
 from hc_assets.lake.layout import COMMIT_NAME, SCHEMA_FOLDER, Layout
@@ -89,11 +90,11 @@ class Commit(msgspec.Struct, frozen=True):
         return sink.hexdigest()
 
 
-class DamagedPartError(Exception):
+class DamagedPartError(DamagedLakeError):
     """A part is gone or is not what its commit says."""
 
 
-class DamagedCommitError(Exception):
+class DamagedCommitError(DamagedLakeError):
     """A commit is not what was written."""
 
 

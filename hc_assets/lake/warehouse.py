@@ -17,6 +17,7 @@ import pyarrow as pa
 from filelock import FileLock, Timeout
 
 from hc_assets.core.columns import note
+from hc_assets.core.errors import EnvironmentFaultError, TransientError
 from hc_assets.lake.atomic import make_folder, sync_folder
 from hc_assets.lake.layout import COMMIT_NAME, SCHEMA_FOLDER, Layout
 from hc_assets.lake.parts import declare
@@ -26,15 +27,15 @@ _RETRY_SECONDS = 0.1
 _MEMORY_LIMIT = "400MiB"
 
 
-class WarehouseBusyError(Exception):
+class WarehouseBusyError(TransientError):
     """Another program kept the warehouse open for longer than we were told to wait."""
 
 
-class WarehouseDamagedError(Exception):
+class WarehouseDamagedError(EnvironmentFaultError):
     """The file can't be opened, whoever has it."""
 
 
-class WarehouseFailedError(Exception):
+class WarehouseFailedError(EnvironmentFaultError):
     """DuckDB refused a statement; says its error's class and where, never its text, or values."""
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import dagster as dg
 from dagster import AssetCheckKey
 
+from hc_assets.orchestration.internals import check_history, check_keys, evaluation_of
 from hc_assets.reports.check_report import CheckOutcome, Report, utc
 
 _PAGE = 1_000
@@ -32,8 +33,7 @@ def read_report(
         ui_url: address of Dagster's UI, for links.
         page: how many results are read of the log at a time.
     """
-    keys = definitions.resolve_asset_graph().asset_check_keys
-    return report_of(keys, instance, ui_url=ui_url, page=page)
+    return report_of(check_keys(definitions), instance, ui_url=ui_url, page=page)
 
 
 def report_of(
@@ -60,38 +60,25 @@ def _place(key: AssetCheckKey) -> tuple[str, str]:
 
 
 def _history(instance: dg.DagsterInstance, key: AssetCheckKey, page: int) -> Iterator[CheckOutcome]:
-    """Give what a check ever said, newest first."""
-    cursor = None
-    while True:
-        records = instance.event_log_storage.get_asset_check_execution_history(
-            key, limit=page, cursor=cursor
+    """Give what a check ever found, newest first."""
+    for record in check_history(instance, key, page):
+        found = evaluation_of(record.event.dagster_event if record.event else None)
+        if record.event is None or found is None:
+            continue  # planned only: the run that would have evaluated it was stopped
+        metadata = found.metadata
+        yield CheckOutcome(
+            asset=key.asset_key.to_user_string(),
+            check=key.name,
+            batch=record.partition,
+            passed=found.passed,
+            severity=found.severity.value,
+            is_blocking=bool(found.blocking),
+            value=_float(metadata.get("value")),
+            threshold=_float(metadata.get("threshold")),
+            explanation=found.description or "",
+            checked_at=utc(record.event.timestamp),
+            run_id=record.run_id,
         )
-        for record in records:
-            event = record.event.dagster_event if record.event else None
-            if (
-                record.event is None
-                or event is None
-                or event.event_type != dg.DagsterEventType.ASSET_CHECK_EVALUATION
-            ):
-                continue  # planned only: the run that would have evaluated it was stopped
-            found = event.asset_check_evaluation_data
-            metadata = found.metadata
-            yield CheckOutcome(
-                asset=key.asset_key.to_user_string(),
-                check=key.name,
-                batch=record.partition,
-                passed=found.passed,
-                severity=found.severity.value,
-                is_blocking=bool(found.blocking),
-                value=_float(metadata.get("value")),
-                threshold=_float(metadata.get("threshold")),
-                explanation=found.description or "",
-                checked_at=utc(record.event.timestamp),
-                run_id=record.run_id,
-            )
-        if len(records) < page:
-            return
-        cursor = records[-1].id
 
 
 def _float(value: object) -> float | None:

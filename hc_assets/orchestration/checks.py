@@ -59,7 +59,7 @@ def table_check(
 
 def batches_of(context: dg.AssetCheckExecutionContext) -> list[str]:
     """Batches that a check on a partitioned asset is asked about."""
-    return list(context.op_execution_context.partition_keys)
+    return list(context.partition_keys)
 
 
 def _finished_in_time(landing: Landing) -> dg.AssetChecksDefinition:

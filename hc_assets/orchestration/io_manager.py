@@ -10,10 +10,10 @@ from typing import TypeAlias
 import dagster as dg
 import pyarrow as pa
 
+from hc_assets.core.redaction import texts_redacted
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import Commit, Part, PartWriter, commit
 from hc_assets.lake.tables import LakeTable, read_partition, read_partitions
-from hc_assets.orchestration.foreign_errors import texts_taken_out
 
 COLUMN_LINEAGE = "dagster/column_lineage"
 
@@ -60,7 +60,7 @@ class ParquetIOManager(dg.IOManager):
             batches = {context.partition_key if context.has_partition_key else None: obj}
         code_version = context.asset_spec.code_version
         # Arrow's errors quote values
-        with texts_taken_out(unless=self._error_texts):
+        with texts_redacted(enabled=not self._error_texts):
             made = [self._put(table, key, rows, code_version) for key, rows in batches.items()]
         context.add_output_metadata(describe_commits(made) | lineage_of(context.asset_spec))
 

@@ -16,6 +16,7 @@ from hc_assets.lake.backlog import unfinished
 from hc_assets.lake.landing import batch_keys
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.warehouse import Warehouse
+from hc_assets.orchestration import internals
 from hc_assets.orchestration.check_results import report_of
 from hc_assets.orchestration.checks import FRESHNESS_CHECKS, selection
 from hc_assets.orchestration.runs import failures
@@ -49,8 +50,9 @@ def write_the_report(
     settings: dg.ResourceParam[CoreSettings],
 ) -> None:
     """Write the check report in every format into the folder of reports."""
-    keys = context.repository_def.asset_graph.asset_check_keys
-    report = report_of(keys, context.instance, ui_url=settings.ui_url)
+    report = report_of(
+        internals.loaded_check_keys(context), context.instance, ui_url=settings.ui_url
+    )
     for suffix, render in FORMATS.values():
         write_bytes(layout.reports() / f"checks.{suffix}", render(report).encode())
     context.add_output_metadata(report.summary())
@@ -76,21 +78,21 @@ def check_everything(context: dg.OpExecutionContext, layout: dg.ResourceParam[La
     A check that does not hold is told by the report; a run in which a check could not be evaluated
     fails this step, once all the others are through.
     """
-    repository, instance = context.repository_def, context.instance
+    instance = context.instance
     todo: list[tuple[dg.JobDefinition, str]] = []
     made = {
         key
-        for key in repository.asset_graph.asset_check_keys
-        if repository.asset_graph.get(key.asset_key).partitions_def is None
+        for key in internals.loaded_check_keys(context)
+        if not internals.is_partitioned(context, key.asset_key)
         and instance.get_latest_materialization_event(key.asset_key) is not None
     }
     if made:
-        others = repository.get_job(_OTHER_CHECKS)
-        todo.append((others.get_subset(asset_selection=set(), asset_check_selection=made), ""))
+        others = internals.loaded_job(context, _OTHER_CHECKS)
+        todo.append((internals.job_of_checks(others, made), ""))
     for landing in CATALOG.landings.values():
         keys = batch_keys(layout, landing.kind.name)
         left = set(unfinished(layout, landing.batch_tables, keys))
-        job = repository.get_job(landing.kind.check_job)
+        job = internals.loaded_job(context, landing.kind.check_job)
         todo += [(job, key) for key in keys if key not in left]
     broken = []
     for job, batch in todo:

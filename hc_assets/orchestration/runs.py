@@ -7,13 +7,12 @@ commands whose process is gone are ended here: the pool of a killed one would ne
 
 import os
 import socket
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
-from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
-from dagster_shared.error import SerializableErrorInfo
 from sqlalchemy.exc import IntegrityError
 from upath import UPath
 
@@ -23,7 +22,9 @@ from hc_assets.lake.atomic import keep_private, write_bytes
 from hc_assets.lake.backlog import is_behind, unfinished
 from hc_assets.lake.landing import batch_keys
 from hc_assets.lake.layout import Layout
+from hc_assets.orchestration import internals
 from hc_assets.orchestration.check_results import read_report
+from hc_assets.orchestration.errors import BlockedError, RunFailedError, own_errors
 
 PROCESS_TAG = "hc_assets/process"
 _INSTANCE_SETTINGS = b"""\
@@ -77,19 +78,13 @@ def _is_unpublished(layout: Layout, landing: Landing) -> bool:
     return any(is_behind(layout, t, [*landing.batch_tables, *made], finished) for t in made)
 
 
-class BlockedError(Exception):
-    """A blocking check failed; what it guards was not made."""
-
-
-class RunFailedError(Exception):
-    """A step raised; its message names the step and the error, and no patient data."""
-
-
-def open_instance(layout: Layout) -> dg.DagsterInstance:
+@contextmanager
+def open_instance(layout: Layout) -> Iterator[dg.DagsterInstance]:
     """Open the Dagster instance: that of DAGSTER_HOME, else one under the data folder.
 
     Raises:
-        dg.DagsterInvariantViolationError: DAGSTER_HOME is not a folder.
+        OrchestratorError: DAGSTER_HOME is not a folder; or Dagster fails while it is open.
+        RecordError: the database of the record can't be used.
     """
     keep_private()
     home = Path(os.environ.get("DAGSTER_HOME") or layout.dagster_home)
@@ -97,7 +92,8 @@ def open_instance(layout: Layout) -> dg.DagsterInstance:
     if home == layout.dagster_home and not settings.exists():
         write_bytes(UPath(settings), _INSTANCE_SETTINGS)
     os.environ["DAGSTER_HOME"] = str(home)
-    return dg.DagsterInstance.get()
+    with own_errors(home), dg.DagsterInstance.get() as instance:
+        yield instance
 
 
 def register_batches(instance: dg.DagsterInstance, kind: str, keys: Sequence[str]) -> None:
@@ -131,7 +127,7 @@ def run_job(definitions: dg.Definitions, instance: dg.DagsterInstance, job: Job)
         RunFailedError: a step raised.
     """
     end_lost_runs(instance)
-    outcome = definitions.resolve_job_def(job.name).execute_in_process(
+    outcome = internals.defined_job(definitions, job.name).execute_in_process(
         instance=instance,
         partition_key=job.batch,
         tags=own_tag(),
@@ -148,10 +144,9 @@ def run_job(definitions: dg.Definitions, instance: dg.DagsterInstance, job: Job)
         and evaluation.severity == dg.AssetCheckSeverity.ERROR
     ]
     if failed:
-        said = "; ".join(
+        raise _blocked(
             f"{e.asset_key.to_user_string()}: {e.check_name}: {e.description}" for e in failed
         )
-        raise BlockedError(said)
     raise RunFailedError("; ".join(failures(outcome)))
 
 
@@ -171,21 +166,18 @@ def refuse_blocked(
     findings = read_report(definitions, instance).findings()
     blocked = [o for o in findings if o.is_blocking and o.batch in batches]
     if blocked:
-        raise BlockedError("; ".join(f"{o.asset}: {o.check}: {o.explanation}" for o in blocked))
+        raise _blocked(f"{o.asset}: {o.check}: {o.explanation}" for o in blocked)
+
+
+def _blocked(checks: Iterable[str]) -> BlockedError:
+    return BlockedError(f"a blocking check failed: {'; '.join(checks)}")
 
 
 def failures(outcome: dg.ExecuteInProcessResult) -> Iterable[str]:
     """Say of each step that raised which one it is, and the class of its error."""
     for event in outcome.all_events:
         if event.is_step_failure:
-            yield f"step {event.step_key} failed with {error_class(event.step_failure_data.error)}"
-
-
-def error_class(error: SerializableErrorInfo | None) -> str:
-    """Class of the error that began it all; never its text, which may hold patient data."""
-    while error is not None and error.cause is not None:
-        error = error.cause
-    return (error.cls_name if error is not None else None) or "an unknown error"
+            yield f"step {event.step_key} failed with {internals.error_class(event)}"
 
 
 def process_name(pid: int) -> str:
@@ -211,10 +203,9 @@ def end_lost_runs(instance: dg.DagsterInstance) -> list[str]:
         Their ids.
     """
     ended = []
-    for run in instance.get_runs(dg.RunsFilter(statuses=list(IN_PROGRESS_RUN_STATUSES))):
+    for run in internals.runs_in_progress(instance):
         if _is_lost(run.tags.get(PROCESS_TAG, "")):
-            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
-            instance.report_run_failed(run, "The process of this run is gone.")
+            internals.end_run(instance, run, "The process of this run is gone.")
             ended.append(run.run_id)
     return ended
 

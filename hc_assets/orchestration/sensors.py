@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from hc_assets.core.domain import Landing
+from hc_assets.core.redaction import texts_redacted
 from hc_assets.core.settings import CoreSettings
 from hc_assets.domains import CATALOG
 from hc_assets.lake.atomic import write_bytes
@@ -20,9 +21,8 @@ from hc_assets.lake.layout import Layout
 from hc_assets.lake.warehouse import Warehouse
 from hc_assets.lake.watching import look
 from hc_assets.orchestration.alerts import FailedRun, send, summary, title
-from hc_assets.orchestration.foreign_errors import texts_taken_out
+from hc_assets.orchestration.internals import error_class, evaluation_of
 from hc_assets.orchestration.jobs import PARTITION_TAG
-from hc_assets.orchestration.runs import error_class
 
 # Dagster asks after each key by itself: as many as take a second or two.
 _MADE_KNOWN = 500
@@ -51,7 +51,7 @@ def _landing_sensor(landing: Landing, settings: CoreSettings) -> dg.SensorDefini
             warehouse.ensure()
             return dg.SensorResult(skip_reason="made the warehouse; the next look lands files")
         # Dagster keeps what went wrong in a look, and files may be named after patients
-        with texts_taken_out(files_are_ours=False, unless=settings.error_texts):
+        with texts_redacted(files_are_ours=False, enabled=not settings.error_texts):
             result = look(
                 layout.landing(kind.name),
                 layout,
@@ -161,11 +161,7 @@ def _failed_run(context: dg.RunFailureSensorContext) -> FailedRun:
     evaluations = context.instance.all_logs(
         run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION
     )
-    checks = [
-        entry.dagster_event.asset_check_evaluation_data
-        for entry in evaluations
-        if entry.dagster_event is not None
-    ]
+    checks = [found for entry in evaluations if (found := evaluation_of(entry.dagster_event))]
     tags = run.tags
     first, last = (tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end"))
     return FailedRun(
@@ -173,7 +169,7 @@ def _failed_run(context: dg.RunFailureSensorContext) -> FailedRun:
         run_id=run.run_id,
         batch=f"{first}...{last}" if first else tags.get(PARTITION_TAG, ""),
         steps=[
-            (event.step_key or "", error_class(event.step_failure_data.error))
+            (event.step_key or "", error_class(event))
             for event in context.get_step_failure_events()
         ],
         blocking=[

@@ -15,10 +15,11 @@ import pyarrow as pa
 from hc_assets.core.columns import note
 from hc_assets.core.compute import executor, in_order
 from hc_assets.core.lineage import Source, described
+from hc_assets.core.redaction import with_redacted_errors
+from hc_assets.core.transient import is_transient
 from hc_assets.domains import CATALOG
 from hc_assets.lake.layout import Layout
-from hc_assets.orchestration.faults import is_transient
-from hc_assets.orchestration.foreign_errors import quiet
+from hc_assets.orchestration import internals
 from hc_assets.orchestration.io_manager import (
     COLUMN_LINEAGE,
     Content,
@@ -214,32 +215,12 @@ def with_retries(definition: D) -> D:
     """Give assets or checks the project's retry policy; where they have one, that stays."""
     if definition.op.retry_policy is not None:
         return definition
-    return _with_op(definition, retry_policy=RETRIES)
+    return internals.with_retry_policy(definition, RETRIES)
 
 
-def with_quiet_errors(definition: D) -> D:
+def with_redacted_texts(definition: D) -> D:
     """Keep the texts of libraries' errors out of Dagster's record: they may quote rows."""
-    decorated: Any = definition.op.compute_fn
-    quieter = decorated._replace(decorated_fn=quiet(decorated.decorated_fn))
-    return _with_op(definition, compute_fn=quieter)
-
-
-def _with_op(definition: D, **changes: Any) -> D:
-    op = definition.op
-    arguments: dict[str, Any] = {
-        "compute_fn": op.compute_fn,
-        "name": op.name,
-        "ins": op.ins,
-        "outs": op.outs,
-        "description": op.description,
-        "config_schema": op.config_schema,
-        "required_resource_keys": op.required_resource_keys,
-        "tags": op.tags,
-        "retry_policy": op.retry_policy,
-        "pool": op.pool,
-    }
-    changed = dg.OpDefinition(**arguments | changes)
-    return type(definition)(**{**definition.get_attributes_dict(), "node_def": changed})
+    return internals.with_body(definition, with_redacted_errors)
 
 
 def once_per_quiet_period(quiet_cron: str, latest_cron: str) -> dg.AutomationCondition[dg.AssetKey]:

@@ -5,10 +5,10 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
+from hc_assets.core.redaction import ForeignError
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import read_commit
 from hc_assets.lake.tables import LakeTable, MissingPartitionError
-from hc_assets.orchestration.foreign_errors import ForeignError
 from hc_assets.orchestration.io_manager import Content, ParquetIOManager
 
 SCHEMA = pa.schema([("batch", pa.string()), ("number", pa.int64())])

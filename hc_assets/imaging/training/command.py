@@ -37,7 +37,7 @@ def training_set(  # noqa: PLR0917 - a command's options
 
     What is left out comes from the HC_TRAINING_ settings.
     """
-    from hc_assets.cli.exit_codes import UNREADABLE, USAGE, faults_become_exit_codes, stop
+    from hc_assets.cli.exit_codes import UNREADABLE, USAGE, errors_become_exit_codes, stop
     from hc_assets.domains import warehouse_of
     from hc_assets.imaging.training.export import export_training_set, selection_of
     from hc_assets.imaging.training.labels import LabelsError
@@ -56,7 +56,7 @@ def training_set(  # noqa: PLR0917 - a command's options
     chosen = {name: value for name, value in options.items() if value is not None}
     settings = ImagingSettings().model_copy(update=chosen)
     layout = Layout.configured(settings)
-    with faults_become_exit_codes():
+    with errors_become_exit_codes():
         warehouse = warehouse_of(layout)
         warehouse.ensure()
         try:

@@ -8,12 +8,12 @@ import pyarrow as pa
 import pytest
 
 from hc_assets.core.compute import executor, in_order
+from hc_assets.core.redaction import ForeignError, redacted, with_redacted_errors
 from hc_assets.definitions import build_defs
 from hc_assets.fhir.times import first_and_last_day
 from hc_assets.lake.parts import DamagedPartError
 from hc_assets.lake.warehouse import WarehouseBusyError
-from hc_assets.orchestration.foreign_errors import ForeignError, quiet, without_text
-from hc_assets.orchestration.specs import RetryTransient, with_quiet_errors
+from hc_assets.orchestration.specs import RetryTransient, with_redacted_texts
 from hc_assets.settings import Settings
 
 NAME = "Quvzixbrandt"
@@ -45,42 +45,44 @@ def recorded(body: Callable[[], Any]) -> str:
         body()
 
     with dg.DagsterInstance.ephemeral() as instance:
-        outcome = dg.materialize([with_quiet_errors(made)], instance=instance, raise_on_error=False)
+        outcome = dg.materialize(
+            [with_redacted_texts(made)], instance=instance, raise_on_error=False
+        )
         assert not outcome.success
         return "\n".join(dg.serialize_value(entry) for entry in instance.all_logs(outcome.run_id))
 
 
 @pytest.mark.parametrize("body", [arrow, chained, in_passing])
 def test_what_a_library_quotes_is_not_recorded(body):
-    said = recorded(body)
-    assert NAME[:6] not in said
-    assert ("ArrowInvalid at no place of ours" in said) == (body is arrow)
-    assert ("a part is damaged" in said) == (body is not arrow)
+    record = recorded(body)
+    assert NAME[:6] not in record
+    assert ("ArrowInvalid at no place of ours" in record) == (body is arrow)
+    assert ("a part is damaged" in record) == (body is not arrow)
 
 
 def test_where_it_failed_is_recorded():
-    said = recorded(lambda: first_and_last_day(NAME))
-    assert NAME[:6] not in said
-    assert "ValueError at times.py:" in said
+    record = recorded(lambda: first_and_last_day(NAME))
+    assert NAME[:6] not in record
+    assert "ValueError at times.py:" in record
 
 
 def test_of_a_worker_process_too():
     def shared() -> None:
         list(in_order(executor(2, 2), first_and_last_day, [NAME, NAME]))
 
-    said = recorded(shared)
-    assert NAME[:6] not in said  # a library may quote the beginning alone
-    assert "ValueError at compute.py:" in said
-    assert "in a worker process: times.py:" in said
-    assert "_RemoteTraceback" not in said
+    record = recorded(shared)
+    assert NAME[:6] not in record  # a library may quote the beginning alone
+    assert "ValueError at compute.py:" in record
+    assert "in a worker process: times.py:" in record
+    assert "_RemoteTraceback" not in record
 
 
-def test_what_yields_is_quiet_too():
+def test_what_yields_is_redacted_too():
     def yielding(count: int) -> Iterator[int]:
         yield count
         raise KeyError(NAME)
 
-    made = quiet(yielding)(3)
+    made = with_redacted_errors(yielding)(3)
     assert next(made) == 3
     with pytest.raises(ForeignError, match="KeyError at no place of ours") as caught:
         next(made)
@@ -98,7 +100,7 @@ def test_what_passes_by_itself_is_still_tried_again():
         if len(tried) == 2:
             raise WarehouseBusyError("busy")
 
-    assert dg.materialize([with_quiet_errors(made)]).success
+    assert dg.materialize([with_redacted_texts(made)]).success
     assert len(tried) == 3
 
 
@@ -106,14 +108,14 @@ def test_what_passes_by_itself_is_still_tried_again():
     "error", [OSError(2, "gone", "part-1"), DamagedPartError("x"), dg.Failure("x")]
 )
 def test_texts_of_ours_stay(error):
-    assert without_text(error) is error
+    assert redacted(error) is error
 
 
 @pytest.mark.parametrize("texts", [True, False])
-def test_every_asset_and_check_is_quiet_unless_the_settings_say_no(data_dir, texts):
+def test_every_asset_and_check_is_redacted_unless_the_settings_say_no(data_dir, texts):
     definitions = build_defs(Settings(error_texts=texts))
     assets = [each for each in definitions.assets if isinstance(each, dg.AssetsDefinition)]
     steps: list[Any] = [each.op.compute_fn for each in [*assets, *definitions.asset_checks]]
     assert len(steps) > 10
-    quietened = [hasattr(step.decorated_fn, "__wrapped__") for step in steps]
-    assert all(quietened) if not texts else not any(quietened)
+    are_redacted = [hasattr(step.decorated_fn, "__wrapped__") for step in steps]
+    assert all(are_redacted) if not texts else not any(are_redacted)

@@ -1,6 +1,7 @@
 """Which faults pass by themselves: those are worth another try, the others are not.
 
-Belongs here: telling them apart. What retries is set in `specs.py` and `jobs.py`.
+Belongs here: distinguishing them. What is retried, and how often, is set in
+`orchestration/specs.py`.
 """
 
 import errno
@@ -10,11 +11,11 @@ from collections.abc import Iterator
 from filelock import Timeout
 from loky.process_executor import TerminatedWorkerError
 
-from hc_assets.lake.warehouse import WarehouseBusyError
+from hc_assets.core.errors import TransientError
 
 # Storage or network that answers again, and locks that are let go. A full disk, a missing file and
 # a missing right are not among them: they wait for a person.
-_PASSING_ERRNOS = frozenset(
+_TRANSIENT_ERRNOS = frozenset(
     {
         errno.EAGAIN,
         errno.EBUSY,
@@ -37,7 +38,7 @@ def is_transient(error: BaseException) -> bool:
     and time limits, and of worker processes that were ended from outside. An error counts for what
     caused it, too.
     """
-    return any(passes(each) for each in _causes(error))
+    return any(is_transient_itself(each) for each in _causes(error))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -49,13 +50,13 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         waiting = waiting.__cause__
 
 
-def passes(error: BaseException) -> bool:
-    """The same of an error alone, whatever caused it."""
-    if isinstance(error, WarehouseBusyError | Timeout | ConnectionError | TerminatedWorkerError):
+def is_transient_itself(error: BaseException) -> bool:
+    """The same for an error alone, whatever caused it."""
+    if isinstance(error, TransientError | Timeout | ConnectionError | TerminatedWorkerError):
         return True
     if isinstance(error, sqlite3.OperationalError):
         code = getattr(error, "sqlite_errorcode", None)  # not of an error that sqlite3 itself made
         return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
     if isinstance(error, TimeoutError):
         return True
-    return isinstance(error, OSError) and error.errno in _PASSING_ERRNOS
+    return isinstance(error, OSError) and error.errno in _TRANSIENT_ERRNOS

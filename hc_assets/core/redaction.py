@@ -1,6 +1,6 @@
 """Errors of libraries as they may be kept: their class and their place, without their text.
 
-Belongs here: what is taken out of an error on its way into Dagster's record. Our own errors say
+Belongs here: what is taken out of an error on its way into a record or a log. Our own errors say
 nothing of a patient; a library's may quote what it failed on: `Could not convert 'Doe' to int`.
 """
 
@@ -14,11 +14,11 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import Any
 
-from hc_assets.orchestration.faults import passes
+from hc_assets.core.transient import is_transient_itself
 
 _PACKAGE = Path(__file__).parents[1].name
-# Of Dagster: what a step raises to tell it something, and what it says of configurations
-_OPEN_BOOKS = (_PACKAGE, "dagster", "dagster_shared")
+# Of Dagster: what a step raises to steer it, and what it reports of configurations
+_QUOTABLE_PACKAGES = (_PACKAGE, "dagster", "dagster_shared")
 _REMOTE_FRAME = re.compile(rf'File "[^"]*/{_PACKAGE}/([^"]+)", line (\d+)')
 
 
@@ -30,7 +30,7 @@ class ForeignError(Exception):
 
 
 @contextmanager
-def texts_taken_out(*, files_are_ours: bool = True, unless: bool = False) -> Iterator[None]:
+def texts_redacted(*, files_are_ours: bool = True, enabled: bool = True) -> Iterator[None]:
     """Let only such errors through whose texts are ours; others become a `ForeignError`.
 
     What caused an error is dealt with in the same way, and stays its cause.
@@ -38,24 +38,24 @@ def texts_taken_out(*, files_are_ours: bool = True, unless: bool = False) -> Ite
     Args:
         files_are_ours: whether an operating system's error may name files: not where they are those
             of a landing folder, which may be named after patients.
-        unless: where nothing is to be taken out.
+        enabled: False where nothing is to be taken out.
     """
     try:
         yield
     except Exception as error:
-        if unless:
+        if not enabled:
             raise
-        told = without_text(error, files_are_ours=files_are_ours)
-        # `from` keeps what `without_text` left of the causes, and hides the error itself
-        raise told from told.__cause__
+        kept = redacted(error, files_are_ours=files_are_ours)
+        # `from` keeps what `redacted` left of the causes, and hides the error itself
+        raise kept from kept.__cause__
 
 
-def without_text(error: BaseException, *, files_are_ours: bool = True) -> BaseException:
+def redacted(error: BaseException, *, files_are_ours: bool = True) -> BaseException:
     """Take out of an error, and out of all that caused it, the texts that are not ours.
 
     Args:
         error: with its traceback.
-        files_are_ours: see `texts_taken_out`.
+        files_are_ours: see `texts_redacted`.
 
     Returns:
         The error itself where its text is ours, or an operating system's, which names our files;
@@ -65,42 +65,46 @@ def without_text(error: BaseException, *, files_are_ours: bool = True) -> BaseEx
     cause, remote = error.__cause__, ""
     if type(cause).__name__ == "_RemoteTraceback":
         remote, cause = _remote_places(str(cause)), None
-    told = error
+    kept = error
     names_files = isinstance(error, OSError) and error.filename is not None
-    if not _is_open(error) or (names_files and not files_are_ours):
+    if not _is_quotable(error) or (names_files and not files_are_ours):
         named = type(type(error).__name__, (ForeignError,), {"__module__": __name__})
-        told = named(_described(error))
+        kept = named(_described(error))
     if remote:
-        told.add_note(f"in a worker process: {remote}")
-    told.__cause__ = None
+        kept.add_note(f"in a worker process: {remote}")
+    kept.__cause__ = None
     if cause is not None:
-        told.__cause__ = without_text(cause, files_are_ours=files_are_ours)
-    told.__context__, told.__suppress_context__ = None, True
-    return told
+        kept.__cause__ = redacted(cause, files_are_ours=files_are_ours)
+    kept.__context__, kept.__suppress_context__ = None, True
+    return kept
 
 
-def quiet(function: Callable[..., Any]) -> Callable[..., Any]:
+def with_redacted_errors(function: Callable[..., Any]) -> Callable[..., Any]:
     """Make a function, or one that yields, raise nothing whose text is not ours."""
     if isgeneratorfunction(function):
 
         @wraps(function)
         def yielding(*arguments: Any, **options: Any) -> Iterator[Any]:
-            with texts_taken_out():
+            with texts_redacted():
                 yield from function(*arguments, **options)
 
         return yielding
 
     @wraps(function)
     def returning(*arguments: Any, **options: Any) -> Any:
-        with texts_taken_out():
+        with texts_redacted():
             return function(*arguments, **options)
 
     return returning
 
 
-def _is_open(error: BaseException) -> bool:
+def _is_quotable(error: BaseException) -> bool:
     module = type(error).__module__.partition(".")[0]
-    return module in _OPEN_BOOKS or isinstance(error, OSError | MemoryError) or passes(error)
+    return (
+        module in _QUOTABLE_PACKAGES
+        or isinstance(error, OSError | MemoryError)
+        or is_transient_itself(error)
+    )
 
 
 def _described(error: BaseException) -> str:
@@ -111,8 +115,8 @@ def _described(error: BaseException) -> str:
         for frame in extract_tb(error.__traceback__)
         if f"/{_PACKAGE}/" in frame.filename and frame.filename != __file__
     ]
-    said = f" ({os.strerror(error.errno)})" if isinstance(error, OSError) and error.errno else ""
-    return f"{name}{said} at {' > '.join(places) or 'no place of ours'}"
+    reason = f" ({os.strerror(error.errno)})" if isinstance(error, OSError) and error.errno else ""
+    return f"{name}{reason} at {' > '.join(places) or 'no place of ours'}"
 
 
 def _remote_places(traceback: str) -> str:

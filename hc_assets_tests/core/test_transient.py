@@ -5,9 +5,9 @@ import filelock
 import pytest
 from loky.process_executor import TerminatedWorkerError
 
+from hc_assets.core.transient import is_transient
 from hc_assets.lake.parts import DamagedPartError
 from hc_assets.lake.warehouse import WarehouseBusyError
-from hc_assets.orchestration.faults import is_transient
 
 
 def busy_database() -> sqlite3.OperationalError:

@@ -1,0 +1,171 @@
+"""What this package uses of Dagster beyond its public API.
+
+Belongs here: every import of `dagster._...` or `dagster_shared`, and every use of an attribute that
+Dagster does not declare public. Each function says which part of Dagster it rests on; for each,
+`hc_assets_tests/orchestration/test_internals.py` has a test that says what moved.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+from typing import Any, TypeVar
+
+import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluation
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
+from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
+from dagster_shared.error import SerializableErrorInfo
+
+D = TypeVar("D", bound=dg.AssetsDefinition)
+
+
+def with_body(definition: D, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> D:
+    """Wrap the decorated function of an asset or a check, whose arguments stay as they are.
+
+    Rests on `OpDefinition.compute_fn`, which for decorated functions is a named tuple with the
+    function as `decorated_fn`.
+    """
+    compute: Any = definition.op.compute_fn
+    return _with_op(
+        definition, compute_fn=compute._replace(decorated_fn=wrap(compute.decorated_fn))
+    )
+
+
+def with_retry_policy(definition: D, policy: dg.RetryPolicy) -> D:
+    """Give an asset or a check that is defined already a retry policy.
+
+    Rests on what `_with_op` does: Dagster offers it in the decorator alone.
+    """
+    return _with_op(definition, retry_policy=policy)
+
+
+def _with_op(definition: D, **changes: Any) -> D:
+    """Copy a definition with a changed op.
+
+    Rests on `AssetsDefinition.get_attributes_dict`, which gives the arguments of the class, the op
+    among them as `node_def`.
+    """
+    op = definition.op
+    arguments: dict[str, Any] = {
+        "compute_fn": op.compute_fn,
+        "name": op.name,
+        "ins": op.ins,
+        "outs": op.outs,
+        "description": op.description,
+        "config_schema": op.config_schema,
+        "required_resource_keys": op.required_resource_keys,
+        "tags": op.tags,
+        "retry_policy": op.retry_policy,
+        "pool": op.pool,
+    }
+    changed = dg.OpDefinition(**arguments | changes)
+    return type(definition)(**{**definition.get_attributes_dict(), "node_def": changed})
+
+
+def check_keys(definitions: dg.Definitions) -> set[dg.AssetCheckKey]:
+    """Keys of all checks that are defined.
+
+    Rests on `Definitions.resolve_asset_graph`.
+    """
+    return set(definitions.resolve_asset_graph().asset_check_keys)
+
+
+def loaded_check_keys(context: dg.OpExecutionContext) -> set[dg.AssetCheckKey]:
+    """Keys of all checks of the code location that an op runs in.
+
+    Rests on `OpExecutionContext.repository_def` and `RepositoryDefinition.asset_graph`.
+    """
+    return set(context.repository_def.asset_graph.asset_check_keys)
+
+
+def is_partitioned(context: dg.OpExecutionContext, asset: dg.AssetKey) -> bool:
+    """Whether an asset of the code location that an op runs in has partitions.
+
+    Rests on `RepositoryDefinition.asset_graph`.
+    """
+    return context.repository_def.asset_graph.get(asset).partitions_def is not None
+
+
+def loaded_job(context: dg.OpExecutionContext, name: str) -> dg.JobDefinition:
+    """A job of the code location that an op runs in.
+
+    Rests on `OpExecutionContext.repository_def`.
+    """
+    return context.repository_def.get_job(name)
+
+
+def job_of_checks(job: dg.JobDefinition, checks: Collection[dg.AssetCheckKey]) -> dg.JobDefinition:
+    """Narrow a job to some of its checks, without any asset.
+
+    Rests on `JobDefinition.get_subset`.
+    """
+    return job.get_subset(asset_selection=set(), asset_check_selection=set(checks))
+
+
+def defined_job(definitions: dg.Definitions, name: str) -> dg.JobDefinition:
+    """A job by its name.
+
+    Rests on `Definitions.resolve_job_def`.
+    """
+    return definitions.resolve_job_def(name)
+
+
+def check_history(
+    instance: dg.DagsterInstance, key: dg.AssetCheckKey, page: int
+) -> Iterator[AssetCheckExecutionRecord]:
+    """Give all executions of a check, planned ones too, newest first.
+
+    Rests on `EventLogStorage.get_asset_check_execution_history`; the public API gives the latest
+    execution alone.
+
+    Args:
+        instance: that keeps the record.
+        key: of the check.
+        page: how many are read at a time.
+    """
+    cursor = None
+    while True:
+        records = instance.event_log_storage.get_asset_check_execution_history(
+            key, limit=page, cursor=cursor
+        )
+        yield from records
+        if len(records) < page:
+            return
+        cursor = records[-1].id
+
+
+def evaluation_of(event: dg.DagsterEvent | None) -> AssetCheckEvaluation | None:
+    """What a check found; None of an event that is no evaluation.
+
+    Rests on `DagsterEvent.asset_check_evaluation_data`.
+    """
+    if event is None or event.event_type != dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+        return None
+    return event.asset_check_evaluation_data
+
+
+def error_class(event: dg.DagsterEvent) -> str:
+    """Class of the error that a step failed with at first; never its text, which may hold data.
+
+    Rests on `DagsterEvent.step_failure_data`, whose error has a class's name and a cause.
+    """
+    error: SerializableErrorInfo | None = event.step_failure_data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return (error.cls_name if error is not None else None) or "an unknown error"
+
+
+def runs_in_progress(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+    """Runs that have begun and not ended.
+
+    Rests on the list of statuses that Dagster itself asks for.
+    """
+    return list(instance.get_runs(dg.RunsFilter(statuses=list(IN_PROGRESS_RUN_STATUSES))))
+
+
+def end_run(instance: dg.DagsterInstance, run: dg.DagsterRun, why: str) -> None:
+    """Record that a run whose process is gone has failed, and free its places in pools.
+
+    Rests on `EventLogStorage.free_concurrency_slots_for_run` and
+    `DagsterInstance.report_run_failed`: a daemon does both, and a command has none.
+    """
+    instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+    instance.report_run_failed(run, why)
