@@ -6,13 +6,17 @@ Dagster does not declare public. Each function says which part of Dagster it res
 """
 
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
+from threading import Event, Thread
 from typing import Any, TypeVar
 
 import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluation
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
+from dagster._core.storage.event_log import SqlEventLogStorage
 from dagster_shared.error import SerializableErrorInfo
+from sqlalchemy.exc import SQLAlchemyError
 
 D = TypeVar("D", bound=dg.AssetsDefinition)
 
@@ -169,3 +173,44 @@ def end_run(instance: dg.DagsterInstance, run: dg.DagsterRun, why: str) -> None:
     """
     instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
     instance.report_run_failed(run, why)
+
+
+def assign_free_slots(instance: dg.DagsterInstance) -> None:
+    """Give slots of pools that are free to steps that wait for one.
+
+    Dagster 1.13 looks whether a slot is free and then queues the step. A slot that is let go in
+    between is assigned to nobody, and the step waits until another one lets a slot go, which may be
+    never. Assigned once too often does no harm: a step still has to claim a slot.
+
+    Rests on `SqlEventLogStorage.has_unassigned_slots` and `assign_pending_steps`.
+    """
+    storage = instance.event_log_storage
+    if isinstance(storage, SqlEventLogStorage):
+        for pool in storage.get_concurrency_keys():
+            if storage.has_unassigned_slots(pool):
+                storage.assign_pending_steps([pool])
+
+
+@contextmanager
+def slots_assigned(instance: dg.DagsterInstance, seconds: float = 5.0) -> Iterator[None]:
+    """Run `assign_free_slots` every so often while the block runs, in a thread beside it.
+
+    Args:
+        instance: whose pools they are.
+        seconds: between two looks.
+    """
+    over = Event()
+
+    def look() -> None:
+        while not over.wait(seconds):
+            # Its own fault is no reason to fail a run: the next look tries again
+            with suppress(SQLAlchemyError):
+                assign_free_slots(instance)
+
+    thread = Thread(target=look, name="slots of pools", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

@@ -127,13 +127,14 @@ def run_job(definitions: dg.Definitions, instance: dg.DagsterInstance, job: Job)
         RunFailedError: a step raised.
     """
     end_lost_runs(instance)
-    outcome = internals.defined_job(definitions, job.name).execute_in_process(
-        instance=instance,
-        partition_key=job.batch,
-        tags=own_tag(),
-        raise_on_error=False,
-        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-    )
+    with internals.slots_assigned(instance):
+        outcome = internals.defined_job(definitions, job.name).execute_in_process(
+            instance=instance,
+            partition_key=job.batch,
+            tags=own_tag(),
+            raise_on_error=False,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
     if outcome.success:
         return
     failed = [

@@ -20,6 +20,7 @@ from hc_assets.lake.landing import BatchLimits, batch_keys, read_manifest
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.warehouse import Warehouse
 from hc_assets.lake.watching import look
+from hc_assets.orchestration import internals
 from hc_assets.orchestration.alerts import FailedRun, send, summary, title
 from hc_assets.orchestration.internals import error_class, evaluation_of
 from hc_assets.orchestration.jobs import PARTITION_TAG
@@ -46,6 +47,7 @@ def _landing_sensor(landing: Landing, settings: CoreSettings) -> dg.SensorDefini
         layout: dg.ResourceParam[Layout],
         warehouse: dg.ResourceParam[Warehouse],
     ) -> dg.SensorResult:
+        internals.assign_free_slots(context.instance)
         if not warehouse.is_made():
             # Runs read the schemas that it declares. It takes seconds: a look of its own.
             warehouse.ensure()

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -256,3 +257,51 @@ def test_a_run_that_is_ended_frees_its_pool(tmp_path):
         "EventLogStorage.free_concurrency_slots_for_run changed"
     )
     instance.dispose()
+
+
+def waiting_step(instance: dg.DagsterInstance) -> tuple[object, str]:
+    """A step that waits for a slot of a pool that was let go while it was being queued."""
+    storage = instance.event_log_storage
+    storage.set_concurrency_slots("warehouse", 1)
+    assert storage.claim_concurrency_slot("warehouse", "first", "step").is_claimed
+    storage.add_pending_step("warehouse", "second", "step", should_assign=False)
+    # Let go as if before the second was queued: nobody assigns it the slot
+    assign = storage.assign_pending_steps
+    storage.assign_pending_steps = lambda keys: None
+    storage.free_concurrency_slots_for_run("first")
+    storage.assign_pending_steps = assign
+    return storage, "second"
+
+
+def test_a_step_that_was_queued_while_the_slot_was_let_go_waits_for_ever_in_dagster():
+    """Where this fails, Dagster has mended it, and `assign_free_slots` can go."""
+    with dg.instance_for_test() as instance:
+        storage, run = waiting_step(instance)
+        assert not storage.claim_concurrency_slot("warehouse", run, "step").is_claimed
+
+
+def test_a_free_slot_is_given_to_the_step_that_waits():
+    with dg.instance_for_test() as instance:
+        storage, run = waiting_step(instance)
+        internals.assign_free_slots(instance)
+        assert storage.claim_concurrency_slot("warehouse", run, "step").is_claimed
+
+
+def test_slots_are_given_while_a_block_runs():
+    with dg.instance_for_test() as instance:
+        storage, run = waiting_step(instance)
+        with internals.slots_assigned(instance, seconds=0.01):
+            deadline = time.monotonic() + 120
+            while not storage.claim_concurrency_slot("warehouse", run, "step").is_claimed:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+
+
+def test_no_slot_is_given_while_all_are_taken():
+    with dg.instance_for_test() as instance:
+        storage = instance.event_log_storage
+        storage.set_concurrency_slots("warehouse", 1)
+        assert storage.claim_concurrency_slot("warehouse", "first", "step").is_claimed
+        assert not storage.claim_concurrency_slot("warehouse", "second", "step").is_claimed
+        internals.assign_free_slots(instance)
+        assert not storage.claim_concurrency_slot("warehouse", "second", "step").is_claimed
