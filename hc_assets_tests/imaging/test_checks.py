@@ -136,8 +136,8 @@ def test_nothing_of_a_header_is_in_logs_or_in_the_instance(
     assert query("SELECT count(*) FROM imaging.dicom_index WHERE len(warnings) > 0") != [(0,)]
     kept = [path.read_bytes() for path in (data_dir / "dagster").rglob("*") if path.is_file()]
     assert len(kept) > 3
-    said = [result.output, result.stderr, caplog.text]
-    assert not any(b"ebrac" in data for data in [*kept, *(text.encode() for text in said)])
+    texts = [result.output, result.stderr, caplog.text]
+    assert not any(b"ebrac" in data for data in [*kept, *(text.encode() for text in texts)])
 
 
 def test_a_gate_that_nothing_passes_is_a_warning(hc_assets, query, image, monkeypatch):
@@ -148,7 +148,9 @@ def test_a_gate_that_nothing_passes_is_a_warning(hc_assets, query, image, monkey
     assert query("SELECT count(*) FROM imaging.preprocessed_arrays") == [(0,)]
 
 
-def test_an_array_out_of_range_blocks_and_is_said_again(hc_assets, data_dir, image, monkeypatch):
+def test_an_array_out_of_range_blocks_and_is_reported_again(
+    hc_assets, data_dir, image, monkeypatch
+):
     def spoiling(work: FileWork, preprocessing: Preprocessing) -> ArraysMade:
         folder = work.layout().partition("imaging/preprocessed_arrays", work.batch)
         (parts,) = write_arrays(work, preprocessing).parts.values()

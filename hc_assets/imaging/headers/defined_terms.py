@@ -76,11 +76,11 @@ def scanner_name(scanner: str) -> str:
     """
     if not scanner:
         return ""
-    told = scanner.casefold()
+    folded = scanner.casefold()
     known = (
         name
         for written, name in _MAKERS.items()
-        if told.startswith(written) and not told[len(written) : len(written) + 1].isalpha()
+        if folded.startswith(written) and not folded[len(written) : len(written) + 1].isalpha()
     )
     maker = next(known, "scanner")
     return f"{maker} {hashlib.sha256(scanner.encode()).hexdigest()[:_LETTERS]}"

@@ -35,16 +35,16 @@ def displayed(frame: Frame, *, window: int = 0) -> NDArray[np.float32]:
     context = frame.context
     if context.voi_tables:
         table = context.voi_tables[window]
-        shown = _clipped(table.apply(frame.pixels) / np.float32(2.0**table.bits - 1))
+        visible = _clipped(table.apply(frame.pixels) / np.float32(2.0**table.bits - 1))
     elif context.windows:
-        shown = apply_window(frame.pixels, context.windows[window])
+        visible = apply_window(frame.pixels, context.windows[window])
     else:
-        shown = stretched(frame.pixels, frame.padding)
+        visible = stretched(frame.pixels, frame.padding)
     if context.is_inverted:
-        shown = 1 - shown
+        visible = 1 - visible
     if frame.padding is not None:
-        shown = np.where(frame.padding, np.float32(0), shown)
-    return _clipped(shown)
+        visible = np.where(frame.padding, np.float32(0), visible)
+    return _clipped(visible)
 
 
 def apply_window(values: NDArray[Any], window: Window) -> NDArray[np.float32]:

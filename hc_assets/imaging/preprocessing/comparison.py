@@ -64,15 +64,15 @@ def compared(frame: Frame, array: NDArray[np.floating[Any]]) -> Comparison:
         frame: as decoded.
         array: what became of it, 0 to 1.
     """
-    shown = displayed(frame)
+    visible = displayed(frame)
     if frame.is_color:
-        shown = luminance(shown, 1.0)
+        visible = luminance(visible, 1.0)
     values = frame.pixels if frame.padding is None else frame.pixels[~frame.padding]
     values = values[np.isfinite(values)].astype(np.float64)
     low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
     after = array.astype(np.float32)
     return Comparison(
-        before=_small(shown, frame.context.spacing),
+        before=_small(visible, frame.context.spacing),
         after=_small(after, None),
         counts_before=_counted(values, low, high),
         counts_after=_counted(after, 0.0, 1.0),

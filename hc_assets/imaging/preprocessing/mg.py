@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hc_assets.imaging.pixels.frames import Frame
 from hc_assets.imaging.preprocessing.contrast import between_percentiles
 from hc_assets.imaging.preprocessing.parameters import MammogramParameters
-from hc_assets.imaging.preprocessing.radiograph import locally_enhanced, shown
+from hc_assets.imaging.preprocessing.radiograph import as_displayed, locally_enhanced
 from hc_assets.imaging.preprocessing.recipe import Normalised, Recipe
 from hc_assets.imaging.quality.samples import otsu, sample
 
@@ -22,16 +22,16 @@ def breast_alone(
     values: NDArray[np.float32], frame: Frame, parameters: MammogramParameters
 ) -> Normalised:
     """Stretch the breast, the largest bright region, to 0 to 1; labels and air become 0."""
-    visible = shown(values, frame, parameters)
+    visible = as_displayed(values, frame, parameters)
     breast = breast_mask(visible.pixels)
     if not breast.any():
         return Normalised(visible.pixels, (*visible.decisions, "no breast told from air"))
-    flips, told = _orientation(breast, frame, parameters)
+    flips, turns = _orientation(breast, frame, parameters)
     stretched = between_percentiles(
         visible.pixels, parameters.low_percentile, parameters.high_percentile, breast
     )
     stretched *= breast
-    return Normalised(stretched, (*visible.decisions, "breast mask", *told), flips=flips)
+    return Normalised(stretched, (*visible.decisions, "breast mask", *turns), flips=flips)
 
 
 def breast_mask(visible: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -88,12 +88,12 @@ def _orientation(
         left, right = breast[:, :halves], breast[:, -halves:]
         is_mirrored = bool(np.count_nonzero(right) > np.count_nonzero(left))
     is_upside_down = along_column[:1] == "H"
-    told = [
+    turns = [
         f"turned {way}"
         for way, is_so in (("left to right", is_mirrored), ("upside down", is_upside_down))
         if is_so
     ]
-    return (is_upside_down, is_mirrored), tuple(told)
+    return (is_upside_down, is_mirrored), tuple(turns)
 
 
 RECIPE = Recipe(

@@ -102,7 +102,7 @@ class GenericParameters(_Percentiles):
 
 
 class Preprocessing(BaseModel):
-    """All that preprocessing can be told; what is left out keeps its default.
+    """All parameters of preprocessing; what is left out keeps its default.
 
     Attributes:
         aspect: whether true proportions are kept, with margins, or frames fill their arrays.

@@ -44,7 +44,7 @@ class LocalContrast(Protocol):
         """Bins of each histogram."""
 
 
-def shown(values: NDArray[np.float32], frame: Frame, parameters: Percentiles) -> Normalised:
+def as_displayed(values: NDArray[np.float32], frame: Frame, parameters: Percentiles) -> Normalised:
     """VOI LUT or window where the file sends one, else percentiles; MONOCHROME1 inverted last."""
     context = frame.context
     if context.voi_tables:
@@ -82,6 +82,6 @@ RECIPE = Recipe(
     name="radiograph",
     version=2,
     parameters=RadiographParameters(),
-    normalise=shown,
+    normalise=as_displayed,
     enhance=locally_enhanced,
 )

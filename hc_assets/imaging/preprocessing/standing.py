@@ -64,7 +64,7 @@ def _look_at(
     try:
         rows = [row for batch in alone.batches([*_KEY, *_MANNER]) for row in batch.to_pylist()]
     except DamagedPartError:
-        return  # its group lacks frames, and so is made anew
+        return  # its group lacks frames, and so is rebuilt
     for label in {row["pipeline"] for row in rows}:
         found = groups.setdefault((part.number, label), _Found())
         found.parts.append(part)

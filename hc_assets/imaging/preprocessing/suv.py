@@ -98,7 +98,7 @@ def _seconds_of_decay(uptake: Uptake) -> float | str:
 
 
 def _reference(uptake: Uptake) -> datetime | None:
-    """The series' time, if it is the start of the scan: post-processing sets it anew, and later."""
+    """The series' time, if it is the start of the scan: post-processing sets it later."""
     series, acquired = uptake.series_at, uptake.acquired_at
     if series is None or acquired is None or series > acquired:
         return None

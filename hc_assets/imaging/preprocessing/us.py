@@ -12,7 +12,7 @@ from hc_assets.imaging.pixels.frames import Frame
 from hc_assets.imaging.preprocessing.contrast import luminance
 from hc_assets.imaging.preprocessing.denoising import adaptive_mean, speckle_noise
 from hc_assets.imaging.preprocessing.parameters import UltrasoundParameters
-from hc_assets.imaging.preprocessing.radiograph import shown
+from hc_assets.imaging.preprocessing.radiograph import as_displayed
 from hc_assets.imaging.preprocessing.recipe import Normalised, Recipe
 
 # Channels of a grey pixel differ by what lossy compression of colour leaves
@@ -24,7 +24,7 @@ _MOST_OVERLAY = 0.5
 def despeckled(values: NDArray[Any], frame: Frame, parameters: UltrasoundParameters) -> Normalised:
     """Lower speckle; colour (flow, calipers, text) keeps its luminance, or goes, and is marked."""
     if not frame.is_color:
-        made = shown(values, frame, parameters)
+        made = as_displayed(values, frame, parameters)
         return Normalised(_filtered(made.pixels, None, parameters), made.decisions)
     grey = luminance(values, frame.limits[1])
     overlay = _overlay(values, frame.limits[1])

@@ -82,12 +82,14 @@ def explain(quality: Quality, gate: float) -> Explanation:
         return Explanation(None, None, f"no score: {', '.join(reasons)}")
     costs = quality.costs
     order = sorted(costs, key=lambda name: -costs[name])
-    told = ", ".join(f"{name} costs {costs[name]:.2f}{_found(quality, name)}" for name in order[:2])
+    causes = ", ".join(
+        f"{name} costs {costs[name]:.2f}{_found(quality, name)}" for name in order[:2]
+    )
     if quality.overall >= gate:
-        return Explanation(order[0], None, f"passes the gate of {gate:.2f}; {told}")
+        return Explanation(order[0], None, f"passes the gate of {gate:.2f}; {causes}")
     shortfall = gate - quality.overall
     return Explanation(
-        order[0], shortfall, f"fails the gate of {gate:.2f} by {shortfall:.2f}: {told}"
+        order[0], shortfall, f"fails the gate of {gate:.2f} by {shortfall:.2f}: {causes}"
     )
 
 

@@ -157,7 +157,7 @@ def measure(
     if sharpness.value is not None:
         sharp = scale.sharpness.part(sharpness.value)
         resolved = scale.sharpness.part(sharpness.value / roughness)
-    shown = visible * resolved * resolved_share
+    discernible = visible * resolved * resolved_share
     clean = disturbance.artifacts.score
     is_mr = modality == "MR"
     caveats = _caveats(regions, found, is_mr=is_mr)
@@ -165,18 +165,18 @@ def measure(
     even = 1.0
     if uniformity.value is not None and scale.uniformity is not None:
         even = scale.uniformity.part(uniformity.value)
-        uniformity = Metric(uniformity.value, even * clean * shown)
+        uniformity = Metric(uniformity.value, even * clean * discernible)
     metrics = {
-        "snr": _put(found.snr, shown, "no_signal_above_air", caveats.get("snr")),
+        "snr": _put(found.snr, discernible, "no_signal_above_air", caveats.get("snr")),
         "cnr": _put(
             found.cnr,
             contrast * resolved * resolved_share,
             "one_tissue_and_no_surroundings",
             caveats.get("cnr"),
         ),
-        "sharpness": sharpness if sharpness.value is None else Metric(sharpness.value, shown),
+        "sharpness": sharpness if sharpness.value is None else Metric(sharpness.value, discernible),
         "uniformity": uniformity,
-        "artifacts_score": Metric(clean, clean * shown),
+        "artifacts_score": Metric(clean, clean * discernible),
     }
     # What structure has to stand out of is noise in part, and artifacts in part
     factors = Factors(

@@ -1,6 +1,6 @@
 """The quality report as one HTML file that needs nothing else, and as lines of text.
 
-Belongs here: what the page is given. How it looks is in `page.html.jinja`.
+Belongs here: what the page is filled with. How it looks is in `page.html.jinja`.
 """
 
 from typing import NamedTuple
@@ -180,5 +180,5 @@ def _text_line(group: Group, scores: Scores) -> str:
         values += [scores.minimum, *map(scores.percentile, (25, 50, 75, 90)), scores.maximum]
     else:
         values += [None] * 6
-    told = ("" if value is None else f"{value:.{_SIGNIFICANT}f}" for value in values)
-    return "\t".join([group.scope, name_of(group), *map(str, counts), *told])
+    texts = ("" if value is None else f"{value:.{_SIGNIFICANT}f}" for value in values)
+    return "\t".join([group.scope, name_of(group), *map(str, counts), *texts])

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 from upath import UPath
 
 from hc_assets.imaging.quality.gates import Rules
-from hc_assets.imaging.quality_report import shown_frames
-from hc_assets.imaging.quality_report.shown_frames import Selection, Shown, read_frames
+from hc_assets.imaging.quality_report import chosen_frames
+from hc_assets.imaging.quality_report.chosen_frames import ChosenFrame, Selection, read_frames
 from hc_assets.imaging.quality_report.statistics import BINS, COLUMNS, Scores
 from hc_assets.imaging.quality_report.thumbnails import Tile, data_uri, montage, png, tile
 from hc_assets.lake.layout import Layout
@@ -39,7 +39,7 @@ def batch_pictures(
         Markdown by name of the metadata entry; empty where there are no frames.
     """
     scores, selection = Scores(), Selection(WORST, SAMPLE)
-    columns = sorted({*COLUMNS, *shown_frames.COLUMNS})
+    columns = sorted({*COLUMNS, *chosen_frames.COLUMNS})
     for part in parts:
         with (folder / part.name).open("rb") as stream, pq.ParquetFile(stream) as file:
             for rows in file.iter_batches(columns=columns):
@@ -48,9 +48,9 @@ def batch_pictures(
     pictures = {}
     if scores.scored:
         pictures["quality_histogram"] = histogram_markdown(scores, rules.gate, rules.training_gate)
-    shown = montage_markdown(layout, selection)
-    if shown is not None:
-        pictures["thumbnails"] = shown
+    thumbnails = montage_markdown(layout, selection)
+    if thumbnails is not None:
+        pictures["thumbnails"] = thumbnails
     return pictures
 
 
@@ -67,9 +67,10 @@ def montage_markdown(layout: Layout, selection: Selection) -> str | None:
     """
     worst, sample = selection.worst(), selection.sample()
     tiles = {
-        shown: tile(frame, shown.caption) for shown, frame in read_frames(layout, [*worst, *sample])
+        chosen: tile(frame, chosen.caption)
+        for chosen, frame in read_frames(layout, [*worst, *sample])
     }
-    rows = [[tiles[shown] for shown in group if shown in tiles] for group in (worst, sample)]
+    rows = [[tiles[chosen] for chosen in group if chosen in tiles] for group in (worst, sample)]
     laid = [each for row in rows for each in row]
     if not laid:
         return None
@@ -91,8 +92,8 @@ def _blank(count: int, like: Tile) -> list[Tile]:
     return [Tile(np.full_like(like.picture, 40))] * count
 
 
-def _labels(group: Sequence[Shown]) -> str:
-    return ", ".join(f"`{shown.label}`" for shown in group) or "none"
+def _labels(group: Sequence[ChosenFrame]) -> str:
+    return ", ".join(f"`{chosen.label}`" for chosen in group) or "none"
 
 
 def histogram_markdown(scores: Scores, gate: float, training_gate: float) -> str:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from hc_assets.imaging.quality_report import shown_frames
-from hc_assets.imaging.quality_report.shown_frames import Selection, Shown, read_frames
+from hc_assets.imaging.quality_report import chosen_frames
+from hc_assets.imaging.quality_report.chosen_frames import ChosenFrame, Selection, read_frames
 from hc_assets.imaging.quality_report.statistics import COLUMNS, Group, Scores, count
 from hc_assets.imaging.quality_report.thumbnails import data_uri, png, tile
 from hc_assets.lake.layout import Layout
@@ -25,12 +25,12 @@ class WorstFrame:
     """A frame of a low score.
 
     Attributes:
-        shown: where it is, and what is told of it; the page gives its label, not its file.
+        chosen: where it is, and what was measured of it; the page gives its label, not its file.
         picture: thumbnail as a data URI; None where pictures are off or it can't be decoded.
         is_blurred: whether the thumbnail is.
     """
 
-    shown: Shown
+    chosen: ChosenFrame
     picture: str | None = None
     is_blurred: bool = False
 
@@ -75,16 +75,16 @@ def gather(
     selection = Selection(worst=_WORST, sample=0)
     groups = count(_seen_by(selection, metrics))
     worst = selection.worst()
-    shown = {w: WorstFrame(w) for w in worst}
+    frames = {w: WorstFrame(w) for w in worst}
     if pictures:
         for each, frame in read_frames(layout, worst):
             made = tile(frame, side=_SIDE)
             picture = data_uri(png(made.picture, most_bytes=_PICTURE_BYTES))
-            shown[each] = WorstFrame(each, picture, made.is_blurred)
-    return QualityReport(groups, gate, training_gate, tuple(shown.values()))
+            frames[each] = WorstFrame(each, picture, made.is_blurred)
+    return QualityReport(groups, gate, training_gate, tuple(frames.values()))
 
 
 def _seen_by(selection: Selection, metrics: LakeTable) -> Iterator[pa.RecordBatch]:
-    for rows in metrics.batches(sorted({*COLUMNS, *shown_frames.COLUMNS})):
+    for rows in metrics.batches(sorted({*COLUMNS, *chosen_frames.COLUMNS})):
         selection.add(rows)
         yield rows

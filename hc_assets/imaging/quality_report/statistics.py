@@ -143,8 +143,8 @@ def count(batches: Iterable[pa.RecordBatch]) -> dict[Group, Scores]:
     """
     groups: defaultdict[Group, Scores] = defaultdict(Scores)
     groups[Group("all")] = Scores()
-    for given in batches:
-        rows = _with_defined_modalities(given)
+    for batch in batches:
+        rows = _with_defined_modalities(batch)
         groups[Group("all")].add(rows)
         for group, members in _divided(rows):
             groups[group].add(members)

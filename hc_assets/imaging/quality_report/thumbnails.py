@@ -1,7 +1,7 @@
 """Frames as small pictures that give away nobody: what may be text or a face is blurred.
 
 Belongs here: one frame to one tile, tiles to one picture, pictures to PNG. Which frames are shown
-is chosen in `shown_frames.py`.
+is chosen in `chosen_frames.py`.
 """
 
 import base64
@@ -57,19 +57,19 @@ def tile(frame: Frame, caption: str = "", *, side: int = SIDE) -> Tile:
         probable, by the header or by the pixels, or a person may be recognized, the lines of text
         are blackened and the rest is reduced to a dozen blocks a side.
     """
-    shown = displayed(frame)
+    visible = displayed(frame)
     if frame.is_color:
-        shown = luminance(shown, 1.0)
+        visible = luminance(visible, 1.0)
     text = burned_in_text(frame)
     is_blurred = bool(text.is_probable) or _may_show_a_face(frame)
     if is_blurred:
-        shown = shown.copy()
+        visible = visible.copy()
         for box in text.boxes:
             margin = box.height // 2
             rows = slice(max(0, box.row - margin), box.row + box.height + margin)
             columns = slice(max(0, box.column - margin), box.column + box.width + margin)
-            shown[rows, columns] = 0
-    small = placed(shown, (side, side), frame.context.spacing).pixels
+            visible[rows, columns] = 0
+    small = placed(visible, (side, side), frame.context.spacing).pixels
     if is_blurred:
         blocks = cv2.resize(small, (_BLOCKS, _BLOCKS), interpolation=cv2.INTER_AREA)
         small = np.asarray(

@@ -27,7 +27,7 @@ from hc_assets.imaging.headers.file_work import FileToRead
 from hc_assets.imaging.headers.rows import index_files
 path = Path(sys.argv[1])
 (found,) = index_files([FileToRead("f", path, "0" * 64, 1)], "b")
-told = {
+outcome = {
     "unreadable": found.unreadable["reason"].to_pylist(),
     "warnings": sum(found.index["warnings"].to_pylist(), []),
     "frames": 0,
@@ -36,9 +36,9 @@ told = {
 try:
     for frame in iter_frames(path):
         if isinstance(frame, Frame):
-            told["frames"] += 1
-        elif len(told["reasons"]) < 5:
-            told["reasons"].append(frame.reason + " " + str(frame.decoders))
+            outcome["frames"] += 1
+        elif len(outcome["reasons"]) < 5:
+            outcome["reasons"].append(frame.reason + " " + str(frame.decoders))
 except UnreadableFile:
     pass
 from hc_assets.imaging.pixels.isolation import shared_process
@@ -47,7 +47,7 @@ shared_process().close()
 (own,) = (int(line.split()[1]) for line in Path("/proc/self/status").read_text().splitlines()
     if line.startswith("VmHWM:"))
 children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-print(json.dumps(told | {"peak": max(own, children) * 1024}))
+print(json.dumps(outcome | {"peak": max(own, children) * 1024}))
 """
 
 
@@ -60,9 +60,9 @@ def read(path: Path) -> dict:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["peak"] < PEAK_BYTES, told
-    return told
+    outcome = json.loads(done.stdout)
+    assert outcome["peak"] < PEAK_BYTES, outcome
+    return outcome
 
 
 def element(group: int, number: int, vr: bytes, length: int, value: bytes = b"") -> bytes:
@@ -89,8 +89,8 @@ def spliced(write_dicom) -> Callable[[bytes], Path]:
 
 def test_ten_thousand_nested_sequences_of_undefined_length(spliced):
     opening = element(0x0040, 0xA730, b"SQ", 2**32 - 1) + item(2**32 - 1)
-    told = read(spliced(opening * 10_000))
-    assert told["unreadable"] == ["sequences are nested too deep"]
+    outcome = read(spliced(opening * 10_000))
+    assert outcome["unreadable"] == ["sequences are nested too deep"]
 
 
 def test_ten_thousand_nested_sequences_of_defined_length(spliced):
@@ -98,20 +98,20 @@ def test_ten_thousand_nested_sequences_of_defined_length(spliced):
     for _ in range(10_000):
         content = item(len(content), content)
         content = element(0x0040, 0xA730, b"SQ", len(content), content)
-    told = read(spliced(content))
-    assert any("nested too deep" in text for text in told["warnings"] + told["unreadable"])
+    outcome = read(spliced(content))
+    assert any("nested too deep" in text for text in outcome["warnings"] + outcome["unreadable"])
 
 
 @pytest.mark.parametrize("vr", [b"OB", b"UT", b"UN", b"SQ"])
 def test_an_element_of_four_gigabytes(spliced, vr):
-    told = read(spliced(element(0x0040, 0xA730, vr, 2**32 - 2)))
-    assert any("truncated" in text for text in told["warnings"] + told["unreadable"])
+    outcome = read(spliced(element(0x0040, 0xA730, vr, 2**32 - 2)))
+    assert any("truncated" in text for text in outcome["warnings"] + outcome["unreadable"])
 
 
 def test_an_item_of_four_gigabytes(spliced):
     hostile = element(0x0040, 0xA730, b"SQ", 2**32 - 1) + item(2**32 - 2)
-    told = read(spliced(hostile))
-    assert told["warnings"] or told["unreadable"]
+    outcome = read(spliced(hostile))
+    assert outcome["warnings"] or outcome["unreadable"]
 
 
 def test_pixels_that_say_they_are_four_gigabytes(write_dicom):
@@ -119,9 +119,9 @@ def test_pixels_that_say_they_are_four_gigabytes(write_dicom):
     data = path.read_bytes()
     at = data.rindex(b"\xe0\x7f\x10\x00") + 8
     path.write_bytes(data[:at] + struct.pack("<L", 2**32 - 2) + data[at + 4 :])
-    told = read(path)
-    assert told["frames"] == 0
-    assert "more than the 1073741824 that are allowed" in told["reasons"][0]
+    outcome = read(path)
+    assert outcome["frames"] == 0
+    assert "more than the 1073741824 that are allowed" in outcome["reasons"][0]
 
 
 def compressed(write_dicom, syntax: str, frame: bytes, rows: int, columns: int) -> Path:
@@ -153,24 +153,24 @@ def j2k(rows: int, columns: int) -> bytes:
     ("syntax", "bomb"), [(JPEGBaseline8Bit, jpeg), (JPEG2000Lossless, j2k)], ids=["jpeg", "j2k"]
 )
 @pytest.mark.parametrize(
-    ("said", "words"),
+    ("declared", "words"),
     [(4, "65535 by 65535 pixels, the header says"), (65535, "a frame takes up 4294836225 bytes")],
 )
-def test_a_bomb_of_65535_squared(write_dicom, syntax, bomb, said, words):
-    told = read(compressed(write_dicom, syntax, bomb(65535, 65535), said, said))
-    assert told["frames"] == 0
-    assert words in told["reasons"][0]
+def test_a_bomb_of_65535_squared(write_dicom, syntax, bomb, declared, words):
+    outcome = read(compressed(write_dicom, syntax, bomb(65535, 65535), declared, declared))
+    assert outcome["frames"] == 0
+    assert words in outcome["reasons"][0]
 
 
 def test_a_second_frame_header_within_a_jpeg_costs_no_more_than_the_decoders_limits(write_dicom):
     honest, bomb = jpeg(4, 4), jpeg(65535, 65535)
-    told = read(compressed(write_dicom, JPEGBaseline8Bit, honest[:-2] + bomb[2:], 4, 4))
-    assert told["frames"] + len(told["reasons"]) == 1
+    outcome = read(compressed(write_dicom, JPEGBaseline8Bit, honest[:-2] + bomb[2:], 4, 4))
+    assert outcome["frames"] + len(outcome["reasons"]) == 1
 
 
 def test_two_billion_frames(write_dicom):
-    told = read(write_dicom(np.zeros((4, 4), np.uint16), NumberOfFrames=2**31 - 1))
-    assert "more than the 1048576 that are read" in told["reasons"][0]
+    outcome = read(write_dicom(np.zeros((4, 4), np.uint16), NumberOfFrames=2**31 - 1))
+    assert "more than the 1048576 that are read" in outcome["reasons"][0]
 
 
 def test_a_fragment_of_four_gigabytes(write_dicom):
@@ -183,6 +183,6 @@ def test_a_fragment_of_four_gigabytes(write_dicom):
 
 def test_run_lengths_that_point_anywhere(write_dicom):
     frame = struct.pack("<16L", 15, *[2**32 - 1] * 15) + b"\x81\xff" * 1000
-    told = read(compressed(write_dicom, RLELossless, frame, 60_000, 16_000))
-    assert told["frames"] == 0
-    assert told["reasons"]
+    outcome = read(compressed(write_dicom, RLELossless, frame, 60_000, 16_000))
+    assert outcome["frames"] == 0
+    assert outcome["reasons"]

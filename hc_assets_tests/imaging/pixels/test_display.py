@@ -33,8 +33,8 @@ def test_windows_are_those_of_pydicom(center, width, function):
 
 
 def test_a_window_of_width_one_is_a_step():
-    shown = apply_window(np.array([[9, 10, 11]]), Window(10, 1, "LINEAR"))
-    np.testing.assert_array_equal(shown, [[0, 1, 1]])
+    visible = apply_window(np.array([[9, 10, 11]]), Window(10, 1, "LINEAR"))
+    np.testing.assert_array_equal(visible, [[0, 1, 1]])
 
 
 def test_monochrome1_is_inverted_after_the_window(frame_of):
@@ -58,8 +58,8 @@ def test_of_several_windows_each_can_be_had(frame_of):
 def test_a_table_comes_before_windows(frame_of):
     table = LookupTable(10, np.array([0, 4095, 2048], np.float32), 12)
     pixels = np.array([[0, 10, 11, 12, 99]], np.uint16)
-    shown = displayed(frame_of(pixels, voi_tables=(table,), windows=(Window(0, 1, "LINEAR"),)))
-    np.testing.assert_allclose(shown, [[0, 0, 1, 0.5, 0.5]], atol=1e-3)
+    visible = displayed(frame_of(pixels, voi_tables=(table,), windows=(Window(0, 1, "LINEAR"),)))
+    np.testing.assert_allclose(visible, [[0, 0, 1, 0.5, 0.5]], atol=1e-3)
 
 
 def test_padding_is_black_and_does_not_stretch_the_range(frame_of):
@@ -70,7 +70,7 @@ def test_padding_is_black_and_does_not_stretch_the_range(frame_of):
 
 @given(st.lists(st.floats(width=32), min_size=1, max_size=20))
 def test_stretching_stays_within_zero_and_one_whatever_comes(values):
-    shown = stretched(np.array([values], np.float32))
-    assert np.isfinite(shown).all()
-    assert shown.min() >= 0
-    assert shown.max() <= 1
+    visible = stretched(np.array([values], np.float32))
+    assert np.isfinite(visible).all()
+    assert visible.min() >= 0
+    assert visible.max() <= 1

@@ -116,8 +116,8 @@ def test_shaded_tissue_comes_out_even(frame_of):
     frame = frame_of(image * shading(), "MR")
     spread = {}
     for bias in ("none", "homomorphic", "n4"):
-        told = Preprocessing(mr=MrParameters(bias=bias, rows=SIDE, columns=SIDE))
-        made = recipe_for("MR", told).run(frame)
+        preprocessing = Preprocessing(mr=MrParameters(bias=bias, rows=SIDE, columns=SIDE))
+        made = recipe_for("MR", preprocessing).run(frame)
         spread[bias] = unevenness(made.pixels, disc)
         assert made.pixels[~disc].max() < 0.05
     assert spread["n4"] < spread["none"] / 2

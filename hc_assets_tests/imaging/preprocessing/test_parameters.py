@@ -8,14 +8,14 @@ from hc_assets.settings import Settings
 
 def test_what_a_setting_names_replaces_its_default_alone(monkeypatch):
     monkeypatch.setenv("HC_PREPROCESSING", '{"aspect": "stretch", "mr": {"bias": "none"}}')
-    told = Settings().preprocessing
-    mr, ct = recipe_for("MR", told), recipe_for("CT", told)
+    parameters = Settings().preprocessing
+    mr, ct = recipe_for("MR", parameters), recipe_for("CT", parameters)
     assert (mr.parameters.bias, mr.parameters.n4_shrink, mr.aspect) == ("none", 4, "stretch")
     assert ct.parameters == RECIPES["CT"].parameters
 
 
 @pytest.mark.parametrize(
-    "told",
+    "parameters",
     [
         {"mri": {}},
         {"mr": {"bais": "n4"}},
@@ -26,9 +26,9 @@ def test_what_a_setting_names_replaces_its_default_alone(monkeypatch):
     ],
     ids=["pipeline", "name", "choice", "range", "type", "8 bits"],
 )
-def test_what_no_recipe_knows_is_an_error(told):
+def test_what_no_recipe_knows_is_an_error(parameters):
     with pytest.raises(ValidationError):
-        Preprocessing.model_validate(told)
+        Preprocessing.model_validate(parameters)
 
 
 def test_each_label_names_one_recipe():

@@ -126,8 +126,8 @@ def test_a_mammogram_keeps_the_breast_and_drops_the_label():
 def test_parameters_and_labels_say_what_was_done():
     recipe = recipe_for("CT")
     assert recipe.label == "ct/2"
-    told = json.loads(recipe.parameters_json())
-    assert told == {"aspect": "letterbox", "dtype": "float32", **dict(recipe.parameters)}
+    parameters = json.loads(recipe.parameters_json())
+    assert parameters == {"aspect": "letterbox", "dtype": "float32", **dict(recipe.parameters)}
 
 
 @given(

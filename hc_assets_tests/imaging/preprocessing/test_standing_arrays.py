@@ -1,4 +1,4 @@
-"""Arrays are made anew only where frames, parameters or libraries changed."""
+"""Arrays are rebuilt only where frames, parameters or libraries changed."""
 
 import base64
 import re
@@ -66,7 +66,7 @@ class Batch:
     ) -> tuple[int, list[str]]:
         """Make what is missing; give how many arrays were made, and the names of all parts.
 
-        Files of the name `other_content` are told to be of other bytes than they were.
+        Files of the name `other_content` are taken to be of other bytes than they were.
         """
         metrics = read_partition(self.layout, "imaging/quality_metrics", self.key)
         landed = [
@@ -121,7 +121,7 @@ def test_what_stands_is_not_made_again(batch):
     ],
     ids=["of MR", "of CT", "of a recipe without frames", "proportions", "type"],
 )
-def test_other_parameters_make_only_their_recipe_anew(batch, change, made):
+def test_other_parameters_rebuild_only_their_recipe(batch, change, made):
     _, before = batch.make()
     changed = Preprocessing.model_validate(SMALL.model_dump() | change)
     count, after = batch.make(changed)
@@ -129,7 +129,7 @@ def test_other_parameters_make_only_their_recipe_anew(batch, change, made):
     assert len(set(before) & set(after)) == 2 - made
 
 
-def test_another_version_of_a_library_makes_its_recipes_anew(batch, monkeypatch):
+def test_another_version_of_a_library_rebuilds_its_recipes(batch, monkeypatch):
     batch.make()
     real = recipe.version
     monkeypatch.setattr(recipe, "version", lambda name: "99" if name == "SimpleITK" else real(name))
@@ -140,7 +140,7 @@ def test_another_version_of_a_library_makes_its_recipes_anew(batch, monkeypatch)
         recipe._versions.cache_clear()
 
 
-def test_another_version_of_a_recipe_makes_it_anew(batch, monkeypatch):
+def test_another_version_of_a_recipe_rebuilds_it(batch, monkeypatch):
     batch.make()
     newer = replace(registry.RECIPES["MR"], version=99)
     monkeypatch.setattr(registry, "RECIPES", registry.RECIPES | {"MR": newer})
@@ -151,12 +151,12 @@ def test_another_version_of_a_recipe_makes_it_anew(batch, monkeypatch):
         registry._configured.cache_clear()
 
 
-def test_other_bytes_of_a_file_make_its_arrays_anew(batch):
+def test_other_bytes_of_a_file_rebuild_its_arrays(batch):
     batch.make()
     assert batch.make(other_content="CT_small.dcm")[0] == 1
 
 
-def test_another_version_of_the_table_makes_all_anew(batch, monkeypatch):
+def test_another_version_of_the_table_rebuilds_all(batch, monkeypatch):
     batch.make()
     monkeypatch.setattr(planning, "ARRAYS_VERSION", ARRAYS_VERSION + "x")
     assert batch.make()[0] == 2
@@ -171,7 +171,7 @@ def test_frames_that_pass_no_more_leave_and_move_no_other(batch):
     assert batch.make() == (1, before)
 
 
-def test_a_damaged_part_is_made_anew(batch):
+def test_a_damaged_part_is_rebuilt(batch):
     _, names = batch.make()
     (batch.layout.partition(ARRAYS, batch.key) / names[0]).write_bytes(b"gone")
     assert batch.make() == (1, names)
@@ -213,7 +213,7 @@ def test_the_asset_tells_what_it_kept_and_shows_before_and_after(batch):
             contents = assets.preprocessed_arrays(
                 context, metrics=metrics, settings=settings, layout=batch.layout
             )
-            told = dict(context.get_output_metadata("result"))
+            metadata = dict(context.get_output_metadata("result"))
         made = contents[batch.key]
         commit(
             batch.layout,
@@ -223,13 +223,13 @@ def test_the_asset_tells_what_it_kept_and_shows_before_and_after(batch):
             inputs=made.inputs,
             code_version=ARRAYS_VERSION,
         )
-        return told
+        return metadata
 
-    told = materialize()
-    assert (told["made_anew"], told["kept"]) == (2, 0)
+    metadata = materialize()
+    assert (metadata["made_anew"], metadata["kept"]) == (2, 0)
     # MR_small says that it is secondary, so nobody knows what was written into it
-    assert [name for name in told if name.startswith("before")] == ["before_and_after_ct"]
-    text = told["before_and_after_ct"].value
+    assert [name for name in metadata if name.startswith("before")] == ["before_and_after_ct"]
+    text = metadata["before_and_after_ct"].value
     encoded = re.fullmatch(r"!\[ct: .*\]\(data:image/png;base64,(.*)\)", text).group(1)
     picture = base64.b64decode(encoded)
     assert picture.startswith(b"\x89PNG")

@@ -69,8 +69,10 @@ def test_single_coloured_pixels_are_noise_and_two_that_touch_are_not(frame_of):
 
 
 def test_an_overlay_can_be_removed(frame_of):
-    told = Preprocessing(us=UltrasoundParameters(overlays="remove"))
-    made = recipe_for("US", told).run(frame_of(coloured(), "US", limits=(0.0, 255.0))).pixels
+    preprocessing = Preprocessing(us=UltrasoundParameters(overlays="remove"))
+    made = (
+        recipe_for("US", preprocessing).run(frame_of(coloured(), "US", limits=(0.0, 255.0))).pixels
+    )
     assert made[100:140, 20:60].max() == 0
 
 
@@ -105,9 +107,10 @@ def test_the_mask_is_the_breast_to_its_edge_without_the_label():
 
 
 def test_all_breasts_point_to_the_right(frame_of):
-    told = Preprocessing(mg=MammogramParameters(rows=512, columns=512))
+    preprocessing = Preprocessing(mg=MammogramParameters(rows=512, columns=512))
     left, right = (
-        recipe_for("MG", told).run(frame_of(mammogram(right=side), "MG")) for side in (False, True)
+        recipe_for("MG", preprocessing).run(frame_of(mammogram(right=side), "MG"))
+        for side in (False, True)
     )
     np.testing.assert_allclose(left.pixels, right.pixels, atol=1e-6)
     assert "turned left to right" in right.decisions
@@ -125,21 +128,23 @@ def test_all_breasts_point_to_the_right(frame_of):
     ],
 )
 def test_patient_orientation_decides_where_it_is_sent(frame_of, patient_orientation, turned):
-    told = Preprocessing(mg=MammogramParameters(rows=64, columns=64))
+    preprocessing = Preprocessing(mg=MammogramParameters(rows=64, columns=64))
     frame = frame_of(mammogram(), "MG", patient_orientation=patient_orientation)
-    assert recipe_for("MG", told).run(frame).decisions[-len(turned) or 9 :] == turned
+    assert recipe_for("MG", preprocessing).run(frame).decisions[-len(turned) or 9 :] == turned
 
 
 def test_orientation_can_stay_as_stored(frame_of):
-    told = Preprocessing(mg=MammogramParameters(rows=64, columns=64, orientation="as_stored"))
-    made = recipe_for("MG", told).run(frame_of(mammogram(right=True), "MG"))
+    preprocessing = Preprocessing(
+        mg=MammogramParameters(rows=64, columns=64, orientation="as_stored")
+    )
+    made = recipe_for("MG", preprocessing).run(frame_of(mammogram(right=True), "MG"))
     assert made.source_to_array[4] > 0
 
 
 def test_12_bits_fill_the_range_before_they_are_equalised(frame_of):
     narrow = (mammogram() // 8).astype(np.uint16)
-    told = Preprocessing(mg=MammogramParameters(clahe_clip_limit=0, rows=600, columns=600))
-    made = recipe_for("MG", told).run(frame_of(narrow, "MG")).pixels
+    preprocessing = Preprocessing(mg=MammogramParameters(clahe_clip_limit=0, rows=600, columns=600))
+    made = recipe_for("MG", preprocessing).run(frame_of(narrow, "MG")).pixels
     tissue = made[made > 0]
     assert np.quantile(tissue, 0.99) > 0.95
     assert np.quantile(tissue, 0.02) < 0.2

@@ -46,7 +46,7 @@ def test_a_time_of_day_alone_may_be_of_the_day_before():
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "words"),
     [
         ({"units": ""}, "no Units"),
         ({"units": "PROPCPS"}, "Units are neither"),
@@ -64,10 +64,10 @@ def test_a_time_of_day_alone_may_be_of_the_day_before():
         ({"units": "CNTS"}, "without Philips"),
     ],
 )
-def test_where_the_tags_do_not_allow_suv_the_reason_is_said(change, said):
+def test_where_the_tags_do_not_allow_suv_the_reason_is_in_the_decisions(change, words):
     factor = suv_factor(dataclasses.replace(GOOD, **change))
     assert factor.value is None
-    assert said in factor.reason
+    assert words in factor.reason
 
 
 def test_values_that_are_suv_already_stay():
@@ -124,11 +124,11 @@ def test_real_tomograms_have_suv_of_a_body(shared_files):
         start = datetime.strptime(  # noqa: DTZ007
             f"{dataset.SeriesDate}{dataset.SeriesTime[:6]}", "%Y%m%d%H%M%S"
         )
-        given = datetime.strptime(  # noqa: DTZ007
+        administered = datetime.strptime(  # noqa: DTZ007
             f"{dataset.SeriesDate}{tracer.RadiopharmaceuticalStartTime[:6]}", "%Y%m%d%H%M%S"
         )
         left = tracer.RadionuclideTotalDose * 0.5 ** (
-            (start - given).total_seconds() / tracer.RadionuclideHalfLife
+            (start - administered).total_seconds() / tracer.RadionuclideHalfLife
         )
         assert factor == pytest.approx(float(dataset.PatientWeight) * 1000 / left, rel=1e-3)
         assert 1 < frame.pixels.max() * factor < 40

@@ -46,13 +46,13 @@ def rician(level: float, deviation: float) -> np.ndarray:
 
 def test_a_failed_gate_is_explained_by_metric_and_amount(frame_of):
     quality = measure(frame_of(cv2.GaussianBlur(ct(), (0, 0), 5), "CT"))
-    told = explain(quality, 0.5)
+    explanation = explain(quality, 0.5)
     assert quality.overall < 0.5
-    assert told.shortfall == pytest.approx(0.5 - quality.overall)
-    assert f"by {told.shortfall:.2f}" in told.text
-    assert told.limiting_metric == "sharpness"
-    assert "sharpness costs" in told.text
-    assert f"it is {quality.metrics['sharpness'].value:.3g}" in told.text
+    assert explanation.shortfall == pytest.approx(0.5 - quality.overall)
+    assert f"by {explanation.shortfall:.2f}" in explanation.text
+    assert explanation.limiting_metric == "sharpness"
+    assert "sharpness costs" in explanation.text
+    assert f"it is {quality.metrics['sharpness'].value:.3g}" in explanation.text
 
 
 @pytest.mark.parametrize(
@@ -70,17 +70,17 @@ def test_the_explanation_names_what_was_done_to_the_image(frame_of, spoil, cause
     quality = measure(frame_of(spoil(ct()), "CT"))
     assert clean.overall > 0.7
     assert quality.overall < 0.5
-    told = explain(quality, 0.5)
-    assert told.limiting_metric == cause
-    assert detector is None or f"most of it {detector}" in told.text
+    explanation = explain(quality, 0.5)
+    assert explanation.limiting_metric == cause
+    assert detector is None or f"most of it {detector}" in explanation.text
     for each in (clean, quality):
         assert sum(each.costs.values()) == pytest.approx(1 - each.overall)
 
 
 def test_a_passed_gate_has_no_shortfall(frame_of):
-    told = explain(measure(frame_of(ct(), "CT")), 0.5)
-    assert told.shortfall is None
-    assert told.text.startswith("passes")
+    explanation = explain(measure(frame_of(ct(), "CT")), 0.5)
+    assert explanation.shortfall is None
+    assert explanation.text.startswith("passes")
 
 
 def test_weights_add_up_to_one_whatever_is_missing(frame_of):
@@ -301,7 +301,7 @@ def test_rows_learn_their_percentile_once_all_units_are_done(tmp_path):
     schema = pa.schema([QUALITY_METRICS.field(name).with_nullable(True) for name in fields])
     tables = [
         pa.Table.from_pylist(
-            [row | {"explanation": "told", "file_sha256": ""} for row in half], schema
+            [row | {"explanation": "explanation", "file_sha256": ""} for row in half], schema
         )
         for half in (rows[:1], rows[1:])
     ]
@@ -310,5 +310,5 @@ def test_rows_learn_their_percentile_once_all_units_are_done(tmp_path):
     assert sorted(path.name for path in folder.iterdir()) == [part.name for part in ranked]
     found = [row for part in ranked for row in pq.read_table(str(folder / part.name)).to_pylist()]
     assert [row["quality_percentile"] for row in found] == [75.0, 25.0, 50.0, None]
-    assert found[0]["explanation"] == "told"
+    assert found[0]["explanation"] == "explanation"
     assert "percentile 25 of 2 frames" in found[1]["explanation"]

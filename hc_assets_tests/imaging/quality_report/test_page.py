@@ -7,14 +7,14 @@ from html.parser import HTMLParser
 
 import pytest
 
+from hc_assets.imaging.quality_report.chosen_frames import ChosenFrame
 from hc_assets.imaging.quality_report.page import as_html, as_text
 from hc_assets.imaging.quality_report.report import QualityReport, WorstFrame
-from hc_assets.imaging.quality_report.shown_frames import Shown
 from hc_assets.imaging.quality_report.statistics import count
 from hc_assets_tests.imaging.quality_report.test_statistics import rows
 
 NASTY = '<script>alert("x")</script>'
-WORST = Shown("b1", "DOE^JANE.dcm", "ab" * 32, 3, "CT", 0.1, False, "snr", True)
+WORST = ChosenFrame("b1", "DOE^JANE.dcm", "ab" * 32, 3, "CT", 0.1, False, "snr", True)
 REPORT = QualityReport(
     count(
         [
@@ -43,19 +43,21 @@ class Outline(HTMLParser):
         self.unnamed: list[str] = []
 
     def handle_starttag(self, tag, attrs):
-        given = dict(attrs)
+        attributes = dict(attrs)
         self.tags.append(tag)
         if tag not in VOID:
             self.open.append(tag)
-        if "id" in given:
-            self.ids.append(given["id"])
+        if "id" in attributes:
+            self.ids.append(attributes["id"])
         if tag == "a":
-            self.links.append(given["href"])
-        self.loaded += [given[name] for name in ("src", "srcset", "data") if name in given]
-        is_hidden = given.get("aria-hidden") == "true"
-        if tag == "svg" and not is_hidden and not given.get("aria-label"):
+            self.links.append(attributes["href"])
+        self.loaded += [
+            attributes[name] for name in ("src", "srcset", "data") if name in attributes
+        ]
+        is_hidden = attributes.get("aria-hidden") == "true"
+        if tag == "svg" and not is_hidden and not attributes.get("aria-label"):
             self.unnamed.append(tag)
-        if tag == "img" and not given.get("alt"):
+        if tag == "img" and not attributes.get("alt"):
             self.unnamed.append(tag)
 
     def handle_startendtag(self, tag, attrs):
@@ -100,11 +102,11 @@ def test_frames_go_by_the_hash_of_their_file():
 
 
 def test_a_header_s_own_words_are_not_shown():
-    for said in (as_html(REPORT), as_text(REPORT)):
-        assert "script" not in said
-        assert "alert" not in said
+    for text in (as_html(REPORT), as_text(REPORT)):
+        assert "script" not in text
+        assert "alert" not in text
         digest = hashlib.sha256(NASTY.encode()).hexdigest()
-        assert f"MR, scanner {digest[:8]}" in said
+        assert f"MR, scanner {digest[:8]}" in text
     assert "WHERE sha256(scanner) LIKE" in as_html(REPORT)
 
 

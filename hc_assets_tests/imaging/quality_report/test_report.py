@@ -43,14 +43,14 @@ def test_a_user_sees_pictures_and_a_report_and_nobody_in_them(
     hc_assets, data_dir, query, images, tmp_path
 ):
     assert hc_assets("ingest", images).exit_code == 0
-    shown = {name: value.value for name, value in metadata(data_dir).items()}
-    pictures = [shown["thumbnails"], shown["quality_histogram"]]
+    entries = {name: value.value for name, value in metadata(data_dir).items()}
+    pictures = [entries["thumbnails"], entries["quality_histogram"]]
     assert sum(map(len, pictures)) < 64 * 1024
     for text in pictures:
         encoded = base64.b64decode(re.search(r"base64,([^)]+)\)", text)[1])
         assert cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED) is not None
-    assert "1 blurred" in shown["thumbnails"]
-    assert shown["dagster/row_count"] == 3
+    assert "1 blurred" in entries["thumbnails"]
+    assert entries["dagster/row_count"] == 3
 
     page = data_dir / "reports" / "quality.html"
     assert stat.S_IMODE(page.stat().st_mode) == 0o600
@@ -58,14 +58,14 @@ def test_a_user_sees_pictures_and_a_report_and_nobody_in_them(
     # Names, ids and dates of the files' headers, and the folder's name
     for secret in ("DOE", "CompressedSamples", "1CT1", "4MR1", "2004-01-19", "20040119", ".dcm"):
         assert secret not in text, secret
-        assert secret not in str(shown), secret
+        assert secret not in str(entries), secret
     assert text.count("<img") == 3
     again = tmp_path / "again.html"
     assert hc_assets("quality-report", "--out", again).exit_code == 0
     assert again.read_text() == text
 
-    told = hc_assets("quality-report").stdout.splitlines()
-    assert [line.split("\t")[:3] for line in told[1:3]] == [
+    lines = hc_assets("quality-report").stdout.splitlines()
+    assert [line.split("\t")[:3] for line in lines[1:3]] == [
         ["all", "all", "3"],
         ["modality", "CT", "1"],
     ]

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from hc_assets.imaging.quality.gates import Rules
+from hc_assets.imaging.quality_report.chosen_frames import COLUMNS, ChosenFrame, Selection
 from hc_assets.imaging.quality_report.pictures import histogram_markdown, montage_markdown
-from hc_assets.imaging.quality_report.shown_frames import COLUMNS, Selection, Shown
 from hc_assets.imaging.quality_report.statistics import Scores
 from hc_assets.imaging.quality_report.thumbnails import SIDE, Tile, data_uri, montage, png, tile
 from hc_assets_tests.imaging.quality_report.test_statistics import rows as score_rows
@@ -86,7 +86,7 @@ def test_what_can_not_be_made_small_enough_is_refused():
         png(np.vstack([NOISE] * 40), most_bytes=1000)
 
 
-def shown(at: int, score: float | None) -> dict[str, object]:
+def row_of(at: int, score: float | None) -> dict[str, object]:
     values = (
         "b1",
         f"{at}.dcm",
@@ -102,7 +102,7 @@ def shown(at: int, score: float | None) -> dict[str, object]:
 
 
 def test_the_worst_are_chosen_whatever_the_order_and_the_sample_is_steady():
-    listed = [shown(at, None if at % 7 == 0 else (at * 37 % 100) / 100) for at in range(100)]
+    listed = [row_of(at, None if at % 7 == 0 else (at * 37 % 100) / 100) for at in range(100)]
 
     def chosen(order: list[dict[str, object]], size: int) -> Selection:
         selection = Selection(worst=5, sample=5)
@@ -125,7 +125,7 @@ def schema() -> pa.Schema:
 
 
 def test_a_series_of_frames_is_drawn_once():
-    frames = [shown(1, 0.5) | {"frame": at} for at in range(30)] + [shown(2, 0.5)]
+    frames = [row_of(1, 0.5) | {"frame": at} for at in range(30)] + [row_of(2, 0.5)]
     selection = Selection(worst=0, sample=6)
     for each in frames:
         selection.add(pa.RecordBatch.from_pylist([each], schema()))
@@ -140,7 +140,7 @@ def test_a_series_of_frames_is_drawn_once():
     [("CT", "CT 0.25 FAIL"), ("", "- 0.25 FAIL"), ("DOE^JANE", "- 0.25 FAIL")],
 )
 def test_a_caption_holds_nothing_that_is_no_modality(modality, caption):
-    one = Shown("b1", "a.dcm", "ab" * 32, 3, modality, 0.25, False, None, None)
+    one = ChosenFrame("b1", "a.dcm", "ab" * 32, 3, modality, 0.25, False, None, None)
     assert one.caption == caption
     assert one.label == "abababababab:3"
 

@@ -25,10 +25,10 @@ COLUMNS = (
 
 
 @dataclass(frozen=True, order=True)
-class Shown:
-    """A chosen frame: where it is, and what is told of it.
+class ChosenFrame:
+    """A chosen frame: where it is, and what a report has of it.
 
-    Its modality is a defined term, "" where the header has none: it is shown.
+    Its modality is a defined term, "" where the header has none: a report prints it.
     """
 
     batch: str
@@ -67,22 +67,22 @@ class Selection:
 
     def __init__(self, worst: int, sample: int) -> None:
         self._most_worst, self._most_sample = worst, sample
-        self._worst: list[tuple[float, str, Shown]] = []
-        self._sample: list[tuple[str, Shown]] = []
+        self._worst: list[tuple[float, str, ChosenFrame]] = []
+        self._sample: list[tuple[str, ChosenFrame]] = []
         self._last_file = ""
 
     def add(self, rows: pa.RecordBatch) -> None:
         """Take in rows of `imaging/quality_metrics` with `COLUMNS`."""
-        shown = [_shown(row) for row in rows.select(list(COLUMNS)).to_pylist()]
-        scored = ((s.overall_quality, s.label, s) for s in shown if s.overall_quality is not None)
+        chosen = [_chosen(row) for row in rows.select(list(COLUMNS)).to_pylist()]
+        scored = ((s.overall_quality, s.label, s) for s in chosen if s.overall_quality is not None)
         self._worst = heapq.nsmallest(
             self._most_worst, (*self._worst, *scored), key=lambda found: found[:2]
         )
         # The first frame of each file, so that a long series of frames does not fill the picture
-        before = [self._last_file, *(each.file_sha256 for each in shown)]
+        before = [self._last_file, *(each.file_sha256 for each in chosen)]
         drawn = (
             (hashlib.sha256(each.label.encode()).hexdigest(), each)
-            for each, last in zip(shown, before, strict=False)
+            for each, last in zip(chosen, before, strict=False)
             if each.file_sha256 != last
         )
         self._sample = heapq.nsmallest(
@@ -91,13 +91,13 @@ class Selection:
 
         self._last_file = before[-1]
 
-    def worst(self) -> list[Shown]:
+    def worst(self) -> list[ChosenFrame]:
         """Frames of the lowest scores, the lowest first."""
-        return [shown for *_, shown in self._worst]
+        return [chosen for *_, chosen in self._worst]
 
-    def sample(self) -> list[Shown]:
+    def sample(self) -> list[ChosenFrame]:
         """First frames of files, drawn by a hash of their content: the same rows give the same."""
-        return [shown for _, shown in self._sample]
+        return [chosen for _, chosen in self._sample]
 
 
 def select(batches: Iterable[pa.RecordBatch], *, worst: int, sample: int) -> Selection:
@@ -114,11 +114,13 @@ def select(batches: Iterable[pa.RecordBatch], *, worst: int, sample: int) -> Sel
     return selection
 
 
-def _shown(row: dict[str, object]) -> Shown:
-    return Shown(**(row | {"modality": row["modality"] or ""}))  # type: ignore[arg-type]
+def _chosen(row: dict[str, object]) -> ChosenFrame:
+    return ChosenFrame(**(row | {"modality": row["modality"] or ""}))  # type: ignore[arg-type]
 
 
-def read_frames(layout: Layout, chosen: Sequence[Shown]) -> Iterator[tuple[Shown, Frame]]:
+def read_frames(
+    layout: Layout, chosen: Sequence[ChosenFrame]
+) -> Iterator[tuple[ChosenFrame, Frame]]:
     """Decode chosen frames, one in memory at a time.
 
     Args:
@@ -128,9 +130,9 @@ def read_frames(layout: Layout, chosen: Sequence[Shown]) -> Iterator[tuple[Shown
     Yields:
         Each once; none that can't be decoded any more.
     """
-    by_batch: defaultdict[str, dict[str, dict[int, Shown]]] = defaultdict(dict)
-    for shown in chosen:
-        by_batch[shown.batch].setdefault(shown.source_file, {})[shown.frame] = shown
+    by_batch: defaultdict[str, dict[str, dict[int, ChosenFrame]]] = defaultdict(dict)
+    for each in chosen:
+        by_batch[each.batch].setdefault(each.source_file, {})[each.frame] = each
     for batch, by_file in sorted(by_batch.items()):
         landed = read_manifest(layout, "dicom", batch).files
         wanted = tuple(file for file in landed if file.source_file in by_file)
