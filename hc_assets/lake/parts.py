@@ -30,7 +30,7 @@ from hc_assets.lake.layout import COMMIT_NAME, SCHEMA_FOLDER, Layout
 
 _PREFIX = "part"
 PART_BYTES = 256 * 1024**2
-# Small enough that a unit of work has several: one is packed while the next is made.
+# Small enough that a piece of work has several: one is packed while the next is made.
 _ROW_GROUP_BYTES = 4 * 1024**2
 _ORPHAN_AGE_SECONDS = 24 * 3600
 
