@@ -99,7 +99,7 @@ def receive(
     on_ready: Callable[[int], None],
     on_landed: Callable[[LandingResult], None],
 ) -> Received:
-    """Receive until told to stop, landing what comes.
+    """Receive until asked to stop, landing what comes.
 
     A C-STORE is answered with success only once the object is whole and on disk under the landing
     folder, named by its hash. From there it is landed here or, after a kill, by the next receiver

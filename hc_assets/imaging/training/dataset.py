@@ -122,7 +122,7 @@ class TrainingSet:
         return files
 
     def verify(self) -> list[str]:
-        """Hash every file anew; name those that are not what the manifest says."""
+        """Hash every file again; name those that are not what the manifest says."""
         damaged = []
         for shard in self.manifest.shards:
             for file in (shard.parquet, shard.arrow):
