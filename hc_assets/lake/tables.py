@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from upath import UPath
 
-from hc_assets.lake.background import one_ahead
+from hc_assets.lake.background import prefetched
 from hc_assets.lake.layout import SCHEMA_FOLDER, Layout
 from hc_assets.lake.parts import Commit, DamagedPartError, Part, read_commit
 
@@ -39,7 +39,7 @@ class RowWork:
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Read the rows in order, a row group ahead of the caller."""
-        return one_ahead(self._read(columns))
+        return prefetched(self._read(columns))
 
     def _read(self, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
         with UPath(self.path).open("rb") as stream, pq.ParquetFile(stream) as file:

@@ -107,7 +107,7 @@ def export_training_set(
     if batches is not None:
         wanted = [batch for batch in wanted if batch in set(batches)]
     make_folder(folder)
-    with _alone(folder):
+    with _locked(folder):
         before = read_manifest(folder) if (folder / MANIFEST_NAME).exists() else None
         _clear_staging(folder)
         staging = folder / f"{_STAGING}{secrets.token_hex(4)}"
@@ -157,7 +157,7 @@ def selection_of(settings: ImagingSettings, layout: Layout) -> Selection:
 
 
 @contextmanager
-def _alone(folder: UPath) -> Iterator[None]:
+def _locked(folder: UPath) -> Iterator[None]:
     """Keep out whoever else would write the folder; object stores have no such lock."""
     if not is_local(folder):
         yield
