@@ -109,7 +109,7 @@ def units(
     table: LakeTable, data_dir: str, batch: str, landed_at: datetime, raw_parts: tuple[str, ...]
 ) -> Iterator[ResourceWork]:
     listed = tuple(str(path) for path in table.parts())
-    for unit in table.units(SETTINGS.chunk_bytes):
+    for unit in table.work(SETTINGS.chunk_bytes):
         yield ResourceWork(data_dir, batch, unit, landed_at, listed, raw_parts)
 
 

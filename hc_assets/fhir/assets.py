@@ -149,7 +149,7 @@ def _resource_work(
     raw_parts = tuple(str(path) for path in raw.parts())
     return [
         ResourceWork(str(layout.data_dir), batch, unit, landed_at, parts, raw_parts)
-        for unit in rows.units(settings.chunk_bytes)
+        for unit in rows.work(settings.chunk_bytes)
     ]
 
 

@@ -94,7 +94,7 @@ def enriched_resources_valid(
 ) -> dg.AssetCheckResult:
     """Validate every enriched resource of the batch once more."""
     enriched = read_partitions(layout, "fhir/enriched_resources", batches_of(context))
-    units = list(enriched.units(settings.chunk_bytes))
+    units = list(enriched.work(settings.chunk_bytes))
     invalid = sum(fan_out(count_invalid, units, workers=settings.workers))
     what = "enriched resources that are not valid R4"
     return result(none_of(invalid, enriched.count_rows(), what=what))

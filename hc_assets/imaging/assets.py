@@ -198,7 +198,7 @@ def preprocessed_arrays(
         f"before_and_after_{name}": _picture(name, comparisons[name])
         for name in sorted(comparisons)
     }
-    context.add_output_metadata({"made_anew": made, "kept": kept, **pictures})
+    context.add_output_metadata({"rebuilt": made, "kept": kept, **pictures})
     return contents
 
 

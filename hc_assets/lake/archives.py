@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import IO, Any, NamedTuple, cast
 
-from hc_assets.lake.sources import UnreadableSourceError, cant_be_read, read
+from hc_assets.lake.sources import UnreadableSourceError, read, read_problem
 
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _TAR, _TAR_AT = b"ustar", 257
@@ -159,7 +159,7 @@ def members(file: IO[bytes], limits: ArchiveLimits) -> Iterator[Member]:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise UnreadableSourceError(cant_be_read(error)) from error
+        raise UnreadableSourceError(read_problem(error)) from error
 
 
 class _Budget:

@@ -11,8 +11,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class Beside:
-    """Runs what it is given in a thread of its own, in order; at most one thing waits or runs.
+class BackgroundWorker:
+    """Runs functions in a thread of its own, in order; at most one thing waits or runs.
 
     Use as a context manager. What a thing raised is raised at the next call, or at the end.
     """
@@ -21,7 +21,7 @@ class Beside:
         self._pool = ThreadPoolExecutor(max_workers=1)
         self._last: Future[None] | None = None
 
-    def __enter__(self) -> "Beside":
+    def __enter__(self) -> "BackgroundWorker":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -32,7 +32,7 @@ class Beside:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
     def run(self, work: Callable[[], None]) -> None:
-        """Start something, once what was given before is done."""
+        """Start a function once the one before it is done."""
         self.wait()
         self._last = self._pool.submit(work)
 
@@ -46,7 +46,7 @@ class Beside:
 _END = object()
 
 
-def one_ahead(items: Iterator[T]) -> Iterator[T]:
+def prefetched(items: Iterator[T]) -> Iterator[T]:
     """Give items in order, each made in another thread while the one before it is used.
 
     Args:

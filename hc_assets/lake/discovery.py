@@ -119,7 +119,7 @@ def discover(
     """List the files under paths, in a stable order.
 
     Folders are walked; names that begin with a dot are left out. A folder with nothing in it, a
-    link that leads out of the path given or nowhere, and anything that is neither file nor folder
+    link that leads out of the path named or nowhere, and anything that is neither file nor folder
     are found with a problem. What is deleted meanwhile is not found.
 
     Args:
@@ -129,16 +129,16 @@ def discover(
             whether it is of no interest. Listings of object stores come with all that is asked.
 
     Raises:
-        FileNotFoundError: a path given does not exist.
+        FileNotFoundError: one of the paths does not exist.
     """
-    for given in paths:
-        if is_stored(given):
-            yield from _stored(UPath(given), landing_folder)
+    for named in paths:
+        if is_stored(named):
+            yield from _stored(UPath(named), landing_folder)
             continue
         # `..` says where somebody stood, not where the file is
-        root = Path(os.path.normpath(as_local(given).absolute()))
+        root = Path(os.path.normpath(as_local(named).absolute()))
         if not root.exists():
-            raise FileNotFoundError(f"{given}: no such file or folder")
+            raise FileNotFoundError(f"{named}: no such file or folder")
         # Nothing on this machine lies below a landing folder in an object store
         folder = Path(os.devnull) if is_stored(landing_folder) else as_local(landing_folder)
         place = Place(root.resolve(), folder.absolute())
@@ -235,20 +235,20 @@ def _version(status: os.stat_result) -> str:
     return f"{status.st_ino}-{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}"
 
 
-def _stored(given: UPath, landing_folder: AnyPath) -> Iterator[Found]:
+def _stored(named: UPath, landing_folder: AnyPath) -> Iterator[Found]:
     """List the objects under a URL, or the one that it names.
 
     Raises:
         FileNotFoundError: there is none, and no folder of that name.
     """
-    files = given.fs
+    files = named.fs
     files.invalidate_cache()  # an earlier listing is no news
-    if not files.exists(given.path):
-        raise FileNotFoundError(f"{given}: no such file or folder")
-    listed: Mapping[str, Mapping[str, object]] = files.find(given.path, detail=True)
+    if not files.exists(named.path):
+        raise FileNotFoundError(f"{named}: no such file or folder")
+    listed: Mapping[str, Mapping[str, object]] = files.find(named.path, detail=True)
     prefix = f"{UPath(landing_folder).path.rstrip('/')}/"
     for name in sorted(listed):
-        path = given.with_segments(files.unstrip_protocol(name))
+        path = named.with_segments(files.unstrip_protocol(name))
         below = path.path.removeprefix(prefix)
         if not any(part.startswith(".") for part in below.split("/")):
             source_file = below if path.path.startswith(prefix) else str(path)
@@ -257,12 +257,12 @@ def _stored(given: UPath, landing_folder: AnyPath) -> Iterator[Found]:
 
 
 def _stored_version(info: Mapping[str, object]) -> str:
-    said = [str(info[member]) for member in _VERSION_MEMBERS if info.get(member) is not None]
-    return "-".join([str(info.get("size")), *said])
+    values = [str(info[member]) for member in _VERSION_MEMBERS if info.get(member) is not None]
+    return "-".join([str(info.get("size")), *values])
 
 
 def version_of(path: AnyPath) -> str:
-    """Version of a file in an object store, as `discover` gives it, asked anew.
+    """Version of a file in an object store, as `discover` gives it, asked again.
 
     Raises:
         FileNotFoundError: it is gone.
@@ -273,8 +273,8 @@ def version_of(path: AnyPath) -> str:
 
 
 def _name(path: Path, landing_folder: Path) -> str:
-    shown = path.relative_to(landing_folder) if path.is_relative_to(landing_folder) else path
-    return os.fsencode(shown).decode("utf-8", "backslashreplace")
+    name = path.relative_to(landing_folder) if path.is_relative_to(landing_folder) else path
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 class AmbiguousKindError(UsageError):

@@ -1,7 +1,7 @@
 """Whether what is kept is what was written: every landed file, part and commit, by its hash.
 
-Belongs here: finding damage, and setting a damaged partition aside so that it is made anew. Making
-it is the work of the jobs (`cli/lake.py`).
+Belongs here: finding damage, and setting a damaged partition aside so that it is rebuilt, which
+is the work of the jobs (`cli/lake.py`).
 """
 
 from collections.abc import Iterable, Iterator
@@ -56,7 +56,7 @@ class Damage:
 
 
 def damage(layout: Layout, tables: Iterable[str]) -> Iterator[Damage]:
-    """Hash everything that is kept anew, and give what is gone or changed.
+    """Hash everything that is kept again, and give what is gone or changed.
 
     Args:
         layout: where it is.

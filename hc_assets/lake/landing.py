@@ -225,11 +225,11 @@ class _Landing:
             return
         try:
             if found.problem:
-                self._add(_untaken(self._kind, found.source_file, found.problem))
+                self._add(_not_copied(self._kind, found.source_file, found.problem))
             else:
                 self._take_open(found)
         except UnreadableSourceError as error:
-            self._add(_untaken(self._kind, found.source_file, str(error)))
+            self._add(_not_copied(self._kind, found.source_file, str(error)))
         except FileNotFoundError:
             # Deleted between listing and landing: whoever put it there took it back.
             return
@@ -267,9 +267,11 @@ class _Landing:
                 name = f"{source_file}/{member.name}"
                 self._add(self._batch.take_member(name, member, self._known))
         except ArchiveError as error:
-            return _untaken(self._kind, source_file, str(error))
+            return _not_copied(self._kind, source_file, str(error))
         return (
-            None if count else _untaken(self._kind, source_file, "is an archive with nothing in it")
+            None
+            if count
+            else _not_copied(self._kind, source_file, "is an archive with nothing in it")
         )
 
     def _make_room(self, size: int) -> None:
@@ -312,12 +314,12 @@ class _OpenBatch:
             ArchiveError: what follows in the archive can't be read either.
         """
         if member.problem:
-            return _untaken(self.kind, name, member.problem)
+            return _not_copied(self.kind, name, member.problem)
         try:
             with member.open() as source:
                 landed = self._copy(source, name)
         except MemberError as error:
-            return _untaken(self.kind, name, str(error))
+            return _not_copied(self.kind, name, str(error))
         # An archive can't be read twice at will, so what is known is found out when it is copied
         if landed in known and landed.sha256 not in {file.sha256 for file in self.files}:
             (self._staging / "files" / landed.stored).unlink()
@@ -390,7 +392,7 @@ def _state(path: AnyPath, source: IO[bytes]) -> object:
     return status.st_size, status.st_mtime_ns
 
 
-def _untaken(kind: Kind, source_file: str, problem: str) -> LandedFile:
+def _not_copied(kind: Kind, source_file: str, problem: str) -> LandedFile:
     return LandedFile(source_file, "", 0, "", kind.media_type(source_file), problem)
 
 

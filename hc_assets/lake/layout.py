@@ -68,7 +68,7 @@ class Layout:
         return self.batch(kind, key) / MANIFEST_NAME
 
     def watched_files(self, kind: str) -> Path:
-        """What was seen of the landing folder; can be deleted, then every file is hashed anew."""
+        """What was seen of the landing folder; can be deleted, then every file is hashed again."""
         return local_path(self.batches(kind)) / ".watched.sqlite3"
 
     def landed_file(self, kind: str, key: str, stored: str) -> UPath:

@@ -26,12 +26,12 @@ from upath import UPath
 
 from hc_assets.core.errors import DamagedLakeError
 from hc_assets.lake.atomic import TEMPORARY_PREFIX, HashingSink, atomic_file, write_bytes
-from hc_assets.lake.background import Beside
+from hc_assets.lake.background import BackgroundWorker
 from hc_assets.lake.layout import COMMIT_NAME, SCHEMA_FOLDER, Layout
 
 _PREFIX = "part"
 PART_BYTES = 256 * 1024**2
-# Small enough that a unit of work has several: one is packed while the next is made.
+# Small enough that a piece of work has several: one is packed while the next is made.
 _ROW_GROUP_BYTES = 4 * 1024**2
 _ORPHAN_AGE_SECONDS = 24 * 3600
 
@@ -126,10 +126,10 @@ class PartWriter:
         self._pending_bytes = 0
         self._open: _OpenPart | None = None
         self._file = ExitStack()
-        self._beside = Beside()
+        self._background = BackgroundWorker()
 
     def __enter__(self) -> "PartWriter":
-        self._beside.__enter__()
+        self._background.__enter__()
         return self
 
     def __exit__(
@@ -145,7 +145,7 @@ class PartWriter:
             kind, error, trace = sys.exc_info()
             raise
         finally:
-            self._beside.__exit__(kind, error, trace)
+            self._background.__exit__(kind, error, trace)
             if kind is not None:
                 self._file.__exit__(kind, error, trace)
 
@@ -176,7 +176,7 @@ class PartWriter:
         if self._open is None:
             stem = _Stem(self._number, len(self.parts), self._prefix)
             self._open = self._file.enter_context(_open_part(self._folder, stem, self._schema))
-        self._beside.run(partial(self._open.write, table, table.num_rows))
+        self._background.run(partial(self._open.write, table, table.num_rows))
         size, self._pending, self._pending_bytes = self._pending_bytes, [], 0
         self._open.table_bytes += size
         if self._open.table_bytes >= self._part_bytes:
@@ -184,7 +184,7 @@ class PartWriter:
 
     def _finish_part(self) -> None:
         if self._open is not None:
-            self._beside.wait()
+            self._background.wait()
             made, self._open = self._open, None
             self._file.close()
             self.parts.append(made.part())

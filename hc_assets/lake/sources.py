@@ -30,7 +30,7 @@ def opened(path: Path | UPath) -> Iterator[IO[bytes]]:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise UnreadableSourceError(cant_be_read(error)) from error
+        raise UnreadableSourceError(read_problem(error)) from error
     with source:
         yield source
 
@@ -59,9 +59,9 @@ def read(source: IO[bytes], size: int) -> bytes:
         raise  # an object that is deleted while it is read is gone, not unreadable
     except OSError as error:
         # Kept apart from a failure to write the copy, which is not the file's fault.
-        raise UnreadableSourceError(cant_be_read(error)) from error
+        raise UnreadableSourceError(read_problem(error)) from error
 
 
-def cant_be_read(error: OSError) -> str:
+def read_problem(error: OSError) -> str:
     """What is wrong with a file, as it follows its name."""
     return f"can't be read: {error.strerror or type(error).__name__}"

@@ -1,6 +1,6 @@
 """Rows of a table, found by their commits and read when asked for.
 
-Belongs here: reading, whole or by units of work. Writing is in `parts.py`.
+Belongs here: reading, whole or by pieces of work. Writing is in `parts.py`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from upath import UPath
 
-from hc_assets.lake.background import one_ahead
+from hc_assets.lake.background import prefetched
 from hc_assets.lake.layout import SCHEMA_FOLDER, Layout
 from hc_assets.lake.parts import Commit, DamagedPartError, Part, read_commit
 
@@ -21,15 +21,15 @@ class MissingPartitionError(Exception):
 
 
 @dataclass(frozen=True)
-class RowUnit:
-    """A unit of work: some row groups of one part.
+class RowWork:
+    """A piece of work: some row groups of one part.
 
     Attributes:
         path: of the part.
         siblings: paths of all parts that the same writer filled, this one among them; rows that
             came in together may be spread over them.
         groups: numbers of the row groups.
-        number: of the unit in its partition, from 0.
+        number: of the piece in its partition, from 0.
     """
 
     path: str
@@ -38,8 +38,8 @@ class RowUnit:
     number: int
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """Read the unit's rows in order, a row group ahead of the caller."""
-        return one_ahead(self._read(columns))
+        """Read the rows in order, a row group ahead of the caller."""
+        return prefetched(self._read(columns))
 
     def _read(self, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
         with UPath(self.path).open("rb") as stream, pq.ParquetFile(stream) as file:
@@ -114,11 +114,11 @@ class LakeTable:
                     for group in range(file.num_row_groups):
                         yield from file.read_row_group(group, columns=columns).to_batches()
 
-    def units(self, unit_bytes: int) -> Iterator[RowUnit]:
-        """Divide the rows of one partition into units of work.
+    def work(self, work_bytes: int) -> Iterator[RowWork]:
+        """Divide the rows of one partition into pieces of work.
 
         Args:
-            unit_bytes: uncompressed size from which a unit is full.
+            work_bytes: uncompressed size from which a piece is full.
         """
         number = 0
         for folder, made in self.partitions:
@@ -131,8 +131,8 @@ class LakeTable:
                         file.metadata.row_group(group).total_byte_size
                         for group in range(file.num_row_groups)
                     ]
-                for groups in _grouped(sizes, unit_bytes):
-                    yield RowUnit(str(folder / part.name), siblings, groups, number)
+                for groups in _grouped(sizes, work_bytes):
+                    yield RowWork(str(folder / part.name), siblings, groups, number)
                     number += 1
 
     def to_table(self, columns: Sequence[str] | None = None) -> pa.Table:

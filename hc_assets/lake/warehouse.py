@@ -28,7 +28,7 @@ _MEMORY_LIMIT = "400MiB"
 
 
 class WarehouseBusyError(TransientError):
-    """Another program kept the warehouse open for longer than we were told to wait."""
+    """Another program kept the warehouse open for longer than the longest wait."""
 
 
 class WarehouseDamagedError(EnvironmentFaultError):
@@ -83,7 +83,7 @@ class Warehouse:
 
     @contextmanager
     def rewrite(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Make the file anew, with its views; where the block ends well, it replaces the old one.
+        """Rebuild the file, with its views; where the block ends well, it replaces the old one.
 
         Readers have the old file until then, and where the block raises or the process is killed.
 
@@ -240,8 +240,8 @@ def quoted_name(table: str) -> str:
 
 def describe(field: pa.Field) -> str:
     """Description of a column, with its unit where it has one."""
-    told = note(field)
-    return f"{told.description} [{told.unit}]" if told.unit else told.description
+    noted = note(field)
+    return f"{noted.description} [{noted.unit}]" if noted.unit else noted.description
 
 
 def _identifier(name: str) -> str:

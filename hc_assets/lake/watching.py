@@ -56,7 +56,7 @@ class Watch:
     ) -> None:
         self._notes, self._now, self._settle = notes, now, settle_seconds
         self._seconds, self._clock = seconds, clock
-        self._given: list[bytes] = []
+        self._taken: list[bytes] = []
         self.waiting = 0
 
     def forget_changed(self, place: Place, asked_at_once: int = _ASKED_AT_ONCE) -> None:
@@ -127,16 +127,16 @@ class Watch:
             if changed_at + self._settle > self._now:
                 self.waiting += 1
             else:
-                self._given.append(path)
+                self._taken.append(path)
                 yield each
             # Looked at before a file is taken from `found`, and noted only once it is taken.
             if self._clock() >= end:
                 return
 
     def keep(self) -> None:
-        """Remember that what was given is landed."""
+        """Remember that what was taken is landed."""
         self._notes.executemany(
-            "UPDATE files SET settled_at = NULL WHERE path = ?", ((path,) for path in self._given)
+            "UPDATE files SET settled_at = NULL WHERE path = ?", ((path,) for path in self._taken)
         )
 
 

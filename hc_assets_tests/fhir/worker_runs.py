@@ -71,7 +71,7 @@ class Run:
         raw = tuple(str(path) for path in read_partition(self.layout, RAW, BATCH).parts())
         return [
             ResourceWork(str(self.layout.data_dir), BATCH, rows, LANDED, parts, raw)
-            for rows in table.units(self.work_bytes)
+            for rows in table.work(self.work_bytes)
         ]
 
     def judge(self, raw: LakeTable) -> tuple[LakeTable, LakeTable, Counter[str]]:

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hc_assets.lake.background import Beside, one_ahead
+from hc_assets.lake.background import BackgroundWorker, prefetched
 
 
 def test_things_are_done_in_order_beside_the_caller():
@@ -14,7 +14,7 @@ def test_things_are_done_in_order_beside_the_caller():
         threads.add(threading.get_ident())
         done.append(number)
 
-    with Beside() as beside:
+    with BackgroundWorker() as beside:
         for number in range(50):
             beside.run(lambda number=number: work(number))
     assert done == list(range(50))
@@ -25,10 +25,10 @@ def test_what_went_wrong_beside_is_raised_in_the_caller():
     def fail() -> None:
         raise OSError("disk full")
 
-    with pytest.raises(OSError, match="disk full"), Beside() as beside:
+    with pytest.raises(OSError, match="disk full"), BackgroundWorker() as beside:
         beside.run(fail)
         beside.run(lambda: None)
-    with pytest.raises(OSError, match="disk full"), Beside() as beside:
+    with pytest.raises(OSError, match="disk full"), BackgroundWorker() as beside:
         beside.run(fail)
 
 
@@ -36,7 +36,7 @@ def test_the_callers_own_error_is_not_hidden():
     def fail() -> None:
         raise OSError("disk full")
 
-    with pytest.raises(ValueError, match="mine"), Beside() as beside:
+    with pytest.raises(ValueError, match="mine"), BackgroundWorker() as beside:
         beside.run(fail)
         raise ValueError("mine")
 
@@ -50,7 +50,7 @@ def test_items_come_in_order_and_at_most_one_is_made_ahead():
             yield number
 
     given = []
-    for item in one_ahead(items()):
+    for item in prefetched(items()):
         given.append(item)
         assert len(made) <= len(given) + 2
     assert given == list(range(20))
@@ -61,7 +61,7 @@ def test_an_error_of_the_items_comes_after_those_before_it():
         yield 1
         raise OSError("gone")
 
-    found = one_ahead(items())
+    found = prefetched(items())
     assert next(found) == 1
     with pytest.raises(OSError, match="gone"):
         next(found)
@@ -76,7 +76,7 @@ def test_items_are_closed_when_the_caller_stops():
         finally:
             closed.set()
 
-    found = one_ahead(items())
+    found = prefetched(items())
     assert next(found) == 0
     found.close()
     assert closed.is_set()

@@ -176,11 +176,11 @@ def test_a_damaged_commit_is_replaced_by_the_next_one(layout):
 
 def test_units_cover_every_row_once(layout):
     put(layout, "a", list(range(50)), list(range(50, 60)), part_bytes=1)
-    units = list(read_partition(layout, TABLE, "a").units(1))
-    seen = [r["number"] for unit in units for b in unit.batches() for r in b.to_pylist()]
+    pieces = list(read_partition(layout, TABLE, "a").work(1))
+    seen = [r["number"] for piece in pieces for b in piece.batches() for r in b.to_pylist()]
     assert seen == list(range(60))
-    assert [unit.number for unit in units] == list(range(len(units)))
-    assert all(len(unit.siblings) == 2 for unit in units)
+    assert [piece.number for piece in pieces] == list(range(len(pieces)))
+    assert all(len(piece.siblings) == 2 for piece in pieces)
 
 
 def test_rows_of_another_schema_are_refused(layout):

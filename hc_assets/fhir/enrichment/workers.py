@@ -29,7 +29,7 @@ from hc_assets.fhir.validation.resource_work import ResourceWork
 from hc_assets.lake.atomic import TEMPORARY_PREFIX, write_bytes
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import Part, PartWriter
-from hc_assets.lake.tables import RowUnit
+from hc_assets.lake.tables import RowWork
 
 # Rows whose results are held at once; row groups may hold far more small ones.
 _ROWS_PER_BATCH = 5_000
@@ -94,7 +94,7 @@ def enrich_rows(
     return writer.parts
 
 
-def count_invalid(rows: RowUnit) -> int:
+def count_invalid(rows: RowWork) -> int:
     """Count the resources of some rows that are not valid R4."""
     return sum(
         not is_valid(resource)

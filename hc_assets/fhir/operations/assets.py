@@ -1,4 +1,4 @@
-"""The assets that tell how the FHIR pipeline does: provenance by batch, metrics over all batches.
+"""Assets about the FHIR pipeline itself: provenance by batch, metrics over all batches.
 
 Belongs here: wiring, and asking Dagster how long its steps took. What is counted and written is in
 the modules beside this one.
@@ -37,7 +37,7 @@ def provenance_resources(
     settings: dg.ResourceParam[FhirSettings],
     layout: dg.ResourceParam[Layout],
 ) -> dict[str, pa.Table]:
-    """Tell from the commits how each batch's tables came to be."""
+    """Read from the commits how each batch's tables came to be."""
     return {
         batch: batch_provenance.batch_provenance(layout, batch, settings.fhir_extension_base)
         for batch in context.partition_keys
@@ -49,7 +49,7 @@ def provenance_resources(
     deps=[_key(table) for table in pipeline_metrics.TABLES],
 )
 def metrics(context: dg.AssetExecutionContext, layout: dg.ResourceParam[Layout]) -> Content:
-    """Count the batches that are new or made anew; the rows of the others stay as they are."""
+    """Count the batches that are new or rebuilt; the rows of the others stay as they are."""
     tables = [read_partitions(layout, name) for name in pipeline_metrics.TABLES]
     digests = {key: value for table in tables for key, value in table.digests().items()}
     whole = set.intersection(*({made.batch for _, made in t.partitions} for t in tables)) - {None}

@@ -1,4 +1,4 @@
-"""The steps of a batch, told from its manifest and its commits.
+"""The steps of a batch, read from its manifest and its commits.
 
 Belongs here: which table is made of which. How a step is written down is in `provenance.py`.
 """

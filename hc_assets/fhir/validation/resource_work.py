@@ -7,7 +7,7 @@ Belongs here: the piece of work that validation and enrichment share. What is do
 from dataclasses import dataclass
 from datetime import datetime
 
-from hc_assets.lake.tables import RowUnit
+from hc_assets.lake.tables import RowWork
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class ResourceWork:
 
     data_dir: str
     batch: str
-    rows: RowUnit
+    rows: RowWork
     landed_at: datetime
     parts: tuple[str, ...]
     raw_parts: tuple[str, ...]

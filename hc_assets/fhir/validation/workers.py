@@ -30,7 +30,7 @@ from hc_assets.fhir.validation.replay import Entries
 from hc_assets.fhir.validation.resource_work import ResourceWork
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import Part, PartWriter
-from hc_assets.lake.tables import RowUnit
+from hc_assets.lake.tables import RowWork
 
 _WORST_FIRST = ("fatal", "error", "warning", "information")
 _ROWS_PER_BATCH = 2_000
@@ -179,7 +179,7 @@ _ID_MADE = Issue(
 )
 
 
-def _slices(rows: RowUnit, only: Entries | None) -> Iterator[pa.RecordBatch]:
+def _slices(rows: RowWork, only: Entries | None) -> Iterator[pa.RecordBatch]:
     """Rows to be judged, some at a time; row groups may hold far more small ones."""
     for batch in rows.batches():
         wanted = batch if only is None else _among(only, batch)

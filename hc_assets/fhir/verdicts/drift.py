@@ -70,7 +70,7 @@ def shape_is_steady(batches: Sequence[Mapping[str, Any]]) -> Verdict:
         return Verdict(True, 0.0, 0.0, "there is no earlier batch to compare with")
     before, after = batches[-2], batches[-1]
     found = drifts(before["elements"], after["elements"])
-    shown = ", ".join(
+    listed = ", ".join(
         f"{each.resource_type}.{each.element} {'appeared' if each.appeared else 'vanished'}"
         for each in found
     )
@@ -78,5 +78,5 @@ def shape_is_steady(batches: Sequence[Mapping[str, Any]]) -> Verdict:
         passed=not found,
         value=float(len(found)),
         threshold=0.0,
-        explanation=f"{after['batch']} against {before['batch']}: {shown or 'the same shape'}",
+        explanation=f"{after['batch']} against {before['batch']}: {listed or 'the same shape'}",
     )

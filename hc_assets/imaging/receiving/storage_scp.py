@@ -99,7 +99,7 @@ def receive(
     on_ready: Callable[[int], None],
     on_landed: Callable[[LandingResult], None],
 ) -> Received:
-    """Receive until told to stop, landing what comes.
+    """Receive until asked to stop, landing what comes.
 
     A C-STORE is answered with success only once the object is whole and on disk under the landing
     folder, named by its hash. From there it is landed here or, after a kill, by the next receiver
@@ -157,11 +157,11 @@ class _Receiver:
         with _quiet_network(), _temporary_files_in(self._incoming), self._serving() as server:
             on_ready(server.server_address[1])
             while not stop.wait(_POLL_SECONDS):
-                self._tend()
+                self._land_if_due()
         self._land()
         return self._counts
 
-    def _tend(self) -> None:
+    def _land_if_due(self) -> None:
         with self._lock:
             now = time.monotonic()
             due = self._waiting_files and (
@@ -172,7 +172,7 @@ class _Receiver:
             )
         if due:
             self._land()
-            self._drop_debris()
+            self._remove_leftovers()
 
     @contextmanager
     def _serving(self) -> Iterator[ThreadedAssociationServer]:
@@ -181,7 +181,7 @@ class _Receiver:
             evt_handlers=[
                 (evt.EVT_CONN_OPEN, self._connected),
                 (evt.EVT_CONN_CLOSE, self._disconnected),
-                (evt.EVT_DATA_RECV, self._came),
+                (evt.EVT_DATA_RECV, self._count_received),
                 (evt.EVT_C_STORE, self._store),
                 (evt.EVT_C_ECHO, lambda _event: _SUCCESS),
             ],
@@ -231,7 +231,7 @@ class _Receiver:
         with self._lock:
             self._coming.pop(event.assoc, None)
 
-    def _came(self, event: evt.Event) -> None:
+    def _count_received(self, event: evt.Event) -> None:
         if event.data[0] != _P_DATA_TF:
             return
         with self._lock:
@@ -293,7 +293,7 @@ class _Receiver:
             for path in paths:
                 path.unlink(missing_ok=True)
 
-    def _drop_debris(self) -> None:
+    def _remove_leftovers(self) -> None:
         """Remove what an association that broke off has left behind."""
         oldest = time.time() - 2 * self._options.timeout_seconds
         for path in self._incoming.glob("*.dcm"):

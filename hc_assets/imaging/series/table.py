@@ -163,8 +163,8 @@ def expectation(instances: Sequence[Instance], stacks: Sequence[Stack]) -> Expec
     """
     found = [source(instances) for source in _SOURCES]
     found.append(_from_geometry(instances, stacks))
-    said = [each for each in found if each is not None]
-    return max(said, key=lambda each: each.instances, default=None)
+    expected = [each for each in found if each is not None]
+    return max(expected, key=lambda each: each.instances, default=None)
 
 
 def _related(instances: Sequence[Instance]) -> Expectation | None:

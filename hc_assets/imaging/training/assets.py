@@ -39,7 +39,7 @@ def training_set(
     )
     context.add_output_metadata(
         {
-            "made_anew": made.made_anew,
+            "rebuilt": made.rebuilt,
             "linked_patients": made.manifest.linked_patients,
             **{f"left out: {reason}": count for reason, count in made.manifest.left_out.items()},
             **{f"samples: {name}": split.samples for name, split in made.manifest.splits.items()},

@@ -122,7 +122,7 @@ class TrainingSet:
         return files
 
     def verify(self) -> list[str]:
-        """Hash every file anew; name those that are not what the manifest says."""
+        """Hash every file again; name those that are not what the manifest says."""
         damaged = []
         for shard in self.manifest.shards:
             for file in (shard.parquet, shard.arrow):
@@ -152,7 +152,7 @@ class Samples(Sequence[Sample]):
         self._folder, self._check = folder, check
         self._ends = list(accumulate(shard.samples for shard in shards))
         self._open: dict[int, _MappedShard] = {}
-        self._seen = bytearray(len(self))
+        self._verified = bytearray(len(self))
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_open": {}}
@@ -185,8 +185,8 @@ class Samples(Sequence[Sample]):
         """Give the pixels of a sample, a read-only view; errors as `__getitem__`."""
         number = self._number(index)
         shard, row = self._place(number)
-        if self._is_unseen(number):
-            self._look_at(number, shard, row)
+        if self._is_due_for_check(number):
+            self._verify(number, shard, row)
         rows, at = shard.stacked(row)
         view: NDArray[np.floating] = rows[at]
         return view
@@ -231,12 +231,12 @@ class Samples(Sequence[Sample]):
         first = wanted[place]
         shard, row = self._place(first)
         rows, at = shard.stacked(row)
-        if self._is_unseen(first):
-            self._look_at(first, shard, row)
+        if self._is_due_for_check(first):
+            self._verify(first, shard, row)
             return rows[at : at + 1]
         count = 1
         for number in wanted[place + 1 : place + len(rows) - at]:
-            if number != first + count or self._is_unseen(number):
+            if number != first + count or self._is_due_for_check(number):
                 break
             count += 1
         return rows[at : at + count]
@@ -300,12 +300,12 @@ class Samples(Sequence[Sample]):
         shard = bisect_right(self._ends, number)
         return self._mapped(shard), number - (self._ends[shard - 1] if shard else 0)
 
-    def _is_unseen(self, number: int) -> bool:
-        return self._check == "always" or (self._check == "first" and not self._seen[number])
+    def _is_due_for_check(self, number: int) -> bool:
+        return self._check == "always" or (self._check == "first" and not self._verified[number])
 
-    def _look_at(self, number: int, shard: "_MappedShard", row: int) -> None:
+    def _verify(self, number: int, shard: "_MappedShard", row: int) -> None:
         shard.check(row)
-        self._seen[number] = 1
+        self._verified[number] = 1
 
     def _mapped(self, number: int) -> "_MappedShard":
         mapped = self._open.get(number)

@@ -31,7 +31,7 @@ from hc_assets.imaging.training.manifest import (
 from hc_assets.imaging.training.plan import Plan
 from hc_assets.imaging.training.salts import kept_salt
 from hc_assets.imaging.training.selection import Selection
-from hc_assets.imaging.training.shards import ARRAYS, SHARD_BYTES, ShardUnit, export_unit
+from hc_assets.imaging.training.shards import ARRAYS, SHARD_BYTES, ShardWork, export_batch
 from hc_assets.lake.atomic import (
     TEMPORARY_PREFIX,
     atomic_file,
@@ -58,17 +58,17 @@ class Exported:
     Attributes:
         manifest: as it was written.
         parts: of `imaging/training_set`, not committed yet.
-        made_anew: batches whose shards were written; those of the others were taken over.
+        rebuilt: batches whose shards were written; those of the others were taken over.
     """
 
     manifest: Manifest
     parts: list[Part]
-    made_anew: int
+    rebuilt: int
 
 
 @dataclass(frozen=True)
 class _Planned:
-    units: list[ShardUnit]
+    work: list[ShardWork]
     digests: dict[str, str]
     samples: dict[str, tuple[int, int]]
     labels: dict[str, dict[str, int]]
@@ -107,7 +107,7 @@ def export_training_set(
     if batches is not None:
         wanted = [batch for batch in wanted if batch in set(batches)]
     make_folder(folder)
-    with _alone(folder):
+    with _locked(folder):
         before = read_manifest(folder) if (folder / MANIFEST_NAME).exists() else None
         _clear_staging(folder)
         staging = folder / f"{_STAGING}{secrets.token_hex(4)}"
@@ -122,16 +122,16 @@ def export_training_set(
                 shard_bytes=shard_bytes,
                 with_table=with_table,
             )
-            pool = executor(len(plan.units), workers)
-            done = list(in_order(pool, export_unit, plan.units))
+            pool = executor(len(plan.work), workers)
+            done = list(in_order(pool, export_batch, plan.work))
         finally:
             _clear_staging(folder)
-        shards = [shard for of_unit, _ in done for shard in of_unit]
+        shards = [shard for of_batch, _ in done for shard in of_batch]
         manifest = _manifest(plan, selection, shards)
         write_bytes(folder / MANIFEST_NAME, encode(manifest))
         _remove_unlisted(folder, [*(before.shards if before else ()), *shards], shards)
-    parts = [part for _, of_unit in done for part in of_unit]
-    return Exported(manifest, parts, sum(unit.shards is None for unit in plan.units))
+    parts = [part for _, of_batch in done for part in of_batch]
+    return Exported(manifest, parts, sum(each.shards is None for each in plan.work))
 
 
 def selection_of(settings: ImagingSettings, layout: Layout) -> Selection:
@@ -157,7 +157,7 @@ def selection_of(settings: ImagingSettings, layout: Layout) -> Selection:
 
 
 @contextmanager
-def _alone(folder: UPath) -> Iterator[None]:
+def _locked(folder: UPath) -> Iterator[None]:
     """Keep out whoever else would write the folder; object stores have no such lock."""
     if not is_local(folder):
         yield
@@ -178,7 +178,7 @@ def _plan(
     with_table: bool,
 ) -> _Planned:
     """Ask the warehouse, and let go of it: whoever writes it must not wait for the shards."""
-    units: list[ShardUnit] = []
+    work: list[ShardWork] = []
     digests: dict[str, str] = {}
     with warehouse.read() as connection:
         plan = Plan(connection, selection, batches)
@@ -188,20 +188,20 @@ def _plan(
                 continue
             path = staging / f"{batch}.arrow"
             digests[batch] = _keep(path, rows, shard_bytes)
-            units.append(
-                ShardUnit(
+            work.append(
+                ShardWork(
                     data_dir=str(warehouse.layout.data_dir),
                     batch=batch,
                     plan=str(path),
                     folder=str(folder),
-                    number=len(units),
+                    number=len(work),
                     shards=_still_there(folder, before, batch, digests[batch]),
                     shard_bytes=shard_bytes,
                     with_table=with_table,
                 )
             )
         return _Planned(
-            units,
+            work,
             digests,
             plan.samples_and_patients(),
             plan.label_counts(),

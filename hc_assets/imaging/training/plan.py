@@ -77,7 +77,8 @@ WITH judged AS (
         {split} AS split,
         substr(sha256($salt || '|' || file_sha256 || '|' || frames.frame), 1, 32) AS sample_id,
         {labels} AS labels,
-        CASE WHEN list_contains($shown_body_parts, body_part) THEN body_part END AS shown_body_part,
+        CASE WHEN list_contains($defined_body_parts, body_part) THEN body_part END
+            AS defined_body_part,
         CASE
             WHEN len($modalities) > 0 AND NOT coalesce(list_contains($modalities, modality), false)
                 THEN 'another modality'
@@ -139,7 +140,7 @@ _STUDY_LABELS = """
 
 _OF_BATCH = """
     SELECT source_file, frame, sop_instance_uid, sample_id, split, patient_pseudonym, modality,
-        shown_body_part, overall_quality, labels, pipeline, parameters, source_to_array,
+        defined_body_part, overall_quality, labels, pipeline, parameters, source_to_array,
         content_sha256
     FROM plan WHERE reason IS NULL AND batch = $batch ORDER BY source_file, frame
 """
@@ -208,7 +209,7 @@ class Plan:
                 "modalities": [each.upper() for each in selection.modalities],
                 "body_parts": body_parts,
                 # A header's own word leaves only where DICOM or who asks for the set defines it
-                "shown_body_parts": sorted({*BODY_PARTS, *body_parts}),
+                "defined_body_parts": sorted({*BODY_PARTS, *body_parts}),
                 "quality_threshold": selection.quality_threshold,
                 "with_burned_in": selection.with_burned_in,
                 "is_labelled": selection.is_labelled,

@@ -56,7 +56,7 @@ class DamagedArrayError(Exception):
 
 
 @dataclass(frozen=True)
-class ShardUnit:
+class ShardWork:
     """The samples of one batch.
 
     Attributes:
@@ -64,7 +64,7 @@ class ShardUnit:
         batch: key of the batch.
         plan: Arrow IPC file with the rows that `plan.Plan.of_batch` gave.
         folder: of the export.
-        number: of the parts that the unit writes into the table.
+        number: of the parts that are written into the table.
         shards: of the last export where they are as they should be; None where they are not.
         shard_bytes: pixels from which a shard is full.
         with_table: whether the rows of `imaging/training_set` are written.
@@ -80,26 +80,26 @@ class ShardUnit:
     with_table: bool = True
 
 
-def export_unit(unit: ShardUnit) -> tuple[list[Shard], list[Part]]:
+def export_batch(work: ShardWork) -> tuple[list[Shard], list[Part]]:
     """Write the shards of a batch, or take over those that are there, and the rows of the table.
 
     Raises:
         DamagedArrayError: an array that was planned is gone, or its pixels are not what its hash
             says.
     """
-    with UPath(unit.plan).open("rb") as file:
+    with UPath(work.plan).open("rb") as file:
         plan = pa.ipc.open_file(file).read_all()
-    layout = Layout.of(unit.data_dir)
-    if unit.shards is None:
-        shards, places = _write_shards(unit, layout, plan)
+    layout = Layout.of(work.data_dir)
+    if work.shards is None:
+        shards, places = _write_shards(work, layout, plan)
     else:
-        shards, places = list(unit.shards), _places(UPath(unit.folder), unit.shards)
-    if not unit.with_table:
+        shards, places = list(work.shards), _places(UPath(work.folder), work.shards)
+    if not work.with_table:
         return shards, []
     folder = layout.partition(TABLE, None)
-    with PartWriter(folder, TRAINING_SET, number=unit.number) as writer:
+    with PartWriter(folder, TRAINING_SET, number=work.number) as writer:
         for rows in plan.to_batches(max_chunksize=_ROWS):
-            writer.write(_table_rows(rows, unit.batch, places))
+            writer.write(_table_rows(rows, work.batch, places))
     return shards, writer.parts
 
 
@@ -128,7 +128,7 @@ def _places(folder: UPath, shards: tuple[Shard, ...]) -> dict[str, tuple[str, in
 
 
 def _write_shards(
-    unit: ShardUnit, layout: Layout, plan: pa.Table
+    work: ShardWork, layout: Layout, plan: pa.Table
 ) -> tuple[list[Shard], dict[str, tuple[str, int]]]:
     wanted = {
         key: row
@@ -140,18 +140,18 @@ def _write_shards(
     samples = plan.select(list(_PLANNED)).combine_chunks().to_batches()
     series: dict[tuple[Any, ...], _Series] = {}
     with ExitStack() as stack:
-        for rows in read_partition(layout, ARRAYS, unit.batch).batches(_ARRAY_COLUMNS):
+        for rows in read_partition(layout, ARRAYS, work.batch).batches(_ARRAY_COLUMNS):
             for at, row in _chosen(rows, wanted):
                 sample = samples[0].slice(row, 1)
-                pixels = _checked(rows, at, sample, unit.batch)
+                pixels = _checked(rows, at, sample, work.batch)
                 made_by = (planned[0][name][row].as_py() for name in _KIND)
                 kind = (*made_by, pixels.shape, pixels.dtype.name)
                 if kind not in series:
-                    series[kind] = stack.enter_context(_Series(unit, *kind))
+                    series[kind] = stack.enter_context(_Series(work, *kind))
                 series[kind].add(sample, pixels)
     if wanted:
         raise DamagedArrayError(
-            f"{unit.batch}: expected an array of {len(plan)} frames, found none of {len(wanted)}"
+            f"{work.batch}: expected an array of {len(plan)} frames, found none of {len(wanted)}"
         )
     shards: list[Shard] = []
     places: dict[str, tuple[str, int]] = {}
@@ -191,7 +191,7 @@ def _checked(
 class _Series:
     """The shards of one split and kind of array, one of them open at a time."""
 
-    unit: ShardUnit
+    work: ShardWork
     split: str
     pipeline: str
     parameters: str
@@ -204,7 +204,7 @@ class _Series:
         tensor = pa.fixed_shape_tensor(pa.from_numpy_dtype(np.dtype(self.dtype)), list(self.shape))
         self._schema = shard_schema(tensor)
         self._array_bytes = int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
-        self._batch_bytes = min(_BATCH_BYTES, self.unit.shard_bytes)
+        self._batch_bytes = min(_BATCH_BYTES, self.work.shard_bytes)
         self._samples: list[pa.RecordBatch] = []
         self._pixels: list[NDArray[np.floating]] = []
         self._names: list[str] = []
@@ -233,7 +233,7 @@ class _Series:
             return
         if self._open is None:
             self._open = self._file.enter_context(
-                _OpenShard(UPath(self.unit.folder), self._stem(), self._schema)
+                _OpenShard(UPath(self.work.folder), self._stem(), self._schema)
             )
         samples = pa.Table.from_batches(self._samples).combine_chunks().to_batches()[0]
         stacked = np.stack(self._pixels)
@@ -246,7 +246,7 @@ class _Series:
         self._open.write(pa.RecordBatch.from_arrays(columns, schema=self._schema))
         self._names += samples["sample_id"].to_pylist()
         self._samples, self._pixels = [], []
-        if len(self._names) * self._array_bytes >= self.unit.shard_bytes:
+        if len(self._names) * self._array_bytes >= self.work.shard_bytes:
             self._finish()
 
     def _stem(self) -> str:
@@ -254,7 +254,7 @@ class _Series:
         # The same pipeline with other parameters makes other arrays
         parameters = hashlib.sha256(self.parameters.encode()).hexdigest()[:6]
         kind = f"{self.pipeline.replace('/', '-')}-{shape}-{self.dtype}-{parameters}"
-        return f"{self.split}/{kind}/{self.unit.batch}-{len(self.shards):03d}"
+        return f"{self.split}/{kind}/{self.work.batch}-{len(self.shards):03d}"
 
     def _finish(self) -> None:
         if self._open is None:
@@ -268,7 +268,7 @@ class _Series:
             self.parameters,
             self.shape,
             self.dtype,
-            self.unit.batch,
+            self.work.batch,
             len(self._names),
             made.parquet_file(),
             made.arrow_file(),

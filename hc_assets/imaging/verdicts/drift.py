@@ -36,15 +36,15 @@ def scanners_steady(now: pa.Table, before: pa.Table, threshold: float) -> Verdic
     worst = max(falls, key=lambda scanner: falls[scanner], default=None)
     fall = max(0.0, falls[worst]) if worst is not None else 0.0
     fallen = sum(each > threshold for each in falls.values())
-    told = "no scanner has enough frames before and now"
+    explanation = "no scanner has enough frames before and now"
     if worst is not None:
         name = f"{modality_term(worst[0])} {scanner_name(worst[1])}".strip()
-        told = f"{fallen} of {len(falls)} scanners fell by more; the worst: {name}"
+        explanation = f"{fallen} of {len(falls)} scanners fell by more; the worst: {name}"
     return Verdict(
         passed=fallen == 0,
         value=fall,
         threshold=threshold,
-        explanation=told,
+        explanation=explanation,
         counts={"scanners": len(falls), "fallen": fallen},
     )
 

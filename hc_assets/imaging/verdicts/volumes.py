@@ -103,14 +103,14 @@ def stacks_usable(verdicts: pa.ChunkedArray, findings: pa.ChunkedArray) -> Verdi
     verdict = none_of(
         refused + odd["gap"], len(verdicts), what="stacks with gaps or without a usable grid"
     )
-    told = {f"verdict_{word}": number for word, number in sorted(counts.items())}
-    told |= {f"finding_{word}": number for word, number in sorted(odd.items())}
+    by_word = {f"verdict_{word}": number for word, number in sorted(counts.items())}
+    by_word |= {f"finding_{word}": number for word, number in sorted(odd.items())}
     return Verdict(
         verdict.passed,
         verdict.value,
         verdict.threshold,
         verdict.explanation,
-        verdict.counts | told,
+        verdict.counts | by_word,
     )
 
 

@@ -15,8 +15,8 @@ from hc_assets.imaging.volumes.geometry import spacing_of
 from hc_assets.imaging.volumes.intensities import normalised, tissue_range, without_bias
 from hc_assets.imaging.volumes.registration import Registration, register, transform_of
 from hc_assets.imaging.volumes.resampling import isotropic, smoothed
+from hc_assets.imaging.volumes.rows import Row
 from hc_assets.imaging.volumes.slice_artifacts import destriped, evened, examine
-from hc_assets.imaging.volumes.steps import Row
 from hc_assets.imaging.volumes.volume import Volume, from_image, to_image
 
 

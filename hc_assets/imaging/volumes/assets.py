@@ -1,6 +1,6 @@
 """The volume assets, in the order of the data: volumes with their slices, aligned ones, exports.
 
-Belongs here: wiring only. What happens to a series is in `steps.py` and the modules it names.
+Belongs here: wiring only. What happens to a series is in `workers.py` and the modules it names.
 """
 
 import base64
@@ -16,29 +16,23 @@ from loky import cpu_count
 
 from hc_assets.core.compute import executor, in_order
 from hc_assets.imaging.settings import ImagingSettings
-from hc_assets.imaging.volumes.aligned_units import (
-    ALIGNED_SLICES_TABLE,
-    StudyUnit,
-    align_study,
-    inputs_of,
-    studies_of,
-)
 from hc_assets.imaging.volumes.exports import ExportedFile, exported, remove_others
 from hc_assets.imaging.volumes.intake import intake, merged
+from hc_assets.imaging.volumes.rows import Row
 from hc_assets.imaging.volumes.schemas import (
     ALIGNED_VOLUMES,
     NIFTI_EXPORTS,
     VOLUMES,
 )
-from hc_assets.imaging.volumes.steps import Row
-from hc_assets.imaging.volumes.stored_volumes import StoredVolumes, rows_of
-from hc_assets.imaging.volumes.units import (
-    SLICES,
-    SeriesVolumes,
-    kept_parts,
+from hc_assets.imaging.volumes.series_work import work_of
+from hc_assets.imaging.volumes.stored_volumes import StoredVolumes, part_number, rows_of
+from hc_assets.imaging.volumes.study_work import StudyWork, inputs_of, studies_of
+from hc_assets.imaging.volumes.workers import (
+    ALIGNED_SLICES_TABLE,
+    SLICES_TABLE,
+    MadeVolumes,
+    align_study,
     make_volumes,
-    part_number,
-    units_of,
 )
 from hc_assets.lake.incremental import compare
 from hc_assets.lake.layout import Layout
@@ -50,7 +44,7 @@ from hc_assets.orchestration.specs import code_version, table_asset, tables_asse
 _VOLUMES = "imaging/volumes"
 _ALIGNED = "imaging/aligned_volumes"
 _EXPORTS = "imaging/nifti_exports"
-_Unit = TypeVar("_Unit")
+_Work = TypeVar("_Work")
 _ROWS = 500
 _IN_FLIGHT = 4
 
@@ -61,7 +55,7 @@ def _key(name: str) -> dg.AssetKey:
 
 @tables_asset(
     "volumes_and_slices",
-    [SLICES, _VOLUMES],
+    [SLICES_TABLE, _VOLUMES],
     ins={"index": dg.AssetIn(_key("dicom_index")), "metrics": dg.AssetIn(_key("quality_metrics"))},
 )
 def volumes_and_slices(
@@ -80,7 +74,7 @@ def volumes_and_slices(
         parameters=f"limit {settings.volume_bytes}",
         code_version=code_version(_VOLUMES),
     )
-    units = units_of(
+    work = work_of(
         str(layout.data_dir),
         [str(path) for path in taken.index.parts()],
         [str(path) for path in taken.metrics.parts()],
@@ -88,24 +82,22 @@ def volumes_and_slices(
         limit=settings.volume_bytes,
     )
     done = _Done("series_instance_uid")
-    rows: Iterator[Row] = done.rows_of(make_volumes, units, settings.workers)
+    rows: Iterator[Row] = done.rows_of(make_volumes, work, settings.workers)
     if taken.added is not None:
         rows = merged(layout, _VOLUMES, rows, taken.added)
     with PartWriter(layout.partition(_VOLUMES, None), VOLUMES) as writer:
         while group := list(islice(rows, _ROWS)):
             writer.write(pa.RecordBatch.from_pylist(group, VOLUMES))
-    before = read_commit(layout.partition(SLICES, None)) if taken.added is not None else None
-    slices = sorted(
-        [*done.parts, *kept_parts(before.parts if before else [], done.numbers)],
-        key=lambda part: part.name,
-    )
+    before = read_commit(layout.partition(SLICES_TABLE, None)) if taken.added is not None else None
+    kept = [part for part in before.parts if part.number not in done.numbers] if before else []
+    slices = sorted([*done.parts, *kept], key=lambda part: part.name)
     # The volumes last: their commit is what the next run goes by, so a kill in between loses none
     contents = {
-        SLICES: Content(slices, taken.inputs),
+        SLICES_TABLE: Content(slices, taken.inputs),
         _VOLUMES: Content(writer.parts, taken.inputs),
     }
-    told = {"made_anew": dg.MetadataValue.int(done.volumes), **_pictured(done.picture)}
-    yield from _hand_over(context, layout, contents, {_VOLUMES: told})
+    metadata = {"rebuilt": dg.MetadataValue.int(done.volumes), **_pictured(done.picture)}
+    yield from _hand_over(context, layout, contents, {_VOLUMES: metadata})
 
 
 @tables_asset(
@@ -128,19 +120,19 @@ def aligned_volumes_and_slices(
     digests = {study: inputs_of(rows, parameters) for study, rows in studies_of(volumes)}
     kept = compare(_aligned_before(layout), digests).unchanged
 
-    def units() -> Iterator[StudyUnit]:
+    def work() -> Iterator[StudyWork]:
         for study, rows in studies_of(volumes):
             if study in kept:
                 continue
             numbers = {part_number(row["series_instance_uid"]) for row in rows}
             own = StoredVolumes(stored.key, {n: stored.parts.get(n, ()) for n in numbers})
             digest = digests[study]
-            yield StudyUnit(
+            yield StudyWork(
                 str(layout.data_dir), tuple(rows), own, digest, spacing, bias, per_series
             )
 
     done = _Done("study_instance_uid")
-    rows: Iterator[Row] = done.rows_of(align_study, units(), settings.workers)
+    rows: Iterator[Row] = done.rows_of(align_study, work(), settings.workers)
     if kept:
         rows = merge(_rows_of_studies(layout, kept), rows, key=_study_order)
     with PartWriter(layout.partition(_ALIGNED, None), ALIGNED_VOLUMES) as writer:
@@ -148,7 +140,7 @@ def aligned_volumes_and_slices(
             writer.write(pa.RecordBatch.from_pylist(group, ALIGNED_VOLUMES))
     committed = read_commit(layout.partition(ALIGNED_SLICES_TABLE, None))
     still = {part_number(study) for study in kept}
-    parts = [part for part in (committed.parts if committed else []) if part.number in still]
+    parts = [part for part in committed.parts if part.number in still] if committed else []
     inputs = {**volumes.digests(), **slices.digests(), "parameters": parameters}
     contents = {
         ALIGNED_SLICES_TABLE: Content(
@@ -156,8 +148,8 @@ def aligned_volumes_and_slices(
         ),
         _ALIGNED: Content(writer.parts, inputs),
     }
-    told = {"made_anew": dg.MetadataValue.int(done.volumes), **_pictured(done.picture)}
-    yield from _hand_over(context, layout, contents, {_ALIGNED: told})
+    metadata = {"rebuilt": dg.MetadataValue.int(done.volumes), **_pictured(done.picture)}
+    yield from _hand_over(context, layout, contents, {_ALIGNED: metadata})
 
 
 @table_asset(
@@ -248,12 +240,12 @@ class _Done:
     _largest: int = 0
 
     def rows_of(
-        self, make: Callable[[_Unit], SeriesVolumes], units: Iterator[_Unit], workers: int
+        self, make: Callable[[_Work], MadeVolumes], work: Iterator[_Work], workers: int
     ) -> Iterator[Row]:
-        """Make the volumes of the units in worker processes, and give their rows in order."""
-        first = list(islice(units, 2))
+        """Do pieces of work in worker processes, and give their rows in order."""
+        first = list(islice(work, 2))
         pool = executor(len(first) if len(first) < 2 else workers or cpu_count(), workers)
-        for made in in_order(pool, make, chain(first, units), in_flight=_IN_FLIGHT):
+        for made in in_order(pool, make, chain(first, work), in_flight=_IN_FLIGHT):
             self.parts += made.parts
             for row in made.rows:
                 self.numbers.add(part_number(row[self.writer]))
@@ -285,12 +277,12 @@ def _hand_over(
     context: dg.AssetExecutionContext,
     layout: Layout,
     contents: Mapping[str, Content],
-    told: Mapping[str, Mapping[str, dg.MetadataValue]],
+    notes: Mapping[str, Mapping[str, dg.MetadataValue]],
 ) -> Iterator[dg.Output[Content]]:
     """Give the outputs in order; commit and report those that the run did not select, too."""
     for table, content in contents.items():
         key = dg.AssetKey(table.split("/"))
-        metadata = dict(told.get(table, {}))
+        metadata = dict(notes.get(table, {}))
         if key in context.selected_asset_keys:
             yield dg.Output(content, output_name=key.path[-1], metadata=metadata)
             continue

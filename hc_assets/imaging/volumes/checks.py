@@ -8,7 +8,7 @@ import dagster as dg
 import pyarrow as pa
 
 from hc_assets.imaging.verdicts import volumes as accounting
-from hc_assets.imaging.volumes.units import gated_series
+from hc_assets.imaging.volumes.series_work import gated_series
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import read_commit
 from hc_assets.lake.tables import LakeTable, read_partition, read_partitions

@@ -11,9 +11,8 @@ from typing import NamedTuple
 from upath import UPath
 
 from hc_assets.imaging.volumes.nifti import nifti_bytes
-from hc_assets.imaging.volumes.steps import Row
-from hc_assets.imaging.volumes.stored_volumes import StoredVolumes
-from hc_assets.imaging.volumes.units import part_number
+from hc_assets.imaging.volumes.rows import Row
+from hc_assets.imaging.volumes.stored_volumes import StoredVolumes, part_number
 from hc_assets.lake.atomic import write_bytes
 
 _SUFFIX = ".nii.gz"

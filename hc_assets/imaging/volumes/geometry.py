@@ -44,12 +44,6 @@ def directions_of(affine: Matrix) -> Matrix:
     return lengths
 
 
-def shear_of(affine: Matrix) -> float:
-    """Largest cosine between two axes of a grid: 0 where they are at right angles."""
-    axes = directions_of(affine)
-    return float(np.abs(axes.T @ axes - np.eye(3)).max())
-
-
 @dataclass(frozen=True)
 class Lineup:
     """Parallel slices in order along their normal.

@@ -1,6 +1,7 @@
 """Which batches the volumes are made from, and what they have not taken in yet.
 
-Belongs here: choosing them, and keeping earlier rows. Which rows follow from that is in `units.py`.
+Belongs here: choosing them, and keeping earlier rows. What is
+done with them is in `workers.py`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from heapq import merge
 
 from hc_assets.imaging.series.refreshing import rows_of_other_studies
-from hc_assets.imaging.volumes.steps import Row
+from hc_assets.imaging.volumes.rows import Row
 from hc_assets.lake.incremental import Update
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import read_commit

@@ -53,7 +53,7 @@ _STUDY = column("study_instance_uid", pa.string(), "StudyInstanceUID", nullable=
 _SERIES = column("series_instance_uid", pa.string(), "SeriesInstanceUID", nullable=False)
 _AFFINE = "Affine, row by row, from (column, row, slice, 1) to millimetres"
 
-# steps.py
+# rows.py
 VOLUMES = pa.schema(
     [
         _STUDY,
@@ -122,7 +122,7 @@ VOLUMES = pa.schema(
     ]
 )
 
-# steps.py
+# rows.py
 VOLUME_SLICES = pa.schema(
     [
         column("volume_id", pa.string(), "Id of the volume", nullable=False),
@@ -181,7 +181,7 @@ _ALIGNED_ID = column(
     "aligned_id", pa.string(), "Id of the aligned volume: start of a SHA-256", nullable=False
 )
 
-# aligned_units.py
+# aligned_rows.py
 ALIGNED_VOLUMES = pa.schema(
     [
         _STUDY,
@@ -248,7 +248,7 @@ ALIGNED_VOLUMES = pa.schema(
     ]
 )
 
-# aligned_units.py
+# aligned_rows.py
 ALIGNED_SLICES = pa.schema(
     [
         _ALIGNED_ID,

@@ -3,6 +3,7 @@
 Belongs here: finding the parts that hold a volume, and filling its array slice by slice.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,8 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from upath import UPath
 
+from hc_assets.imaging.volumes.rows import Row
 from hc_assets.imaging.volumes.schemas import TABLES
-from hc_assets.imaging.volumes.steps import Row
 from hc_assets.imaging.volumes.volume import Volume
 from hc_assets.lake.tables import LakeTable
 
@@ -26,6 +27,14 @@ def rows_of(volumes: LakeTable) -> Iterator[Row]:
     columns = [name for name in TABLES[volumes.table].schema.names if name != "picture"]
     for batch in volumes.batches(columns):
         yield from (row for row in batch.to_pylist() if row["content_sha256"] is not None)
+
+
+def part_number(uid: str) -> int:
+    """Number of the writer of a series' slices, or of a study's aligned ones.
+
+    It is of its own, so that its parts can stay when others change.
+    """
+    return int.from_bytes(hashlib.sha256(uid.encode()).digest()[:6], "big")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """A volume in memory: voxels, where they lie in the patient, and as an image of SimpleITK.
 
 Belongs here: the value that the modules of this package hand to one another. How it is made is in
-`assembly.py`; as rows it is in `steps.py`.
+`assembly.py`; as rows it is in `rows.py`.
 """
 
 import hashlib

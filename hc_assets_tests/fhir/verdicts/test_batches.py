@@ -75,4 +75,4 @@ def test_enriched_resources_that_are_not_valid_are_counted(tmp_path):
     ]
     rows = [{"resource": resource} for resource in resources]
     enriched = table(tmp_path, "fhir/enriched_resources", rows)
-    assert [count_invalid(unit) for unit in enriched.units(10**9)] == [2]
+    assert [count_invalid(unit) for unit in enriched.work(10**9)] == [2]

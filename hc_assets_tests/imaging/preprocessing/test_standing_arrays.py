@@ -226,7 +226,7 @@ def test_the_asset_tells_what_it_kept_and_shows_before_and_after(batch):
         return metadata
 
     metadata = materialize()
-    assert (metadata["made_anew"], metadata["kept"]) == (2, 0)
+    assert (metadata["rebuilt"], metadata["kept"]) == (2, 0)
     # MR_small says that it is secondary, so nobody knows what was written into it
     assert [name for name in metadata if name.startswith("before")] == ["before_and_after_ct"]
     text = metadata["before_and_after_ct"].value
@@ -235,4 +235,4 @@ def test_the_asset_tells_what_it_kept_and_shows_before_and_after(batch):
     assert picture.startswith(b"\x89PNG")
     assert len(picture) < 64 * 1024
     again = materialize()
-    assert (again["made_anew"], again["kept"]) == (0, 2)
+    assert (again["rebuilt"], again["kept"]) == (0, 2)

@@ -96,7 +96,7 @@ def test_a_second_run_writes_the_same_bytes_wherever_it_is(lake, exported, scan,
     again, second = exported(shard_bytes=500)
     elsewhere, third = exported(shard_bytes=500, folder=tmp_path / "elsewhere")
     assert bytes_of(again) == before == bytes_of(elsewhere)
-    assert (first.made_anew, second.made_anew, third.made_anew) == (1, 0, 1)
+    assert (first.rebuilt, second.rebuilt, third.rebuilt) == (1, 0, 1)
     assert first.parts == second.parts == third.parts
     assert len(first.manifest.shards) > len({shard.split for shard in first.manifest.shards})
 
@@ -107,7 +107,7 @@ def test_a_further_batch_leaves_the_shards_of_others_alone(lake, exported, scan,
     (folder / "notes.txt").write_text("somebody's own")
     lake.put("c", *(scan(f"Q{n}", 50 + n) for n in range(4)))
     _, second = exported()
-    assert (first.made_anew, second.made_anew) == (1, 1)
+    assert (first.rebuilt, second.rebuilt) == (1, 1)
     kept = {shard.name for shard in first.manifest.shards}
     assert kept < {shard.name for shard in second.manifest.shards}
     scratch, _ = exported(folder=tmp_path / "scratch")
@@ -129,7 +129,7 @@ def test_a_run_that_dies_leaves_the_old_set_or_the_new(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        name = {"shards": "export_unit", "manifest": "write_bytes", "removal": "_remove_unlisted"}[
+        name = {"shards": "export_batch", "manifest": "write_bytes", "removal": "_remove_unlisted"}[
             moment
         ]
         patch.setattr(export, name, dies)
@@ -150,7 +150,7 @@ def test_a_shard_that_was_lost_is_written_again(lake, exported, scan):
     before = bytes_of(folder)
     (folder / made.manifest.shards[0].arrow.file).unlink()
     _, again = exported()
-    assert again.made_anew == 1
+    assert again.rebuilt == 1
     assert bytes_of(folder) == before
 
 

@@ -12,7 +12,7 @@ from hc_assets.imaging.headers.rows import index_files
 from hc_assets.imaging.schemas.index import DICOM_INDEX
 from hc_assets.imaging.series.instances import Instance, read_series
 from hc_assets.imaging.volumes.placing import Gates
-from hc_assets.imaging.volumes.steps import volumes_of
+from hc_assets.imaging.volumes.rows import volumes_of
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import PartWriter
 

@@ -85,9 +85,10 @@ STUDY = """
 
     import nibabel, numpy as np, SimpleITK as sitk
 
-    from hc_assets.imaging.volumes import aligned_units
     from hc_assets.imaging.volumes.geometry import ras_from_lps
+    from hc_assets.imaging.volumes.study_work import StudyWork
     from hc_assets.imaging.volumes.volume import Volume
+    from hc_assets.imaging.volumes.workers import align_study
     from hc_assets_tests.imaging.volumes.test_alignment import row
     from hc_assets_tests.imaging.volumes.test_registration import moved
 
@@ -112,8 +113,7 @@ STUDY = """
         def load(self, row, number):
             return volumes[row["volume_id"]]
 
-    unit = aligned_units.StudyUnit(folder, rows, Stored(), "0", 3.0, True, 8)
-    made = aligned_units.align_study(unit)
+    made = align_study(StudyWork(folder, rows, Stored(), "0", 3.0, True, 8))
     assert sitk.ProcessObject.GetGlobalDefaultNumberOfThreads() == threads
     print([each["verdict"] for each in made.rows])
     print([(each["content_sha256"], each["to_source"]) for each in made.rows])

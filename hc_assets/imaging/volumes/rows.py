@@ -1,7 +1,7 @@
 """A series in, rows of volumes and of slices out: each frame is in a volume or has a verdict.
 
 Belongs here: turning outcomes into rows. Dividing the series is in `splitting.py`, reading it in
-`assembly.py`; writing the rows is in `units.py`.
+`assembly.py`; writing the rows is in `workers.py`.
 """
 
 import hashlib

@@ -1,36 +1,25 @@
-"""Units of volume work for worker processes: a series in, Parquet parts written, rows out.
+"""Which series have pixels, each a piece of work for a worker process.
 
-Belongs here: what a worker does with one series, and which series there are to do. What becomes of
-rows and parts is decided in `assets.py`. Imports neither Dagster nor anything of FHIR.
+Belongs here: finding them, with the frames that were decoded. What is done with one is in
+`workers.py`; studies to be aligned are in `study_work.py`.
 """
 
-import hashlib
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
-from pathlib import Path
 
 import duckdb
 
 from hc_assets.imaging.series.instances import Instance, read_series
 from hc_assets.imaging.volumes.placing import Gates
-from hc_assets.imaging.volumes.schemas import VOLUME_SLICES
-from hc_assets.imaging.volumes.steps import Row, volumes_of
-from hc_assets.lake.landing import read_manifest
-from hc_assets.lake.layout import Layout
-from hc_assets.lake.parts import Part, PartWriter
 
-SLICES = "imaging/volume_slices"
-# One volume is in memory already; what waits to be written is kept small beside it.
-_PART_BYTES = 64 * 1024**2
 _ROWS = 2_000
 
 
 @dataclass(frozen=True)
-class SeriesUnit:
+class SeriesWork:
     """A series with pixels.
 
     Attributes:
@@ -46,22 +35,14 @@ class SeriesUnit:
     limit: int
 
 
-@dataclass(frozen=True)
-class SeriesVolumes:
-    """What a series came to: rows of `imaging/volumes`, parts of `imaging/volume_slices`."""
-
-    rows: list[Row]
-    parts: list[Part]
-
-
-def units_of(
+def work_of(
     data_dir: str,
     index: Sequence[str],
     metrics: Sequence[str],
     *,
     changed: Sequence[str] | None,
     limit: int,
-) -> Iterator[SeriesUnit]:
+) -> Iterator[SeriesWork]:
     """Find the series that have pixels.
 
     Args:
@@ -82,7 +63,7 @@ def units_of(
             key, of_series = next(gates, (None, {}))
         with_pixels = tuple(file for file in files if file["frames"])
         if with_pixels:
-            yield SeriesUnit(data_dir, with_pixels, of_series if key == own else {}, limit)
+            yield SeriesWork(data_dir, with_pixels, of_series if key == own else {}, limit)
 
 
 def _gates(
@@ -130,39 +111,3 @@ def gated_series(index: Sequence[str], metrics: Sequence[str]) -> frozenset[str]
         for (_, series), files in _gates(index, metrics)
         if any(passes for frames in files.values() for passes in frames.values())
     )
-
-
-def make_volumes(unit: SeriesUnit) -> SeriesVolumes:
-    """Make the volumes of a series; write their slices into parts of the series' own."""
-    layout = Layout.of(unit.data_dir)
-    paths = [_path(layout, file) for file in unit.files]
-    rows = []
-    number = part_number(unit.files[0]["series_instance_uid"])
-    with PartWriter(
-        layout.partition(SLICES, None), VOLUME_SLICES, number=number, part_bytes=_PART_BYTES
-    ) as writer:
-        for made in volumes_of(unit.files, paths, unit.gates, limit=unit.limit):
-            rows.append(made.row)
-            for batch in made.slices:
-                writer.write(batch)
-    return SeriesVolumes(rows, writer.parts)
-
-
-def part_number(series_uid: str) -> int:
-    """Number of the parts of a series: of its own, so that they can stay when others change."""
-    return int.from_bytes(hashlib.sha256(series_uid.encode()).digest()[:6], "big")
-
-
-def kept_parts(before: Iterable[Part], anew: Collection[int]) -> list[Part]:
-    """Parts of the series that are not made anew."""
-    return [part for part in before if part.number not in anew]
-
-
-def _path(layout: Layout, file: Instance) -> Path:
-    stored = _stored_names(layout, file["batch"])[file["source_file"]]
-    return Path(layout.landed_file("dicom", file["batch"], stored).path)
-
-
-@lru_cache(maxsize=16)
-def _stored_names(layout: Layout, batch: str) -> dict[str, str]:
-    return {f.source_file: f.stored for f in read_manifest(layout, "dicom", batch).files}

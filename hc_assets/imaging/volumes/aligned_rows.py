@@ -1,0 +1,83 @@
+"""Rows of aligned volumes and of their slices.
+
+Belongs here: turning outcomes into rows. Aligning is in `alignment.py`, writing the rows in
+`workers.py`; rows of the volumes themselves are in `rows.py`.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pyarrow as pa
+
+from hc_assets.imaging.volumes.alignment import Aligned
+from hc_assets.imaging.volumes.geometry import ras_from_lps, spacing_of
+from hc_assets.imaging.volumes.pictures import three_planes
+from hc_assets.imaging.volumes.rows import Row, slice_batch
+from hc_assets.imaging.volumes.schemas import ALIGNED_SLICES
+from hc_assets.imaging.volumes.volume import Volume
+
+_SLICES_AT_ONCE = 16
+
+
+def aligned_slices(volume: Volume | None, keys: Row) -> Iterator[pa.RecordBatch]:
+    """Give rows of `imaging/aligned_slices`, some slices at a time; none where there is no volume.
+
+    Args:
+        volume: on the common grid.
+        keys: columns that are the same in all of its rows.
+    """
+    if volume is None:
+        return
+    voxels = volume.voxels
+    for start in range(0, len(voxels), _SLICES_AT_ONCE):
+        part = voxels[start : start + _SLICES_AT_ONCE]
+        of_part = [keys | {"slice": start + at} for at in range(len(part))]
+        yield slice_batch(of_part, part, ALIGNED_SLICES)
+
+
+def aligned_row(made: Aligned, inputs_sha256: str) -> Row:
+    """Make a row of `imaging/aligned_volumes`.
+
+    Args:
+        made: what became of a volume.
+        inputs_sha256: of all that the aligned volumes of the study depend on.
+    """
+    source, found = made.source, made.registration
+    low, high = made.value_range or (None, None)
+    matrix = np.eye(4) if found is None else found.matrix
+    name = hashlib.sha256(f"{source['volume_id']}/aligned".encode()).hexdigest()[:16]
+    common: Mapping[str, object] = {
+        column: source[column]
+        for column in ("study_instance_uid", "series_instance_uid", "volume_id", "modality")
+    }
+    return {
+        **common,
+        "aligned_id": name,
+        "reference_id": made.reference["volume_id"],
+        "verdict": made.verdict,
+        "to_source": matrix.ravel().tolist(),
+        "rotation_deg": None if found is None else found.rotation_deg,
+        "translation_mm": None if found is None else found.translation_mm,
+        "information_before": None if found is None else found.information_before,
+        "information_after": None if found is None else found.information_after,
+        "corrections": list(made.corrections),
+        "low_value": low,
+        "high_value": high,
+        "inputs_sha256": inputs_sha256,
+        **_grid_columns(made.volume),
+    }
+
+
+def _grid_columns(volume: Volume | None) -> Row:
+    if volume is None:
+        names = ("shape", "spacing_mm", "affine_lps", "affine_ras", "content_sha256", "picture")
+        return dict.fromkeys(names)
+    return {
+        "shape": list(volume.voxels.shape),
+        "spacing_mm": spacing_of(volume.affine)[0],
+        "affine_lps": volume.affine.ravel().tolist(),
+        "affine_ras": ras_from_lps(volume.affine).ravel().tolist(),
+        "content_sha256": volume.content_sha256(),
+        "picture": three_planes(volume),
+    }

@@ -1,0 +1,97 @@
+"""What worker processes run to make and to align volumes: Parquet parts written, rows given back.
+
+Belongs here: one piece of work, of `series_work.py` or `study_work.py`. What becomes of rows and
+parts is decided in `assets.py`.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from operator import itemgetter
+from pathlib import Path
+
+from hc_assets.imaging.series.instances import Instance
+from hc_assets.imaging.single_thread import single_thread
+from hc_assets.imaging.volumes.aligned_rows import aligned_row, aligned_slices
+from hc_assets.imaging.volumes.alignment import align, groups_of
+from hc_assets.imaging.volumes.rows import Row, volumes_of
+from hc_assets.imaging.volumes.schemas import ALIGNED_SLICES, VOLUME_SLICES
+from hc_assets.imaging.volumes.series_work import SeriesWork
+from hc_assets.imaging.volumes.stored_volumes import part_number
+from hc_assets.imaging.volumes.study_work import StudyWork
+from hc_assets.imaging.volumes.volume import Volume
+from hc_assets.lake.landing import read_manifest
+from hc_assets.lake.layout import Layout
+from hc_assets.lake.parts import Part, PartWriter
+
+SLICES_TABLE = "imaging/volume_slices"
+ALIGNED_SLICES_TABLE = "imaging/aligned_slices"
+# One volume is in memory already; what waits to be written is kept small beside it.
+_PART_BYTES = 64 * 1024**2
+
+
+@dataclass(frozen=True)
+class MadeVolumes:
+    """What a series or a study came to: rows of volumes, and parts with their slices."""
+
+    rows: list[Row]
+    parts: list[Part]
+
+
+def make_volumes(work: SeriesWork) -> MadeVolumes:
+    """Make the volumes of a series; write their slices into parts of the series' own."""
+    layout = Layout.of(work.data_dir)
+    paths = [_path(layout, file) for file in work.files]
+    rows = []
+    number = part_number(work.files[0]["series_instance_uid"])
+    with PartWriter(
+        layout.partition(SLICES_TABLE, None), VOLUME_SLICES, number=number, part_bytes=_PART_BYTES
+    ) as writer:
+        for made in volumes_of(work.files, paths, work.gates, limit=work.limit):
+            rows.append(made.row)
+            for batch in made.slices:
+                writer.write(batch)
+    return MadeVolumes(rows, writer.parts)
+
+
+def align_study(work: StudyWork) -> MadeVolumes:
+    """Align the volumes of a study; write their slices into parts of the study's own."""
+    layout = Layout.of(work.data_dir)
+    number = part_number(work.rows[0]["study_instance_uid"])
+
+    def load(row: Row) -> Volume:
+        return work.stored.load(row, part_number(row["series_instance_uid"]))
+
+    rows = []
+    with (
+        single_thread(),
+        PartWriter(
+            layout.partition(ALIGNED_SLICES_TABLE, None),
+            ALIGNED_SLICES,
+            number=number,
+            part_bytes=_PART_BYTES,
+        ) as writer,
+    ):
+        for group in groups_of(work.rows):
+            for made in align(
+                group,
+                load,
+                spacing_mm=work.spacing_mm,
+                correct_bias=work.correct_bias,
+                per_series=work.per_series,
+            ):
+                row = aligned_row(made, work.inputs_sha256)
+                rows.append(row)
+                keys = {name: row[name] for name in ("aligned_id", "study_instance_uid")}
+                for batch in aligned_slices(made.volume, keys):
+                    writer.write(batch)
+    return MadeVolumes(sorted(rows, key=itemgetter("aligned_id")), writer.parts)
+
+
+def _path(layout: Layout, file: Instance) -> Path:
+    stored = _stored_names(layout, file["batch"])[file["source_file"]]
+    return Path(layout.landed_file("dicom", file["batch"], stored).path)
+
+
+@lru_cache(maxsize=16)
+def _stored_names(layout: Layout, batch: str) -> dict[str, str]:
+    return {f.source_file: f.stored for f in read_manifest(layout, "dicom", batch).files}

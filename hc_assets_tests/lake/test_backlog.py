@@ -1,0 +1,78 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from hc_assets.lake.backlog import is_behind
+from hc_assets.lake.layout import Layout
+from hc_assets.lake.parts import PartWriter, commit
+from hc_assets.lake.tables import read_partitions
+
+SCHEMA = pa.schema([("number", pa.int64())])
+SOURCE, OTHER, TABLE = "fhir/source", "fhir/source_2", "fhir/made"
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    return Layout.of(tmp_path)
+
+
+@pytest.fixture
+def put(layout: Layout) -> Callable[..., None]:
+    def put(
+        table: str, batch: str | None, number: int, inputs: dict[str, str] | None = None
+    ) -> None:
+        with PartWriter(layout.partition(table, batch), SCHEMA) as writer:
+            writer.write(pa.RecordBatch.from_pydict({"number": [number]}, SCHEMA))
+        commit(layout, table, batch, writer.parts, inputs=inputs)
+
+    return put
+
+
+def digests(layout: Layout, *tables: str) -> dict[str, str]:
+    return {
+        name: digest
+        for table in tables
+        for name, digest in read_partitions(layout, table).digests().items()
+    }
+
+
+def test_a_table_that_was_never_made_is_behind(layout, put):
+    put(SOURCE, "b1", 1)
+    assert is_behind(layout, TABLE, [SOURCE], ["b1"])
+
+
+def test_a_table_is_behind_from_a_new_or_changed_batch_on_until_it_is_made_of_it(layout, put):
+    put(SOURCE, "b1", 1)
+    put(TABLE, None, 1, digests(layout, SOURCE))
+    assert not is_behind(layout, TABLE, [SOURCE], ["b1"])
+    put(SOURCE, "b2", 2)
+    assert is_behind(layout, TABLE, [SOURCE], ["b1", "b2"])
+    put(TABLE, None, 2, digests(layout, SOURCE))
+    assert not is_behind(layout, TABLE, [SOURCE], ["b1", "b2"])
+    put(SOURCE, "b1", 3)
+    assert is_behind(layout, TABLE, [SOURCE], ["b1", "b2"])
+
+
+def test_batches_that_are_not_finished_are_not_missed(layout, put):
+    put(SOURCE, "b1", 1)
+    put(TABLE, None, 1, digests(layout, SOURCE))
+    put(SOURCE, "b2", 2)
+    assert not is_behind(layout, TABLE, [SOURCE], ["b1"])
+
+
+def test_a_source_that_the_table_is_not_made_of_makes_no_difference(layout, put):
+    put(SOURCE, "b1", 1)
+    put(OTHER, "b1", 1)
+    put(TABLE, None, 1, digests(layout, SOURCE))
+    assert not is_behind(layout, TABLE, [SOURCE, OTHER], ["b1"])
+    assert is_behind(layout, TABLE, [OTHER], ["b1"])
+
+
+def test_a_source_over_all_batches_is_compared_too(layout, put):
+    put(SOURCE, None, 1)
+    put(TABLE, None, 1, digests(layout, SOURCE))
+    assert not is_behind(layout, TABLE, [SOURCE], [])
+    put(SOURCE, None, 2)
+    assert is_behind(layout, TABLE, [SOURCE], [])
