@@ -38,8 +38,13 @@ def rebuild(layout: "Layout", warehouse: "Warehouse") -> int:
         How many rows the domains' state has.
 
     Raises:
+        DamagedCommitError: a commit of a table is not what was written.
         WarehouseBusyError: another program kept it open.
     """
+    from hc_assets.lake.tables import read_partitions  # noqa: PLC0415 - brings pyarrow
+
+    for table in CATALOG.parquet:
+        read_partitions(layout, table)  # DuckDB would meet a damaged commit without naming it
     with warehouse.rewrite() as connection:
         return sum(
             resolve(domain.rebuild)(connection, layout) for domain in DOMAINS if domain.rebuild

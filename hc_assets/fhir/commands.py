@@ -10,12 +10,12 @@ import typer
 from upath import UPath
 
 from hc_assets.domains import CATALOG, warehouse_of
-from hc_assets.fhir.settings import FhirSettings
 from hc_assets.fhir.validate_command import validate_app
 from hc_assets.lake.backlog import unfinished
 from hc_assets.lake.landing import batch_keys
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import read_partition
+from hc_assets.settings import Settings
 
 app = typer.Typer()
 app.add_typer(validate_app)
@@ -28,7 +28,7 @@ def replay(batch: Annotated[str, typer.Argument(help="Key of a FHIR batch.")]) -
 
     with errors_become_exit_codes():
         try:
-            moved, left = replay_batch(FhirSettings(), batch)
+            moved, left = replay_batch(Settings(), batch)
         except NotReplayableError as error:
             raise stop(USAGE, str(error)) from error
     typer.echo(f"moved\t{moved}\nleft\t{left}")
@@ -46,7 +46,7 @@ def export(
     from hc_assets.fhir.export.exported_rows import UnknownBatchError
     from hc_assets.fhir.export.exports import export_to
 
-    settings = FhirSettings()
+    settings = Settings()
     warehouse = warehouse_of(Layout.configured(settings))
     with errors_become_exit_codes():
         try:
@@ -61,7 +61,7 @@ class NotReplayableError(Exception):
     """There is no such batch, or it was not ingested to its end."""
 
 
-def replay_batch(settings: FhirSettings, batch: str) -> tuple[int, int]:
+def replay_batch(settings: Settings, batch: str) -> tuple[int, int]:
     """Judge a batch's quarantine again, and bring what is now valid to the exports.
 
     Returns:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
+from filelock import FileLock
 from sqlalchemy.exc import IntegrityError
 from upath import UPath
 
@@ -92,8 +93,16 @@ def open_instance(layout: Layout) -> Iterator[dg.DagsterInstance]:
     if home == layout.dagster_home and not settings.exists():
         write_bytes(UPath(settings), _INSTANCE_SETTINGS)
     os.environ["DAGSTER_HOME"] = str(home)
-    with own_errors(home), dg.DagsterInstance.get() as instance:
+    with own_errors(home), _opened(home) as instance:
         yield instance
+
+
+def _opened(home: Path) -> dg.DagsterInstance:
+    """Open the instance of a folder, one process at a time: the first one makes its databases."""
+    if not home.is_dir():
+        return dg.DagsterInstance.get()  # which says what is wrong with it
+    with FileLock(home / "instance.lock", mode=0o600):
+        return dg.DagsterInstance.get()
 
 
 def register_batches(instance: dg.DagsterInstance, kind: str, keys: Sequence[str]) -> None:

@@ -346,9 +346,10 @@ def _air_threshold(values: NDArray[Any], threshold: float) -> float:
 
 
 def _are_apart(low: NDArray[Any], high: NDArray[Any]) -> bool:
-    spread = max(float(low.std()), 1e-12)
+    # Squares of values that a float32 holds are beyond what it holds
+    spread = max(float(low.std(dtype=np.float64)), 1e-12)
     # As for tissues: Otsu's halves of air alone lie 1.6 / 0.6 = 2.6 of their own deviations apart
-    return float(high.mean() - low.mean()) > 4 * spread
+    return float(high.mean(dtype=np.float64) - low.mean(dtype=np.float64)) > 4 * spread
 
 
 def _surrounds(rest: Mask, valid: Mask) -> bool:
