@@ -272,6 +272,22 @@ def version_of(path: AnyPath) -> str:
     return _stored_version(stored.fs.info(stored.path))
 
 
+def state_of(path: AnyPath, source: IO[bytes]) -> object:
+    """Give what changes when an open file does.
+
+    Args:
+        path: where it is.
+        source: the file, opened.
+
+    Raises:
+        FileNotFoundError: it is gone from an object store.
+    """
+    if is_stored(path):
+        return version_of(path)
+    status = os.fstat(source.fileno())
+    return status.st_size, status.st_mtime_ns
+
+
 def _name(path: Path, landing_folder: Path) -> str:
     name = path.relative_to(landing_folder) if path.is_relative_to(landing_folder) else path
     return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -5,7 +5,6 @@ a batch becomes a Dagster partition is in `orchestration/jobs.py`.
 """
 
 import hashlib
-import os
 import secrets
 import shutil
 from collections.abc import Iterable, Sequence
@@ -36,7 +35,7 @@ from hc_assets.lake.atomic import (
     write_bytes,
 )
 from hc_assets.lake.batch_names import batch_name
-from hc_assets.lake.discovery import AnyPath, Found, is_stored, version_of
+from hc_assets.lake.discovery import Found, state_of
 from hc_assets.lake.known_files import KnownFiles
 from hc_assets.lake.layout import MANIFEST_NAME, Layout
 from hc_assets.lake.sources import UnreadableSourceError, blocks, opened
@@ -243,14 +242,14 @@ class _Landing:
 
     def _take_open(self, found: Found) -> None:
         with opened(found.path) as source:
-            before = _state(found.path, source)
+            before = state_of(found.path, source)
             if archive_in(source):
                 landed = self._take_members(found.source_file, source)
             else:
                 size = found.path.stat().st_size
                 self._make_room(size)
                 landed = self._batch.read(source, found.source_file, size, self._known)
-            if before != _state(found.path, source):
+            if before != state_of(found.path, source):
                 if landed is not None:
                     self._batch.give_back(landed, self._known)
                 raise StillBeingWrittenError
@@ -382,14 +381,6 @@ class _OpenBatch:
         sync_folder(self.layout.batches(self.kind.name))
         result.batches.append(key)
         result.landed += len(files)
-
-
-def _state(path: AnyPath, source: IO[bytes]) -> object:
-    """Say what changes when an open file does."""
-    if is_stored(path):
-        return version_of(path)
-    status = os.fstat(source.fileno())
-    return status.st_size, status.st_mtime_ns
 
 
 def _not_copied(kind: Kind, source_file: str, problem: str) -> LandedFile:

@@ -224,7 +224,7 @@ def with_redacted_texts(definition: D) -> D:
 
 
 def once_per_quiet_period(quiet_cron: str, latest_cron: str) -> dg.AutomationCondition[dg.AssetKey]:
-    """When an asset over all batches is made anew: once what it is made of rests, not per batch.
+    """When an asset over all batches is made again: once what it is made of rests, not per batch.
 
     It is wanted when a dependency was updated, or when it is missing and a dependency is not. It is
     made when a tick of `quiet_cron` has passed since the last update and no dependency is being
