@@ -19,6 +19,8 @@ _EQUIVALENT = re.compile(r"(?<![A-Za-z\[])[YZEPTGMkhdcmunpfazy]?eq(?![A-Za-z])")
 _ANNOTATION = re.compile(r"\{[^{}]*\}")
 _ANNOTATED_DIVISOR = re.compile(r"/\{[^{}]*\}(?![A-Za-z0-9\[])")
 _CACHED = 4_096
+# Characters of a unit that is parsed: the parser recurses by term, and real units have some twenty.
+_LONGEST_UNIT = 200
 # How far an affine map may be off at a third point and still count as one: rounding only.
 _ROUNDING = 1e-9
 
@@ -64,8 +66,8 @@ def conversion(source: str, target: str, analyte: Analyte = NO_ANALYTE) -> Conve
         analyte: of which substance the quantity is.
 
     Returns:
-        None where there is none: a code that is not UCUM, another dimension, arbitrary units,
-        logarithmic units, a mass for an amount of an unknown substance.
+        None where there is none: a code that is not UCUM or has more than 200 characters, another
+        dimension, arbitrary units, logarithmic units, a mass for an amount of an unknown substance.
     """
     if source == target or _bare(source) == _bare(target):
         return _SAME
@@ -142,6 +144,8 @@ def _parsed(unit: str) -> Any:
     from lark.exceptions import LarkError  # noqa: PLC0415
     from pint.errors import PintError  # noqa: PLC0415
 
+    if len(unit) > _LONGEST_UNIT:
+        return None
     registry = _registry()
     if _ANNOTATION.fullmatch(unit):
         unit = "1"

@@ -87,3 +87,8 @@ def test_the_library_is_loaded_only_when_units_differ():
         "conversion('g', 'kg'); assert 'pint' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_a_unit_of_thousands_of_terms_is_unknown() -> None:
+    assert conversion(".".join(["mg"] * 3_000), "g") is None
+    assert conversion("mg", "/".join(["g"] * 3_000)) is None
