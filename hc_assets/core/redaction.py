@@ -69,7 +69,7 @@ def redacted(error: BaseException, *, files_are_ours: bool = True) -> BaseExcept
     names_files = isinstance(error, OSError) and error.filename is not None
     if not _is_quotable(error) or (names_files and not files_are_ours):
         named = type(type(error).__name__, (ForeignError,), {"__module__": __name__})
-        kept = named(_described(error))
+        kept = named(described(error))
     if remote:
         kept.add_note(f"in a worker process: {remote}")
     kept.__cause__ = None
@@ -107,7 +107,8 @@ def _is_quotable(error: BaseException) -> bool:
     )
 
 
-def _described(error: BaseException) -> str:
+def described(error: BaseException) -> str:
+    """Class of an error and the places of ours that it went through, without its text."""
     kind = type(error)
     name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
     places = [

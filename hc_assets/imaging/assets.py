@@ -11,6 +11,7 @@ from functools import partial
 import dagster as dg
 import pyarrow as pa
 
+from hc_assets.core.decorations import decorations
 from hc_assets.imaging.headers.file_work import work_of
 from hc_assets.imaging.headers.workers import write_index
 from hc_assets.imaging.preprocessing.comparison import Comparison, drawn
@@ -119,9 +120,9 @@ def quality_metrics_and_undecodable_frames(
         )
         metrics[batch] = Content(ranked, inputs)
         if settings.quality_pictures and _key("quality_metrics") in context.selected_asset_keys:
-            pictures = batch_pictures(layout, folder, ranked, rules)
-            shown = {name: dg.MetadataValue.md(text) for name, text in pictures.items()}
-            context.add_asset_metadata(shown, _key("quality_metrics"), partition_key=batch)
+            pictures = decorations(partial(batch_pictures, layout, folder, ranked, rules), str)
+            metadata = {name: dg.MetadataValue.md(text) for name, text in pictures.items()}
+            context.add_asset_metadata(metadata, _key("quality_metrics"), partition_key=batch)
         undecodable[batch] = Content([part for _, parts in done for part in parts], inputs)
     yield from hand_over(
         context,
@@ -194,12 +195,16 @@ def preprocessed_arrays(
         for arrays in done:
             made += sum(part.rows for parts in arrays.parts.values() for part in parts)
             comparisons = arrays.comparisons | comparisons
-    pictures = {
+    pictures = decorations(partial(_compared, comparisons), dg.MetadataValue.text)
+    context.add_output_metadata({"rebuilt": made, "kept": kept, **pictures})
+    return contents
+
+
+def _compared(comparisons: Mapping[str, Comparison]) -> dict[str, dg.MetadataValue]:
+    return {
         f"before_and_after_{name}": _picture(name, comparisons[name])
         for name in sorted(comparisons)
     }
-    context.add_output_metadata({"rebuilt": made, "kept": kept, **pictures})
-    return contents
 
 
 def _picture(name: str, comparison: Comparison) -> dg.MetadataValue:

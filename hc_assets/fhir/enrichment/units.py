@@ -71,7 +71,13 @@ def conversion(source: str, target: str, analyte: Analyte = NO_ANALYTE) -> Conve
     """
     if source == target or _bare(source) == _bare(target):
         return _SAME
-    return _worked_out(source, target, analyte)
+    from pint.errors import PintError  # noqa: PLC0415 - half a second, where units differ
+
+    try:
+        return _worked_out(source, target, analyte)
+    except (PintError, ArithmeticError):
+        # A logarithmic unit times another one, a power beyond what a float holds
+        return None
 
 
 @lru_cache(maxsize=_CACHED)

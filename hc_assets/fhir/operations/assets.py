@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 import dagster as dg
 import pyarrow as pa
 
+from hc_assets.core.decorations import decorations
 from hc_assets.fhir.operations import batch_provenance, pipeline_metrics
 from hc_assets.fhir.operations.trend_plots import trend_markdown
 from hc_assets.fhir.schemas import PIPELINE_METRICS
@@ -67,7 +68,10 @@ def metrics(context: dg.AssetExecutionContext, layout: dg.ResourceParam[Layout])
                 for name, value in pipeline_metrics.totals(listed).items()
                 if value is not None
             },
-            "trends": dg.MetadataValue.md(trend_markdown(listed)),
+            **decorations(
+                lambda: {"trends": dg.MetadataValue.md(trend_markdown(listed))},
+                dg.MetadataValue.md,
+            ),
         }
     )
     table = pa.Table.from_pylist(listed, PIPELINE_METRICS)

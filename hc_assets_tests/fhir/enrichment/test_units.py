@@ -92,3 +92,9 @@ def test_the_library_is_loaded_only_when_units_differ():
 def test_a_unit_of_thousands_of_terms_is_unknown() -> None:
     assert conversion(".".join(["mg"] * 3_000), "g") is None
     assert conversion("mg", "/".join(["g"] * 3_000)) is None
+
+
+@pytest.mark.parametrize("unit", ["B", "dB", "Np", "mg999999999", "10*999999", "kg-99999999"])
+@pytest.mark.parametrize("target", ["mmol/L", "mg/dL", "Cel"])
+def test_units_that_no_quantity_can_be_worked_out_of_have_no_conversion(unit, target):
+    assert conversion(unit, target, GLUCOSE) is None
