@@ -52,7 +52,7 @@ test: $(VENV)/.installed-dev
 	@echo "==> mypy"
 	@$(BIN)/mypy
 	@echo "==> pytest"
-	@TMPDIR=$(TEST_FOLDER) $(BIN)/pytest -n auto --dist loadgroup -o tmp_path_retention_policy=failed
+	@TMPDIR=$(TEST_FOLDER) $(BIN)/pytest -n auto -o tmp_path_retention_policy=failed
 
 # Tests write much and keep nothing: a disk in memory takes it where it has the room (KiB).
 TEST_FOLDER ?= $(shell test "$$(df -Pk /dev/shm 2> /dev/null | awk 'END {print $$4}')" -gt 8000000 2> /dev/null \

@@ -18,6 +18,7 @@ from sqlalchemy.engine import Engine
 from typer.testing import CliRunner, Result
 
 from hc_assets.cli.main import app
+from hc_assets_tests.scheduling import ByScope, place_of
 
 # Other processes may hold the cores: how long an example takes says nothing of the code.
 settings.register_profile("no_deadline", deadline=None)
@@ -29,6 +30,19 @@ def _wait_for_no_disk(connection: object, _: object) -> None:
     """Dagster's record outlives this process, but need not outlive a loss of power."""
     if isinstance(connection, sqlite3.Connection):
         connection.execute("PRAGMA synchronous = OFF")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByScope:
+    """Tests that share what is costly to make run in one process."""
+    config.option.loadscopereorder = False  # by their number of tests
+    return ByScope(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, where processes share the tests."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: place_of(item.nodeid))
 
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -2,8 +2,6 @@
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 # Links and switches that can be seen; what is folded up is reached once it is not.
 _USABLE = "[...document.querySelectorAll('a[href], summary')].filter(e => e.checkVisibility())"
 WIDTHS = {"desktop": 1280, "phone": 360}

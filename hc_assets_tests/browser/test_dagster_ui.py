@@ -6,9 +6,6 @@ import pytest
 
 from hc_assets.definitions import defs
 
-# One worker runs them all, so that one server serves them.
-pytestmark = pytest.mark.xdist_group("browser")
-
 
 def test_the_asset_graph_shows_all_groups(dagster_ui, open_page, keep):
     page = open_page(f"{dagster_ui}/asset-groups", width=1500, height=2200)

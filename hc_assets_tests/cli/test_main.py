@@ -134,7 +134,6 @@ def test_ingest_prints_rows_per_table_on_stdout(hc_assets, bad):
     }
 
 
-@pytest.mark.xdist_group("reports")
 def test_report_as_json_holds_every_check(ingested):
     result = ingested.run("report", "--format", "json")
     report = msgspec.json.decode(result.stdout)
@@ -146,7 +145,6 @@ def test_report_as_json_holds_every_check(ingested):
     assert all(check["batch"] for check in report["checks"] if check["check"] in ran_on_batches)
 
 
-@pytest.mark.xdist_group("reports")
 def test_report_can_go_to_a_file(ingested, tmp_path):
     result = ingested.run("report", "--out", tmp_path / "report.txt")
     assert result.stdout == ""

@@ -13,9 +13,6 @@ from hc_assets.lake.tables import read_partitions
 from hc_assets.sample_data.write import SampleSummary, write_sample
 from hc_assets_tests.conftest import DataFolder
 
-# Whoever of the processes has the shared folders runs all tests of them.
-pytestmark = pytest.mark.xdist_group("end_to_end_dicom")
-
 ENVIRONMENT = {"HC_IMAGING_STUDIES_TO_FHIR": "false"}
 """What FHIR makes of the studies is tested elsewhere, and takes time."""
 SHAPES = {

@@ -9,9 +9,6 @@ import pytest
 from hc_assets.sample_data.write import write_sample
 from hc_assets_tests.conftest import DataFolder
 
-# Whoever of the processes has the shared folder runs all tests of it.
-pytestmark = pytest.mark.xdist_group("end_to_end_fhir")
-
 ADDED_META = {"lastUpdated", "source", "extension"}
 
 

@@ -3,12 +3,8 @@
 from pathlib import Path
 
 import pyarrow.parquet as pq
-import pytest
 
 from hc_assets_tests.faults.conftest import EARLIER, NOW, Fed, Spawner, copied, kept
-
-# What they begin with is ingested once, by one process.
-pytestmark = pytest.mark.xdist_group("faults")
 
 COUNTS = """
     SELECT count(*), count(*) FILTER (is_deleted), sum(version_id) FROM fhir.current_resources

@@ -11,8 +11,6 @@ import pytest
 from hc_assets_tests.faults.conftest import Fed, Spawner, copied, differences, kept
 from hc_assets_tests.faults.dicom_deliveries import ENVIRONMENT
 
-pytestmark = pytest.mark.xdist_group("faults")
-
 RAW, ENRICHED = "fhir/raw_bundles", "fhir/enriched_resources"
 
 

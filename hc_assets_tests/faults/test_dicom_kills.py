@@ -19,8 +19,6 @@ from hc_assets_tests.faults.conftest import (
 )
 from hc_assets_tests.faults.dicom_deliveries import ENVIRONMENT
 
-pytestmark = pytest.mark.xdist_group("faults")
-
 EXHAUSTIVE = pytest.mark.exhaustive
 ALL = pytest.param(None, id="all", marks=EXHAUSTIVE)
 OF_BATCHES = CATALOG.landings["dicom"].batch_tables

@@ -12,8 +12,6 @@ import pytest
 from hc_assets_tests.faults.conftest import EARLIER, Fed, Spawner, copied, differences, kept
 from hc_assets_tests.faults.dicom_deliveries import ENVIRONMENT
 
-pytestmark = pytest.mark.xdist_group("faults")
-
 
 def fhir(*paths: Path) -> list[str]:
     return ["ingest", *map(str, paths), "--kind", "fhir"]

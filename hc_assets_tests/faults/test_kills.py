@@ -20,8 +20,6 @@ from hc_assets_tests.faults.conftest import (
     sample,
 )
 
-pytestmark = pytest.mark.xdist_group("faults")
-
 # All of them by `make faults`, a seeded sample always.
 EXHAUSTIVE = pytest.mark.exhaustive
 ALL = pytest.param(None, id="all", marks=EXHAUSTIVE)

@@ -23,8 +23,6 @@ from hc_assets.orchestration.runs import open_instance
 from hc_assets.reports.check_report import CheckOutcome
 from hc_assets_tests.conftest import DataFolder
 
-pytestmark = pytest.mark.xdist_group("jobs")
-
 DAGSTER = str(Path(sys.executable).parent / "dagster")
 
 

@@ -16,8 +16,6 @@ from hc_assets.sample_data.write import write_sample
 
 GRAPH = build_defs().resolve_asset_graph()
 
-pytestmark = pytest.mark.xdist_group("shown")
-
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:

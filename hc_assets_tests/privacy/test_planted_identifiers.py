@@ -42,8 +42,6 @@ from hc_assets_tests.privacy.planted_files import write_dicom, write_fhir, write
 
 FORMATS = [each.value for each in ReportFormat]
 
-pytestmark = pytest.mark.xdist_group("planted")
-
 
 class Traces:
     """What a run of everything left behind outside the tables."""

@@ -13,8 +13,6 @@ from hc_assets.fhir.validation import has_errors, validate
 from hc_assets.settings import Settings
 from hc_assets_tests.conftest import DataFolder
 
-pytestmark = pytest.mark.xdist_group("fhir_operations")
-
 BASE = Settings.model_fields["fhir_extension_base"].default
 
 
