@@ -18,11 +18,14 @@ from sqlalchemy.engine import Engine
 from typer.testing import CliRunner, Result
 
 from hc_assets.cli.main import app
+from hc_assets_tests.dagster_storage import reuse_engines, reuse_migrations
 from hc_assets_tests.scheduling import ByScope, place_of
 
 # Other processes may hold the cores: how long an example takes says nothing of the code.
 settings.register_profile("no_deadline", deadline=None)
 settings.load_profile("no_deadline")
+reuse_engines()
+reuse_migrations()
 
 
 @event.listens_for(Engine, "connect")
