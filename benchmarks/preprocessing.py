@@ -74,19 +74,19 @@ def mammogram(side: int = 2048) -> Frame:
 
 def peer_ct(frame: Frame) -> np.ndarray:
     """Window, size, CLAHE, as one writes it with scikit-image."""
-    shown = displayed(frame)
-    if shown.shape != (512, 512):
-        shown = resize(shown, (512, 512), anti_aliasing=True)
-    return equalize_adapthist(shown, clip_limit=CLIP_SHARE).astype(np.float32)
+    displayed_pixels = displayed(frame)
+    if displayed_pixels.shape != (512, 512):
+        displayed_pixels = resize(displayed_pixels, (512, 512), anti_aliasing=True)
+    return equalize_adapthist(displayed_pixels, clip_limit=CLIP_SHARE).astype(np.float32)
 
 
 def peer_mg(frame: Frame) -> np.ndarray:
     """Window, the largest region, its percentiles, CLAHE, likewise."""
-    shown = displayed(frame)
-    regions = label(shown > threshold_otsu(shown) / 2)
+    displayed_pixels = displayed(frame)
+    regions = label(displayed_pixels > threshold_otsu(displayed_pixels) / 2)
     breast = regions == 1 + int(np.argmax(np.bincount(regions.ravel())[1:]))
-    low, high = np.percentile(shown[breast], (0.5, 99.5))
-    stretched = np.where(breast, np.clip((shown - low) / (high - low), 0, 1), 0)
+    low, high = np.percentile(displayed_pixels[breast], (0.5, 99.5))
+    stretched = np.where(breast, np.clip((displayed_pixels - low) / (high - low), 0, 1), 0)
     made = equalize_adapthist(stretched, clip_limit=CLIP_SHARE)
     return np.where(breast, made, 0).astype(np.float32)
 

@@ -142,8 +142,8 @@ class Report(msgspec.Struct, frozen=True):
             latest += by_batch.values()
             # A batch counts once, in the place of its key; a check without batches by time.
             batches = sorted((o for o in by_batch.values() if o.batch), key=lambda o: o.where)
-            shown = batches or past
-            trends.append(Trend(asset, check, shown[-TREND_LENGTH:]))
+            plotted = batches or past
+            trends.append(Trend(asset, check, plotted[-TREND_LENGTH:]))
         latest.sort(key=_failed_first)
         return cls(latest, sorted(never_run), trends, written_at, ui_url)
 

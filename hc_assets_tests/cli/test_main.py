@@ -177,8 +177,8 @@ def test_no_patient_data_is_shown_while_ingesting(hc_assets, tmp_path):
         '{"resourceType":"Patient","id":"zq-id-2","birthDate":"zq-date"}\n'
         '{"resourceType":"Patient","id":"zq-id-3"'
     )
-    shown = hc_assets("ingest", path).output + hc_assets("report").output
-    assert "zq" not in shown.lower()
+    printed = hc_assets("ingest", path).output + hc_assets("report").output
+    assert "zq" not in printed.lower()
 
 
 def test_the_default_instance_is_made_where_dagster_home_says_so_too(

@@ -237,11 +237,11 @@ def _mount_private(folder: Path, size: str) -> None:
 def _keep_mounts_private(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if _libc.unshare(_CLONE_NEWNS):
-        _become_root_of_nothing_else()
+        _become_root_in_user_namespace()
     _checked(_libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None))
 
 
-def _become_root_of_nothing_else() -> None:
+def _become_root_in_user_namespace() -> None:
     """Mount without being root: in a name space in which this user is."""
     user, group = os.getuid(), os.getgid()
     _checked(_libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNS))
@@ -293,7 +293,7 @@ TASKS: dict[str, Callable[[Task], Any]] = {
 }
 
 
-def _child(task: Task, told: str) -> None:
+def _child(task: Task, result_path: str) -> None:
     with Path(task["log"]).open("ab") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
@@ -316,7 +316,7 @@ def _child(task: Task, told: str) -> None:
         traceback.print_exc()
     sys.stdout.flush()
     sys.stderr.flush()
-    with open(told, "w") as out:  # noqa: PTH123
+    with open(result_path, "w") as out:  # noqa: PTH123
         json.dump(result | {"points": points.reached, "states": points.states}, out)
     os._exit(0)
 
@@ -326,17 +326,17 @@ def _run(tasks: list[Task]) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         children = {}
         for number, task in enumerate(tasks):
-            told = f"{folder}/{number}"
+            result_path = f"{folder}/{number}"
             pid = os.fork()
             if pid == 0:
-                _child(task, told)
-            children[pid] = told
+                _child(task, result_path)
+            children[pid] = result_path
         results = []
-        for pid, told in children.items():
+        for pid, result_path in children.items():
             _, status = os.waitpid(pid, 0)
             result = {"signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0}
-            if Path(told).exists() and Path(told).stat().st_size:
-                result |= json.loads(Path(told).read_text())
+            if Path(result_path).exists() and Path(result_path).stat().st_size:
+                result |= json.loads(Path(result_path).read_text())
             results.append(result)
         return results
 

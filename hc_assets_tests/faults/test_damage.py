@@ -51,15 +51,15 @@ def test_parts_and_commits_are_found_named_and_made_anew(spawner: Spawner, data_
     (gone,) = (data_dir / "lake/fhir/ndjson_exports/all").glob("part-*")
     gone.unlink()
 
-    code, said = verify(spawner, data_dir)
+    code, reported = verify(spawner, data_dir)
     assert code == 1
-    assert said == [
+    assert reported == [
         f"{RAW}/{first.name}/{part.name} is not what was written",
         f"{ENRICHED}/{second.name}/_commit.json is not what was committed",
         f"fhir/ndjson_exports/all/{gone.name} is gone",
     ]
-    code, said = verify(spawner, data_dir, "--repair")
-    assert (code, len(said)) == (0, 3), spawner.tail()
+    code, reported = verify(spawner, data_dir, "--repair")
+    assert (code, len(reported)) == (0, 3), spawner.tail()
     assert verify(spawner, data_dir) == (0, [])
     assert kept(data_dir) == expected
 
@@ -79,12 +79,12 @@ def test_parts_and_commits_made_of_dicom_are_found_named_and_made_anew(
     flip(commit, commit.read_bytes().index(b'"rows"') + 1)
     damaged.append("imaging/training_set/all/_commit.json is not what was committed")
 
-    told = {"environment": ENVIRONMENT}
-    code, said = verify(spawner, data_dir, **told)
-    assert (code, sorted(said)) == (1, sorted(damaged))
-    code, said = verify(spawner, data_dir, "--repair", **told)
+    verify_options = {"environment": ENVIRONMENT}
+    code, reported = verify(spawner, data_dir, **verify_options)
+    assert (code, sorted(reported)) == (1, sorted(damaged))
+    code, reported = verify(spawner, data_dir, "--repair", **verify_options)
     assert code == 0, spawner.tail()
-    assert verify(spawner, data_dir, **told) == (0, [])
+    assert verify(spawner, data_dir, **verify_options) == (0, [])
     assert differences(data_dir, expected) == []
 
 
@@ -103,8 +103,8 @@ def test_a_landed_file_that_is_damaged_is_named_and_stays_named(spawner: Spawner
     flip(landed, 3)
     name = f"batches/fhir/{landed.parents[1].name}/files/{landed.name} is not what was written"
     assert verify(spawner, data_dir) == (1, [name])
-    code, said = verify(spawner, data_dir, "--repair")
-    assert (code, said) == (1, [name, f"hc-assets: still damaged: {name}"])
+    code, reported = verify(spawner, data_dir, "--repair")
+    assert (code, reported) == (1, [name, f"hc-assets: still damaged: {name}"])
 
 
 @pytest.mark.parametrize("how", ["deleted", "deleted without its log", "overwritten"])

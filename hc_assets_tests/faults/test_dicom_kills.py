@@ -35,8 +35,8 @@ def ingesting(fed: Fed, delivery: str) -> dict[str, Any]:
 
 
 def at_once(spawner: Spawner, data_dir: Path, *tasks: dict[str, Any]) -> None:
-    told = {"do": "command", "data_dir": str(data_dir)}
-    results = spawner.at_once(*(told | task for task in tasks))
+    command = {"do": "command", "data_dir": str(data_dir)}
+    results = spawner.at_once(*(command | task for task in tasks))
     ends = [(result["signal"], result.get("value")) for result in results]
     assert ends == [(0, 0)] * len(tasks), spawner.tail()
 

@@ -116,9 +116,9 @@ def test_the_text_of_an_error_which_may_quote_rows_stays_inside(warehouse):
     secret = "".join(["Quv", "zix"])
     with pytest.raises(WarehouseFailedError) as caught, warehouse.read() as connection:
         connection.execute("SELECT CAST(? AS INTEGER)", [secret]).fetchall()
-    said = "".join(traceback.format_exception(caught.value))
-    assert "ConversionException at test_warehouse.py:" in said
-    assert secret not in said
+    text = "".join(traceback.format_exception(caught.value))
+    assert "ConversionException at test_warehouse.py:" in text
+    assert secret not in text
 
 
 def test_a_file_that_is_no_database_is_told_with_what_to_do(warehouse):

@@ -112,18 +112,18 @@ def test_a_file_dated_in_the_future_is_landed_once_it_is_seen_to_rest(folder, la
 def test_a_known_file_is_not_read_again(folder, layout, monkeypatch):
     (folder / "a.json").write_bytes(b"{}")
     look_at(folder, layout)
-    given = []
+    passed = []
     landing = watching.land
 
     def spying(found, *arguments, **options):
-        return landing((given.append(each) or each for each in found), *arguments, **options)
+        return landing((passed.append(each) or each for each in found), *arguments, **options)
 
     monkeypatch.setattr(watching, "land", spying)
     assert look_at(folder, layout, after=120).landed == 0
-    assert given == []
+    assert passed == []
     (folder / "b.json").write_bytes(b"[]")
     look_at(folder, layout, after=180)
-    assert [each.source_file for each in given] == ["b.json"]
+    assert [each.source_file for each in passed] == ["b.json"]
 
 
 def test_where_the_notes_are_lost_nothing_is_landed_twice(folder, layout):

@@ -58,13 +58,13 @@ def test_every_materialization_has_its_number_of_rows(finished):
 
 
 def test_every_check_says_what_must_hold_and_has_numbers_that_the_ui_plots(finished):
-    said = finished.event_log_storage.get_latest_asset_check_execution_by_key(
+    records = finished.event_log_storage.get_latest_asset_check_execution_by_key(
         list(GRAPH.asset_check_keys)
     )
     for key in GRAPH.asset_check_keys:
         assert GRAPH.get(key).description, key
-        assert key in said, key
-        evaluation = said[key].evaluation
+        assert key in records, key
+        evaluation = records[key].evaluation
         for plotted in ("value", "threshold"):
             assert isinstance(evaluation.metadata[plotted], dg.FloatMetadataValue), key
         assert evaluation.description, key

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import attributes
 from hypothesis import strategies as st
 
 from hc_assets.reports.check_page import as_html, plot
@@ -52,8 +52,18 @@ REPORT = Report.of(
 @pytest.mark.parametrize("name", sorted(FORMATS))
 def test_every_format_shows_each_check_with_batch_value_threshold_severity_and_time(name):
     text = FORMATS[name].render(REPORT)
-    for said in ("all_there", "odd", "b1", "b2", "0.25", "0.9", "ERROR", "WARN", "2026-01-01T00"):
-        assert said in text, said
+    for word in (
+        "all_there",
+        "odd",
+        "b1",
+        "b2",
+        "0.25",
+        "0.9",
+        "ERROR",
+        "WARN",
+        "2026-01-01T00",
+    ):
+        assert word in text, word
     assert "never" in text
 
 
@@ -75,7 +85,7 @@ def test_junit_counts_failures_warns_in_output_and_skips_what_never_ran():
     assert by_name["never run"].find("testcase/skipped") is not None
 
 
-@given(text=st.text())
+@attributes(text=st.text())
 def test_junit_is_xml_whatever_a_check_says(text):
     report = Report.of([outcome("b", "FAIL", explanation=text)], [])
     ET.fromstring(as_junit(report).encode("utf-8", "replace"))  # noqa: S314 - our own
@@ -89,7 +99,7 @@ def test_markdown_rows_have_as_many_cells_as_their_head():
         assert len(widths) == 1, table
 
 
-@given(text=st.text())
+@attributes(text=st.text())
 def test_markdown_keeps_text_on_its_line_and_out_of_the_markup(text):
     cell = escaped(text)
     assert "\n" not in cell
@@ -106,13 +116,13 @@ class Page(HTMLParser):
         self.words: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
+        attributes = dict(attrs)
         self.tags.append(tag)
-        if "id" in given:
-            self.ids.append(given["id"])
+        if "id" in attributes:
+            self.ids.append(attributes["id"])
         if tag == "a":
-            self.links.append(given["href"])
-        if "src" in given or tag == "link":
+            self.links.append(attributes["href"])
+        if "src" in attributes or tag == "link":
             self.loaded.append(tag)
 
     def handle_data(self, data: str) -> None:
@@ -136,10 +146,10 @@ def test_the_page_shows_what_a_check_says_as_text(page):
 
 
 def test_the_page_says_results_in_words_and_signs_too(page):
-    said = " ".join(page.words)
+    expected = " ".join(page.words)
     for word, sign in (("PASS", "✓"), ("WARN", "!"), ("FAIL", "✗")):
-        assert word in said
-        assert sign in said
+        assert word in expected
+        assert sign in expected
 
 
 def test_links_within_the_page_lead_somewhere_and_others_to_the_ui(page):
@@ -159,7 +169,7 @@ def test_without_a_ui_the_page_has_no_links_out():
     assert all(link.startswith("#") for link in read.links)
 
 
-@given(
+@attributes(
     st.lists(
         st.none() | st.floats(allow_nan=True, allow_infinity=True, width=32),
         min_size=1,

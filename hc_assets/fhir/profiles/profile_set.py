@@ -76,7 +76,7 @@ class ProfileSet:
             ProfileError: `profiles` or `for_every` names one that isn't in the set.
         """
         always = [self._known(url) for url in for_every]
-        asked = None if profiles is None else [self._known(url) for url in profiles]
+        requested = None if profiles is None else [self._known(url) for url in profiles]
         if isinstance(resource, bytes):
             try:
                 resource = read_document(resource).root
@@ -99,8 +99,8 @@ class ProfileSet:
         with suppress(TooManyIssuesError):
             for index, one in enumerate(found):
                 setting = setting_of(run, one.node, one.root)
-                declared = [] if asked is not None else self._declared(one, run)
-                chosen = [*((asked or []) if index == 0 else []), *declared]
+                declared = [] if requested is not None else self._declared(one, run)
+                chosen = [*((requested or []) if index == 0 else []), *declared]
                 chosen += [p for p in always if is_a(one.node.type_name, p.type_name)]
                 for profile in dict.fromkeys(chosen):
                     self._apply(profile, one, setting)

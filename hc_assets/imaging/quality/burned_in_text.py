@@ -82,9 +82,9 @@ def burned_in_text(frame: Frame) -> BurnedInText:
     """
     context = frame.context
     boxes = text_boxes(frame) if is_looked_at(context, is_color=frame.is_color) else None
-    says_yes = context.burned_in_annotation == "YES"
-    if says_yes or boxes:
-        found = [name for name, is_so in (("tag", says_yes), ("pixels", bool(boxes))) if is_so]
+    is_declared = context.burned_in_annotation == "YES"
+    if is_declared or boxes:
+        found = [name for name, is_so in (("tag", is_declared), ("pixels", bool(boxes))) if is_so]
         return BurnedInText(True, "_and_".join(found), tuple(boxes or ()))
     is_known = boxes is not None or context.burned_in_annotation == "NO"
     return BurnedInText(False if is_known else None, None)

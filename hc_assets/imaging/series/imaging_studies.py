@@ -105,7 +105,7 @@ def imaging_study(
         is said to be unknown.
     """
     files = [file for of_series in series for file in of_series]
-    resource: Resource = _without_nothing(
+    resource: Resource = _without_empty(
         {
             "resourceType": "ImagingStudy",
             "id": resource_id(uid),
@@ -234,13 +234,13 @@ def _texts(files: Iterable[Instance], name: str) -> list[str]:
     return sorted(cleaned - {""})
 
 
-def _without_nothing(value: Any) -> Any:
+def _without_empty(value: Any) -> Any:
     """Leave out members that are None or empty lists: FHIR has no such thing."""
     if isinstance(value, dict):
-        kept = {name: _without_nothing(member) for name, member in value.items()}
+        kept = {name: _without_empty(member) for name, member in value.items()}
         return {name: member for name, member in kept.items() if member not in (None, [], {})}
     if isinstance(value, list):
-        return [_without_nothing(member) for member in value]
+        return [_without_empty(member) for member in value]
     return value
 
 

@@ -170,7 +170,7 @@ def coded_resources(
         yield from ((name, label) for label in _labels(coded, by_code))
 
 
-def spoken_of(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, str]]:
+def subjects_of_reports(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, str]]:
     """Say what resources speak of, where that may lead to a study.
 
     A DiagnosticReport speaks of its `imagingStudy`, an Observation of what it is `partOf` or

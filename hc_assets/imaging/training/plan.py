@@ -279,10 +279,10 @@ class Plan:
         text = pa.string()
         if selection.label_scope == "study":
             named = fhir_labels.study_names(connection) if is_there else ()
-            spoken = fhir_labels.spoken_of(connection) if is_there else ()
+            subjects = fhir_labels.subjects_of_reports(connection) if is_there else ()
             carrying = fhir_labels.coded_resources(connection, selection.label_codes)
             self._keep("fhir_studies", {"name": text, "uid": text}, named)
-            self._keep("fhir_spoken_of", {"source": text, "target": text}, spoken)
+            self._keep("fhir_spoken_of", {"source": text, "target": text}, subjects)
             self._keep("fhir_labels", {"id": text, "label": text}, carrying if is_there else ())
             connection.execute(_STUDY_LABELS)
             return "study_instance_uid"

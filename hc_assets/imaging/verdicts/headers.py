@@ -81,11 +81,11 @@ def modality_known(modalities: pa.Array, sop_classes: pa.Array) -> Verdict:
         sop_classes: of each, in the same order; a DICOMDIR has no modality.
     """
     is_directory = pc.fill_null(pc.equal(sop_classes, str(MediaStorageDirectoryStorage)), False)
-    asked = pc.filter(modalities, pc.invert(is_directory))
-    known = pc.is_in(asked, value_set=pa.array(sorted(MODALITIES)))
+    counted = pc.filter(modalities, pc.invert(is_directory))
+    known = pc.is_in(counted, value_set=pa.array(sorted(MODALITIES)))
     return none_of(
-        len(asked) - (pc.sum(known).as_py() or 0),
-        len(asked),
+        len(counted) - (pc.sum(known).as_py() or 0),
+        len(counted),
         what="files whose Modality is missing or no defined term",
     )
 

@@ -53,5 +53,5 @@ def count_conflicts(own: Sequence[str], parts: Sequence[str]) -> tuple[int, int]
         ).fetchone()
     if counts is None:
         raise RuntimeError("an aggregate without groups gave no row")
-    conflicting, asked = counts
-    return int(conflicting), int(asked)
+    conflicting, checked = counts
+    return int(conflicting), int(checked)

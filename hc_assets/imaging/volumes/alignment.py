@@ -115,14 +115,14 @@ def align(
             registration = register(fixed, moving, is_same_frame=is_same_frame)
             found[series], verdict = registration, registration.verdict
         made = Aligned(row, reference, verdict, found[series], corrections)
-        yield _scaled(made, _laid(moving, grid, found[series]))
+        yield _scaled(made, _resampled_onto(moving, grid, found[series]))
 
 
-def _laid(moving: Volume, grid: Volume, found: Registration | None) -> Volume:
+def _resampled_onto(moving: Volume, grid: Volume, found: Registration | None) -> Volume:
     image = smoothed(to_image(moving), spacing_of(grid.affine))
     transform = transform_of(np.eye(4) if found is None else found.matrix)
-    laid = sitk.Resample(image, to_image(grid), transform, sitk.sitkLinear, moving.fill)
-    return from_image(laid, moving.fill)
+    resampled = sitk.Resample(image, to_image(grid), transform, sitk.sitkLinear, moving.fill)
+    return from_image(resampled, moving.fill)
 
 
 def _is_magnitude(row: Row, volume: Volume) -> bool:

@@ -309,14 +309,14 @@ def test_the_command_receives_until_it_is_told_to_stop(data_dir, testdata):
         port = int(first.split(":")[1].split()[0])
         assert scu("storescu", port, testdata("CT_small.dcm")).returncode == 0
         process.send_signal(signal.SIGTERM)
-        out, told = process.communicate(timeout=PATIENCE)
+        out, messages = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
     assert process.returncode == 0
     (key,) = out.split()
     assert batch_keys(Layout.of(data_dir), "dicom") == [key]
-    assert "1 objects stored, 0 refused, 1 landed in 1 batches" in told
-    assert "CompressedSamples" not in told
+    assert "1 objects stored, 0 refused, 1 landed in 1 batches" in messages
+    assert "CompressedSamples" not in messages
 
 
 def test_without_a_list_of_peers_nothing_is_received(hc_assets):

@@ -134,8 +134,8 @@ def _judged(targets: Sequence[str | None], index: BatchIndex) -> tuple[Flags, Fl
     known[numbers] = index.are_known([key_of(target) for target in named])
     types = {target.partition("/")[0] for target in named if not target.startswith(_URN)}
     held = dict(zip(types, index.are_known([key_of(each) for each in types]), strict=True))
-    can_tell = [
+    is_decidable = [
         target is not None and (target.startswith(_URN) or held[target.partition("/")[0]])
         for target in targets
     ]
-    return known, known | np.array(can_tell, bool)
+    return known, known | np.array(is_decidable, bool)

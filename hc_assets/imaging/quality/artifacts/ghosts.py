@@ -79,7 +79,7 @@ def _ghost_ratio(regions: Regions, zero: float, *, is_mosaic: bool, has_dark_air
     # The tiles of a mosaic are copies of one another
     echoes = [] if is_mosaic else _echoes(regions)
     air = _air(regions, thinned) if echoes else None
-    return max([background, *(_borne_out(echo, regions, air, thinned) for echo in echoes)])
+    return max([background, *(_confirmed_strength(echo, regions, air, thinned) for echo in echoes)])
 
 
 def _without_padding(regions: Regions) -> Regions:
@@ -165,7 +165,7 @@ def _air(regions: Regions, step: int) -> Mask | None:
     return air if np.count_nonzero(air) >= _LEAST_BACKGROUND else None
 
 
-def _borne_out(echo: _Echo, regions: Regions, air: Mask | None, step: int) -> float:
+def _confirmed_strength(echo: _Echo, regions: Regions, air: Mask | None, step: int) -> float:
     """What of an echo is a ghost's: a ghost shows in the air, a body's pair of organs does not."""
     if air is None:
         return echo.strength
