@@ -38,7 +38,7 @@ def bad(tmp_path):
     return path
 
 
-def test_validate_says_nothing_of_a_valid_file(hc_assets, good):
+def test_validate_prints_no_issue_of_a_valid_file(hc_assets, good):
     result = hc_assets("validate", good)
     assert (result.exit_code, result.stdout) == (0, "")
     assert "1 resources, 0 invalid" in result.stderr
@@ -93,7 +93,7 @@ def test_land_prints_the_keys_of_new_batches_only(hc_assets, good, data_dir):
     assert "1 were known" in second.stderr
 
 
-def test_land_takes_the_kind_that_it_is_told(hc_assets, good, data_dir):
+def test_land_takes_the_kind_option(hc_assets, good, data_dir):
     assert hc_assets("land", good, "--kind", "dicom").exit_code == 0
     assert (data_dir / "batches" / "dicom").exists()
 

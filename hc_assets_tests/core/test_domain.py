@@ -28,7 +28,7 @@ def test_media_type_knows_suffixes_in_any_case_and_below_compression(name):
     assert kind.is_named_so(f"{name}.json.ZST")
 
 
-def test_a_name_that_says_nothing_has_the_media_type_of_any_bytes():
+def test_an_unknown_name_has_the_media_type_of_any_bytes():
     assert TEXTS.media_type("a.dcm") == "application/octet-stream"
     assert not TEXTS.is_named_so("a.dcm")
 

@@ -40,7 +40,7 @@ def verify(spawner: Spawner, data_dir: Path, *options: str, **more: Any) -> tupl
     return code, log.read_text().splitlines()
 
 
-def test_parts_and_commits_are_found_named_and_made_anew(spawner: Spawner, data_dir: Path):
+def test_damaged_parts_and_commits_are_found_named_and_rebuilt(spawner: Spawner, data_dir: Path):
     expected = kept(data_dir)
     assert verify(spawner, data_dir) == (0, [])
     first, second = sorted((data_dir / "lake" / RAW).glob("batch=*"))
@@ -64,7 +64,7 @@ def test_parts_and_commits_are_found_named_and_made_anew(spawner: Spawner, data_
     assert kept(data_dir) == expected
 
 
-def test_parts_and_commits_made_of_dicom_are_found_named_and_made_anew(
+def test_damaged_parts_and_commits_of_dicom_are_found_named_and_rebuilt(
     spawner: Spawner, fed_dicom: Fed, tmp_path: Path
 ):
     data_dir = copied(fed_dicom.both, tmp_path / "data")
@@ -88,7 +88,7 @@ def test_parts_and_commits_made_of_dicom_are_found_named_and_made_anew(
     assert differences(data_dir, expected) == []
 
 
-def test_a_run_that_meets_damage_says_where_and_what_to_do(spawner: Spawner, data_dir: Path):
+def test_a_run_that_meets_damage_reports_where_and_what_to_do(spawner: Spawner, data_dir: Path):
     commit = sorted((data_dir / "lake" / ENRICHED).glob("batch=*/_commit.json"))[0]
     commit.write_bytes(b"\0" * 100)
     log = data_dir.parent / "said"

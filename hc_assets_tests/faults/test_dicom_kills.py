@@ -74,9 +74,7 @@ def test_every_table_and_export_has_something_to_lose(fed_dicom: Fed):
 
 
 @pytest.mark.parametrize("at_most", [pytest.param(4, id="sampled"), ALL])
-def test_whatever_a_killed_ingest_leaves_is_finished(
-    ended_everywhere: Ended, fed_dicom: Fed, at_most
-):
+def test_a_killed_ingest_is_finished_by_the_next(ended_everywhere: Ended, fed_dicom: Fed, at_most):
     places, tried = ended_everywhere(
         "command",
         fed_dicom.first,

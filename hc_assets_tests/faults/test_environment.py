@@ -68,7 +68,7 @@ SHARES = [pytest.param(share, marks=pytest.mark.exhaustive) for share in (0.02, 
 
 
 @pytest.mark.parametrize("share", [*SHARES, 0.4, 0.95])
-def test_a_full_disk_is_told_and_the_next_run_completes(
+def test_a_full_disk_is_reported_and_the_next_run_completes(
     spawner: Spawner, fed: Fed, small_disk: None, needed: int, tmp_path: Path, share: float
 ):
     must_be_reported_and_completed(spawner, tmp_path, needed * share, fed.first, **of_fhir(fed))

@@ -43,7 +43,7 @@ def test_a_view_is_empty_before_the_first_batch(warehouse):
     assert sizes(warehouse) == []
 
 
-def test_a_view_follows_the_commits_without_being_made_anew(warehouse):
+def test_a_view_follows_the_commits_without_being_rebuilt(warehouse):
     warehouse.ensure()
     write(warehouse, "a", 1)
     write(warehouse, "b", 2)
@@ -121,7 +121,7 @@ def test_the_text_of_an_error_which_may_quote_rows_stays_inside(warehouse):
     assert secret not in text
 
 
-def test_a_file_that_is_no_database_is_told_with_what_to_do(warehouse):
+def test_a_file_that_is_no_database_is_reported_with_what_to_do(warehouse):
     warehouse.layout.warehouse.parent.mkdir(parents=True)
     warehouse.layout.warehouse.write_bytes(b"no database" * 1000)
     with pytest.raises(WarehouseDamagedError, match="warehouse rebuild"), warehouse.read():

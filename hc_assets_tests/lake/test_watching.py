@@ -178,9 +178,7 @@ def test_a_look_asks_after_a_bounded_number_of_known_files_and_the_next_after_ot
     assert [each.landed for each in again] == [0, 1, 0, 0]
 
 
-def test_a_file_that_waits_is_not_asked_after_until_it_may_have_settled(
-    folder, layout, monkeypatch
-):
+def test_a_waiting_file_is_not_checked_until_it_may_have_settled(folder, layout, monkeypatch):
     monkeypatch.setattr(watching.Watch, "forget_changed", lambda *_: None)
     (folder / "a.json").write_bytes(b"{}")
     assert look_at(folder, layout, after=1).waiting == 1

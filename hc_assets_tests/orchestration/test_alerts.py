@@ -25,7 +25,7 @@ LOST = FailedRun("publish_fhir", "r3", "", [], [])
         (LOST, "- the run ended without any step failing"),
     ],
 )
-def test_a_summary_says_what_failed_what_to_do_and_where_to_look(run, expected):
+def test_a_summary_has_what_failed_what_to_do_and_where_to_look(run, expected):
     text = summary(run, "http://ui/")
     assert expected in text
     assert "run it again from the UI" in text
@@ -57,7 +57,7 @@ def mailbox() -> Iterator[tuple[str, Mailbox]]:
     server.stop()
 
 
-def test_a_web_hook_is_told(webhook):
+def test_a_web_hook_receives_the_alert(webhook):
     url, received = webhook
     send("# It failed", subject="failed", urls=[url])
     (alert,) = received

@@ -126,7 +126,7 @@ def test_what_is_missing_is_made_of_batches_that_were_there_before(clockwork):
     assert [each for each in asked if each] == [{"current", "exports"}]
 
 
-def test_what_failed_is_not_asked_for_again_and_again(clockwork):
+def test_what_failed_is_not_requested_again_and_again(clockwork):
     clockwork.asked_for(0)
     clockwork.batch()
     asked = [clockwork.asked_for(minute, fails=True) for minute in range(1, 20)]

@@ -42,7 +42,7 @@ def record_result(
     )
 
 
-def test_outcomes_are_read_as_they_were_said(any_instance):
+def test_outcomes_are_read_as_they_were_recorded(any_instance):
     before = datetime.now(UTC).replace(microsecond=0)
     record_result(any_instance, "a", "b1", 0.25, passed=False)
     record_result(any_instance, "a", "b2", 1.0)

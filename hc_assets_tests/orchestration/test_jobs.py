@@ -159,7 +159,7 @@ def failure_summary(data_dir: Path, outcome: dg.ExecuteInProcessResult) -> str:
     return (data_dir / "reports" / "failures" / f"{outcome.run_id}.md").read_text()
 
 
-def test_a_failed_run_leaves_a_summary_that_names_step_batch_and_no_patient_and_tells_of_it(
+def test_a_failed_run_leaves_and_sends_a_summary_with_step_and_batch_but_no_patient(
     hc_assets, tmp_path, data_dir, webhook, monkeypatch
 ):
     url, received = webhook

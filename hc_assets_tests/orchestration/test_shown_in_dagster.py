@@ -36,7 +36,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterIns
 
 
 @pytest.mark.parametrize("key", sorted(GRAPH.get_all_asset_keys()), ids=dg.AssetKey.to_user_string)
-def test_an_asset_says_what_it_is_whose_and_what_its_columns_are(key):
+def test_an_asset_has_description_owner_and_columns(key):
     node = GRAPH.get(key)
     assert node.group_name == key.path[0]
     assert node.description.startswith("One row per")

@@ -146,10 +146,10 @@ def test_the_page_shows_what_a_check_says_as_text(page):
 
 
 def test_the_page_says_results_in_words_and_signs_too(page):
-    expected = " ".join(page.words)
+    words = " ".join(page.words)
     for word, sign in (("PASS", "✓"), ("WARN", "!"), ("FAIL", "✗")):
-        assert word in expected
-        assert sign in expected
+        assert word in words
+        assert sign in words
 
 
 def test_links_within_the_page_lead_somewhere_and_others_to_the_ui(page):

@@ -129,7 +129,7 @@ def test_a_put_gives_its_id_to_a_resource_that_states_none():
 OUTCOME = b'{"resourceType":"OperationOutcome","issue":[]}'
 
 
-def test_what_tells_of_a_search_an_export_or_a_request_is_no_data():
+def test_the_outcome_of_a_search_an_export_or_a_request_is_no_data():
     in_search = b'{"resource":%b,"search":{"mode":"outcome"}}' % OUTCOME
     found = split(bundle(b'{"resource":%b,"search":{"mode":"include"}}' % PATIENT, in_search))
     assert found[0].resource == PATIENT
