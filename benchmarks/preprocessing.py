@@ -142,7 +142,7 @@ def exact(image: np.ndarray) -> np.ndarray:
 
 
 def values_kept(equalise: Callable[[np.ndarray, int], np.ndarray]) -> float:
-    """Share of the 4,096 values of 12 bits that are still told apart where one map applies."""
+    """Share of the 4,096 values of 12 bits that are still distinguished where one map applies."""
     generator = np.random.default_rng(3)
     image = generator.permutation(np.repeat(np.arange(4096), 64)).reshape(512, 512)
     return len(np.unique(equalise((image / 4095).astype(np.float32), 1))) / 4096
@@ -172,7 +172,7 @@ def faster(name: str, frame: Frame, peer: Callable[[Frame], np.ndarray], repeats
 
 def truer() -> bool:
     """Print what each way of equalising loses; say whether ours loses no more than the peer."""
-    print("deviation from CLAHE in doubles on the CT slice; change made; values told apart")
+    print("deviation from CLAHE in doubles on the CT slice; change made; values distinguished")
     image = displayed(ct_slice())
     truth = exact(image)
     ways: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {

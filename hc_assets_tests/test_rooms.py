@@ -160,7 +160,7 @@ MENTION = re.compile(r"(?<![\w./*{<\"'-])([a-z_0-9][a-z_0-9/]*\.(?:py|c|h|jinja|
 def prose(path: Path) -> Iterator[str]:
     """Docstrings and comments of a module; the whole of a document."""
     if path.suffix != ".py":
-        # Blocks of code speak of the reader's files
+        # Blocks of code refer to the reader's files
         yield re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
         return
     for node in ast.walk(ast.parse(path.read_text())):

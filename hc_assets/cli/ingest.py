@@ -41,7 +41,7 @@ KindOption = Annotated[
     typer.Option(
         metavar="|".join(CATALOG.landings),
         callback=_known_kind,
-        help="What the files are; told from their content when left out.",
+        help="What the files are; detected from their content when left out.",
     ),
 ]
 
@@ -68,7 +68,7 @@ def ingest_paths(paths: Sequence[AnyPath], kind: str | None, settings: CoreSetti
 
     Args:
         paths: files and folders.
-        kind: of the files; told from their content where None.
+        kind: of the files; detected from their content where None.
         settings: of the deployment.
 
     Raises:

@@ -51,7 +51,7 @@ def repair_damage(settings: CoreSettings, found: list[Damage]) -> None:
 
     Raises:
         BlockedError: a blocking check failed.
-        RunFailedError: a step raised, since what it reads is damaged too and can't be made anew.
+        RunFailedError: a step raised, since what it reads is damaged too and can't be rebuilt.
     """
     from hc_assets.definitions import build_defs
     from hc_assets.orchestration.runs import (
@@ -65,7 +65,7 @@ def repair_damage(settings: CoreSettings, found: list[Damage]) -> None:
     set_aside(layout, found)
     warehouse = warehouse_of(layout)
     with warehouse.write() as connection:
-        warehouse.create_views(connection)  # which declares schemas anew
+        warehouse.create_views(connection)  # which declares schemas again
     definitions = build_defs(settings)
     with open_instance(layout) as instance:
         for kind, landing in CATALOG.landings.items():

@@ -83,7 +83,7 @@ def report(
         FailOn, typer.Option(help="Exit with 1 on failed checks of this severity or a worse one.")
     ] = FailOn.ERROR,
 ) -> None:
-    """Report what every asset check last said of every batch, and how its value went."""
+    """Report the last result of every asset check for every batch, and the trend of its value."""
     from hc_assets.reports.formats import FORMATS
 
     settings = Settings()

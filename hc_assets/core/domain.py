@@ -152,7 +152,7 @@ class Domain:
         commands: module with `app`, its commands; "" where it has none.
         sample: `module:function` that writes sample data below a landing folder and says in a
             sentence what it is of; "" where it has none. Domains may name the same function.
-        rebuild: `module:function` that fills its tables in DuckDB anew from the Parquet, given a
+        rebuild: `module:function` that rebuilds its tables in DuckDB from the Parquet, given a
             connection and the layout; gives the count of rows. "" where it keeps none there.
         reads: tables of other domains that it reads.
         feeds: folder below the landing folder of a kind, by that kind, into which its assets put
@@ -198,7 +198,7 @@ class Catalog:
     """What all domains declare, together.
 
     Raises:
-        DeclarationError: two declare the same, or one speaks of what nobody declares.
+        DeclarationError: two declare the same, or one refers to what nobody declares.
     """
 
     def __init__(self, domains: Iterable[Domain]) -> None:

@@ -51,7 +51,7 @@ def sources(
 
     Raises:
         UndeclaredLineageError: the table or a column of it is not declared, or the declaration
-            speaks of a table or column that does not exist.
+            refers to a table or column that does not exist.
     """
     if table not in lineage:
         raise UndeclaredLineageError(f"{table}: no lineage is declared")

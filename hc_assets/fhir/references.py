@@ -56,7 +56,7 @@ def links_of(
     resource_id: str | None,
     targets: Mapping[str, str],
 ) -> tuple[str | None, str | None]:
-    """Find the same in a resource whose members are told apart already."""
+    """Find the same in a resource whose members are distinguished already."""
     patient = _first_id("Patient", members, _PATIENT_MEMBERS, targets)
     encounter = _first_id("Encounter", members, _ENCOUNTER_MEMBERS, targets)
     if resource_type == "Patient":

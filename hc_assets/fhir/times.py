@@ -102,7 +102,7 @@ def day_from(microseconds: int) -> date:
 
 
 def in_order(first: Span, second: Span) -> bool | None:
-    """Whether one time does not lie after another; None where neither can be told.
+    """Whether one time does not lie after another; None where neither can be decided.
 
     Where one has a time of the day and the other has not, a day is allowed: the latter may be of
     any time zone. Dates that are less precise than a day, and overlap, tell nothing.

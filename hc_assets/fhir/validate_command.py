@@ -58,8 +58,8 @@ def validate(
 ) -> None:
     """Validate FHIR R4 bundles, single resources and NDJSON files.
 
-    A Bundle is judged as one resource, and what is wrong in an entry is said of the entry. A count
-    per rule goes to stderr at the end. Rule, place and kind are told; values only if asked for.
+    A Bundle is judged as one resource, and an issue in an entry is reported for the entry. A count
+    per rule goes to stderr at the end. Rule, place and kind are printed; values only on request.
     """
     from hc_assets.fhir.profiles import ProfileError
     from hc_assets.fhir.validation import operation_outcome

@@ -98,7 +98,7 @@ class Found:
 
 
 def is_stored(path: AnyPath) -> bool:
-    """Whether a path lies in an object store, or another file system that fsspec speaks to."""
+    """Whether a path lies in an object store, or another file system that fsspec supports."""
     return isinstance(path, UPath) and not is_local(path)
 
 
@@ -296,7 +296,7 @@ def _name(path: Path, landing_folder: Path) -> str:
 class AmbiguousKindError(UsageError):
     """Files of several kinds, or of none that is known."""
 
-    advice = "say which with --kind"
+    advice = "choose it with --kind"
 
 
 _GUESS_FROM = 1_000
@@ -309,7 +309,7 @@ def guess_kind(found: Iterable[Found], kinds: Collection[Kind]) -> str:
     """Tell the kind of files from what they hold, or from their names where that says nothing.
 
     One kind among them is enough: files that show none are taken to belong to it, so that what is
-    wrong with them is said by the tables of that kind.
+    wrong with them is reported by the tables of that kind.
 
     Only the first thousand files are looked at.
 

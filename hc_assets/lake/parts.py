@@ -103,7 +103,7 @@ class PartWriter:
 
     A row group is packed and written beside the caller, while it makes the next.
 
-    Use as a context manager; `parts` is whole after the block. `number` tells apart the writers
+    Use as a context manager; `parts` is whole after the block. `number` distinguishes the writers
     that fill one partition at the same time, and gives the order of their rows. Parts that a later
     look replaces before the commit are drafts: they have a name of their own in each run, so that
     of two runs over the same batch neither removes the other's.

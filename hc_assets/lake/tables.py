@@ -17,7 +17,7 @@ from hc_assets.lake.parts import Commit, DamagedPartError, Part, read_commit
 
 
 class MissingPartitionError(Exception):
-    """A partition was asked for that no commit speaks of."""
+    """A partition was asked for that no commit refers to."""
 
 
 @dataclass(frozen=True)

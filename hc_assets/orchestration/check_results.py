@@ -23,7 +23,7 @@ def read_report(
     ui_url: str = "",
     page: int = _PAGE,
 ) -> Report:
-    """Give what every check said of every batch.
+    """Give the result of every check for every batch.
 
     The event log is asked once for each check, whatever the number of batches.
 
@@ -43,7 +43,7 @@ def report_of(
     ui_url: str = "",
     page: int = _PAGE,
 ) -> Report:
-    """Give what some checks said of every batch."""
+    """Give the results of some checks for every batch."""
     history: list[CheckOutcome] = []
     never_run = []
     for key in sorted(keys, key=_place):

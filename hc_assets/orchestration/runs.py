@@ -167,7 +167,7 @@ def refuse_blocked(
 
     Args:
         definitions: that hold the checks.
-        instance: that keeps what they said.
+        instance: that keeps their results.
         batches: to ask of; None stands for what is made of all batches.
 
     Raises:

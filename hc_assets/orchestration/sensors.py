@@ -1,6 +1,6 @@
-"""What starts by itself: folders watched, results published, failures told, reports written.
+"""What starts by itself: folders watched, results published, failures reported, reports written.
 
-Belongs here: wiring only. What is new in a folder is told by `lake/watching.py`, what a kind of
+Belongs here: wiring only. What is new in a folder is found by `lake/watching.py`, what a kind of
 landing is by its declaration in its domain's `domain.py`.
 """
 

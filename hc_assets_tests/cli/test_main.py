@@ -106,7 +106,7 @@ def test_files_of_no_known_kind_are_wrong_usage(hc_assets, tmp_path):
     (tmp_path / "notes.txt").write_text("notes")
     result = hc_assets("land", tmp_path / "notes.txt")
     assert result.exit_code == 2
-    assert "say which with --kind" in result.stderr
+    assert "choose it with --kind" in result.stderr
 
 
 def test_a_wrong_option_is_exit_code_2(hc_assets, good):

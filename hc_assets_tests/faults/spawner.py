@@ -344,7 +344,7 @@ def _run(tasks: list[Task]) -> list[dict[str, Any]]:
 def warm_up() -> None:
     """Ingest something, so that children find imports done and caches filled: half of their cost.
 
-    FHIR only: Arrow's threads are made anew after a fork, those of OpenCV and ITK might not be.
+    FHIR only: Arrow's threads are rebuilt after a fork, those of OpenCV and ITK might not be.
     """
     with tempfile.TemporaryDirectory() as folder:
         delivery, _ = write_deliveries(Path(folder, "deliveries"))

@@ -1,4 +1,4 @@
-"""What is damaged is found by its hash, named, and made anew; a warehouse can be lost."""
+"""What is damaged is found by its hash, named, and rebuilt; a warehouse can be lost."""
 
 import os
 import shutil
@@ -126,7 +126,7 @@ def test_a_warehouse_that_is_lost_is_made_from_the_parquet(
         warehouse.write_bytes(b"not a database" * 1000)
         second = fed.deliveries / "second"
         assert spawner.ingest(data_dir, second, "--kind", "fhir") == 4
-        assert "`hc-assets warehouse rebuild` makes it anew" in spawner.tail()
+        assert "`hc-assets warehouse rebuild` rebuilds it" in spawner.tail()
     else:
         warehouse.unlink()
     assert spawner.must("command", data_dir, arguments=["warehouse", "rebuild"]) == 0

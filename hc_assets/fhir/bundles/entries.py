@@ -74,11 +74,11 @@ def text_in(raw: msgspec.Raw | bytes) -> str | None:
 
 
 def data_only(entry: Entry) -> Entry:
-    """Set aside what tells of a request, a search or an export: it is not to be stored."""
+    """Set aside the outcome of a request, a search or an export: it is not to be stored."""
     if entry.resource_type != "OperationOutcome" or entry.problem:
         return entry
     return msgspec.structs.replace(
-        entry, problem="an OperationOutcome: it tells of a request and is no data"
+        entry, problem="an OperationOutcome: it reports on a request and is no data"
     )
 
 

@@ -141,7 +141,7 @@ def _moment(text: Any) -> datetime | None:
     try:
         moment = moment_of(text)
     except ValueError:
-        return None  # no instant: said of the Bundle by whoever validates it
+        return None  # no instant: reported for the Bundle by its validation
     return moment if moment is not None and moment.tzinfo is not None else None
 
 

@@ -153,7 +153,7 @@ def _of_readings(rows: pa.RecordBatch, keys: Keys) -> Records:
 
 
 def _updated(resource: bytes, modified: int | None) -> int:
-    """When a version is of, microseconds since 1970: what says nothing of it is as of the batch."""
+    """When a version is of, microseconds since 1970: one without a time is as of the batch."""
     stated = decode_stamped(resource).meta
     if stated is not None and stated.last_updated is not None:
         return span_of(stated.last_updated).first

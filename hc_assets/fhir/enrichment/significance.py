@@ -220,7 +220,7 @@ def _by_own_range(
     fitting = [(r, how) for r, how in applicable if how is not None]
     if not fitting:
         return None
-    # One that speaks of this age and sex says more than one for everybody.
+    # One for this age and sex is more specific than one for everybody.
     chosen = max(fitting, key=lambda pair: pair[1])[0]
     ends = [_end(end, quantity) for end in (chosen.low, chosen.high)]
     for end in ends:

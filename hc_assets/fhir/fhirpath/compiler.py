@@ -64,7 +64,7 @@ class Compiler:
         """Prepare to compile.
 
         Args:
-            types: by which members of JSON objects and names of types are told.
+            types: that members of JSON objects and names of types are resolved by.
             shortcuts: False to leave out the short cuts; the meaning is the same.
         """
         self._types = types

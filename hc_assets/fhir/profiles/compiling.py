@@ -93,10 +93,10 @@ class _Compiler:
         """The rule of an element or slice.
 
         Args:
-            spec: what is said of it.
+            spec: what the profile specifies for it.
             owners: the types that have the element.
             slice_name: the name of the slice.
-            above: for a slice: what is said of the element; its demands are asked already.
+            above: for a slice: the spec of its element, whose demands are checked already.
         """
         known = self._rules.get(id(spec))
         if known is not None:
@@ -294,7 +294,7 @@ class _Compiler:
             if any(verdicts):
                 return
             if None in verdicts:
-                unsure = f"whether it conforms to {' or '.join(urls)} can't be told offline"
+                unsure = f"whether it conforms to {' or '.join(urls)} can't be decided offline"
                 setting.run.note("warning", path, "profile-unknown", source, unsure, source=source)
             else:
                 setting.run.add("error", "structure", path, "profile-type", text, source=source)

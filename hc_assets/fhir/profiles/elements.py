@@ -1,4 +1,4 @@
-"""What R4 itself says of the elements that a profile speaks of.
+"""What R4 itself says of the elements that a profile refers to.
 
 Belongs here: names, JSON members and types of a type's elements, looked up once. What a profile
 demands of them belongs to `specs.py`.

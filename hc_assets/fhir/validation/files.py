@@ -48,7 +48,7 @@ DEFAULT_SHARING = Sharing()
 
 @dataclass(frozen=True)
 class Finding:
-    """What is to be said of one resource that has issues.
+    """The report on one resource that has issues.
 
     Attributes:
         position: of the entry in its Bundle or of the line in its file, from 0; None for the Bundle

@@ -2,7 +2,7 @@
 
 Belongs here: calling `imaging/headers/native/header_walk.c` and filling the gaps that it leaves in
 the JSON. Typed columns of the bytes that it points at are made in `fast_columns.py`. What a row is,
-is said by `read.py`, whose thorough reader takes every file that is refused here, and gives the
+is reported by `read.py`, whose thorough reader takes every file that is refused here, and gives the
 same row of every other.
 """
 
@@ -214,7 +214,7 @@ class _Reader:
 
     def _fragment(self, found: Found, gap: list[int], notes: list[str]) -> bytes:
         tag, vr_number, at, size, depth, owner_at, owner_size, set_at, set_size, implicit, big = gap
-        # Only of what was sent without VR, or as UN, it could not be told
+        # Only of what was sent without VR, or as UN, it could not be known
         vr = VRS[vr_number] or (None if implicit else "UN")
         owner = found.data[owner_at : owner_at + owner_size]
         value = found.data[at : at + size] if size <= _CACHED_BYTES else b""

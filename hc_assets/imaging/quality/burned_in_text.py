@@ -77,7 +77,7 @@ def burned_in_text(frame: Frame) -> BurnedInText:
 
     The pixels of slices as acquired (CT, MR, PT, NM and the like) are looked at only where they are
     secondary captures or in colour: no scanner writes into the others, and bones and vessels are
-    none the cheaper to be told from letters. BurnedInAnnotation (0028,0301) is of type 3 in most
+    no easier to distinguish from letters. BurnedInAnnotation (0028,0301) is of type 3 in most
     modules: where it is absent that means unknown, not NO.
     """
     context = frame.context

@@ -21,7 +21,7 @@ from hc_assets.lake.parts import Part
 
 WORST, SAMPLE = 6, 6
 # Base64 makes four bytes of three: 62 KB in all
-# Dagster's UI keeps 64 KB of a text: both and what is said beside them fit, as base64
+# Dagster's UI keeps 64 KB of a text: both and what is documented beside them fit, as base64
 _MONTAGE_BYTES, _HISTOGRAM_BYTES = 30_000, 24_000
 
 

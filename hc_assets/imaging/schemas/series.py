@@ -88,7 +88,7 @@ SERIES = pa.schema(
         column(
             "duplicate_positions",
             pa.int64(),
-            "Positions with frames that neither time, echo, b-value nor acquisition tells apart",
+            "Positions with frames that neither time, echo, b-value nor acquisition distinguishes",
             nullable=False,
         ),
         column(

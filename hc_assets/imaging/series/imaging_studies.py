@@ -27,7 +27,7 @@ from hc_assets.lake.parts import read_commit
 HANDED_OVER = "handed_to_fhir"
 """Input in the table's commit that is there where its resources were handed over."""
 SOURCE = "urn:hc-assets:imaging"
-"""meta.source of the resources, by which they are told from those that others send."""
+"""meta.source of the resources, which distinguishes them from those that others send."""
 
 _DCM = "http://dicom.nema.org/resources/ontology/DCM"
 _DICOM_UID = "urn:dicom:uid"
@@ -102,7 +102,7 @@ def imaging_study(
     Returns:
         The resource; the same for the same instances. The subject is named by its PatientID as an
         identifier, never by an id that was only guessed; where the files name none, or several, it
-        is said to be unknown.
+        is declared unknown.
     """
     files = [file for of_series in series for file in of_series]
     resource: Resource = _without_empty(

@@ -123,7 +123,7 @@ _PATIENT_LABELS = """
     FROM fhir_names LEFT JOIN (SELECT DISTINCT id, label FROM fhir_labels) USING (id)
     GROUP BY key HAVING min(id) = max(id)
 """
-# A study that nothing speaks of is not in it: that nobody reported a finding is no finding
+# A study that nothing refers to is not in it: that nobody reported a finding is no finding
 _STUDY_LABELS = """
     CREATE TEMP TABLE label_lists AS
     WITH RECURSIVE reach (id, uid) AS (

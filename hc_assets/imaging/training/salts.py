@@ -1,7 +1,7 @@
 """The secret that pseudonyms are made with, where the settings name none.
 
-Belongs here: making it once and keeping it. Whoever has it can tell whether a pseudonym stands for
-a PatientID that he knows; whoever has not, can't.
+Belongs here: making it once and keeping it. With it one can find out whether a pseudonym is that of
+a PatientID that one knows; without it one can't.
 """
 
 import secrets

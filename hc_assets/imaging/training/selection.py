@@ -27,7 +27,7 @@ class Selection:
         salt: secret that pseudonyms are made with.
         labels_file: CSV, see `labels.read_csv`.
         label_codes: FHIR codes by label, see `fhir_labels.py`; in place of a file.
-        label_scope: whether these label all studies of a patient, or the study they speak of.
+        label_scope: whether these label all studies of a patient, or the study they refer to.
         patient_system: identifier system of PatientIDs, for labels from FHIR; "" for any.
     """
 

@@ -1,7 +1,7 @@
 """Whether headers say what they must: the evaluators behind the checks of the DICOM index.
 
 Belongs here: counting and comparing. Whether every file and frame is accounted for is judged in
-`accounting.py`; which check uses what, and how bad a failure is, is said in `imaging/checks.py`.
+`accounting.py`; which check uses what, and how bad a failure is, is stated in `imaging/checks.py`.
 """
 
 from collections import Counter

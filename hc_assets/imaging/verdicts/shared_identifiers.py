@@ -1,7 +1,7 @@
 """SOPInstanceUIDs that stand for more than one content, over all batches.
 
 Belongs here: finding them in the index's Parquet, in bounded memory. What is thought of them is
-said in `headers.py`.
+stated in `headers.py`.
 """
 
 import tempfile

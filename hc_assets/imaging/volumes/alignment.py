@@ -89,7 +89,7 @@ def align(
         spacing_mm: of the grid.
         correct_bias: whether the bias field of MR magnitudes is taken out.
         per_series: volumes of one series that are brought onto the grid; of the others, the
-            transform is told.
+            transform is recorded.
 
     Yields:
         The volumes in the order of the group.

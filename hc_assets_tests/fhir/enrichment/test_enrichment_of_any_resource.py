@@ -203,7 +203,7 @@ def _without_extensions(element: Members, *urls: str) -> Members:
 
 
 def as_sent(sent: Members) -> Members:
-    """What was sent, less the extensions under our own base: those are made anew."""
+    """What was sent, less the extensions under our own base: those are rebuilt."""
     meta = sent.get("meta")
     if meta is not None:
         meta = _without_extensions(meta, *OWN)

@@ -16,7 +16,7 @@ from hc_assets_tests.fhir.profiles.slicing_profiles import (
     slicing_by,
 )
 
-# The same two slices a and b, told apart in the ways that a profile may choose.
+# The same two slices a and b, distinguished in the ways that a profile may choose.
 WAYS: list[tuple[str, str, Callable[[str, str], list[Json]]]] = [
     (
         "value",

@@ -29,7 +29,7 @@ class References(NamedTuple):
         texts: what the different ones say.
         targets: `<type>/<id>` or URN of those that a batch can hold, or None.
         are_known: whether the batch holds that.
-        are_judged: whether the batch can tell. It can't where it is no URN, which only a bundle
+        are_judged: whether the batch can decide. It can't where it is no URN, which only a bundle
             resolves, and the batch has nothing of the type: such resources are kept in another one.
     """
 
@@ -127,7 +127,7 @@ def resolved(
 
 
 def _judged(targets: Sequence[str | None], index: BatchIndex) -> tuple[Flags, Flags]:
-    """Whether the batch holds each target, and whether it can tell."""
+    """Whether the batch holds each target, and whether it can decide."""
     named = [target for target in targets if target is not None]
     numbers = [number for number, target in enumerate(targets) if target is not None]
     known = np.zeros(len(targets), bool)

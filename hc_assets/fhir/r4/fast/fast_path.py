@@ -1,4 +1,4 @@
-"""The fast path: is this resource certainly valid? It may say that it can't tell.
+"""The fast path: is this resource certainly valid? It may say that it can't decide.
 
 Belongs here: calling the compiled code in `native/` with the packed table, and what it leaves to
 Python: narratives. Issues in words belong to `fhir/r4/walker.py`.

@@ -101,7 +101,7 @@ _Outcome = bool | int | _Nothing | None
 
 
 def _outcome_of_empty(parts: Sequence[Call | str]) -> _Outcome:
-    """What parts give for an element that isn't there; None where that can't be told."""
+    """What parts give for an element that isn't there; None where that can't be decided."""
     value: bool | int | _Nothing = _NOTHING
     for part in parts:
         name = part if isinstance(part, str) else part.name

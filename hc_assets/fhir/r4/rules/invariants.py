@@ -51,7 +51,7 @@ _WHOLE_TEXT = (
 )
 
 # HL7's own validator evaluates substitutes for published expressions that it found to be wrong
-# (class FHIRPathExpressionFixer of org.hl7.fhir.validation); unless said otherwise these are those.
+# (class FHIRPathExpressionFixer of org.hl7.fhir.validation); by default these are those.
 # Only what makes good data fail, or a rule say something else than its text, is here: published
 # expressions that can never fail stay as they are (ppc-2 to ppc-5 look for the code system
 # 'something', eld-11 asks whether a truth value exists), and so does con-3, which warns of every

@@ -55,7 +55,7 @@ def _check_roots(visit: Visit, findings: Findings) -> None:
     expression, bases = visit.value.get("expression"), _bases_of(visit)
     if not isinstance(expression, str) or not bases or _FOR_ALL & {*bases}:
         return
-    with suppress(FhirPathSyntaxError):  # told as such
+    with suppress(FhirPathSyntaxError):  # reported as such
         others = {*_roots(parse(expression))} & r4().resource_names - {*bases}
         if others:
             # HL7 publishes one on a patient that finds an extension of a document.

@@ -133,7 +133,7 @@ def _check_attachment(value: dict[str, Any], path: str, findings: Findings) -> N
     if not isinstance(text, str) or not ("size" in value or isinstance(stated, str)):
         return
     data = base64_bytes(text)
-    if data is None:  # told as the format of the primitive
+    if data is None:  # reported as the format of the primitive
         return
     if isinstance(size, int) and not isinstance(size, bool) and size != len(data):
         found = f"found {size}, but the data have {len(data)} bytes"

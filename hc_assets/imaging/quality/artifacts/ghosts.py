@@ -41,7 +41,7 @@ _FINEST, _FINEST_SMOOTHED = 0.4, 0.25
 # Shares of an echo below which air shows none of it, and above which it shows it: noise, and the
 # object's rim, take from what is seen there, and scatter adds to it
 _SEEN_IN_AIR = 0.2, 0.4
-# Share of the image that the copy must cover in air, so that the air can tell
+# Share of the image that the copy must cover in air, for the air to count as evidence
 _LEAST_COVERED = 0.02
 # Deviation of air, in shares of a ghost's cast, above which its own pattern hides the ghost's
 _MOST_VARIED = 0.33

@@ -173,7 +173,7 @@ static int are_distinct(Run *run, KeyOf key_of) {
     return 1;
 }
 
-/* Entries without fullUrl are told apart by type and id; where there are such, few enough to
+/* Entries without fullUrl are distinguished by type and id; where there are such, few enough to
  * compare each with each, since only transactions have them. */
 static int unnamed_are_distinct(const Run *run) {
     int32_t unnamed = 0;

@@ -2,7 +2,7 @@
  *
  * One pass over the bytes, for what nearly all files hold: JSON without faults, entries that ask for
  * nothing but to be stored. Whatever is out of the ordinary is left to fhir/bundles/read.py, which says what is
- * to become of it; so every function here may say that it can't tell.
+ * to become of it; so every function here may return that it can't decide.
  */
 #include "entry_rows.h"
 #include "fast_path.h"

@@ -201,7 +201,7 @@ int grow(Run *run, void **items, int32_t *room, size_t size);
              grow(run, (void **)&(list).items, &(list).room, sizeof *(list).items) \
          ? &(list).items[(list).count++] : NULL)
 
-/* scan.c: JSON text. Each takes where it begins and gives where it ends, NULL where it can't tell. */
+/* scan.c: JSON text. Each takes where it begins and returns where it ends, NULL if undecided. */
 typedef struct {
     Text text;        /* without quotes, escapes resolved */
     int is_ascii;

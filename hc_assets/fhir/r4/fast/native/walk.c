@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Where a run is in a text: just behind what has been read; NULL where it can't tell. */
+/* Where a run is in a text: just behind what has been read; NULL where it can't decide. */
 typedef const uint8_t *Position;
 
 static Position read_value(Run *run, Position at, const Member *member, Frame *frame);
@@ -87,7 +87,7 @@ static const Member *next_member(Frame *frame, Text name) {
     return member;
 }
 
-/* The members of an object, behind its opening brace. `type` is the resource's, which has told its
+/* The members of an object, behind its opening brace. `type` is the resource's, which has stated its
  * shape already; NULL for any other object. */
 static Position read_members(Run *run, Position at, Frame *frame, const Text *type) {
     const uint8_t *end = run->end;
