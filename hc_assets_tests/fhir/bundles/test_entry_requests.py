@@ -134,7 +134,7 @@ def test_the_outcome_of_a_search_an_export_or_a_request_is_no_data():
     found = split(bundle(b'{"resource":%b,"search":{"mode":"include"}}' % PATIENT, in_search))
     assert found[0].resource == PATIENT
     for entry in (found[1], only(OUTCOME), only(OUTCOME, LINES)):
-        assert "OperationOutcome: it tells of a request" in str(entry.problem)
+        assert "OperationOutcome: it reports on a request" in str(entry.problem)
     (kept,) = read_entries(io.BytesIO(OUTCOME), DOCUMENT, keep_bundles=True)
     assert kept.problem is None
 
