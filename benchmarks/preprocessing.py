@@ -149,7 +149,7 @@ def values_kept(equalise: Callable[[np.ndarray, int], np.ndarray]) -> float:
 
 
 def faster(name: str, frame: Frame, peer: Callable[[Frame], np.ndarray], repeats: int) -> bool:
-    """Print times and ratios of one image; say whether the promise is kept."""
+    """Print times and ratios of one image; report whether the promise is kept."""
     recipe = recipe_for(frame.context.modality)
     image = np.ascontiguousarray(displayed(frame))
     bins = recipe.parameters.clahe_bins
@@ -171,7 +171,7 @@ def faster(name: str, frame: Frame, peer: Callable[[Frame], np.ndarray], repeats
 
 
 def truer() -> bool:
-    """Print what each way of equalising loses; say whether ours loses no more than the peer."""
+    """Print what each way of equalising loses; report whether ours loses no more than the peer."""
     print("deviation from CLAHE in doubles on the CT slice; change made; values distinguished")
     image = displayed(ct_slice())
     truth = exact(image)

@@ -41,7 +41,7 @@ def column(
 
 
 def note(field: pa.Field) -> ColumnNote:
-    """Give back the arguments of `column` for a field.
+    """Return the arguments of `column` for a field.
 
     Raises:
         KeyError: the field was not made by `column`.

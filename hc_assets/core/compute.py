@@ -35,7 +35,7 @@ class InPlace(Executor):
 
 
 def executor(units: int, workers: int = 0) -> Executor:
-    """Give an executor for a number of units of work.
+    """Return an executor for a number of units of work.
 
     Args:
         units: how many there are; a single one runs in place.

@@ -224,7 +224,9 @@ class Catalog:
         if not table.name.startswith(f"{domain.name}/"):
             raise DeclarationError(f"{table.name}: expected a name that begins with {domain.name}/")
         if table.per == "batch" and _kind_of(domain, table) is None:
-            raise DeclarationError(f"{table.name}: say with batches_of whose batches it is made of")
+            raise DeclarationError(
+                f"{table.name}: batches_of must name the table whose batches it is made of"
+            )
         self.tables[table.name] = table
 
     @property
@@ -233,7 +235,7 @@ class Catalog:
         return tuple(landing.kind for landing in self.landings.values())
 
     def kind(self, name: str) -> Kind:
-        """Give a kind by its name.
+        """Return a kind by its name.
 
         Raises:
             KeyError: there is none.
@@ -277,7 +279,7 @@ class Catalog:
         return {name: table.contents.lineage for name, table in self.tables.items()}
 
     def column_sources(self, table: str) -> dict[str, tuple[Source, ...]]:
-        """Give the columns that each column of a table is made from."""
+        """Return the columns that each column of a table is made from."""
         return sources(table, self.lineage, self.schemas)
 
 

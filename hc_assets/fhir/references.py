@@ -17,7 +17,7 @@ import msgspec
 _PATIENT_MEMBERS = ("subject", "patient", "beneficiary", "individual")
 _ENCOUNTER_MEMBERS = ("encounter", "context")
 _TYPE_AND_ID = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[^/]+)?$")
-# What stands there need not be a UUID: only what R4 allows as an id is taken.
+# What is there need not be a UUID: only what R4 allows as an id is taken.
 _UUID_URN = re.compile(r"urn:uuid:([A-Za-z0-9\-.]{1,64})")
 _REFERENCE_START = b'"reference":"'
 _QUOTE = b'"'

@@ -98,7 +98,7 @@ def validate(
                 _print_issues(checked.file, finding.position, what, issues)
     for rule, count in by_rule.most_common():
         print_message(f"{count:>8}  {rule}")
-    hidden = "" if show_values or not invalid else " (--show-values tells ids and what was found)"
+    hidden = "" if show_values or not invalid else " (--show-values prints ids and what was found)"
     print_message(f"{resources} resources, {invalid} invalid{hidden}")
     if unreadable:
         raise typer.Exit(UNREADABLE)

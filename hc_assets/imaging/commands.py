@@ -77,6 +77,6 @@ def receive_command(
     chosen = {name: value for name, value in options.items() if value is not None}
     settings = ImagingSettings().model_copy(update=chosen)
     if not settings.receive_allowed:
-        raise stop(USAGE, "say with --allow which AE titles may send")
+        raise stop(USAGE, "name the AE titles that may send with --allow")
     with errors_become_exit_codes():
         run(settings)

@@ -103,7 +103,7 @@ def is_stored(path: AnyPath) -> bool:
 
 
 def as_local(path: AnyPath) -> Path:
-    """Give a path on this machine as the standard library's own.
+    """Return a path on this machine as the standard library's own.
 
     Raises:
         ValueError: it is not on this machine.
@@ -158,7 +158,7 @@ class Place:
     landing_folder: Path
 
     def version(self, path: str) -> str | None:
-        """Give the version and the problem of what `examine` finds, as one text."""
+        """Return the version and the problem of what `examine` finds, as one text."""
         with suppress(OSError):
             status = os.lstat(path)
             if stat.S_ISREG(status.st_mode):  # most are, and a fifth of the time will do for them
@@ -273,7 +273,7 @@ def version_of(path: AnyPath) -> str:
 
 
 def state_of(path: AnyPath, source: IO[bytes]) -> object:
-    """Give what changes when an open file does.
+    """Return what changes when an open file does.
 
     Args:
         path: where it is.
@@ -306,7 +306,7 @@ _GZIP_MAGIC = b"\x1f\x8b"
 
 
 def guess_kind(found: Iterable[Found], kinds: Collection[Kind]) -> str:
-    """Tell the kind of files from what they hold, or from their names where that says nothing.
+    """Detect the kind of files from what they hold, or from their names where that says nothing.
 
     One kind among them is enough: files that show none are taken to belong to it, so that what is
     wrong with them is reported by the tables of that kind.

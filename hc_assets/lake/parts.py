@@ -314,7 +314,7 @@ def _damaged(folder: UPath, why: str) -> str:
 
 
 def _replaced(folder: UPath) -> Commit | None:
-    """Give the commit that another one is about to replace, if it can be read."""
+    """Return the commit that another one is about to replace, if it can be read."""
     try:
         return read_commit(folder)
     except DamagedCommitError:

@@ -99,7 +99,7 @@ class Watch:
         return is_waiting or row[0] is None
 
     def new_and_settled(self, found: Iterable[Found]) -> Iterator[Found]:
-        """Give files that are not landed in this version and have kept it long enough.
+        """Return files that are not landed in this version and have kept it long enough.
 
         Files that changed less than the settling time ago, or that are seen in this version for a
         shorter time where their file system does not tell, are counted as waiting. Time counts from

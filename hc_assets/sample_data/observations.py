@@ -66,7 +66,7 @@ def visit_reports(seed: int, history: History, visit: Visit, refer: Refer) -> li
 
 
 def observation_id(seed: int, visit: Visit, key: str) -> str:
-    """Give the id of the Observation of a key at a visit."""
+    """Return the id of the Observation of a key at a visit."""
     return uuid_of(seed, "observation", visit.id, key)
 
 

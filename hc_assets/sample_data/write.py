@@ -73,7 +73,7 @@ class SampleSummary:
         return sum(self.entries.values())
 
     def flaws_with(self, outcome: str) -> list[Flaw]:
-        """Give the flaws of one outcome."""
+        """Return the flaws of one outcome."""
         return [flaw for flaw in self.flaws if flaw.outcome == outcome]
 
 

@@ -59,7 +59,7 @@ def test_tables_go_to_the_kind_whose_batches_they_are_made_of():
         ([Domain("a", (TEXTS,), ()), Domain("b", (TEXTS,), ())], "kind texts is declared twice"),
         ([Domain("a", (TEXTS,), (table("a/x"), table("a/x")))], "table a/x is declared twice"),
         ([Domain("a", (TEXTS,), (table("b/x"),))], "b/x: expected a name that begins with a/"),
-        ([Domain("a", (), (table("a/x"),))], "a/x: say with batches_of"),
+        ([Domain("a", (), (table("a/x"),))], "a/x: batches_of must name"),
         ([Domain("a", (), (), reads=("b/x",))], "a reads b/x: no such table"),
         ([Domain("a", (), (), feeds={"b": "x"})], "a feeds b: no such kind"),
     ],

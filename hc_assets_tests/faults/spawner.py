@@ -262,7 +262,7 @@ def _mount(folder: Path, flags: int, size: str) -> None:
 
 
 def _drop_override() -> None:
-    """Give up CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH (capabilities 1 and 2)."""
+    """Drop CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH (capabilities 1 and 2)."""
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)
     data = (ctypes.c_uint32 * 6)()
     _checked(_libc.capget(header, data))
@@ -322,7 +322,7 @@ def _child(task: Task, result_path: str) -> None:
 
 
 def _run(tasks: list[Task]) -> list[dict[str, Any]]:
-    """Run tasks at the same time, each in a child, and say how each ended."""
+    """Run tasks at the same time, each in a child, and report how each ended."""
     with tempfile.TemporaryDirectory() as folder:
         children = {}
         for number, task in enumerate(tasks):

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import attributes
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hc_assets.reports.check_page import as_html, plot
@@ -85,7 +85,7 @@ def test_junit_counts_failures_warns_in_output_and_skips_what_never_ran():
     assert by_name["never run"].find("testcase/skipped") is not None
 
 
-@attributes(text=st.text())
+@given(text=st.text())
 def test_junit_is_xml_whatever_a_check_says(text):
     report = Report.of([outcome("b", "FAIL", explanation=text)], [])
     ET.fromstring(as_junit(report).encode("utf-8", "replace"))  # noqa: S314 - our own
@@ -99,7 +99,7 @@ def test_markdown_rows_have_as_many_cells_as_their_head():
         assert len(widths) == 1, table
 
 
-@attributes(text=st.text())
+@given(text=st.text())
 def test_markdown_keeps_text_on_its_line_and_out_of_the_markup(text):
     cell = escaped(text)
     assert "\n" not in cell
@@ -169,7 +169,7 @@ def test_without_a_ui_the_page_has_no_links_out():
     assert all(link.startswith("#") for link in read.links)
 
 
-@attributes(
+@given(
     st.lists(
         st.none() | st.floats(allow_nan=True, allow_infinity=True, width=32),
         min_size=1,

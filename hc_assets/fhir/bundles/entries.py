@@ -1,4 +1,4 @@
-"""One JSON text becomes an entry: its bytes, and what they say of themselves.
+"""One JSON text becomes an entry: its bytes, and what they say about themselves.
 
 Belongs here: an entry, and reading its type and id. Where entries begin and end in a Bundle or a
 file is found in `splitting.py` and `read.py`.
@@ -83,7 +83,7 @@ def data_only(entry: Entry) -> Entry:
 
 
 def reason(error: Exception) -> str:
-    """Return why a JSON text could not be read, without what stands in it."""
+    """Return why a JSON text could not be read, without what is in it."""
     if isinstance(error, RecursionError):
         return "nested too deeply"
     if isinstance(error, UnicodeDecodeError):

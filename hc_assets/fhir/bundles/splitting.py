@@ -162,7 +162,7 @@ class _RepeatedNameError(Exception):
 
 
 def _refuse_repeated(text: bytes, place: str, names: Mapping[str, bytes]) -> None:
-    """Refuse an object that says something twice: msgspec would drop the first in silence.
+    """Refuse an object that repeats a name: msgspec would drop the first in silence.
 
     Counting is cheap and rules out nearly every text; names deeper inside are separated by
     reading.

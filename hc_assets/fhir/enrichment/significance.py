@@ -258,7 +258,7 @@ def _end(end: Quantity | None, of_value: Quantity) -> float | NotConvertible | N
 
 
 def _specificity(range_: ReferenceRange, person: Person) -> int | None:
-    """How much a range says of whom it is for; None where that is not this person."""
+    """How specific a range is about whom it is for; None where that is not this person."""
     specific = 0
     if range_.type is not None and not any(
         coding.code == _NORMAL_MEANING for coding in range_.type.coding

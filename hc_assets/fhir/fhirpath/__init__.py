@@ -63,7 +63,7 @@ class CompiledExpression:
 
         Args:
             node: what the expression looks at; also `%context`.
-            environment: what the node stands in.
+            environment: the node's context.
 
         Returns:
             Nodes for values of the data; str, bool, int, Decimal, Temporal and Quantity for

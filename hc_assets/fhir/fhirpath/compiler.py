@@ -229,7 +229,7 @@ class Compiler:
             )
         apply = function.apply
         base = self._base(call.base)
-        # Arguments look at what the whole call stands in, not at what it is applied to.
+        # Arguments look at the context of the whole call, not at what it is applied to.
         arguments = [self.collect(argument) for argument in call.arguments]
         if not arguments:
             return lambda items, scope: apply(scope, base(items, scope))

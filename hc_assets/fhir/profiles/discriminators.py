@@ -235,7 +235,7 @@ class Questions:
             if below is not None:
                 home = optional if child.min == 0 else tests
                 home.append(self._at((Step("name", name),), below))
-        # What may be absent tells a slice only where nothing else does.
+        # What may be absent identifies a slice only where nothing else does.
         tests = tests or optional
         if not tests:
             return self._demand_of_slices(spec)

@@ -86,7 +86,7 @@ def check_place(found: FoundExtension, shape: StructureShape, owner: Found, run:
     fits = _fits(shape, names, found.holder) if names else True
     wanted = ", ".join(context.expression for context in shape.context)
     if fits is None:
-        text = f"whether it may stand here can't be decided offline: it is for {wanted}"
+        text = f"whether it is allowed here can't be decided offline: it is for {wanted}"
         run.note("information", path, "extension-context", shape.url, text, source=source)
     elif not fits:
         # HL7's own definitions carry authoring extensions wherever they are of use.

@@ -1,4 +1,4 @@
-"""A profile as a tree of demands: what it says of each element and each slice.
+"""A profile as a tree of demands: what it says about each element and each slice.
 
 Belongs here: the tree, and laying a differential's on its base's. Reading it from a
 StructureDefinition belongs to `spec_reading.py`, making checks of it to `compiling.py`.
@@ -67,7 +67,7 @@ _NESTED = frozenset({"BackboneElement", "Element"})
 
 @dataclass(slots=True, eq=False)
 class Spec:
-    """What a profile says of an element or a slice of it; None where it says nothing.
+    """What a profile says about an element or a slice of it; None where it says nothing.
 
     Attributes:
         element_id: its id in the profile.

@@ -62,7 +62,7 @@ class Visit:
 
 
 class Member(NamedTuple):
-    """A JSON member that a type may have: its element and the type that its name tells."""
+    """A JSON member that a type may have: its element and the type that its name states."""
 
     element: Element
     ref: TypeRef
@@ -132,7 +132,7 @@ class Walker:
     def _object(self, visit: Visit, has_value: bool = False) -> bool:
         """An object of a known type; False where it has no content to go into.
 
-        `has_value` is for the sibling of a primitive: whether a value stands beside it.
+        `has_value` is for the sibling of a primitive: whether a value is beside it.
         """
         value, path, definition = visit.value, visit.path, r4().type(visit.type_name)
         for name in self._repeated.get(id(value), (None, []))[1]:

@@ -151,7 +151,7 @@ def _size(found: Found) -> int:
     try:
         return found.path.stat().st_size
     except OSError:
-        return 0  # opening it meets the same error and says so
+        return 0  # opening it meets the same error and reports it
 
 
 def _work(files: Iterable[Found], sharing: Sharing) -> Iterator[_Work]:

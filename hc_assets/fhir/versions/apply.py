@@ -27,7 +27,7 @@ from hc_assets.lake.incremental import compare
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import LakeTable, read_partitions
 
-# Read first, without the content, to tell which rows are versions.
+# Read first, without the content, to find which rows are versions.
 _SLIM = (
     "resource_type",
     "resource_id",

@@ -74,7 +74,7 @@ class _Refused(Exception):  # noqa: N818 - an outcome, not a fault
 
 
 def fast_header(path: Path) -> dict[str, object] | None:
-    """Read what the index says of a file.
+    """Read what the index says about a file.
 
     Args:
         path: the file.
@@ -260,7 +260,7 @@ def _gap_json(
 
 @lru_cache(maxsize=256)
 def _encodings(data: bytes) -> tuple[str, ...]:
-    """Codecs of a SpecificCharacterSet of which plain ASCII text is safe to read as it stands.
+    """Codecs of a SpecificCharacterSet of which plain ASCII text is safe to read as it is.
 
     Raises:
         _Refused: it is misspelt, or its first codec has other ideas of ASCII.

@@ -103,7 +103,7 @@ def stored_frames(
         stream: what the place's offset counts in.
         header: of the file.
         place: where the pixel data are.
-        description: what the header says of them.
+        description: what the header says about them.
         wanted: numbers of the frames to decode; None for all.
         frame_limit: bytes that a decoded frame may take up.
 

@@ -1,4 +1,4 @@
-"""What a header says of a tracer: dose, decay and weight, for standardised uptake values (SUV).
+"""What a header says about a tracer: dose, decay and weight, for standardised uptake values (SUV).
 
 Belongs here: reading those. What follows from them is in `imaging/preprocessing/suv.py`.
 """

@@ -70,7 +70,7 @@ class BurnedInText:
 
 
 def burned_in_text(frame: Frame) -> BurnedInText:
-    """Tell whether text is probably burned into a frame.
+    """Return whether text is probably burned into a frame.
 
     Args:
         frame: as decoded.
@@ -244,7 +244,7 @@ def _means(label: NDArray[Any], values: NDArray[Any], count: int) -> NDArray[np.
 def _line_numbers(
     first: NDArray[np.intp], second: NDArray[np.intp], count: int
 ) -> NDArray[np.intp]:
-    """Give marks that are neighbours, of neighbours too, the number of the first among them."""
+    """Assign marks that are neighbours, of neighbours too, the number of the first among them."""
     numbers = np.arange(count)
     while True:
         lower = numbers.copy()

@@ -42,7 +42,7 @@ class Scale:
             )
 
     def part(self, value: float) -> float:
-        """Give the part of a value, 0 to 1: a Hill curve, which never stands still.
+        """Return the part of a value, 0 to 1: a Hill curve, which never stands still.
 
         A metric above what matters raises the score less and less, yet a worse image never has
         the same score as a better one.

@@ -141,5 +141,5 @@ def png(picture: Picture, *, most_bytes: int) -> bytes:
 
 
 def data_uri(encoded: bytes) -> str:
-    """Give a PNG as a URL that holds it."""
+    """Return a PNG as a URL that holds it."""
     return f"data:image/png;base64,{base64.b64encode(encoded).decode()}"

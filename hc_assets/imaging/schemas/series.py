@@ -98,7 +98,7 @@ SERIES = pa.schema(
             "stack_tilt_deg",
             pa.float64(),
             "Angle between the normal of the slices and the line from the first to the last: what"
-            " the positions say of the tilt, without its sign",
+            " the positions say about the tilt, without its sign",
             unit="deg",
         ),
         column(

@@ -134,7 +134,7 @@ def _rows(found: duckdb.DuckDBPyConnection) -> Iterator[Instance]:
 
 
 def distinct(files: Sequence[Instance]) -> list[Instance]:
-    """Give each SOPInstanceUID once: the file that was landed first stands for it.
+    """Return each SOPInstanceUID once: the file that was landed first stands for it.
 
     Args:
         files: of one series; those without a UID are instances of their own.

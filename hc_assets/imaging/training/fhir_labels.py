@@ -194,7 +194,7 @@ def subjects_of_reports(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple
 
 
 def study_names(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, str]]:
-    """Give what FHIR's ImagingStudies are called, and the StudyInstanceUID of each.
+    """Return what FHIR's ImagingStudies are called, and the StudyInstanceUID of each.
 
     Yields:
         `ImagingStudy/<id>`, and the UID that its identifier of system `urn:dicom:uid` holds.
@@ -237,7 +237,7 @@ def _rows(connection: duckdb.DuckDBPyConnection, sql: str) -> Iterator[tuple[str
 
 
 def patient_names(connection: duckdb.DuckDBPyConnection, system: str) -> Iterator[tuple[str, str]]:
-    """Give what DICOM may call each Patient of FHIR.
+    """Return what DICOM may call each Patient of FHIR.
 
     Args:
         connection: to the warehouse.

@@ -13,7 +13,7 @@ from hc_assets.lake.layout import Layout
 
 
 def kept_salt(layout: Layout) -> str:
-    """Give the salt of a data folder; made at random when it is first asked for."""
+    """Return the salt of a data folder; made at random when it is first asked for."""
     path: UPath = layout.data_dir / "secrets" / "training_salt"
     if not path.exists():
         write_bytes(path, secrets.token_hex(32).encode())

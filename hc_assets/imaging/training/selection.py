@@ -57,7 +57,7 @@ class Selection:
         return self.labels_file is not None or bool(self.label_codes)
 
     def described(self) -> dict[str, object]:
-        """What the manifest says of the choices: all but the salt and paths."""
+        """What the manifest says about the choices: all but the salt and paths."""
         return {
             "quality_threshold": self.quality_threshold,
             "modalities": sorted(each.upper() for each in self.modalities),

@@ -46,7 +46,7 @@ class Aligned:
 
 
 def groups_of(rows: Sequence[Row]) -> list[list[Row]]:
-    """Say which volumes of a study go onto one grid.
+    """Decide which volumes of a study go onto one grid.
 
     Args:
         rows: of `imaging/volumes`, those that are volumes.

@@ -220,7 +220,7 @@ class _Lake:
     def refresh(
         self, version: str = "1", *, hands_over: bool = True, system: str = ""
     ) -> tuple[int, list[bytes], list[str]]:
-        """Give how many studies were made, their rows' bytes, and the lines handed over."""
+        """Return how many studies were made, their rows' bytes, and the lines handed over."""
         index = read_partitions(self.layout, "imaging/dicom_index")
         known = handed_over(self.layout)
         made = refreshed(

@@ -342,7 +342,7 @@ class RuleCompiler:
 
 
 def _constant(node: Expression) -> str | None:
-    """A constant as it stands in JSON, without quotes; None for what is none."""
+    """A constant as it is in JSON, without quotes; None for what is none."""
     match node:
         case Literal(bool() as value):
             return "true" if value else "false"

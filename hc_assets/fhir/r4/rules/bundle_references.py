@@ -83,7 +83,7 @@ def _entry_resource(visit: Visit) -> Visit:
 
 
 def _references(visits: list[Visit]) -> Iterator[tuple[Visit, Visit, str]]:
-    """Every literal reference with the resource of the entry that it stands in."""
+    """Every literal reference with the resource of the entry that it is in."""
     for visit in visits:
         if visit.type_name == "Reference":
             text = visit.value.get("reference")

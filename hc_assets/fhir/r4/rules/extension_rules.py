@@ -20,7 +20,7 @@ from hc_assets.fhir.r4.walker import Visit
 
 @cache
 def allowed_members(types: tuple[TypeRef, ...]) -> tuple[str, ...]:
-    """The JSON members that an extension's value may stand in, by its types."""
+    """The JSON members that an extension's value may be in, by its types."""
     return tuple(choice_member("value", ref.code) for ref in types)
 
 

@@ -1,4 +1,4 @@
-"""Rules on search parameters, and on what a capability statement says of them.
+"""Rules on search parameters, and on what a capability statement says about them.
 
 Belongs here: what R4's text asks of these and its invariants don't. Whether an expression can be
 read at all belongs to `definition_rules.py`.

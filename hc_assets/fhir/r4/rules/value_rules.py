@@ -94,7 +94,7 @@ def check_complex(
 ) -> None:
     """Check a complex value: required binding of a CodeableConcept, form of a Reference.
 
-    And what an Attachment says of its data, and the points of SampledData.
+    And what an Attachment says about its data, and the points of SampledData.
 
     Args:
         value: the decoded object.
@@ -156,7 +156,7 @@ def _check_reference(
     if isinstance(text, str) and text:
         parsed = parse_reference(text)
         if parsed is None and path.startswith("Bundle.") and text.startswith("urn:"):
-            pass  # `bundle_references.py` tells that no entry has this URN
+            pass  # `bundle_references.py` reports that no entry has this URN
         elif parsed is None:
             found = "found neither ResourceType/id, nor #id, nor an absolute URL or URN"
             findings.error("value", f"{path}.reference", "reference-format", found)

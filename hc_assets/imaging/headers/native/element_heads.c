@@ -1,4 +1,4 @@
-/* Reads the heads of data elements: tag, VR, length, and what the dictionary says of them.
+/* Reads the heads of data elements: tag, VR, length, and what the dictionary says about them.
  *
  * Belongs here: one head. Walking from element to element is in header_walk.c.
  */

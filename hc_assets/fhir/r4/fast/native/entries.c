@@ -115,7 +115,7 @@ static int is_data(const Whole *text, const Row *row) {
            !(row->type.begin >= 0 && is_text(text_in(text, row->type), "OperationOutcome"));
 }
 
-/* Whether an entry asks to be stored as it stands; see requests.refusal. */
+/* Whether an entry asks to be stored as it is; see requests.refusal. */
 static int is_stored(const Whole *text, const Row *row) {
     if (!is_data(text, row) || (row->id.begin >= 0 && row->id.begin == row->id.end)) return 0;
     if (row->url.begin >= 0 &&

@@ -154,7 +154,7 @@ typedef struct {
     Text id;
     const Shape *shape;
     int32_t container;  /* number of the resource that contains it; -1 for none */
-    int32_t entry;      /* number of the bundle's entry that it stands in; -1 for none */
+    int32_t entry;      /* number of the bundle's entry that it is in; -1 for none */
     uint8_t has_reference, has_contained, has_text, has_bad_meta;
 } Resource;
 
@@ -211,7 +211,7 @@ const uint8_t *scan_string(Run *run, const uint8_t *at, String *found);
 const uint8_t *scan_number(const uint8_t *at, const uint8_t *end, int *is_integer);
 const uint8_t *skip_value(const uint8_t *at, const uint8_t *end);
 /* Behind the opening quote to behind the closing one; and behind any value, all of whose syntax has
- * been looked at. `depth` is how many objects and arrays it stands in. */
+ * been looked at. `depth` is how many objects and arrays it is in. */
 const uint8_t *pass_string(const uint8_t *at, const uint8_t *end, int *is_ascii, int *has_escape);
 const uint8_t *pass_value(const uint8_t *at, const uint8_t *end, int depth);
 

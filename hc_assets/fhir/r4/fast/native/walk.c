@@ -201,7 +201,7 @@ static int close_resource(Run *run, Frame *frame, int32_t container, int32_t ent
     return 1;
 }
 
-/* A resource; `parent` is the frame that it stands in, NULL for the document's root. */
+/* A resource; `parent` is the frame that it is in, NULL for the document's root. */
 static Position read_resource(Run *run, Position at, Frame *parent) {
     Frame frame;
     Text type;
@@ -210,7 +210,7 @@ static Position read_resource(Run *run, Position at, Frame *parent) {
     const Shape *shape = stated_type(run, at, &type);
     if (shape == NULL) return NULL;
     if (parent != NULL) {
-        /* Whole resources stand in bundles' entries and in `contained`; others are left to the
+        /* Whole resources are in bundles' entries and in `contained`; others are left to the
          * thorough path, and so are bundles in bundles. */
         if (shape->kind == BUNDLE) return NULL;
         if (parent->shape->kind == BUNDLE_ENTRY) entry = run->entries.count - 1;
