@@ -81,7 +81,7 @@ def in_order(
 
 @contextmanager
 def no_cycles() -> Iterator[None]:
-    """Say that a block makes many objects and no cycles among them: they are not looked for.
+    """Declare that a block makes many objects and no cycles among them: they are not looked for.
 
     Rows are freed as soon as nobody holds them; looking through all of them for cycles again and
     again takes up to a fifth of the time.

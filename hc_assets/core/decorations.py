@@ -15,7 +15,7 @@ def decorations(draw: Callable[[], Mapping[str, T]], as_text: Callable[[str], T]
     """Draw what goes beside a result; where that fails, state that in its place.
 
     Args:
-        draw: gives each picture or plot by its name.
+        draw: returns each picture or plot by its name.
         as_text: makes a text into what `draw` gives.
 
     Returns:

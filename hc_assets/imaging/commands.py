@@ -27,7 +27,7 @@ def quality_report(
         typer.Option(help="File to write as a page of HTML, pictures and all.", show_default=False),
     ] = None,
 ) -> None:
-    """Tell how the image quality of all frames lies: statistics on stdout, or a page as a file.
+    """Report the image quality of all frames: statistics on stdout, or a page as a file.
 
     By modality, scanner and batch. The page has what thresholds would keep and the worst frames as
     well. Neither holds patient data.

@@ -38,7 +38,7 @@ def title(run: FailedRun) -> str:
 
 
 def summary(run: FailedRun, ui_url: str) -> str:
-    """Say in Markdown what failed, what that means, and what to do."""
+    """Describe in Markdown what failed, what that means, and what to do."""
     lines = [f"# {title(run)}", ""]
     lines += [
         f"- check `{name}` of `{asset}` did not hold: {explanation}"
@@ -64,7 +64,7 @@ def _advice(run: FailedRun) -> str:
 
 
 def send(text: str, *, subject: str, urls: Sequence[str]) -> None:
-    """Tell everybody who wants to know.
+    """Notify every recipient.
 
     Args:
         text: Markdown.

@@ -99,7 +99,7 @@ def arguments(table: str) -> AssetArguments:
 
 
 def partitions(table: str) -> PartitionArguments:
-    """Give the partitions of a table's asset: batches of its kind, a range of which is one run."""
+    """Return the partitions of an asset: batches of its kind, a range of which is one run."""
     landing = CATALOG.landing_of(table)
     if landing is None or table not in landing.batch_tables:
         return PartitionArguments()

@@ -96,7 +96,7 @@ class Trend(msgspec.Struct, frozen=True):
         )
 
     def sentence(self) -> str:
-        """Say in words how the value went, for those who can't see the line."""
+        """Describe in words how the value went, for those who can't see the line."""
         known = [value for value in self.values if value is not None]
         failed = sum(not o.passed for o in self.outcomes)
         went = f"{number(known[0])} to {number(known[-1])}" if known else "no values"

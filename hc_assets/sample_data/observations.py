@@ -15,7 +15,7 @@ from hc_assets.sample_data.seeded import uuid_of
 
 Resource = dict[str, Any]
 Refer = Callable[[str, str], dict[str, Any]]
-"""Gives a Reference to a resource type and an id, in the way of the file it is written to."""
+"""Returns a Reference to a resource type and an id, in the way of the file it is written to."""
 
 _CATEGORIES = {
     "vital-signs": "Vital Signs",

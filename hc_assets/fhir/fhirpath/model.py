@@ -199,7 +199,7 @@ class Environment:
         resource: `%resource`: the resource that the element belongs to; for an element of a
             contained resource that contained resource.
         root_resource: `%rootResource`: its container, or the same resource.
-        find: gives the resource that a reference other than `#…` names, or None; without it such
+        find: returns the resource that a reference other than `#…` names, or None; without it such
             references resolve to nothing.
         member_of: returns whether a code, Coding or CodeableConcept is in the value set of a URL;
             None for unknown. Without it `memberOf` can't be decided.

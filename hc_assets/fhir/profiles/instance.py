@@ -174,7 +174,7 @@ class Run:
         *,
         source: str,
     ) -> None:
-        """Say that something can't be decided, once for each subject.
+        """Report that something can't be decided, once for each subject.
 
         Raises:
             TooManyIssuesError: see `Findings`.

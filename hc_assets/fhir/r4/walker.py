@@ -190,7 +190,7 @@ class Walker:
             self._primitives(parent, name, member)
             return
         here, content = f"{parent.path}.{name}", parent.value[name]
-        if not self._has_right_shape(content, member.element, here):
+        if not self._has_valid_shape(content, member.element, here):
             return
         for one, path in each(content, here):
             if member.ref.code == "Resource":
@@ -204,7 +204,7 @@ class Walker:
                 check_complex(one, member.element, member.ref, places, self.findings)
         self._count(content, member.element, here)
 
-    def _has_right_shape(self, content: Any, element: Element, here: str) -> bool:
+    def _has_valid_shape(self, content: Any, element: Element, here: str) -> bool:
         """Whether a member is an array where it should be one, and only there."""
         if element.is_list == isinstance(content, list):
             return True
@@ -233,7 +233,7 @@ class Walker:
         here, extra_here = f"{parent.path}.{name}", f"{parent.path}._{name}"
         content, extra = parent.value.get(name, _ABSENT), parent.value.get(f"_{name}", _ABSENT)
         shapes = [
-            self._has_right_shape(part, member.element, where)
+            self._has_valid_shape(part, member.element, where)
             for part, where in ((content, here), (extra, extra_here))
             if part is not _ABSENT
         ]

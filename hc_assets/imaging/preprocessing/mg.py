@@ -35,7 +35,7 @@ def breast_alone(
 
 
 def breast_mask(visible: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Tell the breast from air and labels.
+    """Separate the breast from air and labels.
 
     The largest region above half of Otsu's threshold (the skin line is darker than tissue), found
     in a coarse image, its edge taken from the fine one.

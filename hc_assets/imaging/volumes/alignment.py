@@ -85,7 +85,7 @@ def align(
 
     Args:
         group: rows of volumes, in the order of `groups_of`.
-        load: gives the voxels of a row; besides the reference one is held at a time.
+        load: returns the voxels of a row; besides the reference one is held at a time.
         spacing_mm: of the grid.
         correct_bias: whether the bias field of MR magnitudes is taken out.
         per_series: volumes of one series that are brought onto the grid; of the others, the

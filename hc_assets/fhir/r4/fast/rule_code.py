@@ -123,7 +123,7 @@ class RuleCompiler:
     Args:
         type_name: a type in the table.
         captures: of the type; elements whose values rules look at get slots.
-        string: gives the number of a string in the packed table.
+        string: returns the number of a string in the packed table.
     """
 
     def __init__(self, type_name: str, captures: Captures, string: Callable[[str], int]) -> None:

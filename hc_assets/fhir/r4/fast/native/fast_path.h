@@ -253,15 +253,15 @@ int rules_hold(const Table *table, const Frame *frame, int32_t first, int32_t co
 int concept_is_bound(const Table *table, const Member *member, Text concept);
 
 /* elements.c: what an extension, a reference, a resource's meta must hold beside its members. */
-int extension_is_right(Run *run, Frame *frame);
-int reference_is_right(Run *run, Frame *frame);
-int meta_is_right(Frame *frame);
-int attachment_is_right(const Frame *frame);
+int extension_is_valid(Run *run, Frame *frame);
+int reference_is_valid(Run *run, Frame *frame);
+int meta_is_valid(Frame *frame);
+int attachment_is_valid(const Frame *frame);
 int entry_is_noted(Run *run, const Frame *frame);
 
 /* bundle.c, contained.c */
-int contained_are_right(Run *run, int32_t resource);
-int bundle_is_right(Run *run, const Frame *bundle);
+int contained_are_valid(Run *run, int32_t resource);
+int bundle_is_valid(Run *run, const Frame *bundle);
 int may_refer(const Table *table, int32_t targets, const Shape *shape);
 
 /* walk.c */

@@ -65,10 +65,10 @@ static int close_object(Run *run, Frame *frame) {
         !rules_hold(run->table, frame, member->rules, member->rule_count))
         return 0;
     switch ((enum Kind)shape->kind) {
-    case EXTENSION: return extension_is_right(run, frame);
-    case REFERENCE: return reference_is_right(run, frame);
-    case META: return meta_is_right(frame);
-    case ATTACHMENT: return attachment_is_right(frame);
+    case EXTENSION: return extension_is_valid(run, frame);
+    case REFERENCE: return reference_is_valid(run, frame);
+    case META: return meta_is_valid(frame);
+    case ATTACHMENT: return attachment_is_valid(frame);
     case BUNDLE_ENTRY: return entry_is_noted(run, frame);
     case NEVER: return 0;
     default: return 1;
@@ -196,7 +196,7 @@ static int close_resource(Run *run, Frame *frame, int32_t container, int32_t ent
             bare->first = entry;
             bare->second = (int32_t)(shape - run->table->shapes);
         }
-        return contained_are_right(run, frame->resource);
+        return contained_are_valid(run, frame->resource);
     }
     return 1;
 }
@@ -229,7 +229,7 @@ static Position read_resource(Run *run, Position at, Frame *parent) {
     if (entry >= 0 && container < 0) run->entries.items[entry].resource = frame.resource;
     at = read_members(run, at + 1, &frame, &type);
     if (at == NULL || !close_resource(run, &frame, container, entry)) return NULL;
-    if (shape->kind == BUNDLE && !bundle_is_right(run, &frame)) return NULL;
+    if (shape->kind == BUNDLE && !bundle_is_valid(run, &frame)) return NULL;
     run->depth--;
     return at;
 }
