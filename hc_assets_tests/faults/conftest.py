@@ -60,7 +60,7 @@ class Spawner:
         return self.must("command", data_dir, arguments=["ingest", *map(str, paths)], **more)
 
     def tail(self) -> str:
-        """The end of what the children said."""
+        """The end of what the children printed."""
         return self.log.read_text(errors="replace")[-3000:]
 
 

@@ -1,6 +1,6 @@
 """A process that has done everything once and forks a child for each task that it is sent.
 
-Belongs here: the tasks, and how a child's end is told. A child can be killed at any point and costs
+Belongs here: the tasks, and how a child ended. A child can be killed at any point and costs
 no start of Python; it runs what a user's process would. Run as a script; tasks and results are
 lines of JSON.
 """
@@ -311,7 +311,7 @@ def _child(task: Task, result_path: str) -> None:
     result: dict[str, Any] = {}
     try:
         result["value"] = TASKS[task["do"]](task)
-    except BaseException as error:  # noqa: BLE001 - told to the test, whatever it is
+    except BaseException as error:  # noqa: BLE001 - reported to the test, whatever it is
         result["error"] = f"{type(error).__name__}: {error}"
         traceback.print_exc()
     sys.stdout.flush()

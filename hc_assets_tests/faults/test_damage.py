@@ -91,7 +91,7 @@ def test_damaged_parts_and_commits_of_dicom_are_found_named_and_rebuilt(
 def test_a_run_that_meets_damage_reports_where_and_what_to_do(spawner: Spawner, data_dir: Path):
     commit = sorted((data_dir / "lake" / ENRICHED).glob("batch=*/_commit.json"))[0]
     commit.write_bytes(b"\0" * 100)
-    log = data_dir.parent / "said"
+    log = data_dir.parent / "log"
     arguments = ["warehouse", "rebuild"]
     assert spawner.must("command", data_dir, arguments=arguments, log=str(log)) == 4
     assert f"{ENRICHED}: {commit.parent.name}/_commit.json is damaged" in log.read_text()

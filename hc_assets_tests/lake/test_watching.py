@@ -172,7 +172,7 @@ def test_a_look_asks_after_a_bounded_number_of_known_files_and_the_next_after_ot
         looks.append([*asked])
         asked.clear()
     names = [[f"{first}.json", f"{first + 1}.json"] for first in (0, 2, 4)]
-    assert looks == [*names, []]  # the last one found no more after those, and begins anew
+    assert looks == [*names, []]  # the last one found no more after those, and starts over
     (folder / "3.json").write_text('"replaced"')
     again = [look_at(folder, layout, step=1.0, asked_at_once=2) for _ in range(4)]
     assert [each.landed for each in again] == [0, 1, 0, 0]

@@ -35,7 +35,7 @@ def record_result(
             check_name=name,
             passed=passed,
             severity=dg.AssetCheckSeverity.WARN,
-            description="said",
+            description="recorded",
             metadata={"value": value, "threshold": 0.5, "other": 3},
             partition=batch,
         )
@@ -58,7 +58,7 @@ def test_outcomes_are_read_as_they_were_recorded(any_instance):
         "WARN",
         0.25,
         0.5,
-        "said",
+        "recorded",
     )
     assert before <= datetime.fromisoformat(failed.checked_at) <= datetime.now(UTC)
     assert report.never_run == ["table: c"]

@@ -1,4 +1,4 @@
-"""The jobs that a daemon or a person starts, and what is said of those that fail."""
+"""The jobs that a daemon or a person starts, and what is reported of those that fail."""
 
 import json
 import os
