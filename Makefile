@@ -21,14 +21,14 @@ help:
 	@echo "make fuzz    damaged DICOM files, FILES=100000 of them from SEED (today's date)"
 	@echo "make ui      the Dagster UI on the demo's data, at http://127.0.0.1:$(PORT)"
 	@echo "make format  format the code"
-	@echo "make docs    generate the data dictionary, the table of limits and the extensions' definitions anew"
-	@echo "make docs-screenshots   take the pictures of the docs anew, in a headless Chromium"
+	@echo "make docs    regenerate the data dictionary, the table of limits and the extensions' definitions"
+	@echo "make docs-screenshots   retake the pictures of the docs, in a headless Chromium"
 	@echo "make snapshot  record the assets and checks as they are now, for review"
 	@echo "make clean   remove the virtual environment and the demo's data"
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "hc_assets needs Python 3.11 or newer; say which with PYTHON=..."; exit 1; }
+		|| { echo "hc_assets needs Python 3.11 or newer; set it with PYTHON=..."; exit 1; }
 	@echo "==> making a virtual environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 

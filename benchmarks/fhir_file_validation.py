@@ -1,6 +1,6 @@
 """Validating a large NDJSON file: how much faster with more processes, and in how much memory.
 
-Belongs here: a file of many gigabytes made from Synthea's resources, told by rate and by the memory
+Belongs here: a file of many gigabytes made from Synthea's resources, its rate and the memory
 of all processes together. How fast one resource is judged is in `fhir_validation.py`.
 """
 
@@ -53,7 +53,7 @@ class Peak(threading.Thread):
         self.is_done = threading.Event()
 
     def run(self) -> None:
-        """Sample until it is said to be done."""
+        """Sample until it is set to be done."""
         while not self.is_done.wait(0.1):
             try:
                 total = sum(map(_resident, [os.getpid(), *_children(os.getpid())]))

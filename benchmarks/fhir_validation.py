@@ -26,7 +26,7 @@ class _Bundle(msgspec.Struct):
 
 
 def resources(folder: Path, limit: int) -> list[bytes]:
-    """The entries' resources of all bundles of a folder, as they stand in the files."""
+    """The entries' resources of all bundles of a folder, as they are in the files."""
     found: list[bytes] = []
     for path in sorted(folder.glob("*.json")):
         bundle = msgspec.json.decode(path.read_bytes(), type=_Bundle)

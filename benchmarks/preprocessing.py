@@ -74,19 +74,19 @@ def mammogram(side: int = 2048) -> Frame:
 
 def peer_ct(frame: Frame) -> np.ndarray:
     """Window, size, CLAHE, as one writes it with scikit-image."""
-    shown = displayed(frame)
-    if shown.shape != (512, 512):
-        shown = resize(shown, (512, 512), anti_aliasing=True)
-    return equalize_adapthist(shown, clip_limit=CLIP_SHARE).astype(np.float32)
+    displayed_pixels = displayed(frame)
+    if displayed_pixels.shape != (512, 512):
+        displayed_pixels = resize(displayed_pixels, (512, 512), anti_aliasing=True)
+    return equalize_adapthist(displayed_pixels, clip_limit=CLIP_SHARE).astype(np.float32)
 
 
 def peer_mg(frame: Frame) -> np.ndarray:
     """Window, the largest region, its percentiles, CLAHE, likewise."""
-    shown = displayed(frame)
-    regions = label(shown > threshold_otsu(shown) / 2)
+    displayed_pixels = displayed(frame)
+    regions = label(displayed_pixels > threshold_otsu(displayed_pixels) / 2)
     breast = regions == 1 + int(np.argmax(np.bincount(regions.ravel())[1:]))
-    low, high = np.percentile(shown[breast], (0.5, 99.5))
-    stretched = np.where(breast, np.clip((shown - low) / (high - low), 0, 1), 0)
+    low, high = np.percentile(displayed_pixels[breast], (0.5, 99.5))
+    stretched = np.where(breast, np.clip((displayed_pixels - low) / (high - low), 0, 1), 0)
     made = equalize_adapthist(stretched, clip_limit=CLIP_SHARE)
     return np.where(breast, made, 0).astype(np.float32)
 
@@ -142,14 +142,14 @@ def exact(image: np.ndarray) -> np.ndarray:
 
 
 def values_kept(equalise: Callable[[np.ndarray, int], np.ndarray]) -> float:
-    """Share of the 4,096 values of 12 bits that are still told apart where one map applies."""
+    """Share of the 4,096 values of 12 bits that are still distinguished where one map applies."""
     generator = np.random.default_rng(3)
     image = generator.permutation(np.repeat(np.arange(4096), 64)).reshape(512, 512)
     return len(np.unique(equalise((image / 4095).astype(np.float32), 1))) / 4096
 
 
 def faster(name: str, frame: Frame, peer: Callable[[Frame], np.ndarray], repeats: int) -> bool:
-    """Print times and ratios of one image; say whether the promise is kept."""
+    """Print times and ratios of one image; report whether the promise is kept."""
     recipe = recipe_for(frame.context.modality)
     image = np.ascontiguousarray(displayed(frame))
     bins = recipe.parameters.clahe_bins
@@ -171,8 +171,8 @@ def faster(name: str, frame: Frame, peer: Callable[[Frame], np.ndarray], repeats
 
 
 def truer() -> bool:
-    """Print what each way of equalising loses; say whether ours loses no more than the peer."""
-    print("deviation from CLAHE in doubles on the CT slice; change made; values told apart")
+    """Print what each way of equalising loses; report whether ours loses no more than the peer."""
+    print("deviation from CLAHE in doubles on the CT slice; change made; values distinguished")
     image = displayed(ct_slice())
     truth = exact(image)
     ways: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {

@@ -49,7 +49,7 @@ class Tally:
 
 
 def clean_frames(folders: list[Path]) -> Iterator[tuple[str, Frame]]:
-    """Give the first frame of each file with other pixels than those before."""
+    """Return the first frame of each file with other pixels than those before."""
     seen: set[str] = set()
     for path in sorted(p for folder in folders for p in folder.rglob("*") if p.is_file()):
         if any(part in path.as_posix() for part in SCRAMBLED):

@@ -85,11 +85,11 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--images", type=int, default=128)
     arguments.add_argument("--rounds", type=int, default=9)
-    told = arguments.parse_args()
+    options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "images").mkdir()
-        paths = write_images(folder / "images", told.images)
+        paths = write_images(folder / "images", options.images)
         exported = write_set(folder / "data", folder / "images")
         samples = TrainingSet(exported).split("train", "ct")
         together = np.lib.format.open_memmap(
@@ -99,7 +99,7 @@ def main() -> None:
             together[number] = samples.pixels(number)
             np.save(folder / f"{number}.npy", samples.pixels(number))
         together.flush()
-        compare(folder, paths, exported, told.rounds)
+        compare(folder, paths, exported, options.rounds)
 
 
 def compare(folder: Path, paths: list[Path], exported: Path, rounds: int) -> None:

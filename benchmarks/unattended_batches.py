@@ -139,13 +139,13 @@ def findings(layout: Layout, instance: dg.DagsterInstance, batches: int, log: Pa
     runs = ingest_runs(instance)
     of_batch = Counter(run.tags.get("dagster/partition") for run in runs)
     keys = batch_keys(layout, FHIR.name)
-    told = ticks(instance)
+    tick_records = ticks(instance)
     made, due = publishings(instance), occasions(instance)
     with duckdb.connect(str(layout.warehouse), read_only=True) as warehouse:
         [(rows,)] = warehouse.sql("SELECT count(*) FROM fhir.current_resources").fetchall()
-    longest = max((seconds, name) for name, _, seconds in told)
+    longest = max((seconds, name) for name, _, seconds in tick_records)
     print(f"{len(keys)} batches, {len(runs)} runs, {rows} rows")
-    print(f"{len(told)} ticks, the longest {longest[0]:.1f} s ({longest[1]})")
+    print(f"{len(tick_records)} ticks, the longest {longest[0]:.1f} s ({longest[1]})")
     print(f"made of all batches {len(made)} times on {due} occasions")
     claims = {
         "a batch for each file": len(keys) == batches,
@@ -155,7 +155,7 @@ def findings(layout: Layout, instance: dg.DagsterInstance, batches: int, log: Pa
         "each run succeeded": all(run.is_success for run in runs),
         "one row for each file": rows == batches,
         "made of all batches on each occasion, once": 1 <= len(made) <= due,
-        "no tick failed": not [each for each in told if each[1] == "FAILURE"],
+        "no tick failed": not [each for each in tick_records if each[1] == "FAILURE"],
         "no error in the daemon's log": not errors(log),
     }
     for line in errors(log)[:20]:

@@ -48,17 +48,17 @@ class Daemon:
         with dg.build_sensor_context(
             instance=self.instance, cursor=self.cursor, resources=resources
         ) as context:
-            told = sensor(context)
+            result = sensor(context)
         self.seconds.append(time.perf_counter() - begun)
-        assert isinstance(told, dg.SensorResult)
-        for request in told.dynamic_partitions_requests or []:
+        assert isinstance(result, dg.SensorResult)
+        for request in result.dynamic_partitions_requests or []:
             self.instance.add_dynamic_partitions(
                 request.partitions_def_name, list(request.partition_keys)
             )
-        for run in told.run_requests or []:
+        for run in result.run_requests or []:
             self.runs[run.partition_key or ""] += 1
-        self.cursor = told.cursor
-        return len(told.run_requests or [])
+        self.cursor = result.cursor
+        return len(result.run_requests or [])
 
 
 def landed(layout: Layout) -> Counter[str]:

@@ -79,7 +79,7 @@ def build_defs(settings: CoreSettings | None = None, **resources: object) -> dg.
 
 
 def _defined(domain: Domain, what: str, settings: CoreSettings) -> Iterator[Any]:
-    """Give a domain's assets or checks: lists, or functions that make them from the settings."""
+    """Return a domain's assets or checks: lists, or functions that make them from the settings."""
     for module in map(import_module, domain.wiring):
         yield from getattr(module, what.upper(), [])
         if make := getattr(module, what, None):

@@ -23,7 +23,7 @@ CATALOG = Catalog(DOMAINS)
 
 
 def warehouse_of(layout: "Layout") -> "Warehouse":
-    """Give the warehouse of a data folder, with a view of every table that is kept in Parquet."""
+    """Return the warehouse of a data folder, with a view of every table that is kept in Parquet."""
     from hc_assets.lake.warehouse import Warehouse  # noqa: PLC0415 - brings DuckDB
 
     return Warehouse(layout, CATALOG.parquet)

@@ -82,7 +82,7 @@ class DataFolder:
 
     def query(self, sql: str) -> list[tuple[object, ...]]:
         """Ask the warehouse, as a user would."""
-        return ask(self.path, sql)
+        return run_query(self.path, sql)
 
 
 def invoke(*arguments: object) -> Result:
@@ -90,7 +90,7 @@ def invoke(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(each) for each in arguments], catch_exceptions=False)
 
 
-def ask(data_dir: Path, sql: str) -> list[tuple[object, ...]]:
+def run_query(data_dir: Path, sql: str) -> list[tuple[object, ...]]:
     """Rows of a query on a warehouse."""
     with duckdb.connect(data_dir / "warehouse.duckdb", read_only=True) as connection:
         return connection.sql(sql).fetchall()
@@ -114,14 +114,14 @@ def hc_assets(data_dir: Path) -> Callable[..., Result]:
 @pytest.fixture
 def query(data_dir: Path) -> Callable[[str], list[tuple[object, ...]]]:
     """Ask the test's warehouse, as a user would."""
-    return partial(ask, data_dir)
+    return partial(run_query, data_dir)
 
 
 @pytest.fixture
 def webhook() -> Iterator[tuple[str, list[dict[str, str]]]]:
     """URL for alerts of a server on loopback, and what it was sent."""
-    with listening() as told:
-        yield told
+    with listening() as alerts:
+        yield alerts
 
 
 @contextmanager

@@ -104,7 +104,7 @@ def test_columns_batches_and_folder_can_be_named(at_work, monkeypatch, ingested)
     assert len(package.read("fhir/raw_bundles", [first, second], data_dir=ingested.path)) == 3
 
 
-def test_what_there_is_not_is_named(at_work, tmp_path):
+def test_what_is_missing_is_named(at_work, tmp_path):
     with pytest.raises(UnknownTableError, match="the nearest is imaging/quality_metrics"):
         package.read("imaging/qualty_metrics")
     with pytest.raises(UnknownColumnError, match=r"no column snrr; there are .*snr"):

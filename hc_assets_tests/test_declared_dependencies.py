@@ -23,8 +23,8 @@ def canonical(name: str) -> str:
 
 
 def project() -> dict[str, list[str]]:
-    told = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return {"": told["dependencies"], **told["optional-dependencies"]}
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return {"": groups["dependencies"], **groups["optional-dependencies"]}
 
 
 def names(requirements: Iterable[str]) -> set[str]:
@@ -60,8 +60,15 @@ def test_the_package_imports_what_it_declares():
 
 
 def test_the_tests_import_what_is_declared_for_them():
-    told = project()
-    declared = names([*told[""], *told["dev"], *told["postgres"], *told["torch"]])
+    groups = project()
+    declared = names(
+        [
+            *groups[""],
+            *groups["dev"],
+            *groups["postgres"],
+            *groups["torch"],
+        ]
+    )
     assert undeclared(ROOT / "hc_assets_tests", declared) == {}
 
 

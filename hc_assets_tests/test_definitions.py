@@ -123,7 +123,7 @@ def test_every_column_is_made_from_columns_of_tables_upstream(table):
     assert made_from <= upstream - {table}
 
 
-def test_dagster_is_told_the_lineage_of_columns_from_raw_to_export():
+def test_dagster_has_the_lineage_of_columns_from_raw_to_export():
     graph = build_defs(Settings()).resolve_asset_graph()
 
     def back(column: dg.TableColumnDep) -> set[dg.TableColumnDep]:
@@ -136,7 +136,7 @@ def test_dagster_is_told_the_lineage_of_columns_from_raw_to_export():
     assert raw in back(exported)
 
 
-def test_the_column_table_says_unit_and_origin():
+def test_the_column_table_has_unit_and_origin():
     node = build_defs(Settings()).resolve_asset_graph().get(dg.AssetKey(["imaging", "series"]))
     columns = {each.name: each for each in node.metadata["dagster/column_schema"].columns}
     assert columns["slice_thickness"].constraints.other == ["unit: mm"]

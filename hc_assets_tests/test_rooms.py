@@ -113,7 +113,11 @@ def test_each_room_imports_only_what_it_may():
         ("core/a.py", "from hc_assets.fhir import units", "core and lake know no domain"),
         ("lake/a.py", "import hc_assets.orchestration.specs", "core and lake know no domain"),
         ("fhir/a.py", "from hc_assets.imaging.pixels.frames import Frame", "another domain's"),
-        ("fhir/a.py", "def f():\n    from hc_assets.cli.exit_codes import say", "only assets"),
+        (
+            "fhir/a.py",
+            "def f():\n    from hc_assets.cli.exit_codes import print_message",
+            "only assets",
+        ),
         ("cli/a.py", "from hc_assets.imaging import domain", "through hc_assets.domains"),
         ("reports/a.py", "from hc_assets.fhir import times", "through hc_assets.domains"),
         ("fhir/bundles/a.py", "import dagster as dg", "wire it in"),
@@ -130,7 +134,7 @@ def test_what_a_room_may_not_do_is_found(path, source, fault):
     [
         ("imaging/series/a.py", "from hc_assets.fhir.validation import validate"),
         ("imaging/a.py", 'SQL = "SELECT * FROM fhir.current_resources"'),
-        ("fhir/commands.py", "from hc_assets.cli.exit_codes import say"),
+        ("fhir/commands.py", "from hc_assets.cli.exit_codes import print_message"),
         ("fhir/operations/assets.py", "import dagster as dg"),
         ("lake/a.py", "from hc_assets.core.domain import Kind"),
     ],
@@ -156,7 +160,7 @@ MENTION = re.compile(r"(?<![\w./*{<\"'-])([a-z_0-9][a-z_0-9/]*\.(?:py|c|h|jinja|
 def prose(path: Path) -> Iterator[str]:
     """Docstrings and comments of a module; the whole of a document."""
     if path.suffix != ".py":
-        # Blocks of code speak of the reader's files
+        # Blocks of code refer to the reader's files
         yield re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
         return
     for node in ast.walk(ast.parse(path.read_text())):

@@ -26,14 +26,14 @@ EXIT_CODES: Mapping[type[Exception], int] = {
 }
 
 
-def say(text: str) -> None:
+def print_message(text: str) -> None:
     """Print progress and problems on stderr."""
     typer.echo(text, err=True)
 
 
 def stop(code: int, text: str) -> typer.Exit:
     """Print why a command ends, and return the exit to raise."""
-    say(f"hc-assets: {text}")
+    print_message(f"hc-assets: {text}")
     return typer.Exit(code)
 
 

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from hc_assets.cli.exit_codes import errors_become_exit_codes, say
+from hc_assets.cli.exit_codes import errors_become_exit_codes, print_message
 from hc_assets.core.domain import Landing
 from hc_assets.core.errors import UnreadableInputError
 from hc_assets.core.settings import CoreSettings
@@ -41,7 +41,7 @@ KindOption = Annotated[
     typer.Option(
         metavar="|".join(CATALOG.landings),
         callback=_known_kind,
-        help="What the files are; told from their content when left out.",
+        help="What the files are; detected from their content when left out.",
     ),
 ]
 
@@ -68,7 +68,7 @@ def ingest_paths(paths: Sequence[AnyPath], kind: str | None, settings: CoreSetti
 
     Args:
         paths: files and folders.
-        kind: of the files; told from their content where None.
+        kind: of the files; detected from their content where None.
         settings: of the deployment.
 
     Raises:
@@ -110,13 +110,15 @@ def _land(
     with open_instance(layout) as instance:
         # All that lie here: beside a lake that was restored, the instance may be another one
         register_batches(instance, kind, batch_keys(layout, kind))
-    say(
+    print_message(
         f"landed {result.landed} {kind} files in {len(result.batches)} batches;"
         f" {result.already_landed} were known by their content,"
         f" {result.unreadable} can't be read, {result.waiting} are still being written"
     )
     if result.is_clock_behind:
-        say("the clock is behind an earlier batch: the new ones are named by the time after it")
+        print_message(
+            "the clock is behind an earlier batch: the new ones are named by the time after it"
+        )
     return result, landing
 
 
@@ -128,14 +130,14 @@ def _materialize(landing: Landing, batches: list[str], settings: CoreSettings) -
     jobs = jobs_to_finish(layout, kind, batches)
     definitions = build_defs(settings)
     if not jobs:
-        say("nothing to do: every batch is materialized")
+        print_message("nothing to do: every batch is materialized")
     with open_instance(layout) as instance, _progress() as progress:
         task = progress.add_task(kind, total=len(jobs))
         for number, job in enumerate(jobs, start=1):
             what = f"{job.name} {job.batch or 'over all batches'}"
             progress.update(task, description=what)
             if not _stderr.is_terminal:
-                say(f"{number}/{len(jobs)} {what}")
+                print_message(f"{number}/{len(jobs)} {what}")
             if job.batch is None:
                 # Nothing is made of a batch that an earlier run blocked after its last table.
                 refuse_blocked(definitions, instance, {*batches})

@@ -27,7 +27,7 @@ def verify(
     repair: Annotated[bool, typer.Option("--repair", help="Rebuild what is damaged.")] = False,
 ) -> None:
     """Hash every landed file, part and commit again; print what is damaged, and exit with 1."""
-    from hc_assets.cli.exit_codes import FINDINGS, errors_become_exit_codes, say
+    from hc_assets.cli.exit_codes import FINDINGS, errors_become_exit_codes, print_message
 
     settings = Settings()
     layout = Layout.configured(settings)
@@ -39,7 +39,7 @@ def verify(
             repair_damage(settings, found)
             found = list(damage(layout, CATALOG.parquet))
             for each in found:
-                say(f"hc-assets: still damaged: {each}")
+                print_message(f"hc-assets: still damaged: {each}")
     if found:
         raise typer.Exit(FINDINGS)
 
@@ -51,7 +51,7 @@ def repair_damage(settings: CoreSettings, found: list[Damage]) -> None:
 
     Raises:
         BlockedError: a blocking check failed.
-        RunFailedError: a step raised, since what it reads is damaged too and can't be made anew.
+        RunFailedError: a step raised, since what it reads is damaged too and can't be rebuilt.
     """
     from hc_assets.definitions import build_defs
     from hc_assets.orchestration.runs import (
@@ -65,7 +65,7 @@ def repair_damage(settings: CoreSettings, found: list[Damage]) -> None:
     set_aside(layout, found)
     warehouse = warehouse_of(layout)
     with warehouse.write() as connection:
-        warehouse.create_views(connection)  # which declares schemas anew
+        warehouse.create_views(connection)  # which declares schemas again
     definitions = build_defs(settings)
     with open_instance(layout) as instance:
         for kind, landing in CATALOG.landings.items():
@@ -80,10 +80,10 @@ def repair_damage(settings: CoreSettings, found: list[Damage]) -> None:
 @warehouse_app.command("rebuild")
 def rebuild_warehouse() -> None:
     """Rebuild the warehouse from the Parquet; readers keep the old one until it is whole."""
-    from hc_assets.cli.exit_codes import errors_become_exit_codes, say
+    from hc_assets.cli.exit_codes import errors_become_exit_codes, print_message
     from hc_assets.domains import rebuild
 
     layout = Layout.configured(Settings())
     with errors_become_exit_codes():
         rows = rebuild(layout, warehouse_of(layout))
-    say(f"{len(CATALOG.parquet)} views, {rows} current resources")
+    print_message(f"{len(CATALOG.parquet)} views, {rows} current resources")

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from upath import UPath
 
-from hc_assets.cli.exit_codes import FINDINGS, errors_become_exit_codes, say
+from hc_assets.cli.exit_codes import FINDINGS, errors_become_exit_codes, print_message
 from hc_assets.cli.ingest import ingest_app, ingest_paths
 from hc_assets.cli.lake import lake_app, warehouse_app
 from hc_assets.core.domain import resolve
@@ -61,9 +61,9 @@ def demo() -> None:
     """Make sample data, ingest it, and print the check report. A second run does what is new."""
     settings = Settings()
     landing = Path(settings.data_dir) / "landing"
-    say(f"making sample data in {landing}")
+    print_message(f"making sample data in {landing}")
     for sample in dict.fromkeys(domain.sample for domain in DOMAINS if domain.sample):
-        say(resolve(sample)(landing))
+        print_message(resolve(sample)(landing))
     with errors_become_exit_codes():
         for kind in CATALOG.kinds:
             if (landing / kind.name).exists():
@@ -83,7 +83,7 @@ def report(
         FailOn, typer.Option(help="Exit with 1 on failed checks of this severity or a worse one.")
     ] = FailOn.ERROR,
 ) -> None:
-    """Report what every asset check last said of every batch, and how its value went."""
+    """Report the last result of every asset check for every batch, and the trend of its value."""
     from hc_assets.reports.formats import FORMATS
 
     settings = Settings()

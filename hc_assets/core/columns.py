@@ -41,7 +41,7 @@ def column(
 
 
 def note(field: pa.Field) -> ColumnNote:
-    """Give back what `column` was told of a field.
+    """Return the arguments of `column` for a field.
 
     Raises:
         KeyError: the field was not made by `column`.

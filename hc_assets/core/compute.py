@@ -35,7 +35,7 @@ class InPlace(Executor):
 
 
 def executor(units: int, workers: int = 0) -> Executor:
-    """Give an executor for a number of units of work.
+    """Return an executor for a number of units of work.
 
     Args:
         units: how many there are; a single one runs in place.
@@ -81,7 +81,7 @@ def in_order(
 
 @contextmanager
 def no_cycles() -> Iterator[None]:
-    """Say that a block makes many objects and no cycles among them: they are not looked for.
+    """Declare that a block makes many objects and no cycles among them: they are not looked for.
 
     Rows are freed as soon as nobody holds them; looking through all of them for cycles again and
     again takes up to a fifth of the time.

@@ -12,10 +12,10 @@ T = TypeVar("T")
 
 
 def decorations(draw: Callable[[], Mapping[str, T]], as_text: Callable[[str], T]) -> dict[str, T]:
-    """Draw what goes beside a result; where that fails, say so in its place.
+    """Draw what goes beside a result; where that fails, state that in its place.
 
     Args:
-        draw: gives each picture or plot by its name.
+        draw: returns each picture or plot by its name.
         as_text: makes a text into what `draw` gives.
 
     Returns:

@@ -152,7 +152,7 @@ class Domain:
         commands: module with `app`, its commands; "" where it has none.
         sample: `module:function` that writes sample data below a landing folder and says in a
             sentence what it is of; "" where it has none. Domains may name the same function.
-        rebuild: `module:function` that fills its tables in DuckDB anew from the Parquet, given a
+        rebuild: `module:function` that rebuilds its tables in DuckDB from the Parquet, given a
             connection and the layout; gives the count of rows. "" where it keeps none there.
         reads: tables of other domains that it reads.
         feeds: folder below the landing folder of a kind, by that kind, into which its assets put
@@ -198,7 +198,7 @@ class Catalog:
     """What all domains declare, together.
 
     Raises:
-        DeclarationError: two declare the same, or one speaks of what nobody declares.
+        DeclarationError: two declare the same, or one refers to what nobody declares.
     """
 
     def __init__(self, domains: Iterable[Domain]) -> None:
@@ -224,7 +224,9 @@ class Catalog:
         if not table.name.startswith(f"{domain.name}/"):
             raise DeclarationError(f"{table.name}: expected a name that begins with {domain.name}/")
         if table.per == "batch" and _kind_of(domain, table) is None:
-            raise DeclarationError(f"{table.name}: say with batches_of whose batches it is made of")
+            raise DeclarationError(
+                f"{table.name}: batches_of must name the table whose batches it is made of"
+            )
         self.tables[table.name] = table
 
     @property
@@ -233,7 +235,7 @@ class Catalog:
         return tuple(landing.kind for landing in self.landings.values())
 
     def kind(self, name: str) -> Kind:
-        """Give a kind by its name.
+        """Return a kind by its name.
 
         Raises:
             KeyError: there is none.
@@ -277,7 +279,7 @@ class Catalog:
         return {name: table.contents.lineage for name, table in self.tables.items()}
 
     def column_sources(self, table: str) -> dict[str, tuple[Source, ...]]:
-        """Give the columns that each column of a table is made from."""
+        """Return the columns that each column of a table is made from."""
         return sources(table, self.lineage, self.schemas)
 
 

@@ -42,7 +42,7 @@ class Lineage:
 def sources(
     table: str, lineage: Mapping[str, Lineage], schemas: "Mapping[str, pa.Schema]"
 ) -> dict[str, tuple[Source, ...]]:
-    """Give the sources of each column of a table, in the order of the columns.
+    """Return the sources of each column of a table, in the order of the columns.
 
     Args:
         table: `<group>/<asset>`.
@@ -51,7 +51,7 @@ def sources(
 
     Raises:
         UndeclaredLineageError: the table or a column of it is not declared, or the declaration
-            speaks of a table or column that does not exist.
+            refers to a table or column that does not exist.
     """
     if table not in lineage:
         raise UndeclaredLineageError(f"{table}: no lineage is declared")
@@ -90,7 +90,7 @@ def _columns(place: str, table: str, schemas: "Mapping[str, pa.Schema]") -> list
 
 
 def described(name: str, made_from: tuple[Source, ...]) -> str:
-    """Say what a column is made from, for people: `<table>: <column>, <column>; <table>: …`.
+    """Report what a column is made from, for people: `<table>: <column>, <column>; <table>: …`.
 
     Returns:
         The table alone where the column is taken over as it is; "" where there is no such column.

@@ -2,7 +2,7 @@
 
 Belongs here: every number or folder of those that a user may want to change, and how a setting is
 read. Each domain's `settings.py` brings a section of its own; `settings.py` puts them together.
-What a threshold means is said beside the function that applies it.
+What a threshold means is documented beside the function that applies it.
 """
 
 from pathlib import Path
@@ -77,7 +77,7 @@ class CoreSettings(BaseSettings):
     alert_urls: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         repr=False,
-        description="Whom to tell of a failed run: Apprise URLs (mailtos://, slack:// and others),"
+        description="Recipients of alerts on failed runs: Apprise URLs (mailtos://, slack:// etc.),"
         " separated by spaces.",
     )
     error_texts: bool = Field(

@@ -21,7 +21,7 @@ class TableSchema:
         schema: Arrow schema, every column with a description and a unit.
         lineage: which columns its columns are made from.
         code_version: counted up when the same input gives other rows, or when the schema changes:
-            rows that were made before lack a new column, and only the version says so.
+            rows that were made before lack a new column, and only the version shows that.
     """
 
     schema: "pa.Schema"

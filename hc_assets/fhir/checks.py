@@ -85,7 +85,7 @@ def identifiers_unique(
 @table_check(
     _ENRICHED,
     blocking=True,
-    description="Each enriched resource is valid R4, judged anew.",
+    description="Each enriched resource is valid R4, validated again.",
 )
 def enriched_resources_valid(
     context: dg.AssetCheckExecutionContext,

@@ -17,7 +17,7 @@ import msgspec
 _PATIENT_MEMBERS = ("subject", "patient", "beneficiary", "individual")
 _ENCOUNTER_MEMBERS = ("encounter", "context")
 _TYPE_AND_ID = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[^/]+)?$")
-# What stands there need not be a UUID: only what R4 allows as an id is taken.
+# What is there need not be a UUID: only what R4 allows as an id is taken.
 _UUID_URN = re.compile(r"urn:uuid:([A-Za-z0-9\-.]{1,64})")
 _REFERENCE_START = b'"reference":"'
 _QUOTE = b'"'
@@ -56,7 +56,7 @@ def links_of(
     resource_id: str | None,
     targets: Mapping[str, str],
 ) -> tuple[str | None, str | None]:
-    """Find the same in a resource whose members are told apart already."""
+    """Find the same in a resource whose members are distinguished already."""
     patient = _first_id("Patient", members, _PATIENT_MEMBERS, targets)
     encounter = _first_id("Encounter", members, _ENCOUNTER_MEMBERS, targets)
     if resource_type == "Patient":

@@ -102,10 +102,10 @@ def day_from(microseconds: int) -> date:
 
 
 def in_order(first: Span, second: Span) -> bool | None:
-    """Whether one time does not lie after another; None where neither can be told.
+    """Whether one time does not lie after another; None where neither can be decided.
 
     Where one has a time of the day and the other has not, a day is allowed: the latter may be of
-    any time zone. Dates that are less precise than a day, and overlap, tell nothing.
+    any time zone. Dates that are less precise than a day, and overlap, decide nothing.
     """
     slack = _DAY_MICROSECONDS if first.has_time != second.has_time else 0
     if first.first > second.last + slack:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hc_assets.cli.exit_codes import FINDINGS, UNREADABLE, say, stop
+from hc_assets.cli.exit_codes import FINDINGS, UNREADABLE, print_message, stop
 from hc_assets.fhir.settings import FhirSettings
 from hc_assets.lake.discovery import discover
 
@@ -58,8 +58,8 @@ def validate(
 ) -> None:
     """Validate FHIR R4 bundles, single resources and NDJSON files.
 
-    A Bundle is judged as one resource, and what is wrong in an entry is said of the entry. A count
-    per rule goes to stderr at the end. Rule, place and kind are told; values only if asked for.
+    A Bundle is judged as one resource, and an issue in an entry is reported for the entry. A count
+    per rule goes to stderr at the end. Rule, place and kind are printed; values only on request.
     """
     from hc_assets.fhir.profiles import ProfileError
     from hc_assets.fhir.validation import operation_outcome
@@ -71,7 +71,7 @@ def validate(
     by_rule: Counter[str] = Counter()
     for path in files:
         if not path.exists():
-            say(f"hc-assets: {path}: no such file or folder")
+            print_message(f"hc-assets: {path}: no such file or folder")
             unreadable += 1
     found = discover([path for path in files if path.exists()], Path.cwd())
     settings = FhirSettings()
@@ -86,7 +86,7 @@ def validate(
         resources += checked.resources
         invalid += checked.invalid()
         if checked.problem:
-            say(f"hc-assets: {checked.file}: {checked.problem}")
+            print_message(f"hc-assets: {checked.file}: {checked.problem}")
             unreadable += 1
         by_rule.update(checked.by_rule)
         for finding in checked.findings:
@@ -97,9 +97,9 @@ def validate(
                 what = _named(finding) if show_values else known_type(finding.resource_type)
                 _print_issues(checked.file, finding.position, what, issues)
     for rule, count in by_rule.most_common():
-        say(f"{count:>8}  {rule}")
-    hidden = "" if show_values or not invalid else " (--show-values tells ids and what was found)"
-    say(f"{resources} resources, {invalid} invalid{hidden}")
+        print_message(f"{count:>8}  {rule}")
+    hidden = "" if show_values or not invalid else " (--show-values prints ids and what was found)"
+    print_message(f"{resources} resources, {invalid} invalid{hidden}")
     if unreadable:
         raise typer.Exit(UNREADABLE)
     if invalid:

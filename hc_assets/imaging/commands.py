@@ -27,7 +27,7 @@ def quality_report(
         typer.Option(help="File to write as a page of HTML, pictures and all.", show_default=False),
     ] = None,
 ) -> None:
-    """Tell how the image quality of all frames lies: statistics on stdout, or a page as a file.
+    """Report the image quality of all frames: statistics on stdout, or a page as a file.
 
     By modality, scanner and batch. The page has what thresholds would keep and the worst frames as
     well. Neither holds patient data.
@@ -77,6 +77,6 @@ def receive_command(
     chosen = {name: value for name, value in options.items() if value is not None}
     settings = ImagingSettings().model_copy(update=chosen)
     if not settings.receive_allowed:
-        raise stop(USAGE, "say with --allow which AE titles may send")
+        raise stop(USAGE, "name the AE titles that may send with --allow")
     with errors_become_exit_codes():
         run(settings)

@@ -29,7 +29,7 @@ def run(settings: ImagingSettings) -> None:
     warehouse_of(layout).ensure()
 
     def on_ready(port: int) -> None:
-        _say(
+        _print_message(
             f"receiving as {settings.receive_ae_title} on {settings.receive_host}:{port} from"
             f" {', '.join(settings.receive_allowed)}"
         )
@@ -40,7 +40,9 @@ def run(settings: ImagingSettings) -> None:
             register_batches(instance, "dicom", keys)
         for key in result.batches:
             typer.echo(key)
-        _say(f"landed {result.landed} objects; {result.already_landed} were known by their content")
+        _print_message(
+            f"landed {result.landed} objects; {result.already_landed} were known by their content"
+        )
 
     with _stopped_by_signals() as stop:
         counts = receive(
@@ -61,13 +63,13 @@ def run(settings: ImagingSettings) -> None:
             on_ready=on_ready,
             on_landed=on_landed,
         )
-    _say(
+    _print_message(
         f"stopped: {counts.stored} objects stored, {counts.refused} refused, {counts.landed}"
         f" landed in {counts.batches} batches"
     )
 
 
-def _say(text: str) -> None:
+def _print_message(text: str) -> None:
     typer.echo(text, err=True)
 
 

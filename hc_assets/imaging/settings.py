@@ -85,7 +85,7 @@ class ImagingSettings(CoreSettings):
         default=8,
         ge=1,
         description="Volumes of one MR series (echoes, b-values, times) that are brought onto the"
-        " study's grid, at most; of the others, the transform is told.",
+        " study's grid, at most; of the others, the transform is recorded.",
     )
 
     # Training set: what it asks of a frame is here and in quality_training_gate
@@ -128,7 +128,7 @@ class ImagingSettings(CoreSettings):
     training_label_scope: Literal["patient", "study"] = Field(
         default="patient",
         description="What a FHIR code labels: all studies of the `patient`, or the `study` that the"
-        " report, finding or condition speaks of.",
+        " report, finding or condition refers to.",
     )
     training_balance_threshold: float = Field(
         default=0.1,

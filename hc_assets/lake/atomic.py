@@ -32,7 +32,7 @@ class HashingSink:
 
     @classmethod
     def discarding(cls) -> "HashingSink":
-        """Give a sink that hashes and keeps nothing."""
+        """Return a sink that hashes and keeps nothing."""
         return cls(_Nowhere())
 
     @property
@@ -69,7 +69,7 @@ class NamedBy(Protocol):
     """Names a finished file by what was written to it."""
 
     def __call__(self, sink: HashingSink) -> UPath:
-        """Give the path that the file gets."""
+        """Return the path that the file gets."""
 
 
 def keep_private() -> None:
@@ -89,7 +89,7 @@ def is_local(path: UPath) -> bool:
 
 
 def local_path(path: UPath) -> Path:
-    """Give a local path as the standard library's own.
+    """Return a local path as the standard library's own.
 
     Raises:
         ValueError: it lies in an object store.

@@ -47,7 +47,7 @@ _END = object()
 
 
 def prefetched(items: Iterator[T]) -> Iterator[T]:
-    """Give items in order, each made in another thread while the one before it is used.
+    """Return items in order, each made in another thread while the one before it is used.
 
     Args:
         items: asked for one at a time, by one thread at a time; closed in the end.

@@ -32,7 +32,7 @@ def is_behind(layout: Layout, table: str, sources: Iterable[str], batches: Itera
     Args:
         layout: where the lake is.
         table: over all batches, `<group>/<asset>`.
-        sources: tables that it may be made from; those that its commit does not speak of, it isn't.
+        sources: tables that it may be made from; not those that its commit does not mention.
         batches: keys of the finished ones; what others hold is not missed yet.
     """
     made = read_commit(layout.partition(table, None))

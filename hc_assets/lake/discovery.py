@@ -98,12 +98,12 @@ class Found:
 
 
 def is_stored(path: AnyPath) -> bool:
-    """Whether a path lies in an object store, or another file system that fsspec speaks to."""
+    """Whether a path lies in an object store, or another file system that fsspec supports."""
     return isinstance(path, UPath) and not is_local(path)
 
 
 def as_local(path: AnyPath) -> Path:
-    """Give a path on this machine as the standard library's own.
+    """Return a path on this machine as the standard library's own.
 
     Raises:
         ValueError: it is not on this machine.
@@ -158,7 +158,7 @@ class Place:
     landing_folder: Path
 
     def version(self, path: str) -> str | None:
-        """Give the version and the problem of what `examine` finds, as one text."""
+        """Return the version and the problem of what `examine` finds, as one text."""
         with suppress(OSError):
             status = os.lstat(path)
             if stat.S_ISREG(status.st_mode):  # most are, and a fifth of the time will do for them
@@ -273,7 +273,7 @@ def version_of(path: AnyPath) -> str:
 
 
 def state_of(path: AnyPath, source: IO[bytes]) -> object:
-    """Give what changes when an open file does.
+    """Return what changes when an open file does.
 
     Args:
         path: where it is.
@@ -296,7 +296,7 @@ def _name(path: Path, landing_folder: Path) -> str:
 class AmbiguousKindError(UsageError):
     """Files of several kinds, or of none that is known."""
 
-    advice = "say which with --kind"
+    advice = "choose it with --kind"
 
 
 _GUESS_FROM = 1_000
@@ -306,10 +306,10 @@ _GZIP_MAGIC = b"\x1f\x8b"
 
 
 def guess_kind(found: Iterable[Found], kinds: Collection[Kind]) -> str:
-    """Tell the kind of files from what they hold, or from their names where that says nothing.
+    """Detect the kind of files from what they hold, or from their names where that says nothing.
 
     One kind among them is enough: files that show none are taken to belong to it, so that what is
-    wrong with them is said by the tables of that kind.
+    wrong with them is reported by the tables of that kind.
 
     Only the first thousand files are looked at.
 

@@ -356,7 +356,7 @@ class _OpenBatch:
         return LandedFile(name, sha256, sink.size, sha256, media_type)
 
     def close(self, result: LandingResult) -> None:
-        """Give the batch its key and its manifest; nothing where it holds no file."""
+        """Assign the batch its key and write its manifest; nothing where it holds no file."""
         if not self.files:
             if self._staging.exists():
                 shutil.rmtree(local_path(self._staging))

@@ -103,7 +103,7 @@ class PartWriter:
 
     A row group is packed and written beside the caller, while it makes the next.
 
-    Use as a context manager; `parts` is whole after the block. `number` tells apart the writers
+    Use as a context manager; `parts` is whole after the block. `number` distinguishes the writers
     that fill one partition at the same time, and gives the order of their rows. Parts that a later
     look replaces before the commit are drafts: they have a name of their own in each run, so that
     of two runs over the same batch neither removes the other's.
@@ -314,7 +314,7 @@ def _damaged(folder: UPath, why: str) -> str:
 
 
 def _replaced(folder: UPath) -> Commit | None:
-    """Give the commit that another one is about to replace, if it can be read."""
+    """Return the commit that another one is about to replace, if it can be read."""
     try:
         return read_commit(folder)
     except DamagedCommitError:

@@ -76,7 +76,7 @@ class Rows:
         return frame
 
     def duckdb(self, connection: "duckdb.DuckDBPyConnection") -> "duckdb.DuckDBPyRelation":
-        """Give the rows to DuckDB as a relation, which streams them once.
+        """Pass the rows to DuckDB as a relation, which streams them once.
 
         Args:
             connection: of the caller's; it needs no warehouse.

@@ -17,7 +17,7 @@ from hc_assets.lake.parts import Commit, DamagedPartError, Part, read_commit
 
 
 class MissingPartitionError(Exception):
-    """A partition was asked for that no commit speaks of."""
+    """A partition was asked for that no commit refers to."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ def _opened(path: UPath, part: Part) -> Iterator[pq.ParquetFile]:
 
 
 def read_partition(layout: Layout, table: str, batch: str | None) -> LakeTable:
-    """Give the rows of one partition.
+    """Return the rows of one partition.
 
     Raises:
         MissingPartitionError: it does not exist.
@@ -191,7 +191,7 @@ def read_partition(layout: Layout, table: str, batch: str | None) -> LakeTable:
 
 
 def read_partitions(layout: Layout, table: str, batches: Iterable[str] | None = None) -> LakeTable:
-    """Give the rows of several batches, or of all that are committed.
+    """Return the rows of several batches, or of all that are committed.
 
     Args:
         layout: where the lake is.

@@ -136,7 +136,7 @@ class Warehouse:
             frames = [f for f in extract_tb(error.__traceback__) if "hc_assets" in f.filename]
             where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "SQL"
             raise WarehouseFailedError(
-                f"{path.name}: {type(error).__name__} at {where}; `hc-assets lake verify` tells"
+                f"{path.name}: {type(error).__name__} at {where}; `hc-assets lake verify` reports"
                 " whether what it reads is damaged"
             ) from None
         finally:
@@ -155,7 +155,7 @@ class Warehouse:
                 if "lock" not in str(error):
                     raise WarehouseDamagedError(
                         f"{path.name} can't be opened; where no right is missing, `hc-assets"
-                        " warehouse rebuild` makes it anew"
+                        " warehouse rebuild` rebuilds it"
                     ) from error
                 if time.monotonic() > deadline:
                     raise WarehouseBusyError(

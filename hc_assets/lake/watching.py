@@ -1,7 +1,7 @@
 """A look at a landing folder: what is new there, whole and settled becomes batches.
 
 Belongs here: telling files that are new from those that were seen, and keeping one look short. What
-a batch is says `landing.py`; who looks, and when, `orchestration/sensors.py`.
+a batch is is in `landing.py`; who looks, and when, in `orchestration/sensors.py`.
 
 What was seen is a note of paths and versions, so that a look at a folder of known files reads none
 of them, and asks after a bounded number only whether they are still what they were. It is only a
@@ -27,7 +27,7 @@ from hc_assets.lake.layout import Layout
 _PRIVATE_FILE = 0o600
 # A landing by hand may take hours: the next look is a better time than to wait for it.
 _WAIT_SECONDS = 1.0
-# Time in which known files are asked after; here some 50,000, the next look goes on with the rest.
+# Time in which known files are checked; here some 50,000, the next look goes on with the rest.
 _ASKING_SECONDS = 0.5
 _ASKED_AT_ONCE = 500
 # settled_at: POSIX time from which a file is worth a look again; NULL once it is landed.
@@ -99,7 +99,7 @@ class Watch:
         return is_waiting or row[0] is None
 
     def new_and_settled(self, found: Iterable[Found]) -> Iterator[Found]:
-        """Give files that are not landed in this version and have kept it long enough.
+        """Return files that are not landed in this version and have kept it long enough.
 
         Files that changed less than the settling time ago, or that are seen in this version for a
         shorter time where their file system does not tell, are counted as waiting. Time counts from
@@ -204,7 +204,7 @@ def look(
 
 def _found(folder: AnyPath, watch: Watch, asked_at_once: int) -> Iterator[Found]:
     if is_stored(folder):
-        # Its listing has the versions of all objects, so nothing is asked after by itself.
+        # Its listing has the versions of all objects, so nothing is checked by itself.
         listed = list(discover([folder], folder))
         watch.forget_others({os.fsencode(str(each.path)) for each in listed})
         yield from listed

@@ -1,7 +1,7 @@
-"""What is said of a failed run, and to whom.
+"""What is reported of a failed run, and to whom.
 
 Belongs here: a summary that a person can act on, and handing it to mail, chat or whatever else
-Apprise speaks to. That a run failed is seen in `sensors.py`. A summary names steps, checks and
+Apprise supports. That a run failed is seen in `sensors.py`. A summary names steps, checks and
 kinds of errors, and never an error's text, which may hold what it failed on.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 
 class AlertNotSentError(Exception):
-    """Some of those who were to be told could not be."""
+    """Some recipients of an alert could not be reached."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def title(run: FailedRun) -> str:
 
 
 def summary(run: FailedRun, ui_url: str) -> str:
-    """Say in Markdown what failed, what that means, and what to do."""
+    """Describe in Markdown what failed, what that means, and what to do."""
     lines = [f"# {title(run)}", ""]
     lines += [
         f"- check `{name}` of `{asset}` did not hold: {explanation}"
@@ -64,7 +64,7 @@ def _advice(run: FailedRun) -> str:
 
 
 def send(text: str, *, subject: str, urls: Sequence[str]) -> None:
-    """Tell everybody who wants to know.
+    """Notify every recipient.
 
     Args:
         text: Markdown.

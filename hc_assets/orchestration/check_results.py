@@ -23,7 +23,7 @@ def read_report(
     ui_url: str = "",
     page: int = _PAGE,
 ) -> Report:
-    """Give what every check said of every batch.
+    """Return the result of every check for every batch.
 
     The event log is asked once for each check, whatever the number of batches.
 
@@ -43,7 +43,7 @@ def report_of(
     ui_url: str = "",
     page: int = _PAGE,
 ) -> Report:
-    """Give what some checks said of every batch."""
+    """Return the results of some checks for every batch."""
     history: list[CheckOutcome] = []
     never_run = []
     for key in sorted(keys, key=_place):
@@ -60,7 +60,7 @@ def _place(key: AssetCheckKey) -> tuple[str, str]:
 
 
 def _history(instance: dg.DagsterInstance, key: AssetCheckKey, page: int) -> Iterator[CheckOutcome]:
-    """Give what a check ever found, newest first."""
+    """Return what a check ever found, newest first."""
     for record in check_history(instance, key, page):
         found = evaluation_of(record.event.dagster_event if record.event else None)
         if record.event is None or found is None:

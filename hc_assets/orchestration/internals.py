@@ -34,7 +34,7 @@ def with_body(definition: D, wrap: Callable[[Callable[..., Any]], Callable[..., 
 
 
 def with_retry_policy(definition: D, policy: dg.RetryPolicy) -> D:
-    """Give an asset or a check that is defined already a retry policy.
+    """Set a retry policy for an asset or a check that is defined already.
 
     Rests on what `_with_op` does: Dagster offers it in the decorator alone.
     """
@@ -115,7 +115,7 @@ def defined_job(definitions: dg.Definitions, name: str) -> dg.JobDefinition:
 def check_history(
     instance: dg.DagsterInstance, key: dg.AssetCheckKey, page: int
 ) -> Iterator[AssetCheckExecutionRecord]:
-    """Give all executions of a check, planned ones too, newest first.
+    """Return all executions of a check, planned ones too, newest first.
 
     Rests on `EventLogStorage.get_asset_check_execution_history`; the public API gives the latest
     execution alone.
@@ -176,7 +176,7 @@ def end_run(instance: dg.DagsterInstance, run: dg.DagsterRun, why: str) -> None:
 
 
 def assign_free_slots(instance: dg.DagsterInstance) -> None:
-    """Give slots of pools that are free to steps that wait for one.
+    """Assign slots of pools that are free to steps that wait for one.
 
     Dagster 1.13 looks whether a slot is free and then queues the step. A slot that is let go in
     between is assigned to nobody, and the step waits until another one lets a slot go, which may be

@@ -86,7 +86,7 @@ class ParquetIOManager(dg.IOManager):
         return writer.parts
 
     def load_input(self, context: dg.InputContext) -> LakeTable:
-        """Give the upstream rows, unread: of the run's batches, or of all where it has none.
+        """Return the upstream rows, unread: of the run's batches, or of all where it has none.
 
         All are those that the lake has committed. Dagster may know of fewer: its record can be new
         or another one, while the lake was restored or moved here.

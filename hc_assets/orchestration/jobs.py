@@ -37,7 +37,7 @@ def rebuild_the_warehouse(
     context.add_output_metadata({"dagster/row_count": rebuild(layout, warehouse)})
 
 
-@dg.job(description="DuckDB anew from the Parquet, as `hc-assets warehouse rebuild`.")
+@dg.job(description="DuckDB rebuilt from the Parquet, as `hc-assets warehouse rebuild`.")
 def rebuild_warehouse() -> None:
     """Rebuild the warehouse."""
     rebuild_the_warehouse()
@@ -75,7 +75,7 @@ _OTHER_CHECKS = "check_all_batches"
 def check_everything(context: dg.OpExecutionContext, layout: dg.ResourceParam[Layout]) -> None:
     """Run every check for every finished batch, each batch in a run of its own.
 
-    A check that does not hold is told by the report; a run in which a check could not be evaluated
+    A check that does not hold is listed in the report; a run in which a check can't be evaluated
     fails this step, once all the others are through.
     """
     instance = context.instance

@@ -33,5 +33,5 @@ class ReadOnlyDuckDB(DuckDBResource):
 
 
 def warehouse_resource(layout: Layout) -> ReadOnlyDuckDB:
-    """Give the resource of a data folder's warehouse."""
+    """Return the resource of a data folder's warehouse."""
     return ReadOnlyDuckDB(database=str(layout.warehouse))

@@ -167,7 +167,7 @@ def refuse_blocked(
 
     Args:
         definitions: that hold the checks.
-        instance: that keeps what they said.
+        instance: that keeps their results.
         batches: to ask of; None stands for what is made of all batches.
 
     Raises:
@@ -184,7 +184,7 @@ def _blocked(checks: Iterable[str]) -> BlockedError:
 
 
 def failures(outcome: dg.ExecuteInProcessResult) -> Iterable[str]:
-    """Say of each step that raised which one it is, and the class of its error."""
+    """List each step that raised, and the class of its error."""
     for event in outcome.all_events:
         if event.is_step_failure:
             yield f"step {event.step_key} failed with {internals.error_class(event)}"

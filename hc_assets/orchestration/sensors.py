@@ -1,6 +1,6 @@
-"""What starts by itself: folders watched, results published, failures told, reports written.
+"""What starts by itself: folders watched, results published, failures reported, reports written.
 
-Belongs here: wiring only. What is new in a folder is told by `lake/watching.py`, what a kind of
+Belongs here: wiring only. What is new in a folder is found by `lake/watching.py`, what a kind of
 landing is by its declaration in its domain's `domain.py`.
 """
 
@@ -97,7 +97,7 @@ def _landing_sensor(landing: Landing, settings: CoreSettings) -> dg.SensorDefini
 def _due(
     context: dg.SensorEvaluationContext, landing: Landing, layout: Layout, at_most: int
 ) -> tuple[list[str], list[str], str]:
-    """Give the batches to be run now, those to be made known, and the cursor for the next look.
+    """Return the batches to be run now, those to be made known, and the cursor for the next look.
 
     The cursor is the last batch that was looked at. Dagster keeps it only once the runs of a tick
     are on their way, so a tick that is killed is made up for by the next. A batch that nobody made
@@ -189,7 +189,7 @@ def _named(run: dg.DagsterRun) -> str:
 
 
 def schedules(settings: CoreSettings) -> Sequence[dg.ScheduleDefinition]:
-    """Give the schedules: of the check report and of the freshness checks."""
+    """Return the schedules: of the check report and of the freshness checks."""
     on, off = dg.DefaultScheduleStatus.RUNNING, dg.DefaultScheduleStatus.STOPPED
     status = on if settings.automation else off
     return [
@@ -211,7 +211,7 @@ def schedules(settings: CoreSettings) -> Sequence[dg.ScheduleDefinition]:
 
 
 def sensors(settings: CoreSettings) -> Sequence[dg.SensorDefinition]:
-    """Give the sensors: one for each kind of landing, one that publishes, one for failures."""
+    """Return the sensors: one for each kind of landing, one that publishes, one for failures."""
     return [
         *(_landing_sensor(landing, settings) for landing in CATALOG.landings.values()),
         dg.AutomationConditionSensorDefinition(

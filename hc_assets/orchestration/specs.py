@@ -70,7 +70,7 @@ def code_version(table: str) -> str:
 
 
 def arguments(table: str) -> AssetArguments:
-    """Give what an asset says of itself, from its table's declaration.
+    """Return what an asset says about itself, from its table's declaration.
 
     Args:
         table: `<domain>/<plural noun>`, declared in its domain's `domain.py`.
@@ -99,7 +99,7 @@ def arguments(table: str) -> AssetArguments:
 
 
 def partitions(table: str) -> PartitionArguments:
-    """Give the partitions of a table's asset: batches of its kind, a range of which is one run."""
+    """Return the partitions of an asset: batches of its kind, a range of which is one run."""
     landing = CATALOG.landing_of(table)
     if landing is None or table not in landing.batch_tables:
         return PartitionArguments()
@@ -212,7 +212,7 @@ RETRIES = RetryTransient(
 
 
 def with_retries(definition: D) -> D:
-    """Give assets or checks the project's retry policy; where they have one, that stays."""
+    """Set the project's retry policy for assets or checks; where they have one, that stays."""
     if definition.op.retry_policy is not None:
         return definition
     return internals.with_retry_policy(definition, RETRIES)
@@ -262,7 +262,7 @@ def automated(
 
 
 def with_report(definition: dg.AssetsDefinition, url: str, path: str) -> dg.AssetsDefinition:
-    """Let the UI lead from each asset to what the check report says of it.
+    """Let the UI lead from each asset to what the check report says about it.
 
     Args:
         definition: of one or several assets.
@@ -281,7 +281,7 @@ def with_report(definition: dg.AssetsDefinition, url: str, path: str) -> dg.Asse
 def hand_over(
     context: dg.AssetExecutionContext, layout: Layout, made: Mapping[str, Mapping[str, Content]]
 ) -> Iterator[dg.Output[Mapping[str, Content]]]:
-    """Give the outputs of a multi-asset, those that the run did not select among them.
+    """Return the outputs of a multi-asset, those that the run did not select among them.
 
     Tables that are filled by one pass over the data must agree, so one is never left behind: where
     a run selects only some, the others are committed all the same and reported as materialized.

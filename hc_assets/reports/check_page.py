@@ -34,7 +34,7 @@ class Plot(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A check on the page: how it went, its plot, and all that it last said."""
+    """A check on the page: how it went, its plot, and its last result."""
 
     trend: Trend
     plot: Plot

@@ -1,4 +1,4 @@
-"""The asset-check report: what each check last said of each batch, and how its value went.
+"""The asset-check report: the last result of each check for each batch, and how its value went.
 
 Belongs here: outcomes, what follows from them, and the two plainest formats, text and JSON. The
 others are beside it, collected in `formats.py`; where outcomes come from is in
@@ -18,7 +18,7 @@ _GAP = "·"
 
 
 class CheckOutcome(msgspec.Struct, frozen=True, order=True):
-    """What a check said of one batch, or of all of them.
+    """The result of a check for one batch, or for all of them.
 
     Attributes:
         asset: `<group>/<asset>`.
@@ -96,7 +96,7 @@ class Trend(msgspec.Struct, frozen=True):
         )
 
     def sentence(self) -> str:
-        """Say in words how the value went, for those who can't see the line."""
+        """Describe in words how the value went, for those who can't see the line."""
         known = [value for value in self.values if value is not None]
         failed = sum(not o.passed for o in self.outcomes)
         went = f"{number(known[0])} to {number(known[-1])}" if known else "no values"
@@ -104,7 +104,7 @@ class Trend(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """All that the checks say.
+    """The results of all checks.
 
     Attributes:
         outcomes: the last one of each check for each batch, the failed ones first.
@@ -129,7 +129,7 @@ class Report(msgspec.Struct, frozen=True):
         written_at: str = "",
         ui_url: str = "",
     ) -> "Report":
-        """Make a report of all that checks ever said.
+        """Make a report of all results of checks.
 
         In any order; of the outcomes of one second, the later stand behind the earlier.
         """
@@ -142,8 +142,8 @@ class Report(msgspec.Struct, frozen=True):
             latest += by_batch.values()
             # A batch counts once, in the place of its key; a check without batches by time.
             batches = sorted((o for o in by_batch.values() if o.batch), key=lambda o: o.where)
-            shown = batches or past
-            trends.append(Trend(asset, check, shown[-TREND_LENGTH:]))
+            plotted = batches or past
+            trends.append(Trend(asset, check, plotted[-TREND_LENGTH:]))
         latest.sort(key=_failed_first)
         return cls(latest, sorted(never_run), trends, written_at, ui_url)
 

@@ -1,6 +1,6 @@
 """The data dictionary: every table and column as Markdown, from the schemas.
 
-Belongs here: rendering, and the command that writes the file. What a column means is said once, in
+Belongs here: rendering, and the command that writes the file. A column's meaning is stated once, in
 each domain's schemas, and what it is made from beside it.
 """
 

@@ -113,7 +113,7 @@ class Planter:
                     self._free.setdefault(entry.resource_type, []).append((number, position))
 
     def plant_oddities(self, changes: Sequence[Change]) -> list[Oddity]:
-        """Give each oddity to one entry, where there is one for it."""
+        """Apply each oddity to one entry, where there is one for it."""
         planted = ((change, self._plant(change)) for change in changes)
         return [
             Oddity(change.id, self._files[place[0]].name, place[1])
@@ -122,7 +122,7 @@ class Planter:
         ]
 
     def plant_flaws(self, changes: Sequence[Change], count: int) -> list[Flaw]:
-        """Give flaws to `count` entries, each kind in turn, or to fewer if places run out."""
+        """Apply flaws to `count` entries, each kind in turn, or to fewer if places run out."""
         flaws: list[Flaw] = []
         uses = dict.fromkeys((change.id for change in changes), 0)
         while len(flaws) < count:

@@ -16,7 +16,7 @@ _DCM = "http://dicom.nema.org/resources/ontology/DCM"
 
 
 def imaging_visit(study: Study) -> Visit:
-    """Give the visit to the imaging department; the study starts within it."""
+    """Return the visit to the imaging department; the study starts within it."""
     start = study.start - timedelta(minutes=10)
     end = study.start + timedelta(minutes=35)
     return Visit(study.encounter_id, "imaging", start, end, carer=study.number % 4)

@@ -15,7 +15,7 @@ from hc_assets.sample_data.seeded import uuid_of
 
 Resource = dict[str, Any]
 Refer = Callable[[str, str], dict[str, Any]]
-"""Gives a Reference to a resource type and an id, in the way of the file it is written to."""
+"""Returns a Reference to a resource type and an id, in the way of the file it is written to."""
 
 _CATEGORIES = {
     "vital-signs": "Vital Signs",
@@ -66,7 +66,7 @@ def visit_reports(seed: int, history: History, visit: Visit, refer: Refer) -> li
 
 
 def observation_id(seed: int, visit: Visit, key: str) -> str:
-    """Give the id of the Observation of a key at a visit."""
+    """Return the id of the Observation of a key at a visit."""
     return uuid_of(seed, "observation", visit.id, key)
 
 

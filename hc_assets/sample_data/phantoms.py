@@ -43,7 +43,7 @@ class Grid(NamedTuple):
         radii: tuple[float, float],
         turn: float = 0.0,
     ) -> None:
-        """Give the pixels inside an ellipse a value."""
+        """Set the pixels inside an ellipse to a value."""
         window, inside = self._inside(centre, radii, turn)
         image[window][inside] = value
 

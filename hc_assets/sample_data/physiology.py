@@ -86,8 +86,8 @@ def laboratory(
     hba1c = draw.gauss(7.4, 0.7) if "diabetes" in diseases else draw.gauss(5.25, 0.22)
     glucose = _printed("glucose", max(28.7 * hba1c - 46.7 + draw.gauss(0, 5), 62))
     kidneys = "kidney_disease" in diseases
-    wanted_rate = draw.uniform(34, 56) if kidneys else max(draw.gauss(118 - 0.5 * age, 7), 62)
-    creatinine = _printed("creatinine", _creatinine(wanted_rate, age, gender))
+    target_rate = draw.uniform(34, 56) if kidneys else max(draw.gauss(118 - 0.5 * age, 7), 62)
+    creatinine = _printed("creatinine", _creatinine(target_rate, age, gender))
     ldl = body.ldl + 38 * ("hyperlipidemia" in diseases) + draw.gauss(0, 9)
     hdl = draw.gauss(57 if gender == "female" else 48, 5) - 6 * ("diabetes" in diseases)
     triglycerides = max(draw.gauss(120, 22) + 45 * ("diabetes" in diseases), 45)

@@ -18,20 +18,20 @@ def _digest(seed: int, names: tuple[str | int, ...]) -> bytes:
 
 
 def stream(seed: int, *names: str | int) -> random.Random:
-    """Give the random stream of a name, so that one part's draws don't shift another's."""
+    """Return the random stream of a name, so that one part's draws don't shift another's."""
     return random.Random(_digest(seed, names))  # noqa: S311 # made-up data, not secrets
 
 
 def pixel_stream(seed: int, *names: str | int) -> np.random.Generator:
-    """Give the NumPy stream of a name: the same bytes for the same NumPy version and machine."""
+    """Return the NumPy stream of a name: the same bytes for the same NumPy version and machine."""
     return np.random.Generator(np.random.PCG64(int.from_bytes(_digest(seed, names), "big")))
 
 
 def uuid_of(seed: int, *names: str | int) -> str:
-    """Give the UUID of a name, with the version and variant bits of a random one."""
+    """Return the UUID of a name, with the version and variant bits of a random one."""
     return str(uuid.UUID(bytes=_digest(seed, names)[:16], version=4))
 
 
 def uid_of(seed: int, *names: str | int) -> str:
-    """Give the DICOM UID of a name: under 2.25, at most 44 characters."""
+    """Return the DICOM UID of a name: under 2.25, at most 44 characters."""
     return _UUID_ROOT + str(uuid.UUID(uuid_of(seed, *names)).int)

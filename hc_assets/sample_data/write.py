@@ -73,7 +73,7 @@ class SampleSummary:
         return sum(self.entries.values())
 
     def flaws_with(self, outcome: str) -> list[Flaw]:
-        """Give the flaws of one outcome."""
+        """Return the flaws of one outcome."""
         return [flaw for flaw in self.flaws if flaw.outcome == outcome]
 
 
@@ -131,7 +131,7 @@ def write_sample(folder: Path, *, seed: int = SEED, patients: int = PATIENTS) ->
 
 
 def write_and_describe(folder: Path) -> str:
-    """Write the sample, and say in a sentence what it is of."""
+    """Write the sample, and describe it in a sentence."""
     summary = write_sample(folder)
     return f"{summary.patients} made-up patients, {sum(summary.files.values())} files"
 

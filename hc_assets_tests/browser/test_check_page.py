@@ -22,7 +22,7 @@ def test_the_report_does_not_scroll_sideways(report, keep):
     assert widest <= report.evaluate("document.documentElement.clientWidth")
 
 
-def test_failure_is_said_in_words(report):
+def test_failure_is_described_in_words(report):
     section = report.get_by_role("region", name="Needs attention")
     failed = section.get_by_role("row").filter(has_text="validation_rate_at_least_threshold")
     failed.first.wait_for()

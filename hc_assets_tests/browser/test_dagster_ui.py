@@ -13,8 +13,8 @@ def test_the_asset_graph_shows_all_groups(dagster_ui, open_page, keep):
 
     def all_groups_are_shown() -> None:
         for group in groups:
-            shown = page.get_by_text(group, exact=True).filter(visible=True)
-            shown.nth(1).wait_for()  # beside the graph, and in it
+            labels = page.get_by_text(group, exact=True).filter(visible=True)
+            labels.nth(1).wait_for()  # beside the graph, and in it
 
     all_groups_are_shown()
     page.keyboard.press("Alt+e")  # opens every group

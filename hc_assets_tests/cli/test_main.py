@@ -38,7 +38,7 @@ def bad(tmp_path):
     return path
 
 
-def test_validate_says_nothing_of_a_valid_file(hc_assets, good):
+def test_validate_prints_no_issue_of_a_valid_file(hc_assets, good):
     result = hc_assets("validate", good)
     assert (result.exit_code, result.stdout) == (0, "")
     assert "1 resources, 0 invalid" in result.stderr
@@ -93,7 +93,7 @@ def test_land_prints_the_keys_of_new_batches_only(hc_assets, good, data_dir):
     assert "1 were known" in second.stderr
 
 
-def test_land_takes_the_kind_that_it_is_told(hc_assets, good, data_dir):
+def test_land_takes_the_kind_option(hc_assets, good, data_dir):
     assert hc_assets("land", good, "--kind", "dicom").exit_code == 0
     assert (data_dir / "batches" / "dicom").exists()
 
@@ -106,7 +106,7 @@ def test_files_of_no_known_kind_are_wrong_usage(hc_assets, tmp_path):
     (tmp_path / "notes.txt").write_text("notes")
     result = hc_assets("land", tmp_path / "notes.txt")
     assert result.exit_code == 2
-    assert "say which with --kind" in result.stderr
+    assert "choose it with --kind" in result.stderr
 
 
 def test_a_wrong_option_is_exit_code_2(hc_assets, good):
@@ -175,8 +175,8 @@ def test_no_patient_data_is_shown_while_ingesting(hc_assets, tmp_path):
         '{"resourceType":"Patient","id":"zq-id-2","birthDate":"zq-date"}\n'
         '{"resourceType":"Patient","id":"zq-id-3"'
     )
-    shown = hc_assets("ingest", path).output + hc_assets("report").output
-    assert "zq" not in shown.lower()
+    printed = hc_assets("ingest", path).output + hc_assets("report").output
+    assert "zq" not in printed.lower()
 
 
 def test_the_default_instance_is_made_where_dagster_home_says_so_too(

@@ -10,7 +10,7 @@ def test_what_is_drawn_is_given():
 
 
 @pytest.mark.parametrize("error", [ValueError("Doe"), MemoryError("Doe"), RecursionError("Doe")])
-def test_what_can_not_be_drawn_is_named_by_class_and_place(error):
+def test_what_can_not_be_drawn_is_reported_by_class_and_place(error):
     def draw() -> dict[str, str]:
         raise error
 

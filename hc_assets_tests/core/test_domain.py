@@ -28,7 +28,7 @@ def test_media_type_knows_suffixes_in_any_case_and_below_compression(name):
     assert kind.is_named_so(f"{name}.json.ZST")
 
 
-def test_a_name_that_says_nothing_has_the_media_type_of_any_bytes():
+def test_an_unknown_name_has_the_media_type_of_any_bytes():
     assert TEXTS.media_type("a.dcm") == "application/octet-stream"
     assert not TEXTS.is_named_so("a.dcm")
 
@@ -59,7 +59,7 @@ def test_tables_go_to_the_kind_whose_batches_they_are_made_of():
         ([Domain("a", (TEXTS,), ()), Domain("b", (TEXTS,), ())], "kind texts is declared twice"),
         ([Domain("a", (TEXTS,), (table("a/x"), table("a/x")))], "table a/x is declared twice"),
         ([Domain("a", (TEXTS,), (table("b/x"),))], "b/x: expected a name that begins with a/"),
-        ([Domain("a", (), (table("a/x"),))], "a/x: say with batches_of"),
+        ([Domain("a", (), (table("a/x"),))], "a/x: batches_of must name"),
         ([Domain("a", (), (), reads=("b/x",))], "a reads b/x: no such table"),
         ([Domain("a", (), (), feeds={"b": "x"})], "a feeds b: no such kind"),
     ],

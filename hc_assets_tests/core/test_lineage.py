@@ -13,7 +13,7 @@ def made_from(declared: Lineage) -> dict[str, tuple[Source, ...]]:
     return sources("a/made", {"a/made": declared}, SCHEMAS)
 
 
-def test_columns_of_the_same_name_are_taken_over_unless_said_otherwise():
+def test_columns_of_the_same_name_are_taken_over_unless_declared_otherwise():
     found = made_from(Lineage(carries=("a/raw",), made={"text": ("a/raw.key",), "score": ()}))
     assert found == {
         "key": (Source("a/raw", "key"),),

@@ -33,7 +33,7 @@ def without_fhir(monkeypatch):
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory) -> tuple[DataFolder, SampleSummary]:
-    """The sample's images, all the way, and what was said of them."""
+    """The sample's images, all the way, and what was reported."""
     folder = DataFolder(tmp_path_factory.mktemp("sample") / "data", ENVIRONMENT)
     summary = write_sample(folder.path / "landing")
     result = folder.run("ingest", folder.path / "landing" / "dicom")

@@ -71,7 +71,7 @@ def test_no_header_value_is_logged_or_told_to_dagster(hc_assets, query, data_dir
     result = hc_assets("ingest", drop, "--kind", "dicom")
     report = hc_assets("report")
     assert result.exit_code == 0, result.output
-    said = result.stdout + result.stderr + report.stdout + report.stderr + caplog.text
+    printed = result.stdout + result.stderr + report.stdout + report.stderr + caplog.text
     # The tables do hold what the files say, with a reason for what could not be used
     assert query("SELECT count(*) FROM imaging.dicom_index")[0][0] >= 7
     assert query(
@@ -82,7 +82,7 @@ def test_no_header_value_is_logged_or_told_to_dagster(hc_assets, query, data_dir
     records = [path for path in (data_dir / "dagster").rglob("*") if path.is_file()]
     assert any(path.suffix == ".db" for path in records)
     for mark in (MARK, UID):
-        assert mark not in said
+        assert mark not in printed
         for path in records:
             assert mark.encode() not in path.read_bytes(), path.name
     for path in data_dir.rglob("*"):

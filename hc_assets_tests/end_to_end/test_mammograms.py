@@ -15,7 +15,7 @@ from hc_assets.sample_data.phantoms_xray import breast_attenuation
 SHAPE = (1152, 896)
 SIDE = 2048
 TOP = 4095
-LEAD = 4.6  # attenuation of the densest that is told apart
+LEAD = 4.6  # attenuation of the densest that is distinguished
 KINDS = [(side, photometric) for side in "LR" for photometric in ("MONOCHROME1", "MONOCHROME2")]
 
 

@@ -60,7 +60,7 @@ class Spawner:
         return self.must("command", data_dir, arguments=["ingest", *map(str, paths)], **more)
 
     def tail(self) -> str:
-        """The end of what the children said."""
+        """The end of what the children printed."""
         return self.log.read_text(errors="replace")[-3000:]
 
 
@@ -217,9 +217,9 @@ def ended_everywhere(spawner: Spawner, tmp_path: Path) -> Ended:
             if not can_mount:
                 shutil.move(beside[0], data_dir)
                 beside = [data_dir]
-            told = {"do": do, "data_dir": str(data_dir), **task}
+            settings = {"do": do, "data_dir": str(data_dir), **task}
             seen_as = [{"instead": str(state)} if can_mount else {} for state in beside]
-            ended = spawner.at_once(*(told | place for place in seen_as))
+            ended = spawner.at_once(*(settings | place for place in seen_as))
             for state, place, result in zip(beside, tried[number:], ended, strict=False):
                 reached = int(place.name)
                 where = f"{reached} of {len(whole['points'])}, {whole['points'][reached - 1]}"
@@ -273,10 +273,10 @@ def fed_dicom(spawner: Spawner, tmp_path_factory: pytest.TempPathFactory) -> Fed
     folder = tmp_path_factory.mktemp("fed_dicom")
     first, second = write_dicom_deliveries(folder / "deliveries")
     data_dir = folder / "data"
-    told = {"environment": ENVIRONMENT}
-    assert spawner.ingest(data_dir, first, "--kind", "dicom", now=EARLIER, **told) == 0
+    settings = {"environment": ENVIRONMENT}
+    assert spawner.ingest(data_dir, first, "--kind", "dicom", now=EARLIER, **settings) == 0
     after_first = copied(data_dir, folder / "after first")
-    assert spawner.ingest(data_dir, second, "--kind", "dicom", **told) == 0, spawner.tail()
+    assert spawner.ingest(data_dir, second, "--kind", "dicom", **settings) == 0, spawner.tail()
     return Fed(
         folder / "nothing", after_first, copied(data_dir, folder / "both"), folder / "deliveries"
     )

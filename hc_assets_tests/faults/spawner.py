@@ -1,6 +1,6 @@
 """A process that has done everything once and forks a child for each task that it is sent.
 
-Belongs here: the tasks, and how a child's end is told. A child can be killed at any point and costs
+Belongs here: the tasks, and how a child ended. A child can be killed at any point and costs
 no start of Python; it runs what a user's process would. Run as a script; tasks and results are
 lines of JSON.
 """
@@ -237,11 +237,11 @@ def _mount_private(folder: Path, size: str) -> None:
 def _keep_mounts_private(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if _libc.unshare(_CLONE_NEWNS):
-        _become_root_of_nothing_else()
+        _become_root_in_user_namespace()
     _checked(_libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None))
 
 
-def _become_root_of_nothing_else() -> None:
+def _become_root_in_user_namespace() -> None:
     """Mount without being root: in a name space in which this user is."""
     user, group = os.getuid(), os.getgid()
     _checked(_libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNS))
@@ -262,7 +262,7 @@ def _mount(folder: Path, flags: int, size: str) -> None:
 
 
 def _drop_override() -> None:
-    """Give up CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH (capabilities 1 and 2)."""
+    """Drop CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH (capabilities 1 and 2)."""
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)
     data = (ctypes.c_uint32 * 6)()
     _checked(_libc.capget(header, data))
@@ -293,7 +293,7 @@ TASKS: dict[str, Callable[[Task], Any]] = {
 }
 
 
-def _child(task: Task, told: str) -> None:
+def _child(task: Task, result_path: str) -> None:
     with Path(task["log"]).open("ab") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
@@ -311,32 +311,32 @@ def _child(task: Task, told: str) -> None:
     result: dict[str, Any] = {}
     try:
         result["value"] = TASKS[task["do"]](task)
-    except BaseException as error:  # noqa: BLE001 - told to the test, whatever it is
+    except BaseException as error:  # noqa: BLE001 - reported to the test, whatever it is
         result["error"] = f"{type(error).__name__}: {error}"
         traceback.print_exc()
     sys.stdout.flush()
     sys.stderr.flush()
-    with open(told, "w") as out:  # noqa: PTH123
+    with open(result_path, "w") as out:  # noqa: PTH123
         json.dump(result | {"points": points.reached, "states": points.states}, out)
     os._exit(0)
 
 
 def _run(tasks: list[Task]) -> list[dict[str, Any]]:
-    """Run tasks at the same time, each in a child, and say how each ended."""
+    """Run tasks at the same time, each in a child, and report how each ended."""
     with tempfile.TemporaryDirectory() as folder:
         children = {}
         for number, task in enumerate(tasks):
-            told = f"{folder}/{number}"
+            result_path = f"{folder}/{number}"
             pid = os.fork()
             if pid == 0:
-                _child(task, told)
-            children[pid] = told
+                _child(task, result_path)
+            children[pid] = result_path
         results = []
-        for pid, told in children.items():
+        for pid, result_path in children.items():
             _, status = os.waitpid(pid, 0)
             result = {"signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0}
-            if Path(told).exists() and Path(told).stat().st_size:
-                result |= json.loads(Path(told).read_text())
+            if Path(result_path).exists() and Path(result_path).stat().st_size:
+                result |= json.loads(Path(result_path).read_text())
             results.append(result)
         return results
 
@@ -344,7 +344,7 @@ def _run(tasks: list[Task]) -> list[dict[str, Any]]:
 def warm_up() -> None:
     """Ingest something, so that children find imports done and caches filled: half of their cost.
 
-    FHIR only: Arrow's threads are made anew after a fork, those of OpenCV and ITK might not be.
+    FHIR only: Arrow's threads are rebuilt after a fork, those of OpenCV and ITK might not be.
     """
     with tempfile.TemporaryDirectory() as folder:
         delivery, _ = write_deliveries(Path(folder, "deliveries"))

@@ -1,4 +1,4 @@
-"""What is damaged is found by its hash, named, and made anew; a warehouse can be lost."""
+"""What is damaged is found by its hash, named, and rebuilt; a warehouse can be lost."""
 
 import os
 import shutil
@@ -38,7 +38,7 @@ def verify(spawner: Spawner, data_dir: Path, *options: str, **more: Any) -> tupl
     return code, log.read_text().splitlines()
 
 
-def test_parts_and_commits_are_found_named_and_made_anew(spawner: Spawner, data_dir: Path):
+def test_damaged_parts_and_commits_are_found_named_and_rebuilt(spawner: Spawner, data_dir: Path):
     expected = kept(data_dir)
     assert verify(spawner, data_dir) == (0, [])
     first, second = sorted((data_dir / "lake" / RAW).glob("batch=*"))
@@ -49,20 +49,20 @@ def test_parts_and_commits_are_found_named_and_made_anew(spawner: Spawner, data_
     (gone,) = (data_dir / "lake/fhir/ndjson_exports/all").glob("part-*")
     gone.unlink()
 
-    code, said = verify(spawner, data_dir)
+    code, reported = verify(spawner, data_dir)
     assert code == 1
-    assert said == [
+    assert reported == [
         f"{RAW}/{first.name}/{part.name} is not what was written",
         f"{ENRICHED}/{second.name}/_commit.json is not what was committed",
         f"fhir/ndjson_exports/all/{gone.name} is gone",
     ]
-    code, said = verify(spawner, data_dir, "--repair")
-    assert (code, len(said)) == (0, 3), spawner.tail()
+    code, reported = verify(spawner, data_dir, "--repair")
+    assert (code, len(reported)) == (0, 3), spawner.tail()
     assert verify(spawner, data_dir) == (0, [])
     assert kept(data_dir) == expected
 
 
-def test_parts_and_commits_made_of_dicom_are_found_named_and_made_anew(
+def test_damaged_parts_and_commits_of_dicom_are_found_named_and_rebuilt(
     spawner: Spawner, fed_dicom: Fed, tmp_path: Path
 ):
     data_dir = copied(fed_dicom.both, tmp_path / "data")
@@ -77,19 +77,19 @@ def test_parts_and_commits_made_of_dicom_are_found_named_and_made_anew(
     flip(commit, commit.read_bytes().index(b'"rows"') + 1)
     damaged.append("imaging/training_set/all/_commit.json is not what was committed")
 
-    told = {"environment": ENVIRONMENT}
-    code, said = verify(spawner, data_dir, **told)
-    assert (code, sorted(said)) == (1, sorted(damaged))
-    code, said = verify(spawner, data_dir, "--repair", **told)
+    verify_options = {"environment": ENVIRONMENT}
+    code, reported = verify(spawner, data_dir, **verify_options)
+    assert (code, sorted(reported)) == (1, sorted(damaged))
+    code, reported = verify(spawner, data_dir, "--repair", **verify_options)
     assert code == 0, spawner.tail()
-    assert verify(spawner, data_dir, **told) == (0, [])
+    assert verify(spawner, data_dir, **verify_options) == (0, [])
     assert differences(data_dir, expected) == []
 
 
-def test_a_run_that_meets_damage_says_where_and_what_to_do(spawner: Spawner, data_dir: Path):
+def test_a_run_that_meets_damage_reports_where_and_what_to_do(spawner: Spawner, data_dir: Path):
     commit = sorted((data_dir / "lake" / ENRICHED).glob("batch=*/_commit.json"))[0]
     commit.write_bytes(b"\0" * 100)
-    log = data_dir.parent / "said"
+    log = data_dir.parent / "log"
     arguments = ["warehouse", "rebuild"]
     assert spawner.must("command", data_dir, arguments=arguments, log=str(log)) == 4
     assert f"{ENRICHED}: {commit.parent.name}/_commit.json is damaged" in log.read_text()
@@ -101,8 +101,8 @@ def test_a_landed_file_that_is_damaged_is_named_and_stays_named(spawner: Spawner
     flip(landed, 3)
     name = f"batches/fhir/{landed.parents[1].name}/files/{landed.name} is not what was written"
     assert verify(spawner, data_dir) == (1, [name])
-    code, said = verify(spawner, data_dir, "--repair")
-    assert (code, said) == (1, [name, f"hc-assets: still damaged: {name}"])
+    code, reported = verify(spawner, data_dir, "--repair")
+    assert (code, reported) == (1, [name, f"hc-assets: still damaged: {name}"])
 
 
 @pytest.mark.parametrize("how", ["deleted", "deleted without its log", "overwritten"])
@@ -124,7 +124,7 @@ def test_a_warehouse_that_is_lost_is_made_from_the_parquet(
         warehouse.write_bytes(b"not a database" * 1000)
         second = fed.deliveries / "second"
         assert spawner.ingest(data_dir, second, "--kind", "fhir") == 4
-        assert "`hc-assets warehouse rebuild` makes it anew" in spawner.tail()
+        assert "`hc-assets warehouse rebuild` rebuilds it" in spawner.tail()
     else:
         warehouse.unlink()
     assert spawner.must("command", data_dir, arguments=["warehouse", "rebuild"]) == 0

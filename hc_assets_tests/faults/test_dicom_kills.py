@@ -33,8 +33,8 @@ def ingesting(fed: Fed, delivery: str) -> dict[str, Any]:
 
 
 def at_once(spawner: Spawner, data_dir: Path, *tasks: dict[str, Any]) -> None:
-    told = {"do": "command", "data_dir": str(data_dir)}
-    results = spawner.at_once(*(told | task for task in tasks))
+    command = {"do": "command", "data_dir": str(data_dir)}
+    results = spawner.at_once(*(command | task for task in tasks))
     ends = [(result["signal"], result.get("value")) for result in results]
     assert ends == [(0, 0)] * len(tasks), spawner.tail()
 
@@ -72,9 +72,7 @@ def test_every_table_and_export_has_something_to_lose(fed_dicom: Fed):
 
 
 @pytest.mark.parametrize("at_most", [pytest.param(4, id="sampled"), ALL])
-def test_whatever_a_killed_ingest_leaves_is_finished(
-    ended_everywhere: Ended, fed_dicom: Fed, at_most
-):
+def test_a_killed_ingest_is_finished_by_the_next(ended_everywhere: Ended, fed_dicom: Fed, at_most):
     places, tried = ended_everywhere(
         "command",
         fed_dicom.first,

@@ -48,16 +48,16 @@ def needed_by_dicom(
     return int(spawner.must("measure", tmp_path_factory.mktemp("roomy"), **of_dicom(fed_dicom)))
 
 
-def must_be_told_and_completed(
+def must_be_reported_and_completed(
     spawner: Spawner, folder: Path, size: float, expected: Path, **task: Any
 ) -> None:
     """Ingest on a disk of some bytes, on which the results have no room, then on one with room."""
     copy, log = folder / "copy", folder / "log"
-    told = {"size": f"{max(64, int(size / 1024))}k", "copy": str(copy), "log": str(log)}
-    ended = spawner.must("fill up", folder / "data", **told, **task)
-    said = log.read_text()
-    assert ended == {"full": 4, "roomy": 0}, (told, said[-3000:])
-    assert re.search("no space left on|disk is full", said.lower()), said[-3000:]
+    disk = {"size": f"{max(64, int(size / 1024))}k", "copy": str(copy), "log": str(log)}
+    ended = spawner.must("fill up", folder / "data", **disk, **task)
+    output = log.read_text()
+    assert ended == {"full": 4, "roomy": 0}, (disk, output[-3000:])
+    assert re.search("no space left on|disk is full", output.lower()), output[-3000:]
     assert differences(copy, kept(expected)) == []
 
 
@@ -66,10 +66,10 @@ SHARES = [pytest.param(share, marks=pytest.mark.exhaustive) for share in (0.02, 
 
 
 @pytest.mark.parametrize("share", [*SHARES, 0.4, 0.95])
-def test_a_full_disk_is_told_and_the_next_run_completes(
+def test_a_full_disk_is_reported_and_the_next_run_completes(
     spawner: Spawner, fed: Fed, small_disk: None, needed: int, tmp_path: Path, share: float
 ):
-    must_be_told_and_completed(spawner, tmp_path, needed * share, fed.first, **of_fhir(fed))
+    must_be_reported_and_completed(spawner, tmp_path, needed * share, fed.first, **of_fhir(fed))
 
 
 @pytest.mark.exhaustive
@@ -83,7 +83,7 @@ def test_a_disk_that_is_full_of_images(
     share: float,
 ):
     size, task = needed_by_dicom * share, of_dicom(fed_dicom)
-    must_be_told_and_completed(spawner, tmp_path, size, fed_dicom.first, **task)
+    must_be_reported_and_completed(spawner, tmp_path, size, fed_dicom.first, **task)
 
 
 def test_a_file_that_may_not_be_read_is_listed_and_the_others_go_on(

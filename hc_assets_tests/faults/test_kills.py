@@ -73,7 +73,7 @@ def test_a_warehouse_that_is_made(killed_everywhere: Kill, fed: Fed, tmp_path: P
 
 
 @pytest.mark.parametrize("at_most", FEW)
-def test_a_warehouse_that_is_made_anew(killed_everywhere: Kill, fed: Fed, at_most):
+def test_a_warehouse_that_is_rebuilt(killed_everywhere: Kill, fed: Fed, at_most):
     arguments = ["warehouse", "rebuild"]
     assert killed_everywhere("command", fed.both, at_most=at_most, arguments=arguments) >= (
         at_most or 20
@@ -96,7 +96,7 @@ def test_a_whole_ingest(killed_everywhere: Kill, fed: Fed, at_most):
 
 
 @pytest.mark.parametrize("at_most", [pytest.param(2, id="sampled"), ALL])
-def test_whatever_a_killed_ingest_leaves_is_finished(ended_everywhere: Ended, fed: Fed, at_most):
+def test_a_killed_ingest_is_finished_by_the_next(ended_everywhere: Ended, fed: Fed, at_most):
     arguments = ["ingest", str(fed.deliveries / "second"), "--kind", "fhir"]
     places, tried = ended_everywhere(
         "command", fed.first, kept(fed.both), at_most=at_most, arguments=arguments

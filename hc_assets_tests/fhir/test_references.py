@@ -148,7 +148,7 @@ def test_every_reference_of_a_resource_is_resolved():
     assert resolve(sent, {}) == (sent, ["urn:uuid:a", "urn:uuid:b"])
 
 
-def test_the_texts_of_references_are_told_without_escapes():
+def test_the_texts_of_references_are_decoded_from_escapes():
     sent = b'{"a":{"reference":"Patient\\/p1"},"b":{"reference":"x\\"\\\\"},"c":{"reference":"y"}}'
     assert resolve(sent, {})[1] == ["Patient/p1", 'x"\\', "y"]
 
@@ -159,7 +159,7 @@ def test_what_a_batch_can_hold_is_named_by_type_and_id_or_urn():
     assert local_targets(texts) == ["Patient/p1", "Patient/p1", "urn:uuid:a"]
 
 
-def test_conditional_references_are_told_once_each_and_in_order():
+def test_conditional_references_are_reported_once_each_and_in_order():
     sent = (
         b'{"a":{"reference":"Practitioner?identifier=s|2"},"b":{"reference":"Patient/p1"},'
         b'"c":[{"reference":"Practitioner?identifier=s|2"},{"reference":"Group?identifier=1"}],'

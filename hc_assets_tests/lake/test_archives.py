@@ -234,7 +234,7 @@ def test_what_precedes_the_damage_of_a_tar_file_is_landed(layout, drop):
     assert landed(layout, drop) == {"a.tar/1": b"one", "a.tar": "is a damaged archive"}
 
 
-def test_damaged_and_encrypted_and_empty_archives_say_so(layout, drop):
+def test_damaged_and_encrypted_and_empty_archives_are_reported(layout, drop):
     whole = zipped(drop / "whole", FILES).read_bytes()
     (drop / "whole").unlink()
     (drop / "cut.zip").write_bytes(whole[:-30])
@@ -253,7 +253,7 @@ def test_damaged_and_encrypted_and_empty_archives_say_so(layout, drop):
     assert found["e.zip/x"] == "is encrypted"
 
 
-def test_hidden_files_and_folders_are_passed_over_and_equal_names_told_apart(layout, drop):
+def test_hidden_files_and_folders_are_skipped_and_equal_names_distinguished(layout, drop):
     with zipfile.ZipFile(drop / "a.zip", "w") as archive:
         for name, data in ((".DS_Store", b"x"), ("__MACOSX/._a", b"y"), ("f/", b"")):
             archive.writestr(name, data)
@@ -286,7 +286,7 @@ def test_a_gzipped_file_that_is_no_tar_is_no_archive(drop):
     assert not is_archive(path)
 
 
-def test_the_kind_of_an_archive_is_told_from_its_files(drop):
+def test_the_kind_of_an_archive_is_detected_from_its_files(drop):
     image = bytes(128) + b"DICM" + bytes(100)
     zipped(drop / "a.zip", {"README": b"hello", "1": image})
     assert guess_kind(discover([drop], drop), CATALOG.kinds) == "dicom"

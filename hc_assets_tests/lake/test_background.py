@@ -49,11 +49,11 @@ def test_items_come_in_order_and_at_most_one_is_made_ahead():
             made.append(number)
             yield number
 
-    given = []
+    passed = []
     for item in prefetched(items()):
-        given.append(item)
-        assert len(made) <= len(given) + 2
-    assert given == list(range(20))
+        passed.append(item)
+        assert len(made) <= len(passed) + 2
+    assert passed == list(range(20))
 
 
 def test_an_error_of_the_items_comes_after_those_before_it():

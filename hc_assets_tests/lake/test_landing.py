@@ -237,7 +237,7 @@ def test_files_are_private(layout, drop):
         (b"text", "x.dcm", "dicom"),
     ],
 )
-def test_the_kind_is_told_from_content_then_name(drop, content, name, kind):
+def test_the_kind_is_detected_from_content_then_name(drop, content, name, kind):
     (drop / name).write_bytes(content)
     assert guess_kind(discover([drop], drop), CATALOG.kinds) == kind
 

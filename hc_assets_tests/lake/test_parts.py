@@ -125,7 +125,7 @@ def test_a_damaged_commit_is_an_error_that_names_it_and_not_an_absent_one(layout
         read_commit(layout.partition(TABLE, "a"))
 
 
-def test_a_commit_that_says_something_else_than_was_written_is_noticed(layout):
+def test_a_commit_that_differs_from_what_was_written_is_detected(layout):
     put(layout, "a", [1, 2])
     path = layout.partition(TABLE, "a") / COMMIT_NAME
     path.write_bytes(path.read_bytes().replace(b'"rows": 2', b'"rows": 3', 1))

@@ -43,7 +43,7 @@ def test_a_view_is_empty_before_the_first_batch(warehouse):
     assert sizes(warehouse) == []
 
 
-def test_a_view_follows_the_commits_without_being_made_anew(warehouse):
+def test_a_view_follows_the_commits_without_being_rebuilt(warehouse):
     warehouse.ensure()
     write(warehouse, "a", 1)
     write(warehouse, "b", 2)
@@ -116,12 +116,12 @@ def test_the_text_of_an_error_which_may_quote_rows_stays_inside(warehouse):
     secret = "".join(["Quv", "zix"])
     with pytest.raises(WarehouseFailedError) as caught, warehouse.read() as connection:
         connection.execute("SELECT CAST(? AS INTEGER)", [secret]).fetchall()
-    said = "".join(traceback.format_exception(caught.value))
-    assert "ConversionException at test_warehouse.py:" in said
-    assert secret not in said
+    text = "".join(traceback.format_exception(caught.value))
+    assert "ConversionException at test_warehouse.py:" in text
+    assert secret not in text
 
 
-def test_a_file_that_is_no_database_is_told_with_what_to_do(warehouse):
+def test_a_file_that_is_no_database_is_reported_with_what_to_do(warehouse):
     warehouse.layout.warehouse.parent.mkdir(parents=True)
     warehouse.layout.warehouse.write_bytes(b"no database" * 1000)
     with pytest.raises(WarehouseDamagedError, match="warehouse rebuild"), warehouse.read():

@@ -112,18 +112,18 @@ def test_a_file_dated_in_the_future_is_landed_once_it_is_seen_to_rest(folder, la
 def test_a_known_file_is_not_read_again(folder, layout, monkeypatch):
     (folder / "a.json").write_bytes(b"{}")
     look_at(folder, layout)
-    given = []
+    passed = []
     landing = watching.land
 
     def spying(found, *arguments, **options):
-        return landing((given.append(each) or each for each in found), *arguments, **options)
+        return landing((passed.append(each) or each for each in found), *arguments, **options)
 
     monkeypatch.setattr(watching, "land", spying)
     assert look_at(folder, layout, after=120).landed == 0
-    assert given == []
+    assert passed == []
     (folder / "b.json").write_bytes(b"[]")
     look_at(folder, layout, after=180)
-    assert [each.source_file for each in given] == ["b.json"]
+    assert [each.source_file for each in passed] == ["b.json"]
 
 
 def test_where_the_notes_are_lost_nothing_is_landed_twice(folder, layout):
@@ -172,15 +172,13 @@ def test_a_look_asks_after_a_bounded_number_of_known_files_and_the_next_after_ot
         looks.append([*asked])
         asked.clear()
     names = [[f"{first}.json", f"{first + 1}.json"] for first in (0, 2, 4)]
-    assert looks == [*names, []]  # the last one found no more after those, and begins anew
+    assert looks == [*names, []]  # the last one found no more after those, and starts over
     (folder / "3.json").write_text('"replaced"')
     again = [look_at(folder, layout, step=1.0, asked_at_once=2) for _ in range(4)]
     assert [each.landed for each in again] == [0, 1, 0, 0]
 
 
-def test_a_file_that_waits_is_not_asked_after_until_it_may_have_settled(
-    folder, layout, monkeypatch
-):
+def test_a_waiting_file_is_not_checked_until_it_may_have_settled(folder, layout, monkeypatch):
     monkeypatch.setattr(watching.Watch, "forget_changed", lambda *_: None)
     (folder / "a.json").write_bytes(b"{}")
     assert look_at(folder, layout, after=1).waiting == 1

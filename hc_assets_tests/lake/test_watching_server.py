@@ -49,7 +49,7 @@ def url(served: Path) -> Iterator[str]:
     thread.join()
 
 
-def test_files_of_a_server_are_landed_anew_when_they_are_replaced_and_never_twice(
+def test_files_of_a_server_are_landed_again_when_they_are_replaced_and_never_twice(
     served, url, tmp_path
 ):
     layout = Layout.of(tmp_path / "data")

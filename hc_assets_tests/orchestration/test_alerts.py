@@ -18,16 +18,16 @@ LOST = FailedRun("publish_fhir", "r3", "", [], [])
 
 
 @pytest.mark.parametrize(
-    ("run", "said"),
+    ("run", "expected"),
     [
         (STEP, "- step `fhir__raw_bundles` ended with OSError"),
         (CHECK, "- check `every_entry_accounted_for` of `fhir/validated_resources` did not hold"),
         (LOST, "- the run ended without any step failing"),
     ],
 )
-def test_a_summary_says_what_failed_what_to_do_and_where_to_look(run, said):
+def test_a_summary_has_what_failed_what_to_do_and_where_to_look(run, expected):
     text = summary(run, "http://ui/")
-    assert said in text
+    assert expected in text
     assert "run it again from the UI" in text
     assert f"http://ui/runs/{run.run_id}" in text
 
@@ -57,12 +57,12 @@ def mailbox() -> Iterator[tuple[str, Mailbox]]:
     server.stop()
 
 
-def test_a_web_hook_is_told(webhook):
+def test_a_web_hook_receives_the_alert(webhook):
     url, received = webhook
     send("# It failed", subject="failed", urls=[url])
-    (told,) = received
-    assert told["title"] == "failed"
-    assert "It failed" in told["message"]
+    (alert,) = received
+    assert alert["title"] == "failed"
+    assert "It failed" in alert["message"]
 
 
 def test_a_letter_is_sent(mailbox):

@@ -39,14 +39,14 @@ class Clockwork:
 
     def asked_for(self, minute: float, *, fails: bool = False) -> set[str]:
         """Evaluate, and materialize what is asked for."""
-        told = dg.evaluate_automation_conditions(
+        evaluated = dg.evaluate_automation_conditions(
             defs=self.definitions,
             instance=self.instance,
             evaluation_time=START + timedelta(minutes=minute),
             cursor=self.cursor,
         )
-        self.cursor = told.cursor
-        keys = {each.key for each in told.results if not each.true_subset.is_empty}
+        self.cursor = evaluated.cursor
+        keys = {each.key for each in evaluated.results if not each.true_subset.is_empty}
         for key in [] if fails else sorted(keys):
             self.instance.report_runless_asset_event(dg.AssetMaterialization(key))
         return {key.to_user_string() for key in keys}
@@ -126,7 +126,7 @@ def test_what_is_missing_is_made_of_batches_that_were_there_before(clockwork):
     assert [each for each in asked if each] == [{"current", "exports"}]
 
 
-def test_what_failed_is_not_asked_for_again_and_again(clockwork):
+def test_what_failed_is_not_requested_again_and_again(clockwork):
     clockwork.asked_for(0)
     clockwork.batch()
     asked = [clockwork.asked_for(minute, fails=True) for minute in range(1, 20)]

@@ -26,7 +26,7 @@ def definitions(*names: str) -> dg.Definitions:
     return dg.Definitions(assets=[table], asset_checks=[check(name) for name in names])
 
 
-def say(
+def record_result(
     instance: dg.DagsterInstance, name: str, batch: str | None, value: float, *, passed: bool = True
 ) -> None:
     instance.report_runless_asset_event(
@@ -35,18 +35,18 @@ def say(
             check_name=name,
             passed=passed,
             severity=dg.AssetCheckSeverity.WARN,
-            description="said",
+            description="recorded",
             metadata={"value": value, "threshold": 0.5, "other": 3},
             partition=batch,
         )
     )
 
 
-def test_outcomes_are_read_as_they_were_said(any_instance):
+def test_outcomes_are_read_as_they_were_recorded(any_instance):
     before = datetime.now(UTC).replace(microsecond=0)
-    say(any_instance, "a", "b1", 0.25, passed=False)
-    say(any_instance, "a", "b2", 1.0)
-    say(any_instance, "b", None, 2.0)
+    record_result(any_instance, "a", "b1", 0.25, passed=False)
+    record_result(any_instance, "a", "b2", 1.0)
+    record_result(any_instance, "b", None, 2.0)
 
     report = read_report(definitions("a", "b", "c"), any_instance, ui_url="http://ui")
 
@@ -58,7 +58,7 @@ def test_outcomes_are_read_as_they_were_said(any_instance):
         "WARN",
         0.25,
         0.5,
-        "said",
+        "recorded",
     )
     assert before <= datetime.fromisoformat(failed.checked_at) <= datetime.now(UTC)
     assert report.never_run == ["table: c"]
@@ -82,13 +82,13 @@ def test_the_last_word_on_a_batch_counts_however_fast_it_came(any_instance):
 
 
 def test_a_value_that_is_a_whole_number_is_read_too(instance):
-    say(instance, "a", "b1", 7)
+    record_result(instance, "a", "b1", 7)
     assert read_report(definitions("a"), instance).outcomes[0].value == 7.0
 
 
 def test_the_log_is_asked_once_for_a_check_whatever_the_number_of_batches(instance, monkeypatch):
     for number in range(30):
-        say(instance, "a", f"b{number:02d}", 1.0)
+        record_result(instance, "a", f"b{number:02d}", 1.0)
     asked = Counter()
     storage = type(instance.event_log_storage)
     reading = storage.get_asset_check_execution_history
@@ -105,7 +105,7 @@ def test_the_log_is_asked_once_for_a_check_whatever_the_number_of_batches(instan
 
 def test_a_history_of_several_pages_is_read_whole(instance):
     for number in range(10):
-        say(instance, "a", f"b{number}", float(number))
+        record_result(instance, "a", f"b{number}", float(number))
     (trend,) = read_report(definitions("a"), instance, page=4).trends
     assert trend.values == [float(number) for number in range(10)]
 

@@ -1,4 +1,4 @@
-"""The jobs that a daemon or a person starts, and what is said of those that fail."""
+"""The jobs that a daemon or a person starts, and what is reported of those that fail."""
 
 import json
 import os
@@ -108,9 +108,9 @@ def test_the_jobs_over_all_batches_check_rebuild_and_report(ingested, query):
 
 
 def test_freshness_passes_where_nothing_is_left_behind(ingested):
-    said = run(ingested, "check_freshness").get_asset_check_evaluations()
-    assert {e.check_name for e in said} == {FINISHED_IN_TIME, TAKEN_IN_IN_TIME}
-    assert all(e.passed for e in said)
+    evaluations = run(ingested, "check_freshness").get_asset_check_evaluations()
+    assert {e.check_name for e in evaluations} == {FINISHED_IN_TIME, TAKEN_IN_IN_TIME}
+    assert all(e.passed for e in evaluations)
 
 
 def test_freshness_warns_of_a_batch_that_waits(hc_assets, tmp_path, data_dir, monkeypatch):
@@ -157,7 +157,7 @@ def failure_summary(data_dir: Path, outcome: dg.ExecuteInProcessResult) -> str:
     return (data_dir / "reports" / "failures" / f"{outcome.run_id}.md").read_text()
 
 
-def test_a_failed_run_leaves_a_summary_that_names_step_batch_and_no_patient_and_tells_of_it(
+def test_a_failed_run_leaves_and_sends_a_summary_with_step_and_batch_but_no_patient(
     hc_assets, tmp_path, data_dir, webhook, monkeypatch
 ):
     url, received = webhook
@@ -174,9 +174,9 @@ def test_a_failed_run_leaves_a_summary_that_names_step_batch_and_no_patient_and_
     assert f"ingest_fhir failed on batch {key}" in text
     assert "step `fhir__raw_bundles` ended with DecodeError" in text
     assert "zq-secret" not in text
-    (told,) = received
-    assert told["title"] == f"hc_assets: ingest_fhir failed on batch {key}"
-    assert "ended with DecodeError" in told["message"]
+    (alert,) = received
+    assert alert["title"] == f"hc_assets: ingest_fhir failed on batch {key}"
+    assert "ended with DecodeError" in alert["message"]
 
 
 def test_a_fault_that_stays_is_not_tried_again(hc_assets, tmp_path, data_dir):

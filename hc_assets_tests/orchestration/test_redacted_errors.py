@@ -1,4 +1,4 @@
-"""What a library says of its failure stays out of Dagster's record; where it failed does not."""
+"""What a library says about its failure stays out of Dagster's record; where it failed does not."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -36,17 +36,17 @@ class Daemon:
         with dg.build_sensor_context(
             instance=self.instance, cursor=self.cursor, resources=resources
         ) as context:
-            told = sensor(context)
-        for request in told.dynamic_partitions_requests or []:
+            result = sensor(context)
+        for request in result.dynamic_partitions_requests or []:
             self.instance.add_dynamic_partitions(
                 request.partitions_def_name, request.partition_keys
             )
         if dies:
-            return told
-        for request in told.run_requests or []:
+            return result
+        for request in result.run_requests or []:
             self.runs.setdefault(request.run_key, request.partition_key)
-        self.cursor = told.cursor
-        return told
+        self.cursor = result.cursor
+        return result
 
 
 @pytest.fixture
@@ -104,9 +104,9 @@ def test_new_files_become_batches_each_with_a_run_named_by_its_content(daemon, l
 def test_the_first_look_makes_the_warehouse_and_the_next_lands(daemon, landing, data_dir):
     (landing / "a.json").write_text(patient(1))
     (data_dir / "warehouse.duckdb").unlink()
-    told = daemon.tick()
-    assert "the next look lands" in told.skip_reason.skip_message
-    assert not told.run_requests
+    result = daemon.tick()
+    assert "the next look lands" in result.skip_reason.skip_message
+    assert not result.run_requests
     assert daemon.tick().run_requests
     assert (data_dir / "warehouse.duckdb").exists()
 

@@ -34,7 +34,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterIns
 
 
 @pytest.mark.parametrize("key", sorted(GRAPH.get_all_asset_keys()), ids=dg.AssetKey.to_user_string)
-def test_an_asset_says_what_it_is_whose_and_what_its_columns_are(key):
+def test_an_asset_has_description_owner_and_columns(key):
     node = GRAPH.get(key)
     assert node.group_name == key.path[0]
     assert node.description.startswith("One row per")
@@ -56,13 +56,13 @@ def test_every_materialization_has_its_number_of_rows(finished):
 
 
 def test_every_check_says_what_must_hold_and_has_numbers_that_the_ui_plots(finished):
-    said = finished.event_log_storage.get_latest_asset_check_execution_by_key(
+    records = finished.event_log_storage.get_latest_asset_check_execution_by_key(
         list(GRAPH.asset_check_keys)
     )
     for key in GRAPH.asset_check_keys:
         assert GRAPH.get(key).description, key
-        assert key in said, key
-        evaluation = said[key].evaluation
+        assert key in records, key
+        evaluation = records[key].evaluation
         for plotted in ("value", "threshold"):
             assert isinstance(evaluation.metadata[plotted], dg.FloatMetadataValue), key
         assert evaluation.description, key

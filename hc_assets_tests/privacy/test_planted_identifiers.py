@@ -48,14 +48,14 @@ class Traces:
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
-        self.said: dict[str, str] = {}
+        self.outputs: dict[str, str] = {}
         self.exceptions: list[BaseException] = []
         self.alerts: list[dict[str, str]] = []
 
     def run(self, name: str, *arguments: object) -> int:
         os.umask(0o022)  # what is kept private must not rest on what ran before
         result = CliRunner().invoke(app, [str(each) for each in arguments])
-        self.said[name] = result.stdout + result.stderr
+        self.outputs[name] = result.stdout + result.stderr
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             self.exceptions.append(result.exception)
         return result.exit_code
@@ -68,23 +68,23 @@ def sensor_of(definitions: dg.Definitions, name: str) -> dg.SensorDefinition:
 
 
 def tick(layout: Layout, name: str) -> str:
-    """What a sensor asks for and says."""
+    """What a sensor requests and reports."""
     definitions = build_defs(Settings(landing_settle_seconds=0))
     resources = {key: definitions.resources[key] for key in ("settings", "layout", "warehouse")}
     with (
         open_instance(layout) as instance,
         dg.build_sensor_context(instance=instance, resources=resources) as context,
     ):
-        told = sensor_of(definitions, name)(context)
-        assert isinstance(told, dg.SensorResult)
-        assert told.run_requests
-        for request in told.dynamic_partitions_requests or []:
+        answer = sensor_of(definitions, name)(context)
+        assert isinstance(answer, dg.SensorResult)
+        assert answer.run_requests
+        for request in answer.dynamic_partitions_requests or []:
             instance.add_dynamic_partitions(request.partitions_def_name, request.partition_keys)
-        return repr(told)
+        return repr(answer)
 
 
 def failing(layout: Layout, kind: str, key: str) -> None:
-    """Run a batch that fails, and the sensor that tells of it."""
+    """Run a batch that fails, and the sensor that reports it."""
     definitions = build_defs()
     with open_instance(layout) as instance:
         outcome = definitions.resolve_job_def(f"ingest_{kind}").execute_in_process(
@@ -116,7 +116,7 @@ class Recorder(logging.Handler):
 
 @pytest.fixture(scope="module")
 def traces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traces]:
-    """Send identifiers through everything, let some of it fail, and gather what was said."""
+    """Send identifiers through everything, let some of it fail, and collect every output."""
     folder = tmp_path_factory.mktemp("privacy")
     data_dir = folder / "data"
     layout = Layout.of(data_dir)
@@ -154,7 +154,7 @@ def gathered(found: Traces, layout: Layout, folder: Path, recorder: Recorder) ->
             if path.is_file():
                 path.write_bytes(path.read_bytes() + b" ")
         before = set(batch_keys(layout, kind))
-        found.said[f"sensor of {kind}"] = tick(layout, f"new_{kind}_files")
+        found.outputs[f"sensor of {kind}"] = tick(layout, f"new_{kind}_files")
         (key,) = set(batch_keys(layout, kind)) - before
         manifest = layout.manifest(kind, key)
         manifest.write_bytes(
@@ -176,18 +176,18 @@ def gathered(found: Traces, layout: Layout, folder: Path, recorder: Recorder) ->
     for kind in ("text", "ndjson"):
         assert found.run(f"validate {kind}", "validate", "--format", kind, *files) == FINDINGS
     assert found.run("validate with values", "validate", "--show-values", *files) == FINDINGS
-    found.said["by workers"] = said_by_workers(folder)
+    found.outputs["by workers"] = output_of_workers(folder)
     spoil(found.data_dir)
     assert found.run("verify damage", "lake", "verify") == FINDINGS
     found.run("rebuild over damage", "warehouse", "rebuild")
     found.run("repair", "lake", "verify", "--repair")
-    found.said["logs"] = "\n".join(recorder.lines)
+    found.outputs["logs"] = "\n".join(recorder.lines)
     return found
 
 
-def said_by_workers(folder: Path) -> str:
-    """What processes of their own say: those that share the work of an ingest, decoders too."""
-    told = {
+def output_of_workers(folder: Path) -> str:
+    """Output of other processes: the workers of an ingest, and its decoders."""
+    settings = {
         "HC_DATA_DIR": str(folder / "shared"),
         "HC_WORKERS": "2",
         "HC_CHUNK_BYTES": "1",
@@ -196,7 +196,7 @@ def said_by_workers(folder: Path) -> str:
     command = [Path(sys.executable).with_name("hc-assets"), "ingest", folder / "dicom"]
     done = subprocess.run(
         [*command, "--kind", "dicom"],
-        env=os.environ | told,
+        env=os.environ | settings,
         capture_output=True,
         text=True,
         timeout=1200,
@@ -255,29 +255,29 @@ def test_identifiers_are_in_the_tables(traces):
     assert counts[1] >= 12
 
 
-def test_nothing_is_said_of_them(traces):
-    found = {name: leaks(text.encode()) for name, text in traces.said.items()}
+def test_they_get_no_issue(traces):
+    found = {name: leaks(text.encode()) for name, text in traces.outputs.items()}
     asked_for = {hit.partition(" ")[0] for hit in found.pop("validate with values")}
     assert {FAMILY, IDENTITY} <= asked_for
     assert {name: hits for name, hits in found.items() if hits} == {}
-    assert len(traces.said) >= 20 + len(FORMATS)
+    assert len(traces.outputs) >= 20 + len(FORMATS)
     for error in traces.exceptions:
         assert not leaks("".join(format_exception(error)).encode())
 
 
-def test_what_is_invalid_is_told_all_the_same(traces):
+def test_what_is_invalid_is_still_reported(traces):
     for name in ("validate text", "validate ndjson"):
-        told = traces.said[name]
+        printed = traces.outputs[name]
         for rule in ("required-binding", "unknown-member", "resource-type", "extension-url"):
-            assert rule in told
-        assert len(told.splitlines()) > 15
+            assert rule in printed
+        assert len(printed.splitlines()) > 15
 
 
-def test_those_who_are_told_of_a_failure_learn_of_no_patient(traces):
+def test_alerts_of_failures_identify_no_patient(traces):
     assert len(traces.alerts) == 2
-    for told in traces.alerts:
-        assert "failed" in told["title"]
-        assert not leaks(json.dumps(told).encode())
+    for alert in traces.alerts:
+        assert "failed" in alert["title"]
+        assert not leaks(json.dumps(alert).encode())
 
 
 def test_dagster_keeps_none_of_them(traces):
@@ -315,17 +315,17 @@ def test_a_training_set_and_its_volumes_name_nobody(traces):
     assert [len(manifests), len(provenance)] == [2, 1]
     assert shards
     assert volumes
-    said = {str(path): path.read_bytes() for path in [*manifests, *provenance]}
+    texts = {str(path): path.read_bytes() for path in [*manifests, *provenance]}
     for path in shards:
         table = pq.read_table(path)
-        said[str(path)] = (
+        texts[str(path)] = (
             str(table.drop(["pixels"]).to_pylist()).encode()
             + str(table.schema).encode()
             + str(pq.read_metadata(path).to_dict()).encode()
         )
         assert set(table["body_part"].to_pylist()) <= {"CHEST", None}
-    said |= {str(path): gzip.decompress(path.read_bytes()) for path in volumes}
-    assert {name: hits for name, data in said.items() if (hits := leaks(data))} == {}
+    texts |= {str(path): gzip.decompress(path.read_bytes()) for path in volumes}
+    assert {name: hits for name, data in texts.items() if (hits := leaks(data))} == {}
 
 
 def test_names_that_we_make_hold_none_of_them(traces):

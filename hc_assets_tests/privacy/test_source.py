@@ -89,9 +89,9 @@ def test_no_pickle_of_data_no_eval_no_shell():
     files = sorted(PACKAGE.rglob("*.py"))
     assert len(files) > 100
     found = {
-        str(path.relative_to(PACKAGE)): said
+        str(path.relative_to(PACKAGE)): violations
         for path in files
-        if (said := list(forbidden(path.read_text())))
+        if (violations := list(forbidden(path.read_text())))
     }
     assert found == {}
 

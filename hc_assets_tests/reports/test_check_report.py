@@ -102,7 +102,7 @@ def test_values_are_drawn_between_the_least_and_the_greatest(values, bars):
     assert trend.bars() == bars
 
 
-def test_a_trend_is_said_in_words():
+def test_a_trend_is_described_in_words():
     history = [*past(1.0, 0.5), outcome(batch="c", value=0.25, passed=False)]
     (trend,) = Report.of(history, []).trends
     assert trend.sentence() == "1 to 0.25 in 3, 1 not passed"

@@ -52,8 +52,18 @@ REPORT = Report.of(
 @pytest.mark.parametrize("name", sorted(FORMATS))
 def test_every_format_shows_each_check_with_batch_value_threshold_severity_and_time(name):
     text = FORMATS[name].render(REPORT)
-    for said in ("all_there", "odd", "b1", "b2", "0.25", "0.9", "ERROR", "WARN", "2026-01-01T00"):
-        assert said in text, said
+    for word in (
+        "all_there",
+        "odd",
+        "b1",
+        "b2",
+        "0.25",
+        "0.9",
+        "ERROR",
+        "WARN",
+        "2026-01-01T00",
+    ):
+        assert word in text, word
     assert "never" in text
 
 
@@ -106,13 +116,13 @@ class Page(HTMLParser):
         self.words: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
+        attributes = dict(attrs)
         self.tags.append(tag)
-        if "id" in given:
-            self.ids.append(given["id"])
+        if "id" in attributes:
+            self.ids.append(attributes["id"])
         if tag == "a":
-            self.links.append(given["href"])
-        if "src" in given or tag == "link":
+            self.links.append(attributes["href"])
+        if "src" in attributes or tag == "link":
             self.loaded.append(tag)
 
     def handle_data(self, data: str) -> None:
@@ -136,10 +146,10 @@ def test_the_page_shows_what_a_check_says_as_text(page):
 
 
 def test_the_page_says_results_in_words_and_signs_too(page):
-    said = " ".join(page.words)
+    words = " ".join(page.words)
     for word, sign in (("PASS", "✓"), ("WARN", "!"), ("FAIL", "✗")):
-        assert word in said
-        assert sign in said
+        assert word in words
+        assert sign in words
 
 
 def test_links_within_the_page_lead_somewhere_and_others_to_the_ui(page):

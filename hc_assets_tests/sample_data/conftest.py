@@ -1,6 +1,6 @@
 """The whole sample, written once for all tests that only read it, and its FHIR entries as parsed.
 
-Belongs here: fixtures of the tests of the sample. What is true of it is said in those tests.
+Belongs here: fixtures of the tests of the sample. What must hold of it is stated in those tests.
 """
 
 import gzip

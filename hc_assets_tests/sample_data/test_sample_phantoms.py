@@ -37,7 +37,7 @@ def test_ellipse_marks_what_the_equation_says(centre, radii, turn):
 
 
 @pytest.mark.parametrize("sigma", [1.0, 7.0, 25.0])
-def test_texture_has_the_deviation_asked_for(sigma):
+def test_texture_has_the_requested_deviation(sigma):
     assert texture((200, 240), sigma, 12, _rng("t")).std() == pytest.approx(12, rel=0.15)
 
 
@@ -52,7 +52,7 @@ def test_ct_tissues_have_their_hounsfield_units():
 
 
 @pytest.mark.parametrize("asked", [9.0, 40.0])
-def test_ct_noise_is_as_strong_as_asked(asked):
+def test_ct_noise_is_as_strong_as_requested(asked):
     quiet = abdomen_slice(256, 0.5, _rng("n"), noise_hu=0)
     noisy = abdomen_slice(256, 0.5, _rng("n"), noise_hu=asked)
     inside = grid(256, 256).ellipse((0, 0), (0.5, 0.4))  # away from -1024, where it is clipped
@@ -106,7 +106,7 @@ def test_motion_blur_takes_away_detail():
     assert _detail(shaken(sharp, 31)) < 0.1 * _detail(sharp)
 
 
-def test_breast_stands_at_the_side_of_the_chest_wall():
+def test_the_breast_is_at_the_side_of_the_chest_wall():
     left = breast_attenuation(288, 224, _rng("m"), is_left=True, photons=40_000)
     right = breast_attenuation(288, 224, _rng("m"), is_left=False, photons=40_000)
     assert np.array_equal(left[:, ::-1], right)

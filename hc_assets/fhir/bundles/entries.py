@@ -1,4 +1,4 @@
-"""One JSON text becomes an entry: its bytes, and what they say of themselves.
+"""One JSON text becomes an entry: its bytes, and what they say about themselves.
 
 Belongs here: an entry, and reading its type and id. Where entries begin and end in a Bundle or a
 file is found in `splitting.py` and `read.py`.
@@ -74,16 +74,16 @@ def text_in(raw: msgspec.Raw | bytes) -> str | None:
 
 
 def data_only(entry: Entry) -> Entry:
-    """Set aside what tells of a request, a search or an export: it is not to be stored."""
+    """Set aside the outcome of a request, a search or an export: it is not to be stored."""
     if entry.resource_type != "OperationOutcome" or entry.problem:
         return entry
     return msgspec.structs.replace(
-        entry, problem="an OperationOutcome: it tells of a request and is no data"
+        entry, problem="an OperationOutcome: it reports on a request and is no data"
     )
 
 
 def reason(error: Exception) -> str:
-    """Return why a JSON text could not be read, without what stands in it."""
+    """Return why a JSON text could not be read, without what is in it."""
     if isinstance(error, RecursionError):
         return "nested too deeply"
     if isinstance(error, UnicodeDecodeError):

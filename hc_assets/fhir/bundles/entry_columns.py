@@ -1,7 +1,7 @@
 """The entries of a file as Arrow columns: at once where they are regular, else one by one.
 
 Belongs here: calling `fhir/r4/fast/native/entries.c`, and making columns of spans of the text. It
-gives what `bundles.read_entries` gives; where the compiled code can't tell, it is asked.
+gives what `bundles.read_entries` gives; where the compiled code can't decide, that is called.
 """
 
 import ctypes
@@ -98,7 +98,7 @@ def read_columns(
         bounds: of what is yielded at a time.
 
     Yields:
-        Columns of `RAW_BUNDLES` by name, those aside that tell of the batch and the file: as many
+        Columns of `RAW_BUNDLES` by name, except those of the batch and the file: as many
         rows as the bounds allow.
     """
     stream = unpacked(file)
@@ -176,7 +176,7 @@ def columns_of(entries: Sequence[Entry]) -> EntryColumns:
 
 
 def _spans(text: bytes, room: int, function: Any, *arguments: int) -> _Rows | None:
-    """Where the entries are; None where the compiled code can't tell."""
+    """Where the entries are; None where the compiled code can't decide."""
     if len(text) > _MAX_BYTES:
         return None
     while True:

@@ -41,7 +41,7 @@ def requested_id(method: str | None, url: str | None) -> str | None:
 def refusal(
     method: str | None, url: str | None, resource_type: str | None, resource_id: str | None
 ) -> str | None:
-    """Return why what an entry carries is not to be stored as it stands.
+    """Return why what an entry carries is not to be stored as it is.
 
     Args:
         method: Bundle.entry.request.method; None where there is no request.

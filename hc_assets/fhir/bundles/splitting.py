@@ -141,7 +141,7 @@ def _moment(text: Any) -> datetime | None:
     try:
         moment = moment_of(text)
     except ValueError:
-        return None  # no instant: said of the Bundle by whoever validates it
+        return None  # no instant: reported for the Bundle by its validation
     return moment if moment is not None and moment.tzinfo is not None else None
 
 
@@ -162,7 +162,7 @@ class _RepeatedNameError(Exception):
 
 
 def _refuse_repeated(text: bytes, place: str, names: Mapping[str, bytes]) -> None:
-    """Refuse an object that says something twice: msgspec would drop the first in silence.
+    """Refuse an object that repeats a name: msgspec would drop the first in silence.
 
     Counting is cheap and rules out nearly every text; names deeper inside are separated by
     reading.

@@ -1,4 +1,4 @@
-"""What a batch says of its patients, encounters and ids, small enough to hold for any batch.
+"""What a batch says about its patients, encounters and ids, small enough to hold for any batch.
 
 Belongs here: gathering those facts from validated rows, unit by unit, and asking for them while the
 resources are enriched. Everything is kept by 64-bit hashes in sorted arrays: 8 bytes a resource, 24
@@ -153,7 +153,7 @@ def _of_readings(rows: pa.RecordBatch, keys: Keys) -> Records:
 
 
 def _updated(resource: bytes, modified: int | None) -> int:
-    """When a version is of, microseconds since 1970: what says nothing of it is as of the batch."""
+    """When a version is of, microseconds since 1970: one without a time is as of the batch."""
     stated = decode_stamped(resource).meta
     if stated is not None and stated.last_updated is not None:
         return span_of(stated.last_updated).first
@@ -169,7 +169,7 @@ def _patient_row(id_: str, resource: bytes, modified: int | None) -> tuple[Any, 
 
 
 def patient_facts(resource: bytes) -> PatientFacts:
-    """What a Patient says of itself."""
+    """What a Patient says about itself."""
     seen = decode_patient(resource)
     return PatientFacts(
         birth=span_of(seen.birth_date) if seen.birth_date else None,
@@ -192,7 +192,7 @@ def _encounter_row(id_: str, resource: bytes, modified: int | None) -> tuple[Any
 
 
 class BatchIndex:
-    """Answers what a batch says of an id."""
+    """What a batch says about an id."""
 
     def __init__(self, gathered: Gathered, contradicted: Keys) -> None:
         self._known, self._patients, self._encounters = gathered[:3]

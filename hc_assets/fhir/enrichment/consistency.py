@@ -18,7 +18,7 @@ from hc_assets.fhir.r4.issues import Issue, IssueCode
 from hc_assets.fhir.times import Span, in_order, span_of
 
 _EFFECTIVE = ("effectiveDateTime", "effectiveInstant", "effectivePeriod")
-# When what a resource tells of happened to the patient: within life. Of periods the start counts.
+# When what a resource describes happened to the patient: within life. Of periods the start counts.
 _IN_LIFE: Mapping[str, tuple[str, ...]] = {
     "Condition": ("onsetDateTime", "onsetPeriod"),
     "DiagnosticReport": _EFFECTIVE,

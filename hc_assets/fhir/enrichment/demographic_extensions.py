@@ -1,4 +1,4 @@
-"""What enrichment says of a Patient, as extensions.
+"""What enrichment says about a Patient, as extensions.
 
 Belongs here: writing it. What it says is worked out in `demographics.py`.
 """

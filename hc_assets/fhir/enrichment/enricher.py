@@ -133,7 +133,7 @@ class Enricher:
             compact: valid R4 JSON without white space between its tokens.
             warnings: how many warnings the validator gave, best practice aside.
             known_id: that it goes by where it states none itself, if any.
-            facts: what the batch says of its patient, encounter and references.
+            facts: what the batch says about its patient, encounter and references.
 
         Returns:
             The resource with an id where it had none (the known one, else one made from its
@@ -222,7 +222,7 @@ class Enricher:
             rules: those that apply to it, one at least.
             type_: of the resource.
             text: of the resource, compact.
-            facts: what the batch says of its patient and encounter.
+            facts: what the batch says about its patient and encounter.
         """
         subject = Subject(type_, text, facts.patient, facts.encounter, self._today, self._base)
         return additions(rules, subject)

@@ -1,6 +1,6 @@
 """What our extensions mean, as FHIR publishes it: StructureDefinitions and the codes they use.
 
-Belongs here: writing the definitions, for any base URL. What the rules of enrichment add is said in
+Belongs here: writing the definitions, for any base URL. What the rules of enrichment add is in
 `rules.py`. Those for the default base lie in `docs/fhir/`
 (`python -m hc_assets.fhir.enrichment.extension_definitions docs/fhir`), those of a deployment in
 its exports.

@@ -1,7 +1,7 @@
 """The table of normal and critical limits as Markdown, from `limits.py`.
 
-Belongs here: rendering, and the command that writes the file. The limits and their sources are said
-there alone.
+Belongs here: rendering, and the command that writes the file. The limits and their sources are
+stated there alone.
 """
 
 import argparse

@@ -58,7 +58,7 @@ class Completeness:
             expected: FHIR names; `value[x]` is any of that choice, `a|b` is one of them.
 
         Raises:
-            ValueError: what stands there is no name of an element.
+            ValueError: an entry is no name of an element.
         """
         self._expected = {
             type_: tuple(_choices(type_, element) for element in elements)

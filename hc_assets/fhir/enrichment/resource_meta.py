@@ -29,8 +29,8 @@ class EnrichedMeta(NamedTuple):
     """A meta that only lacks the score.
 
     Attributes:
-        before: what stands before the score.
-        after: what stands behind it.
+        before: what precedes the score.
+        after: what follows it.
         last_updated: of the resource.
         content: what counts of the meta that was sent, as JSON; empty where nothing does.
         states_time: whether the meta that was sent says when it was updated.

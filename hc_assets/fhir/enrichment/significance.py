@@ -220,7 +220,7 @@ def _by_own_range(
     fitting = [(r, how) for r, how in applicable if how is not None]
     if not fitting:
         return None
-    # One that speaks of this age and sex says more than one for everybody.
+    # One for this age and sex is more specific than one for everybody.
     chosen = max(fitting, key=lambda pair: pair[1])[0]
     ends = [_end(end, quantity) for end in (chosen.low, chosen.high)]
     for end in ends:
@@ -258,7 +258,7 @@ def _end(end: Quantity | None, of_value: Quantity) -> float | NotConvertible | N
 
 
 def _specificity(range_: ReferenceRange, person: Person) -> int | None:
-    """How much a range says of whom it is for; None where that is not this person."""
+    """How specific a range is about whom it is for; None where that is not this person."""
     specific = 0
     if range_.type is not None and not any(
         coding.code == _NORMAL_MEANING for coding in range_.type.coding

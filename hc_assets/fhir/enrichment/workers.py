@@ -37,7 +37,7 @@ _ROWS_PER_BATCH = 5_000
 
 @no_cycles()
 def gather_facts(work: ResourceWork) -> Gathered:
-    """Gather what rows say of patients, encounters and ids."""
+    """Gather what rows say about patients, encounters and ids."""
     return gather(work.rows.batches(INDEXED_COLUMNS))
 
 

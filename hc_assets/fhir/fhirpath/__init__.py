@@ -63,7 +63,7 @@ class CompiledExpression:
 
         Args:
             node: what the expression looks at; also `%context`.
-            environment: what the node stands in.
+            environment: the node's context.
 
         Returns:
             Nodes for values of the data; str, bool, int, Decimal, Temporal and Quantity for
@@ -87,7 +87,7 @@ class CompiledExpression:
         Only true counts: HL7's validator takes false and no value at all for a broken rule, and
         the published invariants are written for that (`x.empty() or …`). So a Period from
         2023-06-21 to 2023-06-21T06:20:00Z breaks per-1, since which of the two is earlier can't
-        be told (the validator's published test case encounter-period has it so).
+        be decided (the validator's published test case encounter-period has it so).
 
         Raises:
             EvaluationError: the expression has no value on this data; HL7's validator counts that

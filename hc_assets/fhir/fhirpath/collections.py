@@ -212,7 +212,7 @@ def navigation(types: TypeView) -> dict[str, Function]:
     """Functions that walk the tree of elements, for the types that they are to know.
 
     Args:
-        types: the types by which members of JSON objects are told.
+        types: the types that give members of JSON objects theirs.
     """
 
     def children(_: Scope, items: Collection) -> Collection:

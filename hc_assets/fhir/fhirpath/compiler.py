@@ -64,7 +64,7 @@ class Compiler:
         """Prepare to compile.
 
         Args:
-            types: by which members of JSON objects and names of types are told.
+            types: that members of JSON objects and names of types are resolved by.
             shortcuts: False to leave out the short cuts; the meaning is the same.
         """
         self._types = types
@@ -229,7 +229,7 @@ class Compiler:
             )
         apply = function.apply
         base = self._base(call.base)
-        # Arguments look at what the whole call stands in, not at what it is applied to.
+        # Arguments look at the context of the whole call, not at what it is applied to.
         arguments = [self.collect(argument) for argument in call.arguments]
         if not arguments:
             return lambda items, scope: apply(scope, base(items, scope))

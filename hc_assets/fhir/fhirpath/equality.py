@@ -72,7 +72,7 @@ def as_quantity(item: Item) -> Quantity | None:
 
 
 def equal(left: Item, right: Item) -> bool | None:
-    """Whether two items are equal (`=`); None where it can't be told, as for 2014 and 2014-01.
+    """Whether two items are equal (`=`); None where it can't be decided, as for 2014 and 2014-01.
 
     Elements are equal when their JSON is, whatever the order of members. A primitive without a
     value equals none that has one, as in HL7's validator.
@@ -112,7 +112,7 @@ def _equal_quantities(left: Item, right: Item) -> bool | None:
 
 
 def compare(left: Item, right: Item) -> int | None:
-    """Order two items: -1, 0 or 1; None where it can't be told or one has no value.
+    """Order two items: -1, 0 or 1; None where it can't be decided or one has no value.
 
     Raises:
         EvaluationError: they are of kinds that have no common order.
@@ -187,7 +187,7 @@ def _equivalent_json(one: Any, other: Any) -> bool:
 def identity(item: Item) -> Hashable:
     """A key that two items share exactly when they are equal, for `distinct` and its kin.
 
-    Dates that can't be told apart for lack of precision count as different.
+    Dates that can't be distinguished for lack of precision count as different.
     """
     try:
         moment = as_temporal(item)

@@ -70,7 +70,7 @@ class TypeView:
         }
 
     def choice(self, type_name: str, element: str) -> frozenset[str] | None:
-        """Members that a choice element may stand in, with their `_name` siblings.
+        """Members that a choice element may be in, with their `_name` siblings.
 
         Returns:
             None where the type has no choice element of that name.
@@ -193,17 +193,17 @@ def resource_node(resource: dict[str, Any]) -> Node:
 
 @dataclass(slots=True)
 class Environment:
-    """The setting of an evaluation: what the rule's element stands in, and whom to ask.
+    """The setting of an evaluation: the context of the rule's element, and its callbacks.
 
     Attributes:
         resource: `%resource`: the resource that the element belongs to; for an element of a
             contained resource that contained resource.
         root_resource: `%rootResource`: its container, or the same resource.
-        find: gives the resource that a reference other than `#…` names, or None; without it such
+        find: returns the resource that a reference other than `#…` names, or None; without it such
             references resolve to nothing.
-        member_of: tells whether a code, Coding or CodeableConcept is in the value set of a URL;
+        member_of: returns whether a code, Coding or CodeableConcept is in the value set of a URL;
             None for unknown. Without it `memberOf` can't be decided.
-        conforms_to: tells whether a node conforms to the profile of a URL; None for unknown.
+        conforms_to: returns whether a node conforms to the profile of a URL; None for unknown.
             Without it `conformsTo` can't be decided.
         now: the time that `now()` and `today()` give; without it they can't be decided.
     """

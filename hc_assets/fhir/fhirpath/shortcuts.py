@@ -16,7 +16,7 @@ def presence(types: TypeView, name: str) -> Callable[[Item], bool]:
     """The test whether an item has any value of an element.
 
     Args:
-        types: by which members are told.
+        types: that members are resolved by.
         name: the element.
 
     Returns:
@@ -70,7 +70,7 @@ def equals_text(types: TypeView, source: Collect, name: str, text: str, general:
     """`source.name = 'text'`.
 
     Args:
-        types: by which members are told.
+        types: that members are resolved by.
         source: what the member is looked for in.
         name: the member.
         text: what it is compared with.

@@ -39,7 +39,7 @@ def _search(items: Collection, pattern: Collection) -> tuple[str, re.Pattern[str
 
 
 def _matches(_: Scope, items: Collection, pattern: Collection) -> bool | None:
-    # Anywhere in the text: FHIRPath said so after R4 was published, and HL7's validator follows.
+    # Anywhere in the text: FHIRPath defined it so after R4, and HL7's validator follows.
     search = _search(items, pattern)
     return None if search is None else search[1].search(search[0]) is not None
 

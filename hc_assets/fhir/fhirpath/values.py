@@ -115,7 +115,7 @@ def compare_temporal(left: Temporal, right: Temporal) -> int | None:
     """Order two dates or times, field by field, as FHIRPath does.
 
     Returns:
-        -1, 0 or 1; None where it can't be told: they agree as far as both go and one goes further,
+        -1, 0 or 1; None where it can't be decided: they agree as far as both go, one goes further,
         or one has an offset and the other has a time without.
 
     Raises:

@@ -52,6 +52,6 @@ def trend_png(rows: Sequence[Mapping[str, Any]]) -> bytes:
 
 
 def trend_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Give the trends as an image in Markdown, as Dagster shows it in metadata."""
+    """Return the trends as an image in Markdown, as Dagster shows it in metadata."""
     picture = base64.b64encode(trend_png(rows)).decode()
     return f"![Error rate, quality and throughput by batch](data:image/png;base64,{picture})"

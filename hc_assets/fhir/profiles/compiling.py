@@ -93,10 +93,10 @@ class _Compiler:
         """The rule of an element or slice.
 
         Args:
-            spec: what is said of it.
+            spec: what the profile specifies for it.
             owners: the types that have the element.
             slice_name: the name of the slice.
-            above: for a slice: what is said of the element; its demands are asked already.
+            above: for a slice: the spec of its element, whose demands are checked already.
         """
         known = self._rules.get(id(spec))
         if known is not None:
@@ -224,17 +224,17 @@ class _Compiler:
         terminology = self._library.terminology
         of_core = {core.element.binding.value_set for core in cores if core.element.binding}
         for binding in spec.bindings:
-            is_asked = above is not None and binding in above.bindings
+            is_inherited = above is not None and binding in above.bindings
             # Which codes a set that isn't at hand has is of no account where others are allowed.
             is_open = not binding.is_required and not terminology.knows(binding.value_set)
             is_core = binding.value_set.partition("|")[0] in of_core
-            if not (is_asked or is_open or is_core):
+            if not (is_inherited or is_open or is_core):
                 yield binding_check(binding, terminology, source)
         for constraint in self._own_constraints(spec, cores, above):
             yield constraint_check(constraint, source)
         for ref in spec.types or ():
-            is_asked = above is not None and ref in (above.types or ())
-            if not is_asked:
+            is_inherited = above is not None and ref in (above.types or ())
+            if not is_inherited:
                 yield from self._type_checks(ref, cores, source)
 
     @staticmethod
@@ -242,10 +242,10 @@ class _Compiler:
         spec: Spec, cores: Sequence[CoreElement], above: Spec | None
     ) -> Iterator[Constraint]:
         of_core = _core_keys(spec.type_names, cores)
-        asked = {rule.key for rule in above.constraints} if above is not None else set()
+        inherited = {rule.key for rule in above.constraints} if above is not None else set()
         for rule in spec.constraints:
             is_core = core_type(rule.source) is not None or (rule.key, rule.expression) in of_core
-            if not is_core and rule.key not in asked:
+            if not is_core and rule.key not in inherited:
                 yield rule
 
     def _type_checks(
@@ -294,7 +294,7 @@ class _Compiler:
             if any(verdicts):
                 return
             if None in verdicts:
-                unsure = f"whether it conforms to {' or '.join(urls)} can't be told offline"
+                unsure = f"whether it conforms to {' or '.join(urls)} can't be decided offline"
                 setting.run.note("warning", path, "profile-unknown", source, unsure, source=source)
             else:
                 setting.run.add("error", "structure", path, "profile-type", text, source=source)

@@ -1,4 +1,4 @@
-"""How the slices of an element are told apart: discriminators as questions to a value.
+"""How the slices of an element are distinguished: discriminators as questions to a value.
 
 Belongs here: discriminator paths, and what a slice demands at their end. Counting and ordering
 slices belongs to `rules.py`.
@@ -108,8 +108,8 @@ class Questions:
         """The question for a slice.
 
         Args:
-            spec: what is said of the slice.
-            discriminators: how it is told from others.
+            spec: of the slice.
+            discriminators: how it is distinguished from others.
 
         Returns:
             The question; None where the slice demands nothing that a discriminator looks at.
@@ -235,7 +235,7 @@ class Questions:
             if below is not None:
                 home = optional if child.min == 0 else tests
                 home.append(self._at((Step("name", name),), below))
-        # What may be absent tells a slice only where nothing else does.
+        # What may be absent identifies a slice only where nothing else does.
         tests = tests or optional
         if not tests:
             return self._demand_of_slices(spec)
@@ -246,7 +246,7 @@ class Questions:
         return lambda node, setting: codes_verdict(terminology, url, node)
 
     def _demand_of_slices(self, spec: Spec) -> Test | None:
-        """One value stands for an element: it is told by the slice that it has to be in."""
+        """One value stands for an element: it is identified by the slice that it has to be in."""
         for one in spec.slices.values():
             if one.min:
                 demand = self._demand(one)

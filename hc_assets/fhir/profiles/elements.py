@@ -1,4 +1,4 @@
-"""What R4 itself says of the elements that a profile speaks of.
+"""What R4 itself says about the elements that a profile refers to.
 
 Belongs here: names, JSON members and types of a type's elements, looked up once. What a profile
 demands of them belongs to `specs.py`.
@@ -15,7 +15,7 @@ CORE = "http://hl7.org/fhir/StructureDefinition/"
 
 
 class Member(NamedTuple):
-    """A JSON member that an element may stand in.
+    """A JSON member that an element may be in.
 
     Attributes:
         name: its name.

@@ -20,7 +20,7 @@ _INDEX = re.compile(r"\[\d+\]")
 
 @lru_cache(maxsize=4096)
 def _names_at(resource_type: str, members: tuple[str, ...]) -> frozenset[str]:
-    """The names under which a context may speak of an element; none for an unknown element.
+    """The names under which a context may refer to an element; none for an unknown element.
 
     Args:
         resource_type: type of the resource that the element is in.
@@ -43,7 +43,7 @@ def _names_at(resource_type: str, members: tuple[str, ...]) -> frozenset[str]:
 
 
 def _fits(shape: StructureShape, names: frozenset[str], holder: dict[str, Any]) -> bool | None:
-    """Whether some context holds; None where that can't be told."""
+    """Whether some context holds; None where that can't be decided."""
     verdict: bool | None = False
     for context in shape.context:
         if context.type == "extension":
@@ -86,7 +86,7 @@ def check_place(found: FoundExtension, shape: StructureShape, owner: Found, run:
     fits = _fits(shape, names, found.holder) if names else True
     wanted = ", ".join(context.expression for context in shape.context)
     if fits is None:
-        text = f"whether it may stand here can't be told offline: it is for {wanted}"
+        text = f"whether it is allowed here can't be decided offline: it is for {wanted}"
         run.note("information", path, "extension-context", shape.url, text, source=source)
     elif not fits:
         # HL7's own definitions carry authoring extensions wherever they are of use.

@@ -108,7 +108,7 @@ class Run:
     Attributes:
         findings: the issues.
         bundled: the resources that references can lead to.
-        conforms: tells whether a node conforms to the profile of a URL; None for unknown.
+        conforms: returns whether a node conforms to the profile of a URL; None for unknown.
         verdicts: what `conforms` has found, by the object's `id()` and the URL; True while it is
             being found, so that circles of references end.
         chain: how many profiles of referenced resources are being followed.
@@ -174,7 +174,7 @@ class Run:
         *,
         source: str,
     ) -> None:
-        """Say that something can't be decided, once for each subject.
+        """Report that something can't be decided, once for each subject.
 
         Raises:
             TooManyIssuesError: see `Findings`.
@@ -185,7 +185,7 @@ class Run:
 
 
 class Missed(NamedTuple):
-    """A referenced resource that isn't at hand; its type where the reference tells it, else ""."""
+    """A referenced resource that isn't at hand; its type where the reference names it, else ""."""
 
     type_name: str
 

@@ -1,7 +1,7 @@
 """A set of profiles, and the validation of resources against them.
 
-Belongs here: which profiles a resource is held against, and what is said of those that aren't at
-hand. Reading and compiling profiles belongs to the other modules of this package.
+Belongs here: which profiles a resource is held against, and what is reported of those that are
+missing. Reading and compiling profiles belongs to the other modules of this package.
 """
 
 from collections.abc import Iterable, Sequence
@@ -76,7 +76,7 @@ class ProfileSet:
             ProfileError: `profiles` or `for_every` names one that isn't in the set.
         """
         always = [self._known(url) for url in for_every]
-        asked = None if profiles is None else [self._known(url) for url in profiles]
+        requested = None if profiles is None else [self._known(url) for url in profiles]
         if isinstance(resource, bytes):
             try:
                 resource = read_document(resource).root
@@ -95,12 +95,12 @@ class ProfileSet:
             text = f"objects and arrays nested deeper than {MAX_DEPTH} levels"
             return [Issue("fatal", "too-costly", "", "nesting", text)]
         run = Run(Bundled(resource), self._conforms, self._member_of)
-        # Too many issues: what has been found is told.
+        # Too many issues: what has been found is reported.
         with suppress(TooManyIssuesError):
             for index, one in enumerate(found):
                 setting = setting_of(run, one.node, one.root)
-                declared = [] if asked is not None else self._declared(one, run)
-                chosen = [*((asked or []) if index == 0 else []), *declared]
+                declared = [] if requested is not None else self._declared(one, run)
+                chosen = [*((requested or []) if index == 0 else []), *declared]
                 chosen += [p for p in always if is_a(one.node.type_name, p.type_name)]
                 for profile in dict.fromkeys(chosen):
                     self._apply(profile, one, setting)
@@ -115,7 +115,7 @@ class ProfileSet:
         return profile
 
     def _declared(self, one: Found, run: Run) -> list[Profile]:
-        """The profiles at hand that a resource names; of the others it is said that they aren't."""
+        """The profiles at hand that a resource names; the others are reported as missing."""
         meta = one.node.value.get("meta")
         urls = meta.get("profile") if isinstance(meta, dict) else None
         profiles = []
@@ -169,7 +169,7 @@ class ProfileSet:
         return codes_verdict(self._library.terminology, url, item)
 
     def _conforms(self, node: Node, url: str, setting: Setting) -> bool | None:
-        """Whether a value or resource conforms to a profile; None where that can't be told."""
+        """Whether a value or resource conforms to a profile; None where that can't be decided."""
         rule = self._library.rule_of(url)
         name = self._library.type_of(url)
         if name and not is_a(node.type_name, name):

@@ -150,7 +150,7 @@ def _keep(home: dict[str, Found], found: Found) -> Found:
 
 
 def _keep_profile(home: dict[str, Structure], found: Structure) -> None:
-    """Take a profile in; which of two different ones is meant can't be told."""
+    """Take a profile in; which of two different ones is meant can't be decided."""
     known = _keep(home, found)
     # Copies with another narrative or date are the same profile.
     if any(known.content.get(part) != found.content.get(part) for part in _RULES):

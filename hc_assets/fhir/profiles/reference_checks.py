@@ -1,6 +1,6 @@
 """What a profile asks of a reference: the type and the profile of what it leads to.
 
-Belongs here: targetProfile, as far as the instance itself can tell. The form of a reference is
+Belongs here: targetProfile, as far as the instance itself shows. The form of a reference is
 R4's own rule, in `fhir/r4/rules/value_rules.py`.
 """
 
@@ -41,7 +41,7 @@ def target_check(targets: tuple[Target, ...], source: str) -> Check:
         found = setting.follow(node)
         if not found.type_name:
             if "reference" in node.value:
-                text = f"the target isn't at hand, so it can't be told whether it is {names}"
+                text = f"the target isn't at hand, so it can't be decided whether it is {names}"
                 setting.run.note("information", path, _RULE, source, text, source=source)
             return
         fitting = [
@@ -78,7 +78,7 @@ def _check_profiles(
     if any(verdicts):
         return
     if None in verdicts:
-        text = f"whether the target conforms to {names} can't be told from what is at hand"
+        text = f"whether the target conforms to {names} can't be decided from what is at hand"
         setting.run.note("information", path, _RULE, source, text, source=source)
     else:
         text = f"found a {found.type_name} that does not conform, expected one of {names}"

@@ -30,7 +30,7 @@ class Rule:
         types: names of the types allowed; empty where R4's are.
         checks: what is asked of each value.
         children: the rules of the elements below.
-        slicing: how values are told apart; None where they aren't.
+        slicing: how values are distinguished; None where they aren't.
         same_as: the rule whose children are this one's (a content reference).
         is_resource: the values are resources.
     """
@@ -151,7 +151,7 @@ def _check_slicing(
         index, unsure = _slice_of(slicing, node, path, inner)
         if unsure:
             open_slices.update(unsure)
-            text = f"whether this is slice {' or '.join(unsure)} can't be told offline"
+            text = f"whether this is slice {' or '.join(unsure)} can't be decided offline"
             run.note("information", path, "profile-slicing", rule.source, text, source=rule.source)
         elif index is None:
             has_stranger = True
@@ -180,7 +180,7 @@ def _check_slicing(
 def _check_count(
     rule: Rule, found: list[Placed], parent: str, is_open: bool, setting: Setting
 ) -> None:
-    """The number of values in a slice; where some can't be told, too few is no error."""
+    """The number of values in a slice; where some can't be decided, too few is no error."""
     if len(found) < rule.min and not is_open:
         text = f"found {len(found)}, expected at least {rule.min}"
         _count_error(rule, "required", f"{parent}.{rule.name}", text, setting)

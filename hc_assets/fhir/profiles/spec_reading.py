@@ -1,6 +1,6 @@
 """Reads a snapshot or a differential into a tree of demands.
 
-Belongs here: ids, paths and names of slices, and what stands in one ElementDefinition. The tree
+Belongs here: ids, paths and names of slices, and what is in one ElementDefinition. The tree
 itself belongs to `specs.py`.
 """
 

@@ -1,4 +1,4 @@
-"""A profile as a tree of demands: what it says of each element and each slice.
+"""A profile as a tree of demands: what it says about each element and each slice.
 
 Belongs here: the tree, and laying a differential's on its base's. Reading it from a
 StructureDefinition belongs to `spec_reading.py`, making checks of it to `compiling.py`.
@@ -22,7 +22,7 @@ class TypeSpec(NamedTuple):
 
 
 class Discriminator(NamedTuple):
-    """How slices are told apart: the kind of question and the path that it is asked of."""
+    """How slices are distinguished: the kind of question and the path that it is asked of."""
 
     kind: str
     path: str
@@ -32,7 +32,7 @@ class SlicingSpec(NamedTuple):
     """How an element is sliced.
 
     Attributes:
-        discriminators: how slices are told apart.
+        discriminators: how slices are distinguished.
         rules: what values of no slice may be; None where a differential leaves that to its base.
         is_ordered: slices come in order.
         is_implied: the profile doesn't say so itself, and its base may say otherwise.
@@ -52,7 +52,7 @@ class BindingSpec(NamedTuple):
 
 
 class Constraint(NamedTuple):
-    """A rule in FHIRPath; `source` names the definition that it comes from, where told."""
+    """A rule in FHIRPath; `source` names the definition that it comes from, where known."""
 
     key: str
     severity: Literal["error", "warning"]
@@ -67,7 +67,7 @@ _NESTED = frozenset({"BackboneElement", "Element"})
 
 @dataclass(slots=True, eq=False)
 class Spec:
-    """What a profile says of an element or a slice of it; None where it says nothing.
+    """What a profile says about an element or a slice of it; None where it says nothing.
 
     Attributes:
         element_id: its id in the profile.
@@ -85,9 +85,9 @@ class Spec:
         max_length: greatest number of characters.
         content_reference: the element whose content this one repeats, such as
             `#Questionnaire.item`; "" for none.
-        slicing: how its slices are told apart.
-        children: what is said of the elements below, by name.
-        slices: what is said of its slices, by name, in order.
+        slicing: how its slices are distinguished.
+        children: specs of the elements below, by name.
+        slices: specs of its slices, by name, in order.
     """
 
     element_id: str

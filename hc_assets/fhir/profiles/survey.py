@@ -17,7 +17,7 @@ class FoundExtension(NamedTuple):
     Attributes:
         value: the extension.
         path: where it stands.
-        holder: the object that it stands in; for a primitive's the `_` sibling.
+        holder: the object that it is in; for a primitive's the `_` sibling.
     """
 
     value: dict[str, Any]

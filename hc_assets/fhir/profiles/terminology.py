@@ -1,4 +1,4 @@
-"""Whether a code is in a value set, as far as that can be told offline: yes, no or unknown.
+"""Whether a code is in a value set, as far as that can be decided offline: yes, no or unknown.
 
 Belongs here: value sets and code systems that come with profiles, and the core ones of the compiled
 table behind them. What an element does with the answer belongs to `value_checks.py`.
@@ -117,7 +117,7 @@ class Terminology:
             code: the code.
 
         Returns:
-            None where that can't be told from what is at hand.
+            None where that can't be decided from what is at hand.
         """
         return self._has(url, system, code, frozenset())
 

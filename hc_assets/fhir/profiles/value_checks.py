@@ -72,7 +72,7 @@ def range_check(limit: Any, is_least: bool, source: str) -> Check:
         try:
             order = compare(node, Node(limit, node.type_name))
         except UndecidableError:
-            text = f"how the value compares can't be told offline, {expected}"
+            text = f"how the value compares can't be decided offline, {expected}"
             setting.run.note("warning", path, "profile-range", source, text, source=source)
             return
         except EvaluationError:
@@ -95,7 +95,7 @@ def codes_verdict(terminology: Terminology, url: str, node: Item) -> Verdict:
         node: the value; True for one that has no code by its type, or no value.
 
     Returns:
-        None where it can't be told.
+        None where it can't be decided.
     """
     value, name = (node.value, node.type_name) if isinstance(node, Node) else (node, "code")
     if isinstance(value, str):

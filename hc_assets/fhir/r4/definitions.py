@@ -90,7 +90,7 @@ class Element(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.max is None or self.max > 1
 
     def members(self) -> tuple[tuple[str, TypeRef], ...]:
-        """The JSON members that this element may stand in, each with its type."""
+        """The JSON members that this element may be in, each with its type."""
         if not self.is_choice:
             return ((self.name, self.types[0]),)
         return tuple((choice_member(self.name, ref.code), ref) for ref in self.types)
@@ -147,7 +147,7 @@ class ExtensionDefinition(msgspec.Struct, frozen=True, omit_defaults=True):
         url: its canonical URL.
         contexts: paths of the elements, or names of the types, that it may stand on.
         max: how often it may stand on one element; None where there is no limit.
-        is_modifier: it stands in `modifierExtension` alone.
+        is_modifier: it is in `modifierExtension` alone.
         types: the types that its value may have; empty where it holds nested extensions.
         slots: its nested extensions.
     """

@@ -1,4 +1,4 @@
-"""What validation says of a resource: one issue, and where and why.
+"""What validation says about a resource: one issue, and where and why.
 
 Belongs here: the shape of an issue, and the list that collects them. The OperationOutcome made of
 issues belongs to `hc_assets.fhir.validation`.

@@ -24,7 +24,7 @@ _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 
-class JsonProblem(Exception):  # noqa: N818 - told to the caller as an issue
+class JsonProblem(Exception):  # noqa: N818 - reported to the caller as an issue
     """Why a text can't be read as JSON; `rule` is `json-syntax`, `nesting` or `size`."""
 
     def __init__(self, rule: str, text: str) -> None:

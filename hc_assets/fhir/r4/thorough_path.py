@@ -43,7 +43,7 @@ def thorough_issues(raw: bytes) -> list[Issue]:
         code: IssueCode = "invalid" if problem.rule == "json-syntax" else "too-costly"
         return [Issue("fatal", code, "", problem.rule, problem.text)]
     findings = Findings()
-    # Too many issues: what has been found is told.
+    # Too many issues: what has been found is reported.
     with suppress(TooManyIssuesError):
         walker = Walker(document, findings)
         walker.resource(document.root, "")

@@ -62,7 +62,7 @@ class Visit:
 
 
 class Member(NamedTuple):
-    """A JSON member that a type may have: its element and the type that its name tells."""
+    """A JSON member that a type may have: its element and the type that its name states."""
 
     element: Element
     ref: TypeRef
@@ -132,7 +132,7 @@ class Walker:
     def _object(self, visit: Visit, has_value: bool = False) -> bool:
         """An object of a known type; False where it has no content to go into.
 
-        `has_value` is for the sibling of a primitive: whether a value stands beside it.
+        `has_value` is for the sibling of a primitive: whether a value is beside it.
         """
         value, path, definition = visit.value, visit.path, r4().type(visit.type_name)
         for name in self._repeated.get(id(value), (None, []))[1]:
@@ -190,7 +190,7 @@ class Walker:
             self._primitives(parent, name, member)
             return
         here, content = f"{parent.path}.{name}", parent.value[name]
-        if not self._has_right_shape(content, member.element, here):
+        if not self._has_valid_shape(content, member.element, here):
             return
         for one, path in each(content, here):
             if member.ref.code == "Resource":
@@ -204,7 +204,7 @@ class Walker:
                 check_complex(one, member.element, member.ref, places, self.findings)
         self._count(content, member.element, here)
 
-    def _has_right_shape(self, content: Any, element: Element, here: str) -> bool:
+    def _has_valid_shape(self, content: Any, element: Element, here: str) -> bool:
         """Whether a member is an array where it should be one, and only there."""
         if element.is_list == isinstance(content, list):
             return True
@@ -233,7 +233,7 @@ class Walker:
         here, extra_here = f"{parent.path}.{name}", f"{parent.path}._{name}"
         content, extra = parent.value.get(name, _ABSENT), parent.value.get(f"_{name}", _ABSENT)
         shapes = [
-            self._has_right_shape(part, member.element, where)
+            self._has_valid_shape(part, member.element, where)
             for part, where in ((content, here), (extra, extra_here))
             if part is not _ABSENT
         ]

@@ -1,7 +1,7 @@
 """Whether an R4 resource is valid, and if not, what is wrong and where.
 
 Belongs here: the functions that the rest of the package calls. The rules live in `fhir/r4/`, in two
-paths over the same definitions: a fast one that may pass on what it can't tell, and a thorough one.
+paths over the same definitions: a fast one that passes on what it can't decide, and a thorough one.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What a batch says of its patients and encounters, for judging the other resources in it.
+"""What a batch says about its patients and encounters, for judging the other resources in it.
 
 Belongs here: facts that one resource needs of another, read from the raw rows of the batch. What is
 made of them is in `fhir/references.py` and `business_rules.py`.

@@ -48,7 +48,7 @@ DEFAULT_SHARING = Sharing()
 
 @dataclass(frozen=True)
 class Finding:
-    """What is to be said of one resource that has issues.
+    """The report on one resource that has issues.
 
     Attributes:
         position: of the entry in its Bundle or of the line in its file, from 0; None for the Bundle
@@ -151,7 +151,7 @@ def _size(found: Found) -> int:
     try:
         return found.path.stat().st_size
     except OSError:
-        return 0  # opening it meets the same error and says so
+        return 0  # opening it meets the same error and reports it
 
 
 def _work(files: Iterable[Found], sharing: Sharing) -> Iterator[_Work]:

@@ -119,7 +119,7 @@ def _badness(issue: Issue) -> int:
 
 
 class _Judge:
-    """Judges rows, with what the batch says of their patients at hand."""
+    """Judges rows, with what the batch says about their patients at hand."""
 
     def __init__(self, work: ResourceWork, rules: BusinessRules, profiles: tuple[str, ...]) -> None:
         self._profiles = profiles

@@ -1,7 +1,7 @@
 """Whether all that came in came out: the evaluators behind the FHIR checks.
 
-Belongs here: counting and comparing keys. Which check uses what, and how bad a failure is, is said
-in `fhir/checks.py`.
+Belongs here: counting and comparing keys. Which check uses what, and how bad a failure is, is in
+`fhir/checks.py`.
 """
 
 import pyarrow as pa

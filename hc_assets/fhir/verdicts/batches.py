@@ -1,7 +1,7 @@
 """How good a batch is: the evaluators behind the checks of quality and quarantine.
 
-Belongs here: judging figures of one batch. Which check uses what, and how bad a failure is, is said
-in `fhir/checks.py`; whether everything came through is judged in `accounting.py`.
+Belongs here: judging figures of one batch. Which check uses what, and how bad a failure is, is in
+`fhir/checks.py`; whether everything came through is judged in `accounting.py`.
 """
 
 from collections import Counter

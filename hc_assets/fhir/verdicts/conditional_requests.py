@@ -53,14 +53,14 @@ def conditional_requests_unambiguous(connection: duckdb.DuckDBPyConnection) -> V
     rows = connection.cursor()
     rows.execute(_REQUESTS)
     while found := rows.fetchmany(_ROWS_AT_ONCE):
-        asked = []
+        queries = []
         for type_, id_, criteria in found:
             query = query_of(f"{type_}?{criteria.rpartition('?')[2]}")
             if query is None:
                 not_looked_up += 1
             else:
-                asked.append({**query, "kept_as": id_})
-        connection.register("asked", pa.Table.from_pylist(asked, _ASKED))
+                queries.append({**query, "kept_as": id_})
+        connection.register("asked", pa.Table.from_pylist(queries, _ASKED))
         once, often = connection.execute(_MATCHES).fetchall()[0]
         connection.unregister("asked")
         total, one, several = total + len(found), one + once, several + often

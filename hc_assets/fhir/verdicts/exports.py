@@ -1,6 +1,6 @@
 """Whether versions and exports hold what they must: the evaluators behind their checks.
 
-Belongs here: counting and comparing. Which check uses what is said in `fhir/checks.py`.
+Belongs here: counting and comparing. Which check uses what is stated in `fhir/checks.py`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

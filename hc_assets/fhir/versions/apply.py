@@ -27,7 +27,7 @@ from hc_assets.lake.incremental import compare
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import LakeTable, read_partitions
 
-# Read first, without the content, to tell which rows are versions.
+# Read first, without the content, to find which rows are versions.
 _SLIM = (
     "resource_type",
     "resource_id",
@@ -150,7 +150,7 @@ def apply_batches(
     """Take in the enriched batches that were not taken in yet, and take back what is no more.
 
     A batch that was taken in and has changed since, or is gone, is taken back first; only the
-    resources that it and the new batches speak of are looked at again.
+    resources that it and the new batches refer to are looked at again.
 
     Args:
         connection: open for writing.

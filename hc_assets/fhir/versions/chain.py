@@ -6,7 +6,7 @@ not on the order in which they came.
 
 import duckdb
 
-# `place` tells apart rows that a broken source gave one position; without it their order would be
+# `place` distinguishes rows that a broken source gave one position; without it their order would be
 # chance.
 _IN_ORDER = (
     "PARTITION BY resource_type, resource_id "

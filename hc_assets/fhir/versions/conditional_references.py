@@ -70,7 +70,7 @@ def look_up(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def targets(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    """Give `<type>/<id>` by the text of each reference that is resolved."""
+    """Return `<type>/<id>` by the text of each reference that is resolved."""
     rows = connection.execute("SELECT reference, target FROM fhir.resolved_references").fetchall()
     return dict(rows)
 

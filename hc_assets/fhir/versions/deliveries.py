@@ -103,7 +103,7 @@ def take_back(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def take_in(connection: duckdb.DuckDBPyConnection, slice_rows: int) -> None:
-    """Add what is in `arrived`, and number again what it and `withdrawn` speak of.
+    """Add what is in `arrived`, and number again what it and `withdrawn` refer to.
 
     Leaves the temporary table `changes`: deliveries that are versions now, or that had another
     number before (`old_version_id`) or were current.

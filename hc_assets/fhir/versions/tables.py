@@ -43,7 +43,7 @@ _RESOLVED = """
         reference VARCHAR, target VARCHAR
     )
 """
-# `sequence` tells in which order batches were last taken in, for exports of what came since.
+# `sequence` is the order in which batches were last taken in, for exports of what came since.
 _LEDGER = """
     CREATE TABLE IF NOT EXISTS fhir.applied_batches (
         batch VARCHAR, digest VARCHAR, sequence BIGINT

@@ -60,12 +60,12 @@ _LETTERS = 8
 
 
 def modality_term(text: str | None) -> str:
-    """Give a Modality as it may be shown; "" for none and for what is no defined term."""
+    """Return a Modality as it may be shown; "" for none and for what is no defined term."""
     return text if text in MODALITIES else ""
 
 
 def scanner_name(scanner: str) -> str:
-    """Give a scanner's name as it may be shown.
+    """Return a scanner's name as it may be shown.
 
     Args:
         scanner: Manufacturer and ManufacturerModelName, as the tables have them.

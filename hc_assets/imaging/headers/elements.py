@@ -1,6 +1,6 @@
 """What the bytes of a data element mean: text, numbers, dates, items of a sequence.
 
-Belongs here: decoding one value by its VR (PS3.5 section 6.2), malformed ones told apart. Which
+Belongs here: decoding one value by its VR (PS3.5 section 6.2), malformed ones distinguished. Which
 elements make an index row is in `read.py`; how a file is parsed is in `reading.py`.
 """
 

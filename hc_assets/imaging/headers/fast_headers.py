@@ -2,7 +2,7 @@
 
 Belongs here: calling `imaging/headers/native/header_walk.c` and filling the gaps that it leaves in
 the JSON. Typed columns of the bytes that it points at are made in `fast_columns.py`. What a row is,
-is said by `read.py`, whose thorough reader takes every file that is refused here, and gives the
+is reported by `read.py`, whose thorough reader takes every file that is refused here, and gives the
 same row of every other.
 """
 
@@ -74,7 +74,7 @@ class _Refused(Exception):  # noqa: N818 - an outcome, not a fault
 
 
 def fast_header(path: Path) -> dict[str, object] | None:
-    """Read what the index says of a file.
+    """Read what the index says about a file.
 
     Args:
         path: the file.
@@ -214,7 +214,7 @@ class _Reader:
 
     def _fragment(self, found: Found, gap: list[int], notes: list[str]) -> bytes:
         tag, vr_number, at, size, depth, owner_at, owner_size, set_at, set_size, implicit, big = gap
-        # Only of what was sent without VR, or as UN, it could not be told
+        # Only of what was sent without VR, or as UN, it could not be known
         vr = VRS[vr_number] or (None if implicit else "UN")
         owner = found.data[owner_at : owner_at + owner_size]
         value = found.data[at : at + size] if size <= _CACHED_BYTES else b""
@@ -260,7 +260,7 @@ def _gap_json(
 
 @lru_cache(maxsize=256)
 def _encodings(data: bytes) -> tuple[str, ...]:
-    """Codecs of a SpecificCharacterSet of which plain ASCII text is safe to read as it stands.
+    """Codecs of a SpecificCharacterSet of which plain ASCII text is safe to read as it is.
 
     Raises:
         _Refused: it is misspelt, or its first codec has other ideas of ASCII.

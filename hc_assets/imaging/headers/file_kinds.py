@@ -28,7 +28,7 @@ _TEXT_BYTES = frozenset(range(0x20, 0x7F)) | {0x09, 0x0A, 0x0D} | frozenset(rang
 
 
 def describe_bytes(head: bytes) -> str:
-    """Say what the first bytes of a file look like.
+    """Report what the first bytes of a file look like.
 
     Args:
         head: at least some of the first bytes; 132 are enough.

@@ -30,7 +30,7 @@ _META_SOP_INSTANCE = 0x00020003
 
 
 def read_header(path: Path) -> dict[str, object]:
-    """Read what the index says of a file, as fast as it allows.
+    """Read what the index says about a file, as fast as it allows.
 
     Args:
         path: the file.
@@ -47,7 +47,7 @@ def read_header(path: Path) -> dict[str, object]:
 
 
 def thorough_header(path: Path) -> dict[str, object]:
-    """Read what the index says of a file with pydicom.
+    """Read what the index says about a file with pydicom.
 
     Args:
         path: the file.

@@ -350,7 +350,7 @@ def _require_plausible(
     *,
     has_prefix: bool,
 ) -> None:
-    """Tell a dataset from bytes that happened to parse.
+    """Distinguish a dataset from bytes that happened to parse.
 
     Raises:
         UnreadableFile: too few of the elements are ones that DICOM knows.

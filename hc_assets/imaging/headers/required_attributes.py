@@ -2,7 +2,7 @@
 
 Belongs here: the modules of the common IODs (PS3.3 Annex A, edition 2026b) with their attributes of
 type 1 at the top of the dataset, and looking for these in DICOM JSON. Attributes that depend on
-others (type 1C) and those within sequences are not asked for. What becomes of a lack is said in
+others (type 1C) and those within sequences are not asked for. What becomes of a lack is stated in
 `imaging/verdicts/headers.py`.
 """
 

@@ -1,4 +1,4 @@
-"""What a compressed frame says of its own size, read before any decoder gets it.
+"""What a compressed frame says about its own size, read before any decoder gets it.
 
 Belongs here: the few header bytes of JPEG, JPEG-LS and JPEG 2000. Decoding is in `decoding.py`.
 """

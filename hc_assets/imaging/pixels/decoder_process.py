@@ -98,7 +98,7 @@ def _by_imagecodecs(data: bytes, syntax: str, options: dict[str, Any]) -> tuple[
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Say that decoding can begin, then decode frames until there are no more requests."""
+    """Signal that decoding can begin, then decode frames until there are no more requests."""
     write_message(answers, {}, b"")
     while head := requests.read(LENGTHS_SIZE):
         request_size, data_size = lengths(head)

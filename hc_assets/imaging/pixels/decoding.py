@@ -103,7 +103,7 @@ def stored_frames(
         stream: what the place's offset counts in.
         header: of the file.
         place: where the pixel data are.
-        description: what the header says of them.
+        description: what the header says about them.
         wanted: numbers of the frames to decode; None for all.
         frame_limit: bytes that a decoded frame may take up.
 
@@ -193,9 +193,9 @@ def _encapsulated_frames(
     index = next(pending, None)
     reason = "the pixel data hold no encoded data for this frame"
     decoders = _Decoders(header.transfer_syntax, description)
-    if decoders.why_none:
+    if decoders.missing_reason:
         for index in indices:
-            yield UndecodableFrame(index, decoders.why_none)
+            yield UndecodableFrame(index, decoders.missing_reason)
         return
     encoded = enumerate(_encoded_frames(stream, header, place, description.frames))
     while index is not None:
@@ -285,11 +285,11 @@ class _Decoders:
         if syntax in _BY_IMAGECODECS:
             available = (*available, "imagecodecs")
         self._names = [name for name in _ORDER if name in available]
-        self.why_none: str | None = None
+        self.missing_reason: str | None = None
         """Why no frame can be decoded at all, as of video; None where one may be."""
         if not self._names and syntax not in (DEFLATED_IMAGE_FRAME, ENCAPSULATED_UNCOMPRESSED):
             name = f" ({syntax.name})" if syntax.name != syntax else ""
-            self.why_none = f"no decoder for transfer syntax {syntax}{name}"
+            self.missing_reason = f"no decoder for transfer syntax {syntax}{name}"
 
     def decode(self, index: int, data: bytes) -> Outcome:
         size = codestream_size(data)

@@ -1,4 +1,4 @@
-"""What the header says of one frame besides its pixels: modality, spacing, windows, kind.
+"""What the header says about one frame besides its pixels: modality, spacing, windows, kind.
 
 Belongs here: reading those. Windows are applied in `display.py`.
 """
@@ -52,7 +52,7 @@ class Window:
 
 @dataclass(frozen=True)
 class FrameContext:
-    """What the header says of a frame.
+    """What the header says about a frame.
 
     Attributes:
         sop_instance_uid: of the file; None where the header has none.

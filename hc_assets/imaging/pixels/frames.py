@@ -65,7 +65,7 @@ class Frame:
         padding: rows by columns, True where the scanner padded; None where nothing is padded.
         limits: lowest and highest value that the bits can hold, in modality units.
         decoder: name of the decoder that gave the pixels.
-        context: what else the header says of this frame.
+        context: what else the header says about this frame.
     """
 
     index: int

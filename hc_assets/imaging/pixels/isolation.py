@@ -25,7 +25,7 @@ SECONDS = 60.0
 START_SECONDS = 120.0
 """Time that the process has until it can decode: it loads libraries first."""
 END_SECONDS = 5.0
-"""Time that a process which is dying of itself has to say of what."""
+"""Time that a crashing process has to report the reason."""
 MEMORY = 6 * 1024**3
 """Address space of the process: libraries and thread stacks reserve more than they use."""
 
@@ -46,7 +46,7 @@ class DecoderProcess:
     Args:
         seconds: that a decoder has for one frame, once the child is ready.
         start_seconds: that the child has to become ready.
-        end_seconds: that a child which is dying has to say of what.
+        end_seconds: for a crashing child to report the reason.
         memory: bytes of its address space.
     """
 
@@ -142,7 +142,7 @@ class DecoderProcess:
     def _end(self, child: subprocess.Popen[bytes], *, grace: float) -> int:
         self._child, self._is_ready = None, False
         try:
-            # One that is dying of itself shall say of what
+            # A crashing one may still report the reason
             code = child.wait(timeout=grace)
         except subprocess.TimeoutExpired:
             child.kill()

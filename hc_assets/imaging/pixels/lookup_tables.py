@@ -134,7 +134,7 @@ def apply_palette(values: NDArray[Any], header: Header) -> NDArray[Any]:
 
 
 def _to_little_endian(palette: Dataset) -> None:
-    """Turn the entries of a big-endian file's palette, which pydicom 3.0 reads as they stand.
+    """Turn the entries of a big-endian file's palette, which pydicom 3.0 reads as they are.
 
     Segmented palettes are left as they are: those it reads by the file's byte order.
     """

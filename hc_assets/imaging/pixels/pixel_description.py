@@ -1,4 +1,4 @@
-"""What a header says of its pixels: size, samples, bits, frames (PS3.3 C.7.6.3).
+"""What a header says about its pixels: size, samples, bits, frames (PS3.3 C.7.6.3).
 
 Belongs here: the description and whether it can be right. Decoding by it is in `decoding.py`.
 """
@@ -93,7 +93,7 @@ class PixelDescription:
 
 
 def describe_pixels(elements: Elements, *, is_float: bool) -> PixelDescription:
-    """Read what a dataset says of its pixels.
+    """Read what a dataset says about its pixels.
 
     Args:
         elements: of the dataset.

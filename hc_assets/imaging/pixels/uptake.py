@@ -1,4 +1,4 @@
-"""What a header says of a tracer: dose, decay and weight, for standardised uptake values (SUV).
+"""What a header says about a tracer: dose, decay and weight, for standardised uptake values (SUV).
 
 Belongs here: reading those. What follows from them is in `imaging/preprocessing/suv.py`.
 """
@@ -48,7 +48,7 @@ class Uptake:
 def read_uptake(dataset: Elements) -> Uptake:
     """Read what SUV depend on; what is malformed counts as absent (`headers/read.py` notes it)."""
     tracers = _items(dataset, _TRACERS)
-    # With several tracers in one image nobody can tell whose uptake a voxel shows
+    # With several tracers in one image it is unknown whose uptake a voxel shows
     tracer = tracers[0] if len(tracers) == 1 else None
     series_date = _text(dataset, 0x00080021)
     injected_at, is_dated = _injection(tracer, series_date) if tracer else (None, False)

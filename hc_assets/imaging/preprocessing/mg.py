@@ -35,7 +35,7 @@ def breast_alone(
 
 
 def breast_mask(visible: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Tell the breast from air and labels.
+    """Separate the breast from air and labels.
 
     The largest region above half of Otsu's threshold (the skin line is darker than tissue), found
     in a coarse image, its edge taken from the fine one.
@@ -73,7 +73,7 @@ def breast_mask(visible: NDArray[np.float32]) -> NDArray[np.bool_]:
 def _orientation(
     breast: NDArray[np.bool_], frame: Frame, parameters: MammogramParameters
 ) -> tuple[tuple[bool, bool], tuple[str, ...]]:
-    """Say what to turn round for the chest wall to be on the left and the head on top.
+    """Return what to turn round for the chest wall to be on the left and the head on top.
 
     PatientOrientation decides where it is sent (PS3.3 C.7.6.1.1.1); without it the half that holds
     more breast is the one at the chest wall.

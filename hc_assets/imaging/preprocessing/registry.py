@@ -26,7 +26,7 @@ RECIPES: Mapping[str, AnyRecipe] = {
 
 
 def recipe_for(modality: str, preprocessing: Preprocessing | None = None) -> AnyRecipe:
-    """Give the recipe of a modality.
+    """Return the recipe of a modality.
 
     Args:
         modality: (0008,0060); the generic recipe takes those that have none of their own.
@@ -37,7 +37,7 @@ def recipe_for(modality: str, preprocessing: Preprocessing | None = None) -> Any
 
 
 def recipes(preprocessing: Preprocessing) -> Mapping[str, AnyRecipe]:
-    """Give every recipe by its label, with its parameters."""
+    """Return every recipe by its label, with its parameters."""
     every = {each.name for each in RECIPES.values()} | {generic.RECIPE.name}
     made = [_configured(name, preprocessing) for name in sorted(every)]
     return {recipe.label: recipe for recipe in made}

@@ -35,7 +35,7 @@ class SuvFactor:
 
 
 def suv_factor(uptake: Uptake | None) -> SuvFactor:
-    """Give the factor from rescaled pixel values to SUV by body weight.
+    """Return the factor from rescaled pixel values to SUV by body weight.
 
     Args:
         uptake: of the file; None where it was not read.

@@ -70,21 +70,21 @@ class BurnedInText:
 
 
 def burned_in_text(frame: Frame) -> BurnedInText:
-    """Tell whether text is probably burned into a frame.
+    """Return whether text is probably burned into a frame.
 
     Args:
         frame: as decoded.
 
     The pixels of slices as acquired (CT, MR, PT, NM and the like) are looked at only where they are
     secondary captures or in colour: no scanner writes into the others, and bones and vessels are
-    none the cheaper to be told from letters. BurnedInAnnotation (0028,0301) is of type 3 in most
+    no easier to distinguish from letters. BurnedInAnnotation (0028,0301) is of type 3 in most
     modules: where it is absent that means unknown, not NO.
     """
     context = frame.context
     boxes = text_boxes(frame) if is_looked_at(context, is_color=frame.is_color) else None
-    says_yes = context.burned_in_annotation == "YES"
-    if says_yes or boxes:
-        found = [name for name, is_so in (("tag", says_yes), ("pixels", bool(boxes))) if is_so]
+    is_declared = context.burned_in_annotation == "YES"
+    if is_declared or boxes:
+        found = [name for name, is_so in (("tag", is_declared), ("pixels", bool(boxes))) if is_so]
         return BurnedInText(True, "_and_".join(found), tuple(boxes or ()))
     is_known = boxes is not None or context.burned_in_annotation == "NO"
     return BurnedInText(False if is_known else None, None)
@@ -244,7 +244,7 @@ def _means(label: NDArray[Any], values: NDArray[Any], count: int) -> NDArray[np.
 def _line_numbers(
     first: NDArray[np.intp], second: NDArray[np.intp], count: int
 ) -> NDArray[np.intp]:
-    """Give marks that are neighbours, of neighbours too, the number of the first among them."""
+    """Assign marks that are neighbours, of neighbours too, the number of the first among them."""
     numbers = np.arange(count)
     while True:
         lower = numbers.copy()

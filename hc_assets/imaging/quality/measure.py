@@ -145,14 +145,14 @@ def measure(
     seen = 1 - disturbance.saturated_share
     # A plateau hides the strongest edges, and ends in edges of its own
     resolved_share = seen * (1 - _HIDDEN_BY_PLATEAUS * (disturbance.artifacts.clipping or 0.0))
-    stands_out = structure_over_disturbance(
+    contrasts = structure_over_disturbance(
         regions,
         noise_sd=found.fine_sd,
         amplitude=disturbance.amplitude,
     )
-    visible = scale.snr.part(stands_out.structure)
+    visible = scale.snr.part(contrasts.structure)
     # Edges that noise hides are no proof of sharpness, and those it roughens look sharper
-    roughness = 1 + 2 / stands_out.structure if stands_out.structure > 0 else float("inf")
+    roughness = 1 + 2 / contrasts.structure if contrasts.structure > 0 else float("inf")
     sharp, resolved = 1.0, visible
     if sharpness.value is not None:
         sharp = scale.sharpness.part(sharpness.value)
@@ -161,7 +161,7 @@ def measure(
     clean = disturbance.artifacts.score
     is_mr = modality == "MR"
     caveats = _caveats(regions, found, is_mr=is_mr)
-    contrast = scale.cnr.part(stands_out.contrast)
+    contrast = scale.cnr.part(contrasts.contrast)
     even = 1.0
     if uniformity.value is not None and scale.uniformity is not None:
         even = scale.uniformity.part(uniformity.value)
@@ -199,7 +199,7 @@ def measure(
         magnetic_resonance=mr_metrics(regions) if is_mr else not_mr(),
         weights=shares,
         overall=float(sum(share * (metrics[name].part or 0.0) for name, share in shares.items())),
-        structure_ratio=stands_out.structure,
+        structure_ratio=contrasts.structure,
         costs=costs_by_cause(
             factors, {n: share * (1 - (metrics[n].part or 0.0)) for n, share in shares.items()}
         ),

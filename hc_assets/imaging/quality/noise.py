@@ -33,7 +33,7 @@ _DECILE_OF_FINE_NOISE = 0.60608
 
 @dataclass(frozen=True)
 class SignalAndNoise:
-    """What is told apart from the noise.
+    """What is distinguished from the noise.
 
     Attributes:
         noise_sd: standard deviation of the noise, in modality units.

@@ -1,6 +1,6 @@
 """Where an image varies least: what is left there is noise.
 
-Belongs here: deviations in windows. What they mean for an image is said in `noise.py`.
+Belongs here: deviations in windows. What they mean for an image is stated in `noise.py`.
 """
 
 from dataclasses import dataclass

@@ -22,7 +22,7 @@ _TEXT_KEYS = ["file_sha256", "has_burned_in_text"]
 
 
 def percentiles(values: NDArray[np.float64], among: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give the percentiles of values among others.
+    """Return the percentiles of values among others.
 
     Args:
         values: finite.

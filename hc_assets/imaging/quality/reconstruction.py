@@ -1,6 +1,6 @@
 """What of a CT image was reconstructed, and whether its values are Hounsfield units.
 
-Belongs here: padding, whether or not the header speaks of it.
+Belongs here: padding, whether or not the header declares it.
 """
 
 from functools import lru_cache

@@ -23,8 +23,8 @@ from hc_assets.imaging.quality.reconstruction import reconstructed
 from hc_assets.imaging.quality.samples import Image, Mask, deviation, extremes, otsu, sampled
 
 LEAST_SIDE = 32
-"""Rows or columns below which nothing can be told of an image: windows and rims would overlap all
-there is (docs/decisions.md)."""
+"""Rows or columns below which nothing can be measured: windows and rims would overlap the whole
+image (docs/decisions.md)."""
 
 # Enough for a threshold
 _LEAST_PIXELS = 256

@@ -1,6 +1,6 @@
 """Statistics of images of any size from some tens of thousands of their values.
 
-Belongs here: sampling, and what is told from a sample: extremes, deviation, threshold. Sorting
+Belongs here: sampling, and what is estimated from a sample: extremes, deviation, threshold. Sorting
 millions of pixels for a quantile would take longer than all that is measured.
 """
 
@@ -49,7 +49,7 @@ def otsu(values: NDArray[Any]) -> float:
     low, high = extremes(values)
     if high <= low:
         return low
-    # In float64, because bins of float32 may be too narrow to be told apart
+    # In float64, because bins of float32 may be too narrow to be distinguished
     counts, edges = np.histogram(values.astype(np.float64), _HISTOGRAM_BINS, (low, high))
     centers = (edges[1:] + edges[:-1]) / 2
     below = np.cumsum(counts)

@@ -42,7 +42,7 @@ class Scale:
             )
 
     def part(self, value: float) -> float:
-        """Give the part of a value, 0 to 1: a Hill curve, which never stands still.
+        """Return the part of a value, 0 to 1: a Hill curve, which never stands still.
 
         A metric above what matters raises the score less and less, yet a worse image never has
         the same score as a better one.
@@ -57,10 +57,10 @@ class QualityScale:
     """Scales of one modality.
 
     Attributes:
-        snr: by structure over disturbance, at which structures are told apart.
+        snr: by structure over disturbance, at which structures are distinguished.
         cnr: by contrast over disturbance, at which they are seen: 3 to 5 (Rose, JOSA 38:196, 1948).
         sharpness: by the share of the Nyquist frequency.
-        uniformity: in percent; None where shading can't be told from anatomy, as in projections.
+        uniformity: in percent; None where shading can't be decided from anatomy, as in projections.
     """
 
     snr: Scale

@@ -165,7 +165,7 @@ def _steps(report: QualityReport) -> list[Step]:
 
 
 def as_text(report: QualityReport) -> str:
-    """Give the statistics as lines, tab-separated, with a heading: scope, group, numbers."""
+    """Return the statistics as lines, tab-separated, with a heading: scope, group, numbers."""
     heading = (
         "scope\tgroup\tframes\tscored\tpassing\tfit for training\twith text\tmean\tdeviation"
         "\tminimum\tp25\tp50\tp75\tp90\tmaximum"

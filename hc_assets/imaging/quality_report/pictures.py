@@ -21,7 +21,7 @@ from hc_assets.lake.parts import Part
 
 WORST, SAMPLE = 6, 6
 # Base64 makes four bytes of three: 62 KB in all
-# Dagster's UI keeps 64 KB of a text: both and what is said beside them fit, as base64
+# Dagster's UI keeps 64 KB of a text: both and what is documented beside them fit, as base64
 _MONTAGE_BYTES, _HISTOGRAM_BYTES = 30_000, 24_000
 
 
@@ -72,13 +72,13 @@ def montage_markdown(layout: Layout, selection: Selection) -> str | None:
         for chosen, frame in read_frames(layout, [*worst, *sample])
     }
     rows = [[tiles[chosen] for chosen in group if chosen in tiles] for group in (worst, sample)]
-    laid = [each for row in rows for each in row]
-    if not laid:
+    arranged = [each for row in rows for each in row]
+    if not arranged:
         return None
     columns = max(WORST, SAMPLE)
     # The worst fill a row of their own
-    laid = [*rows[0], *_blank(-len(rows[0]) % columns if rows[1] else 0, laid[0]), *rows[1]]
-    encoded = png(montage(laid, columns=columns), most_bytes=_MONTAGE_BYTES)
+    arranged = [*rows[0], *_blank(-len(rows[0]) % columns if rows[1] else 0, arranged[0]), *rows[1]]
+    encoded = png(montage(arranged, columns=columns), most_bytes=_MONTAGE_BYTES)
     blurred = sum(each.is_blurred for each in tiles.values())
     return (
         f"![Thumbnails: the {len(rows[0])} worst frames, then {len(rows[1])} of all]"

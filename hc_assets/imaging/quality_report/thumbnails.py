@@ -80,7 +80,7 @@ def tile(frame: Frame, caption: str = "", *, side: int = SIDE) -> Tile:
 
 
 def _may_show_a_face(frame: Frame) -> bool:
-    """Whether a person may be recognized: in a photograph, as far as can be told."""
+    """Whether a person may be recognized: in a photograph, as far as is known."""
     is_photograph = frame.is_color and frame.context.modality in ("", "OT", "XC")
     return is_photograph or frame.context.is_recognizable
 
@@ -141,5 +141,5 @@ def png(picture: Picture, *, most_bytes: int) -> bytes:
 
 
 def data_uri(encoded: bytes) -> str:
-    """Give a PNG as a URL that holds it."""
+    """Return a PNG as a URL that holds it."""
     return f"data:image/png;base64,{base64.b64encode(encoded).decode()}"

@@ -1,4 +1,4 @@
-"""Columns of what is said of quality: by frame, by series, and by group over all batches.
+"""Columns of quality results: by frame, by series, and by group over all batches.
 
 Belongs here: schemas only. The code that fills a table is in the module that each schema's comment
 names.

@@ -88,7 +88,7 @@ SERIES = pa.schema(
         column(
             "duplicate_positions",
             pa.int64(),
-            "Positions with frames that neither time, echo, b-value nor acquisition tells apart",
+            "Positions with frames that neither time, echo, b-value nor acquisition distinguishes",
             nullable=False,
         ),
         column(
@@ -98,7 +98,7 @@ SERIES = pa.schema(
             "stack_tilt_deg",
             pa.float64(),
             "Angle between the normal of the slices and the line from the first to the last: what"
-            " the positions say of the tilt, without its sign",
+            " the positions say about the tilt, without its sign",
             unit="deg",
         ),
         column(

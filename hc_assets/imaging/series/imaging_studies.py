@@ -27,7 +27,7 @@ from hc_assets.lake.parts import read_commit
 HANDED_OVER = "handed_to_fhir"
 """Input in the table's commit that is there where its resources were handed over."""
 SOURCE = "urn:hc-assets:imaging"
-"""meta.source of the resources, by which they are told from those that others send."""
+"""meta.source of the resources, which distinguishes them from those that others send."""
 
 _DCM = "http://dicom.nema.org/resources/ontology/DCM"
 _DICOM_UID = "urn:dicom:uid"
@@ -102,10 +102,10 @@ def imaging_study(
     Returns:
         The resource; the same for the same instances. The subject is named by its PatientID as an
         identifier, never by an id that was only guessed; where the files name none, or several, it
-        is said to be unknown.
+        is declared unknown.
     """
     files = [file for of_series in series for file in of_series]
-    resource: Resource = _without_nothing(
+    resource: Resource = _without_empty(
         {
             "resourceType": "ImagingStudy",
             "id": resource_id(uid),
@@ -234,13 +234,13 @@ def _texts(files: Iterable[Instance], name: str) -> list[str]:
     return sorted(cleaned - {""})
 
 
-def _without_nothing(value: Any) -> Any:
+def _without_empty(value: Any) -> Any:
     """Leave out members that are None or empty lists: FHIR has no such thing."""
     if isinstance(value, dict):
-        kept = {name: _without_nothing(member) for name, member in value.items()}
+        kept = {name: _without_empty(member) for name, member in value.items()}
         return {name: member for name, member in kept.items() if member not in (None, [], {})}
     if isinstance(value, list):
-        return [_without_nothing(member) for member in value]
+        return [_without_empty(member) for member in value]
     return value
 
 

@@ -1,4 +1,4 @@
-"""Index rows of all batches, gathered by series: what is said of series and studies rests on these.
+"""Index rows of all batches, by series: the tables of series and studies are made of these.
 
 Belongs here: reading them from the index's Parquet, in bounded memory, and what they carry besides
 the index's typed columns. What is made of them is in `table.py` and `imaging_studies.py`.
@@ -134,7 +134,7 @@ def _rows(found: duckdb.DuckDBPyConnection) -> Iterator[Instance]:
 
 
 def distinct(files: Sequence[Instance]) -> list[Instance]:
-    """Give each SOPInstanceUID once: the file that was landed first stands for it.
+    """Return each SOPInstanceUID once: the file that was landed first stands for it.
 
     Args:
         files: of one series; those without a UID are instances of their own.
@@ -217,7 +217,7 @@ def _planes_of_frames(instance: Instance, common: tuple[Any, ...]) -> Iterator[t
 def _of_frames(instance: Instance, name: str) -> Sequence[list[Any] | None]:
     """An element for each frame: its own, else the shared one.
 
-    Where only some frames have it nobody can tell which, and it counts as absent.
+    Where only some frames have it it is unknown which, and it counts as absent.
     """
     own = instance[f"per_frame_{name}"] or []
     count = instance["frames"]

@@ -94,7 +94,7 @@ def refreshed(
 
 
 def studies_in(parts: Iterable[str]) -> set[str | None]:
-    """StudyInstanceUIDs of the files that parts of the index speak of, None where one has none."""
+    """StudyInstanceUIDs of the files that parts of the index refer to, None where one has none."""
     studies: set[str | None] = set()
     for path in parts:
         column = pq.read_table(path, columns=["study_instance_uid"], partitioning=None)

@@ -62,7 +62,7 @@ class Stack:
         frames_per_position: the usual number of planes at one position; more than 1 in time series,
             several echoes and the like.
         missing_frames: how many positions lack of that number.
-        duplicate_positions: positions with planes that nothing tells apart.
+        duplicate_positions: positions with planes that nothing distinguishes.
         tilt: angle between the normal and the line from the first slice to the last, degrees;
             None below two slices.
     """
@@ -185,7 +185,7 @@ def _stack(orientation: NDArray[np.float64], planes: list[Plane]) -> Stack:
 def _positions(
     planes: list[Plane], beside: NDArray[np.float64], number: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], int]:
-    """Count the planes at each position, and the positions with planes that nothing tells apart.
+    """Count the planes at each position, and the positions with planes that nothing distinguishes.
 
     Planes of one slice that lie side by side, as tiles do, are at different positions: `beside` is
     how far each is from the first of its slice.

@@ -49,7 +49,7 @@ def training_set(
 
 
 def assets(settings: ImagingSettings) -> list[dg.AssetsDefinition]:
-    """Give the assets of a deployment: where labels come from FHIR, they depend on its resources.
+    """Return the assets of a deployment: where labels come from FHIR, they depend on its resources.
 
     Without such labels they don't: DICOM alone needs no FHIR, and new FHIR makes no new set.
     """

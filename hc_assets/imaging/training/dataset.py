@@ -59,7 +59,7 @@ class TrainingSet:
 
     Attributes:
         folder: of the export.
-        manifest: what the set says of itself.
+        manifest: what the set says about itself.
     """
 
     def __init__(self, folder: Path | str) -> None:
@@ -84,7 +84,7 @@ class TrainingSet:
         return self.manifest.classes
 
     def split(self, name: str, pipeline: str | None = None, *, check: Check = "first") -> "Samples":
-        """Give the samples of a split.
+        """Return the samples of a split.
 
         Args:
             name: of the split.
@@ -161,7 +161,7 @@ class Samples(Sequence[Sample]):
         return self._ends[-1] if self._ends else 0
 
     def __getitem__(self, index: Any) -> Any:
-        """Give a sample, or those of a slice.
+        """Return a sample, or those of a slice.
 
         Raises:
             IndexError: there is no such sample.
@@ -182,7 +182,7 @@ class Samples(Sequence[Sample]):
         )
 
     def pixels(self, index: int) -> NDArray[np.floating]:
-        """Give the pixels of a sample, a read-only view; errors as `__getitem__`."""
+        """Return the pixels of a sample, a read-only view; errors as `__getitem__`."""
         number = self._number(index)
         shard, row = self._place(number)
         if self._is_due_for_check(number):
@@ -242,7 +242,7 @@ class Samples(Sequence[Sample]):
         return rows[at : at + count]
 
     def targets(self, kind: Target) -> NDArray[Any]:
-        """Give the labels of all samples as numbers.
+        """Return the labels of all samples as numbers.
 
         Args:
             kind: `class` gives int64 class numbers, by sample; `multi_hot` gives float32 zeros and
@@ -270,7 +270,7 @@ class Samples(Sequence[Sample]):
         return hot.argmax(axis=1) if kind == "class" else hot
 
     def record_batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """Give the rows as Arrow, mapped, not copied; pixels are fixed-shape tensors.
+        """Return the rows as Arrow, mapped, not copied; pixels are fixed-shape tensors.
 
         Args:
             columns: names of those wanted; all where None.

@@ -1,6 +1,6 @@
 """Labels of patients or studies from the codes of FHIR resources.
 
-Belongs here: reading who and what is coded with what, and which study a resource speaks of. Which
+Belongs here: reading who and what is coded with what, and which study a resource refers to. Which
 frame a patient or study stands for is joined in `plan.py`.
 """
 
@@ -23,7 +23,7 @@ _CODED = """
     WHERE resource_type IN ('Condition', 'DiagnosticReport', 'Observation', 'Procedure')
         AND NOT is_deleted AND patient_id IS NOT NULL
 """
-# Those that can speak of a study: a Procedure's code says what was done, not what was seen
+# Those that can refer to a study: a Procedure's code says what was done, not what was seen
 _SPEAKING = """
     SELECT resource_type || '/' || resource_id, resource FROM fhir.current_resources
     WHERE resource_type IN ('Condition', 'DiagnosticReport', 'Observation') AND NOT is_deleted
@@ -75,7 +75,7 @@ class _Evidence(msgspec.Struct):
 
 
 class _Coded(msgspec.Struct, rename="camel", kw_only=True):
-    """What of a resource can carry a label, and what it speaks of.
+    """What of a resource can carry a label, and what it refers to.
 
     An Observation's `code` says what was looked for, not what was found: only its value counts.
     """
@@ -170,16 +170,16 @@ def coded_resources(
         yield from ((name, label) for label in _labels(coded, by_code))
 
 
-def spoken_of(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, str]]:
-    """Say what resources speak of, where that may lead to a study.
+def subjects_of_reports(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, str]]:
+    """Yield what resources refer to, where that may lead to a study.
 
-    A DiagnosticReport speaks of its `imagingStudy`, an Observation of what it is `partOf` or
-    `derivedFrom` and of what a report speaks of whose `result` it is, a Condition of the `detail`
+    A DiagnosticReport refers to its `imagingStudy`, an Observation to what it is `partOf` or
+    `derivedFrom` and to what a report refers to whose `result` it is, a Condition to the `detail`
     of its evidence. Resources that were cancelled, refuted, entered in error, or have no result yet
-    speak of nothing.
+    refer to nothing.
 
     Yields:
-        `<type>/<id>` of a resource, and what it speaks of: `<type>/<id>`, or a study by its UID as
+        `<type>/<id>` of a resource, and what it refers to: `<type>/<id>`, or a study by its UID as
         `study_names` has it.
     """
     for name, resource in _rows(connection, _SPEAKING):
@@ -194,7 +194,7 @@ def spoken_of(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, str]
 
 
 def study_names(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, str]]:
-    """Give what FHIR's ImagingStudies are called, and the StudyInstanceUID of each.
+    """Return what FHIR's ImagingStudies are called, and the StudyInstanceUID of each.
 
     Yields:
         `ImagingStudy/<id>`, and the UID that its identifier of system `urn:dicom:uid` holds.
@@ -237,7 +237,7 @@ def _rows(connection: duckdb.DuckDBPyConnection, sql: str) -> Iterator[tuple[str
 
 
 def patient_names(connection: duckdb.DuckDBPyConnection, system: str) -> Iterator[tuple[str, str]]:
-    """Give what DICOM may call each Patient of FHIR.
+    """Return what DICOM may call each Patient of FHIR.
 
     Args:
         connection: to the warehouse.

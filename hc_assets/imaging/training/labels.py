@@ -42,7 +42,7 @@ class LabelRow:
 
 
 def key_column(path: Path) -> str:
-    """Tell what a file of labels names frames by.
+    """Find by what a file of labels names frames.
 
     Raises:
         LabelsError: its first line names none of `KEYS`, or has no column `label`.

@@ -63,7 +63,7 @@ class SplitCounts(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What a training set says of itself; no patient is named in it.
+    """What a training set says about itself; no patient is named in it.
 
     Attributes:
         format: always `hc_assets training set`.

@@ -123,14 +123,14 @@ _PATIENT_LABELS = """
     FROM fhir_names LEFT JOIN (SELECT DISTINCT id, label FROM fhir_labels) USING (id)
     GROUP BY key HAVING min(id) = max(id)
 """
-# A study that nothing speaks of is not in it: that nobody reported a finding is no finding
+# A study that nothing refers to is not in it: that nobody reported a finding is no finding
 _STUDY_LABELS = """
     CREATE TEMP TABLE label_lists AS
     WITH RECURSIVE reach (id, uid) AS (
-        SELECT source, coalesce(uid, target) FROM fhir_spoken_of
+        SELECT source, coalesce(uid, target) FROM fhir_subjects
             LEFT JOIN fhir_studies ON name = target
         UNION
-        SELECT source, uid FROM fhir_spoken_of JOIN reach ON target = id
+        SELECT source, uid FROM fhir_subjects JOIN reach ON target = id
     )
     SELECT uid AS key, NULL::INTEGER AS frame,
         coalesce(list_sort(list(DISTINCT label) FILTER (label IS NOT NULL)), []) AS labels
@@ -279,10 +279,10 @@ class Plan:
         text = pa.string()
         if selection.label_scope == "study":
             named = fhir_labels.study_names(connection) if is_there else ()
-            spoken = fhir_labels.spoken_of(connection) if is_there else ()
+            subjects = fhir_labels.subjects_of_reports(connection) if is_there else ()
             carrying = fhir_labels.coded_resources(connection, selection.label_codes)
             self._keep("fhir_studies", {"name": text, "uid": text}, named)
-            self._keep("fhir_spoken_of", {"source": text, "target": text}, spoken)
+            self._keep("fhir_subjects", {"source": text, "target": text}, subjects)
             self._keep("fhir_labels", {"id": text, "label": text}, carrying if is_there else ())
             connection.execute(_STUDY_LABELS)
             return "study_instance_uid"

@@ -1,7 +1,7 @@
 """The secret that pseudonyms are made with, where the settings name none.
 
-Belongs here: making it once and keeping it. Whoever has it can tell whether a pseudonym stands for
-a PatientID that he knows; whoever has not, can't.
+Belongs here: making it once and keeping it. With it one can find out whether a pseudonym is that of
+a PatientID that one knows; without it one can't.
 """
 
 import secrets
@@ -13,7 +13,7 @@ from hc_assets.lake.layout import Layout
 
 
 def kept_salt(layout: Layout) -> str:
-    """Give the salt of a data folder; made at random when it is first asked for."""
+    """Return the salt of a data folder; made at random when it is first asked for."""
     path: UPath = layout.data_dir / "secrets" / "training_salt"
     if not path.exists():
         write_bytes(path, secrets.token_hex(32).encode())

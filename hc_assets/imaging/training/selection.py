@@ -27,7 +27,7 @@ class Selection:
         salt: secret that pseudonyms are made with.
         labels_file: CSV, see `labels.read_csv`.
         label_codes: FHIR codes by label, see `fhir_labels.py`; in place of a file.
-        label_scope: whether these label all studies of a patient, or the study they speak of.
+        label_scope: whether these label all studies of a patient, or the study they refer to.
         patient_system: identifier system of PatientIDs, for labels from FHIR; "" for any.
     """
 
@@ -57,7 +57,7 @@ class Selection:
         return self.labels_file is not None or bool(self.label_codes)
 
     def described(self) -> dict[str, object]:
-        """What the manifest says of the choices: all but the salt and paths."""
+        """What the manifest says about the choices: all but the salt and paths."""
         return {
             "quality_threshold": self.quality_threshold,
             "modalities": sorted(each.upper() for each in self.modalities),

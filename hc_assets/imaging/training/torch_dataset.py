@@ -149,7 +149,7 @@ class TrainingStream(IterableDataset[dict[str, torch.Tensor]]):
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
     def set_epoch(self, epoch: int) -> None:
-        """Say which epoch comes next: each has an order of its own."""
+        """Set which epoch comes next: each has an order of its own."""
         self._epoch.fill_(epoch)
 
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:

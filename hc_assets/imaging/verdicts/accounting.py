@@ -1,6 +1,6 @@
 """Whether files, frames and arrays are what they must be: the evaluators behind the imaging checks.
 
-Belongs here: counting and comparing. Which check uses what, and how bad a failure is, is said in
+Belongs here: counting and comparing. Which check uses what, and how bad a failure is, is stated in
 `imaging/checks.py`.
 """
 

@@ -1,6 +1,6 @@
 """How FHIR names the patients that are known: ids and identifiers of the Patient resources.
 
-Belongs here: reading them from the warehouse. What they are compared with is said in
+Belongs here: reading them from the warehouse. What they are compared with is stated in
 `headers.py`.
 """
 

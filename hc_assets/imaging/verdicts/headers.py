@@ -1,7 +1,7 @@
 """Whether headers say what they must: the evaluators behind the checks of the DICOM index.
 
 Belongs here: counting and comparing. Whether every file and frame is accounted for is judged in
-`accounting.py`; which check uses what, and how bad a failure is, is said in `imaging/checks.py`.
+`accounting.py`; which check uses what, and how bad a failure is, is stated in `imaging/checks.py`.
 """
 
 from collections import Counter
@@ -81,11 +81,11 @@ def modality_known(modalities: pa.Array, sop_classes: pa.Array) -> Verdict:
         sop_classes: of each, in the same order; a DICOMDIR has no modality.
     """
     is_directory = pc.fill_null(pc.equal(sop_classes, str(MediaStorageDirectoryStorage)), False)
-    asked = pc.filter(modalities, pc.invert(is_directory))
-    known = pc.is_in(asked, value_set=pa.array(sorted(MODALITIES)))
+    counted = pc.filter(modalities, pc.invert(is_directory))
+    known = pc.is_in(counted, value_set=pa.array(sorted(MODALITIES)))
     return none_of(
-        len(asked) - (pc.sum(known).as_py() or 0),
-        len(asked),
+        len(counted) - (pc.sum(known).as_py() or 0),
+        len(counted),
         what="files whose Modality is missing or no defined term",
     )
 

@@ -1,7 +1,7 @@
 """SOPInstanceUIDs that stand for more than one content, over all batches.
 
 Belongs here: finding them in the index's Parquet, in bounded memory. What is thought of them is
-said in `headers.py`.
+stated in `headers.py`.
 """
 
 import tempfile
@@ -53,5 +53,5 @@ def count_conflicts(own: Sequence[str], parts: Sequence[str]) -> tuple[int, int]
         ).fetchone()
     if counts is None:
         raise RuntimeError("an aggregate without groups gave no row")
-    conflicting, asked = counts
-    return int(conflicting), int(asked)
+    conflicting, checked = counts
+    return int(conflicting), int(checked)

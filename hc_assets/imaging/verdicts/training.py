@@ -1,6 +1,6 @@
 """Whether a training set can be trusted: the evaluators behind its checks.
 
-Belongs here: asking and comparing. How bad a failure is, is said in `imaging/checks.py`.
+Belongs here: asking and comparing. How bad a failure is, is stated in `imaging/checks.py`.
 """
 
 from collections.abc import Mapping

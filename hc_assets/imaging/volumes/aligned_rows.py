@@ -21,7 +21,7 @@ _SLICES_AT_ONCE = 16
 
 
 def aligned_slices(volume: Volume | None, keys: Row) -> Iterator[pa.RecordBatch]:
-    """Give rows of `imaging/aligned_slices`, some slices at a time; none where there is no volume.
+    """Yield rows of `imaging/aligned_slices`, some slices at a time; none where there is no volume.
 
     Args:
         volume: on the common grid.

@@ -46,7 +46,7 @@ class Aligned:
 
 
 def groups_of(rows: Sequence[Row]) -> list[list[Row]]:
-    """Say which volumes of a study go onto one grid.
+    """Decide which volumes of a study go onto one grid.
 
     Args:
         rows: of `imaging/volumes`, those that are volumes.
@@ -85,11 +85,11 @@ def align(
 
     Args:
         group: rows of volumes, in the order of `groups_of`.
-        load: gives the voxels of a row; besides the reference one is held at a time.
+        load: returns the voxels of a row; besides the reference one is held at a time.
         spacing_mm: of the grid.
         correct_bias: whether the bias field of MR magnitudes is taken out.
         per_series: volumes of one series that are brought onto the grid; of the others, the
-            transform is told.
+            transform is recorded.
 
     Yields:
         The volumes in the order of the group.
@@ -115,14 +115,14 @@ def align(
             registration = register(fixed, moving, is_same_frame=is_same_frame)
             found[series], verdict = registration, registration.verdict
         made = Aligned(row, reference, verdict, found[series], corrections)
-        yield _scaled(made, _laid(moving, grid, found[series]))
+        yield _scaled(made, _resampled_onto(moving, grid, found[series]))
 
 
-def _laid(moving: Volume, grid: Volume, found: Registration | None) -> Volume:
+def _resampled_onto(moving: Volume, grid: Volume, found: Registration | None) -> Volume:
     image = smoothed(to_image(moving), spacing_of(grid.affine))
     transform = transform_of(np.eye(4) if found is None else found.matrix)
-    laid = sitk.Resample(image, to_image(grid), transform, sitk.sitkLinear, moving.fill)
-    return from_image(laid, moving.fill)
+    resampled = sitk.Resample(image, to_image(grid), transform, sitk.sitkLinear, moving.fill)
+    return from_image(resampled, moving.fill)
 
 
 def _is_magnitude(row: Row, volume: Volume) -> bool:

@@ -279,7 +279,7 @@ def _hand_over(
     contents: Mapping[str, Content],
     notes: Mapping[str, Mapping[str, dg.MetadataValue]],
 ) -> Iterator[dg.Output[Content]]:
-    """Give the outputs in order; commit and report those that the run did not select, too."""
+    """Return the outputs in order; commit and report those that the run did not select, too."""
     for table, content in contents.items():
         key = dg.AssetKey(table.split("/"))
         metadata = dict(notes.get(table, {}))

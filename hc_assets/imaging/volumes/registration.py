@@ -130,7 +130,7 @@ def size_of(matrix: Matrix, centre: Matrix) -> tuple[float, float]:
 
 
 def transform_of(matrix: Matrix) -> sitk.Transform:
-    """Give a matrix as SimpleITK resamples by it."""
+    """Return a matrix as SimpleITK resamples by it."""
     transform = sitk.AffineTransform(3)
     transform.SetMatrix(matrix[:3, :3].ravel().tolist())
     transform.SetTranslation(matrix[:3, 3].tolist())

@@ -42,7 +42,7 @@ FINDINGS: Mapping[str, str] = {
     "several_volumes": "The stack holds several volumes: times, echoes, b-values and the like",
     "undecodable_frames": "Some frames are left out since their pixels can't be decoded",
     "below_gate_frames": "Some of its frames do not pass the quality gate",
-    "conflicting_instances": "Files with the same SOPInstanceUID differ; the first stands",
+    "conflicting_instances": "Files with the same SOPInstanceUID differ; the first is kept",
     "outlier_slices": "Some slices do not go with their neighbours",
     "uneven_slices": "The brightness of slices jumps from one to the next",
     "striped_slices": "Some slices have stripes that their neighbours have not",

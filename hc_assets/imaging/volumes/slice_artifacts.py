@@ -155,7 +155,7 @@ class _Lines:
 
     Attributes:
         profile: by line; 0 for lines that hardly cross the object.
-        level: greatest deviation over its standard error; 0 where noise can't be told.
+        level: greatest deviation over its standard error; 0 where noise can't be decided.
     """
 
     def __init__(self, own: Voxels, beside: Voxels, inside: NDArray[np.bool_], axis: int) -> None:

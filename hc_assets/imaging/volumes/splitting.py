@@ -133,7 +133,7 @@ def _by_order(
     """Take the first frame at each place for the first volume, the second for the second.
 
     Where not all places have equally many frames, nothing says what the others belong to: the first
-    volume stands, the rest are duplicates.
+    volume is kept, the rest are duplicates.
     """
     turns: dict[int, list[PlacedFrame]] = {}
     for number, frame in zip(numbers, stack, strict=True):

@@ -39,7 +39,7 @@ class Volume:
 
 
 def to_image(volume: Volume) -> sitk.Image:
-    """Give a volume as SimpleITK has it, in LPS; the voxels are copied."""
+    """Return a volume as SimpleITK has it, in LPS; the voxels are copied."""
     image = sitk.GetImageFromArray(volume.voxels)
     image.SetSpacing(spacing_of(volume.affine))
     image.SetDirection(directions_of(volume.affine).ravel().tolist())

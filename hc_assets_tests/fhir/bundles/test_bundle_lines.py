@@ -36,7 +36,7 @@ def test_lines_in_a_file_named_json_are_read_as_lines():
     assert [str(e.problem)[:8] for e in split(data)] == ["None", "not JSON", "None"]
 
 
-def test_lines_are_not_read_ahead_of_whoever_takes_them():
+def test_lines_are_not_read_ahead_of_the_consumer():
     stream = io.BytesIO((PATIENT + b"\n") * 10_000)
     entries = read_entries(stream, LINES)
     assert next(entries).position == 0

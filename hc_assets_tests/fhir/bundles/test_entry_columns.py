@@ -121,7 +121,7 @@ def test_accidents_of_bytes_make_no_difference():
             assert is_as_one_by_one(text, media_type), text
 
 
-def test_what_asks_for_nothing_but_to_be_stored_is_read_at_once(monkeypatch):
+def test_plain_stores_are_read_at_once(monkeypatch):
     stored = [entry_of(PATIENT, request) for request in REQUESTS[:3]]
     bundle = bundle_of(",\n".join(stored * 3_000))
     assert is_read_at_once(bundle.encode(), DOCUMENT, monkeypatch)

@@ -57,7 +57,7 @@ def test_a_deletion_that_carries_a_resource_is_still_a_deletion():
 
 
 @pytest.mark.parametrize(
-    ("entry_says", "bundle_says", "expected"),
+    ("entry_fields", "bundle_fields", "expected"),
     [
         (b'"lastModified":"2026-01-02T03:04:05Z"', b"", "2026-01-02T03:04:05+00:00"),
         (b"", b'"meta":{"lastUpdated":"2026-02-01T00:00:00+01:00"}', "2026-02-01T00:00:00+01:00"),
@@ -73,11 +73,13 @@ def test_a_deletion_that_carries_a_resource_is_still_a_deletion():
         (b"", b'"meta":7', None),
     ],
 )
-def test_a_deletion_dates_from_its_entry_else_from_its_bundle(entry_says, bundle_says, expected):
+def test_a_deletion_dates_from_its_entry_else_from_its_bundle(
+    entry_fields, bundle_fields, expected
+):
     request = b'"request":{"method":"DELETE","url":"Patient/p1"}'
-    listed = b'{%b,"response":{%b}}' % (request, entry_says)
-    comma = b"," if bundle_says else b""
-    data = b'{"resourceType":"Bundle"%b%b,"entry":[%b]}' % (comma, bundle_says, listed)
+    listed = b'{%b,"response":{%b}}' % (request, entry_fields)
+    comma = b"," if bundle_fields else b""
+    data = b'{"resourceType":"Bundle"%b%b,"entry":[%b]}' % (comma, bundle_fields, listed)
     found = only(data).last_modified
     assert (found and found.isoformat()) == expected
 
@@ -85,7 +87,7 @@ def test_a_deletion_dates_from_its_entry_else_from_its_bundle(entry_says, bundle
 # --- Requests ---
 
 
-def asked(method: str, url: str, resource: bytes = PATIENT) -> Entry:
+def requested(method: str, url: str, resource: bytes = PATIENT) -> Entry:
     request = json.dumps({"method": method, "url": url}).encode()
     return only(bundle(b'{"resource":%b,"request":%b}' % (resource, request)))
 
@@ -103,7 +105,7 @@ def asked(method: str, url: str, resource: bytes = PATIENT) -> Entry:
     ],
 )
 def test_a_request_that_stores_nothing_or_another_resource_is_set_aside(method, url, problem):
-    entry = asked(method, url)
+    entry = requested(method, url)
     assert problem in str(entry.problem)
     assert PATIENT in (entry.resource or b"")
     assert (entry.request_method, entry.request_url) == (method, url)
@@ -114,25 +116,25 @@ def test_a_request_that_stores_nothing_or_another_resource_is_set_aside(method, 
     [("POST", "Patient"), ("PUT", "Patient/p1"), ("PUT", "Patient?identifier=a|b"), ("POST", "")],
 )
 def test_a_request_that_stores_is_taken(method, url):
-    entry = asked(method, url)
+    entry = requested(method, url)
     assert (entry.problem, entry.resource, entry.resource_id) == (None, PATIENT, "p1")
 
 
 def test_a_put_gives_its_id_to_a_resource_that_states_none():
-    entry = asked("PUT", "Basic/b1", b'{"resourceType":"Basic"}')
+    entry = requested("PUT", "Basic/b1", b'{"resourceType":"Basic"}')
     assert (entry.problem, entry.resource_id) == (None, "b1")
-    assert asked("POST", "Basic/b1", b'{"resourceType":"Basic"}').resource_id is None
+    assert requested("POST", "Basic/b1", b'{"resourceType":"Basic"}').resource_id is None
 
 
 OUTCOME = b'{"resourceType":"OperationOutcome","issue":[]}'
 
 
-def test_what_tells_of_a_search_an_export_or_a_request_is_no_data():
+def test_the_outcome_of_a_search_an_export_or_a_request_is_no_data():
     in_search = b'{"resource":%b,"search":{"mode":"outcome"}}' % OUTCOME
     found = split(bundle(b'{"resource":%b,"search":{"mode":"include"}}' % PATIENT, in_search))
     assert found[0].resource == PATIENT
     for entry in (found[1], only(OUTCOME), only(OUTCOME, LINES)):
-        assert "OperationOutcome: it tells of a request" in str(entry.problem)
+        assert "OperationOutcome: it reports on a request" in str(entry.problem)
     (kept,) = read_entries(io.BytesIO(OUTCOME), DOCUMENT, keep_bundles=True)
     assert kept.problem is None
 

@@ -102,7 +102,7 @@ def test_one_bad_entry_among_a_hundred_leaves_the_other_ninety_nine():
         (b'{"request":{"method":"DELETE"}}', r"DELETE whose request\.url is not <type>/<id>"),
     ],
 )
-def test_an_entry_that_is_not_one_says_why_and_keeps_its_place(entry, problem):
+def test_an_invalid_entry_has_its_reason_and_keeps_its_place(entry, problem):
     found = split(bundle(b'{"resource":%b}' % PATIENT, entry, b'{"resource":%b}' % PATIENT))
     assert [e.position for e in found] == [0, 1, 2]
     assert [e.resource for e in found[::2]] == [PATIENT, PATIENT]

@@ -1,4 +1,4 @@
-"""Observations as tests enrich them, and what is said of their values."""
+"""Observations as tests enrich them, and what is expected of their values."""
 
 import json
 from datetime import UTC, datetime

@@ -135,7 +135,7 @@ def test_a_code_of_the_other_sex_is_a_contradiction(sex, consistent):
     assert enriched(made, patient=PatientFacts(sex=sex)).consistency == consistent
 
 
-def test_a_contradicted_resource_says_so():
+def test_a_contradicted_resource_is_flagged():
     assert broken(observation(), is_contradicted=True) == ["not-contradicted"]
     assert enriched(observation(), is_contradicted=False).consistency == 1.0
     assert enriched(observation()).consistency is None

@@ -39,7 +39,7 @@ class Members(NamedTuple):
         return Members(tuple(pair for pair in self.pairs if pair[0] not in names))
 
 
-def taken_apart(text: bytes) -> Members:
+def parsed(text: bytes) -> Members:
     parts: Members = json.loads(
         text,
         parse_int=Number,
@@ -203,7 +203,7 @@ def _without_extensions(element: Members, *urls: str) -> Members:
 
 
 def as_sent(sent: Members) -> Members:
-    """What was sent, less the extensions under our own base: those are made anew."""
+    """What was sent, less the extensions under our own base: those are rebuilt."""
     meta = sent.get("meta")
     if meta is not None:
         meta = _without_extensions(meta, *OWN)
@@ -213,8 +213,8 @@ def as_sent(sent: Members) -> Members:
 
 @given(texts())
 def test_nothing_is_lost_changed_or_moved(text):
-    sent = taken_apart(text)
-    made = taken_apart(enriched(text).resource)
+    sent = parsed(text)
+    made = parsed(enriched(text).resource)
     assert without_additions(made, sent) == as_sent(sent)
 
 

@@ -11,7 +11,7 @@ def test_the_document_is_what_the_table_says():
     assert DOCUMENT.read_text(encoding="utf-8") == render(LIMITS)
 
 
-def test_each_row_says_code_limits_and_source():
+def test_each_row_has_code_limits_and_source():
     rows = {row.codes[0]: render([row]).splitlines()[-1] for row in LIMITS}
     assert (
         "| 2823-3, 6298-4 | `mmol/L` | 18 and older |  | 2.8 | 3.5 to 5 | 6.2 |" in rows["2823-3"]

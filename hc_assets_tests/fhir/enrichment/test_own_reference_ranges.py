@@ -103,7 +103,7 @@ def test_an_own_range_needs_no_known_patient_and_says_that_it_is_the_evidence():
         ([own(1, 2, **years(18, 64)), own(4, 6, **years(65, 99))], "H"),
         ([own(1, 2, **years(low=41))], "N"),  # of others: the table says
         ([own(1, 2, **MALE)], "N"),
-        ([own(1, 2, **sex("77386006"))], "N"),  # of the pregnant: nobody can tell from here
+        ([own(1, 2, **sex("77386006"))], "N"),  # of the pregnant: it is unknown from here
         ([own(1, 2, type=coded("therapeutic", "x"))], "N"),
         ([own(1, 2, type=coded("normal", "x"))], "H"),
         ([{"text": "up to 2"}], "N"),

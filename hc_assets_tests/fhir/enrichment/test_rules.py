@@ -110,7 +110,7 @@ def test_a_rule_sees_patient_and_encounter_in_both_ways():
     assert share == 0.8
 
 
-def test_a_rule_is_not_asked_without_a_member_that_it_needs():
+def test_a_rule_is_not_applied_without_a_member_that_it_needs():
     needy = rule(lambda subject: Addition([marked(subject)]), needs=("birthDate", "period"))
     made, _ = enriched(*RESOURCES.values(), rules=(needy,))
     assert [bool(added_to(each)) for each in made] == [True, True, False, False, False]
@@ -167,7 +167,7 @@ def test_a_rule_adds_in_the_worker(tmp_path: Path):
     assert all(added_to(again[id_]) == ["x"] for id_ in changed)
 
 
-def test_a_rule_that_is_gone_leaves_the_extension_to_whoever_sent_it():
+def test_the_extension_of_a_removed_rule_is_kept_as_sent():
     sent = RESOURCES["Device"] | {"extension": [{"url": URL, "valueString": "theirs"}]}
     (kept,), _ = enriched(sent, rules=RULES)
     (replaced,), _ = enriched(sent, rules=(rule(lambda s: Addition([marked(s, text="ours")])),))

@@ -155,7 +155,7 @@ def test_rows_are_chosen_by_age_at_that_time_and_by_sex(born, sex, loinc, value,
     assert code_of(patient, code=coded(loinc), valueQuantity=quantity(value, unit)) == code
 
 
-def test_of_an_unknown_patient_nothing_is_said_by_the_table():
+def test_the_table_does_not_interpret_for_an_unknown_patient():
     assert code_of(None, code=coded("2823-3"), valueQuantity=quantity(9.0, "mmol/L")) is None
 
 
@@ -191,7 +191,7 @@ def test_components_are_judged_each_by_itself():
 @pytest.mark.parametrize(
     ("snomed", "code"), [("10828004", "POS"), ("260385009", "NEG"), ("1", None)]
 )
-def test_a_result_that_is_a_code_says_what_it_means(snomed, code):
+def test_a_coded_result_has_its_interpretation(snomed, code):
     value = coded(snomed, "http://snomed.info/sct")
     assert code_of(code={"text": "x"}, valueCodeableConcept=value) == code
 

@@ -107,7 +107,7 @@ def test_links_to_entries_of_a_transaction_are_replaced_and_those_of_a_collectio
         assert found["content"] == [{"attachment": {"url": url}}]
 
 
-def test_a_reference_counts_where_the_batch_can_tell_whether_it_leads_anywhere(run):
+def test_a_reference_counts_where_the_batch_can_decide_whether_it_resolves(run):
     lines = [
         observation("known", "Patient/p1"),
         observation("missing", "Patient/p2"),
@@ -129,7 +129,7 @@ def test_a_reference_counts_where_the_batch_can_tell_whether_it_leads_anywhere(r
     }
 
 
-def test_a_full_url_that_two_entries_share_stands_for_neither(run):
+def test_a_full_url_that_two_entries_share_resolves_to_neither(run):
     found = run.all(
         a__json=bundle(
             entry(observation("o1", URN_A)),
@@ -160,7 +160,7 @@ def test_references_are_resolved_across_the_parts_and_row_groups_of_a_file(run):
     }
 
 
-def test_what_a_resource_is_asked_for_by_goes_with_it(run):
+def test_the_query_of_a_resource_is_kept_with_it(run):
     sent = observation("o1", "Patient?identifier=s|1", identifier=[{"system": "s", "value": "9"}])
     (row,) = run.all(a__json=json.dumps(sent).encode())[ENRICHED]
     assert row["identifiers"] == ["s|9"]

@@ -318,7 +318,7 @@ def test_only_true_lets_an_invariant_hold() -> None:
         holds("name.given.startsWith('a')")
 
 
-def test_resources_are_typed_by_their_own_name_wherever_they_stand() -> None:
+def test_resources_are_typed_by_their_own_name_at_any_place() -> None:
     inner = {"resourceType": "Observation", "valueString": "x"}
     bundle = {"resourceType": "Bundle", "entry": [{"resource": inner}, {"resource": {"id": "z"}}]}
     assert evaluate("entry.resource.ofType(Observation).value", bundle) == ["x"]

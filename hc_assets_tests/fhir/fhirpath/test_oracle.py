@@ -178,7 +178,7 @@ def test_the_oracle_agrees_on_small_resources() -> None:
     assert verdicts.count(False) > 15
 
 
-def _without_something(resource: dict[str, Any], chance: random.Random) -> dict[str, Any]:
+def _with_a_part_removed(resource: dict[str, Any], chance: random.Random) -> dict[str, Any]:
     """The resource less one of its members, anywhere in it."""
     changed = copy.deepcopy(resource)
     places: list[tuple[dict[str, Any], str]] = []
@@ -200,7 +200,7 @@ def test_the_oracle_agrees_on_small_resources_with_something_missing() -> None:
     chance = _seeded()
     for resource in RESOURCES:
         for _ in range(15):
-            node = resource_node(_without_something(resource, chance))
+            node = resource_node(_with_a_part_removed(resource, chance))
             assert _disagreements([*_subjects(node, (), Environment(node, node))]) == []
 
 
@@ -239,7 +239,7 @@ def test_the_oracle_agrees_on_hl7_s_examples(examples: list[dict[str, Any]]) -> 
     chance = _seeded()
     by_rule: dict[tuple[str, str], list[tuple[Node, Any, Environment]]] = {}
     for resource in examples:
-        for candidate in (resource, _without_something(resource, chance)):
+        for candidate in (resource, _with_a_part_removed(resource, chance)):
             node = resource_node(candidate)
             for subject in _subjects(node, (), Environment(node, node)):
                 rule = subject[1]

@@ -128,7 +128,7 @@ def test_what_is_no_expression_is_refused(text: str) -> None:
         parse(text)
 
 
-def test_the_place_of_the_fault_is_told() -> None:
+def test_the_place_of_the_fault_is_reported() -> None:
     with pytest.raises(FhirPathSyntaxError, match="character 9") as caught:
         parse("a.exists(")
     assert caught.value.position == 9

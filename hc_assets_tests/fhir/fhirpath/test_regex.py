@@ -1,4 +1,4 @@
-"""Patterns that could take exponential time are told from those that can't."""
+"""Patterns that could take exponential time are distinguished from those that can't."""
 
 import re
 

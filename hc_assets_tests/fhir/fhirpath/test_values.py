@@ -25,7 +25,7 @@ def test_moments_are_ordered_as_in_utc(one: datetime, other: datetime) -> None:
 
 
 @given(_MOMENTS, st.integers(1, 5))
-def test_what_is_cut_short_agrees_or_can_not_be_told(moment: datetime, length: int) -> None:
+def test_partial_values_agree_or_are_undecidable(moment: datetime, length: int) -> None:
     whole = parse_temporal(moment.isoformat(timespec="seconds"))
     in_utc = moment.astimezone(UTC).isoformat(timespec="seconds")
     short = parse_temporal(in_utc[: {1: 4, 2: 7, 3: 10, 4: 13, 5: 16}[length]] + "Z" * (length > 3))

@@ -45,7 +45,7 @@ PLACES: list[tuple[Json, str]] = [
         ("Person", []),
     ],
 )
-def test_an_extension_stands_where_its_context_lets_it(
+def test_an_extension_is_where_its_context_allows_it(
     findings: Findings, profile: Profile, context: str, allowed: list[int]
 ) -> None:
     definition = _definition(profile, ("element", context))

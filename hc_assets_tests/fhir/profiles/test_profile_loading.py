@@ -191,7 +191,7 @@ def test_asking_for_a_profile_that_was_not_loaded_is_the_callers_error(
         profiles.validate(b"{}", for_every=["https://example.org/other"])
 
 
-def test_a_profile_whose_base_is_not_at_hand_says_what_it_leaves_unchecked(
+def test_a_profile_without_its_base_reports_what_is_left_unchecked(
     findings: Callable[..., list[Any]], profile: Callable[..., Json]
 ) -> None:
     derived = profile("Patient", NAME, baseDefinition="https://example.org/base")

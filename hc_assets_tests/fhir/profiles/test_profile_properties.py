@@ -222,7 +222,7 @@ JSON = st.recursive(
 
 
 @given(JSON, st.sampled_from(["Observation", "Patient", "Bundle", "Extension"]))
-def test_no_json_whatever_makes_it_raise(content: Any, name: str) -> None:
+def test_no_json_makes_it_raise(content: Any, name: str) -> None:
     profiles = _profiles()
     if isinstance(content, dict):
         content = content | {"resourceType": name}
@@ -235,7 +235,7 @@ def test_no_json_whatever_makes_it_raise(content: Any, name: str) -> None:
 
 
 @given(st.binary(max_size=60))
-def test_no_bytes_whatever_make_it_raise(raw: bytes) -> None:
+def test_no_bytes_make_it_raise(raw: bytes) -> None:
     assert all(issue.severity == "fatal" for issue in _profiles().validate(raw))
 
 

@@ -21,7 +21,7 @@ def _on_patient(profile: Profile, name: str, **demands: Any) -> Json:
     )
 
 
-def test_extensions_are_told_by_the_url_of_their_profile(
+def test_extensions_are_discriminated_by_the_url_of_their_profile(
     findings: Findings, profile: Profile
 ) -> None:
     coded = _extension(
@@ -42,7 +42,7 @@ def test_extensions_are_told_by_the_url_of_their_profile(
     ]
 
 
-def test_an_extension_whose_profile_is_not_at_hand_is_counted_and_said_to_be_unchecked(
+def test_an_extension_without_its_profile_is_counted_and_reported_as_unchecked(
     findings: Findings, profile: Profile
 ) -> None:
     definition = _on_patient(profile, "coded", min=1)
@@ -57,9 +57,7 @@ def test_an_extension_whose_profile_is_not_at_hand_is_counted_and_said_to_be_unc
     ]
 
 
-def test_an_extension_at_hand_is_checked_wherever_it_stands(
-    findings: Findings, profile: Profile
-) -> None:
+def test_an_extension_at_hand_is_checked_at_any_place(findings: Findings, profile: Profile) -> None:
     coded = _extension(profile, "coded", {"path": "Extension.value[x]", "min": 1})
     patient = {
         "resourceType": "Patient",

@@ -16,7 +16,7 @@ from hc_assets_tests.fhir.profiles.slicing_profiles import (
     slicing_by,
 )
 
-# The same two slices a and b, told apart in the ways that a profile may choose.
+# The same two slices a and b, distinguished in the ways that a profile may choose.
 WAYS: list[tuple[str, str, Callable[[str, str], list[Json]]]] = [
     (
         "value",
@@ -55,7 +55,7 @@ WAYS: list[tuple[str, str, Callable[[str, str], list[Json]]]] = [
 
 
 @pytest.mark.parametrize(("kind", "path", "demand"), WAYS)
-def test_slices_told_by_value_have_their_own_cardinality_and_demands(
+def test_slices_discriminated_by_value_have_their_own_cardinality_and_constraints(
     findings: Findings,
     profile: Profile,
     kind: str,
@@ -116,7 +116,7 @@ def test_rules_and_order_of_slices(
     ]
 
 
-def test_slices_told_by_existence(findings: Findings, profile: Profile) -> None:
+def test_slices_discriminated_by_existence(findings: Findings, profile: Profile) -> None:
     definition = sliced_by(
         profile,
         "exists",
@@ -133,7 +133,9 @@ def test_slices_told_by_existence(findings: Findings, profile: Profile) -> None:
     ]
 
 
-def test_slices_told_by_the_type_of_an_element_below(findings: Findings, profile: Profile) -> None:
+def test_slices_discriminated_by_the_type_of_a_child_element(
+    findings: Findings, profile: Profile
+) -> None:
     definition = sliced_by(
         profile,
         "type",
@@ -265,7 +267,9 @@ def test_elements_without_ids_belong_to_the_slice_before_them(
     ]
 
 
-def test_slices_told_by_what_a_reference_leads_to(findings: Findings, profile: Profile) -> None:
+def test_slices_discriminated_by_the_target_of_a_reference(
+    findings: Findings, profile: Profile
+) -> None:
     definition = profile(
         "Observation",
         {
@@ -297,7 +301,7 @@ def test_slices_told_by_what_a_reference_leads_to(findings: Findings, profile: P
     ]
 
 
-def test_slices_of_bundle_entries_told_by_profile_and_type(
+def test_slices_of_bundle_entries_discriminated_by_profile_and_type(
     findings: Findings, profile: Profile
 ) -> None:
     named = profile("Patient", {"path": "Patient.name", "min": 1}, name="named")
@@ -344,7 +348,7 @@ def test_slices_of_bundle_entries_told_by_profile_and_type(
     )
 
 
-def test_a_slice_that_cant_be_told_is_said_to_be_so_and_its_least_number_is_no_error(
+def test_a_slice_that_cant_be_discriminated_is_reported_and_its_minimum_is_no_error(
     findings: Findings, profile: Profile
 ) -> None:
     definition = sliced_by(profile, "value", "code", slice_of("a", min=1), rules="closed")

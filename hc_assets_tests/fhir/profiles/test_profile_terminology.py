@@ -236,7 +236,7 @@ def test_member_of_asks_the_value_sets_at_hand(findings: Findings, profile: Prof
     ]
 
 
-def test_slices_may_be_told_by_value_set(findings: Findings, profile: Profile) -> None:
+def test_slices_may_be_discriminated_by_value_set(findings: Findings, profile: Profile) -> None:
     definition = profile(
         "Observation",
         {

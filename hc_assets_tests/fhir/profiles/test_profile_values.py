@@ -207,7 +207,7 @@ def _constraint(expression: str, severity: str = "error") -> Json:
         ("status.noSuchFunction()", "error", "warning"),
     ],
 )
-def test_a_constraint_has_its_severity_and_what_cant_be_decided_says_so(
+def test_a_constraint_has_its_severity_and_the_undecidable_is_reported(
     findings: Findings, profile: Profile, expression: str, severity: str, found: str | None
 ) -> None:
     resource = _observation(subject={"reference": "Patient/1"})

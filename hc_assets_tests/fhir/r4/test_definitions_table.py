@@ -173,7 +173,7 @@ def test_value_sets_expand_from_the_code_systems_at_hand(
     assert codes == {("http://x.org/cs", code) for code in expected}
 
 
-def test_value_sets_that_cannot_be_expanded_say_so_and_name_their_form() -> None:
+def test_value_sets_that_cannot_be_expanded_are_reported_with_their_form() -> None:
     money = _set("http://x.org/money", '[{"system": "urn:iso:std:iso:4217"}]')
     circle = _set("http://x.org/circle", '[{"valueSet": ["http://x.org/circle"]}]')
     package = _package(money, circle)

@@ -40,7 +40,7 @@ def examples() -> list[Path]:
 
 
 @_NEEDS_PACKAGE
-def test_what_the_fast_path_says_of_an_example_is_all_that_there_is_to_say() -> None:
+def test_the_fast_path_finds_every_issue_of_an_example() -> None:
     accepted = 0
     for path in examples():
         raw = path.read_bytes()

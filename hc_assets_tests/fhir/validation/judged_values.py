@@ -39,7 +39,7 @@ def questionnaire(*items: dict[str, Any]) -> dict[str, Any]:
     return resource("Questionnaire", status="active", item=list(items))
 
 
-def asks(question: str) -> list[dict[str, Any]]:
+def condition_on(question: str) -> list[dict[str, Any]]:
     return [{"question": question, "operator": "=", "answerBoolean": True}]
 
 

@@ -32,7 +32,7 @@ def test_a_patient_has_a_name():
         {"dataAbsentReason": {}},
     ],
 )
-def test_an_observation_says_something(member):
+def test_an_observation_has_content(member):
     assert broken(OBSERVATION) == [("observation-has-value", "Observation")]
     assert broken(OBSERVATION | member) == []
 

@@ -206,7 +206,7 @@ ANYTHING = st.recursive(
 
 @settings(max_examples=50)
 @given(st.lists(ANYTHING, max_size=4))
-def test_whatever_a_bundle_holds_every_issue_comes_out_once(tmp_path_factory, entries: list[Any]):
+def test_every_issue_of_any_bundle_comes_out_once(tmp_path_factory, entries: list[Any]):
     path = tmp_path_factory.mktemp("files") / "a.json"
     data = {"resourceType": "Bundle", "type": "collection", "entry": entries}
     path.write_text(json.dumps(data))

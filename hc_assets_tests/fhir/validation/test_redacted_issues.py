@@ -24,7 +24,7 @@ def test_what_is_quoted_is_taken_out_whole(first, second):
 
 
 @pytest.mark.parametrize(
-    ("place", "shown"),
+    ("place", "expected"),
     [
         ("Patient.name[0].given[1]", "Patient.name[0].given[1]"),
         ("Observation.component[2].valueQuantity.value",) * 2,
@@ -36,9 +36,9 @@ def test_what_is_quoted_is_taken_out_whole(first, second):
         ("", ""),
     ],
 )
-def test_a_place_has_only_names_that_r4_has(place, shown):
+def test_a_place_has_only_names_that_r4_has(place, expected):
     issue = Issue("error", "value", place, "x", "found nothing")
-    assert without_values(issue).expression == shown
+    assert without_values(issue).expression == expected
 
 
 @pytest.mark.parametrize(

@@ -296,7 +296,7 @@ def test_all_issues_are_reported_not_only_the_first() -> None:
     }
 
 
-def test_repeated_member_is_an_error_where_it_stands() -> None:
+def test_repeated_member_is_an_error_at_its_place() -> None:
     text = json.dumps(patient(name=[{"family": "a"}]))
     repeated = text.replace('{"family": "a"}', '{"family": "a", "family": "b"}')
     assert errors(repeated) == {("Patient.name[0].family", "duplicate-member")}

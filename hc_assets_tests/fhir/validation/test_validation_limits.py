@@ -53,7 +53,7 @@ _BREAK: dict[str, Any] = {
 
 @given(st.integers(0, _NUMBER_OF_MEMBERS - 1), st.sampled_from(sorted(_BREAK)))
 @settings(max_examples=200, deadline=None)
-def test_value_of_the_wrong_kind_is_found_where_it_stands(number: int, kind: str) -> None:
+def test_value_of_the_wrong_kind_is_found_at_its_place(number: int, kind: str) -> None:
     resource = json.loads(json.dumps(FULL))
     holder, name, path = _members(resource, "Patient")[number]
     holder[name] = _BREAK[kind]

@@ -24,10 +24,10 @@ from hc_assets_tests.fhir.validation.judged_values import (
     SHA1,
     URI,
     UUID,
-    asks,
     attachment,
     capability,
     composition,
+    condition_on,
     document,
     found,
     observation,
@@ -92,11 +92,11 @@ BROKEN: dict[str, tuple[dict[str, Any], set[tuple[str, str]]]] = {
         {("Patient.birthDate", "ele-1")},
     ),
     "condition on no question": (
-        questionnaire({"linkId": "1", "type": "string", "enableWhen": asks("2")}),
+        questionnaire({"linkId": "1", "type": "string", "enableWhen": condition_on("2")}),
         {("Questionnaire.item[0].enableWhen[0].question", "enable-when")},
     ),
     "condition on itself": (
-        questionnaire({"linkId": "1", "type": "boolean", "enableWhen": asks("1")}),
+        questionnaire({"linkId": "1", "type": "boolean", "enableWhen": condition_on("1")}),
         {("Questionnaire.item[0].enableWhen[0].question", "enable-when")},
     ),
     "condition on a question inside": (
@@ -104,7 +104,7 @@ BROKEN: dict[str, tuple[dict[str, Any], set[tuple[str, str]]]] = {
             {
                 "linkId": "1",
                 "type": "group",
-                "enableWhen": asks("3"),
+                "enableWhen": condition_on("3"),
                 "item": [
                     {"linkId": "2", "type": "group", "item": [{"linkId": "3", "type": "boolean"}]}
                 ],

@@ -271,7 +271,7 @@ LINES = st.one_of(
 
 @settings(max_examples=30)
 @given(st.lists(LINES, max_size=12), st.sampled_from(["a__ndjson", "a__json", "a"]))
-def test_whatever_arrives_is_accounted_for(lines, name):
+def test_everything_that_arrives_is_accounted_for(lines, name):
     run = Run(Layout.of(f"memory://workers-{next(_NAMES)}"))
     found = run.all(**{name: b"\n".join(lines)})
     assert entries_accounted_for(*found["keys"]).passed

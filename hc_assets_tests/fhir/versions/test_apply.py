@@ -233,7 +233,7 @@ def test_a_token_with_an_empty_system_means_an_identifier_without_one(layout, co
     assert referred(connection) == [asked]
 
 
-def test_what_a_query_stands_for_follows_the_resources_that_are_current(layout, connection):
+def test_the_target_of_a_query_follows_the_current_resources(layout, connection):
     write(layout, "b1", [Sent("p1", "a", 0, references=(ASKED,))])
     apply(connection, layout)
     assert referred(connection) == [ASKED]
@@ -254,7 +254,7 @@ def exported(connection: duckdb.DuckDBPyConnection, since: str) -> list[bytes]:
     return [line for _, line in current_lines(connection, since)]
 
 
-def test_an_export_since_a_batch_has_rows_whose_query_stands_for_something_else(layout, connection):
+def test_an_export_since_a_batch_has_rows_whose_query_resolves_differently(layout, connection):
     other = Sent("p2", "x", 0, references=("Practitioner?identifier=s|2",))
     write(layout, "b1", [Sent("p1", "a", 0, references=(ASKED,)), other])
     apply(connection, layout)

@@ -76,14 +76,14 @@ def expected(batches: Sequence[Sequence[Sent]]) -> dict[str, list[tuple[str | No
     return {id_: chain for id_, chain in found.items() if chain}
 
 
-def from_nothing(connection: duckdb.DuckDBPyConnection) -> None:
+def reset(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("DROP SCHEMA IF EXISTS fhir CASCADE")
 
 
 @settings(max_examples=10)
 @given(BATCHES)
 def test_the_history_is_what_the_rule_says(in_memory, batches):
-    from_nothing(in_memory)
+    reset(in_memory)
     apply_batches(in_memory, stored(batches))
     known = {sent.id for rows in batches for sent in rows}
     assert {id_: versions(in_memory, id_) for id_ in known} == expected(batches)
@@ -94,12 +94,12 @@ def test_the_history_is_what_the_rule_says(in_memory, batches):
 @given(BATCHES, st.randoms(use_true_random=False), st.data())
 def test_any_order_in_any_portions_gives_the_rows_of_a_rebuild(in_memory, batches, random, data):
     table = stored(batches)
-    from_nothing(in_memory)
+    reset(in_memory)
     apply_batches(in_memory, table)
     rebuilt = everything(in_memory)
     order = [f"b{number}" for number in range(len(batches))]
     random.shuffle(order)
-    from_nothing(in_memory)
+    reset(in_memory)
     taken: set[str] = set()
     for batch in order:
         taken.add(batch)
@@ -114,7 +114,7 @@ def test_any_order_in_any_portions_gives_the_rows_of_a_rebuild(in_memory, batche
 def test_a_slice_at_a_time_gives_the_rows_of_all_at_once(in_memory, before, after):
     outcomes = []
     for slice_rows in (10**6, 9):
-        from_nothing(in_memory)
+        reset(in_memory)
         for batches in (before, after):
             apply_batches(in_memory, stored(batches), slice_rows=slice_rows)
         deliveries = in_memory.table("fhir.deliveries").order("ALL").fetchall()
@@ -125,12 +125,12 @@ def test_a_slice_at_a_time_gives_the_rows_of_all_at_once(in_memory, before, afte
 @settings(max_examples=8)
 @given(BATCHES, BATCHES)
 def test_batches_that_change_or_go_leave_the_rows_of_a_rebuild(in_memory, before, after):
-    from_nothing(in_memory)
+    reset(in_memory)
     apply_batches(in_memory, stored(before))
     table = stored(after)
     apply_batches(in_memory, table)
     changed = everything(in_memory)
-    from_nothing(in_memory)
+    reset(in_memory)
     apply_batches(in_memory, table)
     assert changed == everything(in_memory)
 
@@ -152,7 +152,7 @@ def test_an_export_since_a_batch_brings_whoever_had_that_state_up_to_now(
     late = [f"b{n}" for n, (_, is_late) in enumerate(listed) if is_late]
     if not early:
         return
-    from_nothing(in_memory)
+    reset(in_memory)
     apply_batches(in_memory, table.only(early))
     copy = current(in_memory)
     ((since,),) = in_memory.execute(

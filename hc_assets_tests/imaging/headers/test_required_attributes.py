@@ -135,7 +135,7 @@ def test_pixels_have_to_be_described_where_they_are_optional():
     assert "BitsStored" in lacking_of(RTDoseStorage, dose, has_pixels=True)
 
 
-def test_of_a_class_nobody_knows_the_general_modules_are_asked_for():
+def test_an_unknown_class_must_have_the_general_modules():
     assert required_attributes(None, has_pixels=False) == required_attributes(
         "1.2.3.4", has_pixels=False
     )

@@ -34,7 +34,7 @@ def reason(path) -> str:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_is_not_dicom_says_what_it_is(tmp_path, content, words):
+def test_what_is_not_dicom_is_identified(tmp_path, content, words):
     path = tmp_path / "file.dcm"
     path.write_bytes(content)
     assert words in reason(path)
@@ -46,12 +46,12 @@ def test_a_reason_quotes_no_text_of_the_file(tmp_path):
     assert "Jane" not in reason(path)
 
 
-def test_a_missing_file_and_a_folder_say_so(tmp_path):
+def test_a_missing_file_and_a_folder_are_reported(tmp_path):
     assert reason(tmp_path / "gone.dcm") == "the file is not there"
     assert reason(tmp_path) == "this is a folder, not a file"
 
 
-def test_a_file_without_read_permission_says_so(write_dicom, monkeypatch):
+def test_a_file_without_read_permission_is_reported(write_dicom, monkeypatch):
     path = write_dicom(np.zeros((4, 4), np.uint16))
 
     def refuse(*_, **__):

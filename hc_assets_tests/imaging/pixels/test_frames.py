@@ -191,7 +191,7 @@ def test_a_report_has_no_frames(testdata):
     assert list(iter_frames(testdata("reportsi.dcm"))) == []
 
 
-def test_frames_before_a_truncation_are_decoded_and_the_rest_told(write_dicom):
+def test_frames_before_a_truncation_are_decoded_and_the_rest_reported(write_dicom):
     path = write_dicom(np.stack([RAMP, RAMP, RAMP]))
     path.write_bytes(path.read_bytes()[:-30])
     first, *rest = iter_frames(path)
@@ -280,7 +280,7 @@ def test_a_bomb_of_frames_is_refused(write_dicom):
     assert "more than the 1048576 that are read" in frame.reason
 
 
-def test_video_is_told_of_every_frame_with_its_transfer_syntax(write_dicom):
+def test_every_frame_of_a_video_is_reported_with_its_transfer_syntax(write_dicom):
     path = compressed(write_dicom, [b"\x01\x02"] * 3, MPEG2MPML)
     found = failures(path)
     assert [frame.index for frame in found] == [0, 1, 2]
@@ -301,7 +301,7 @@ def without_pixels(write_dicom, *others: str, **attributes):
     return write_dicom(dataset)
 
 
-def test_an_image_without_pixels_is_told(write_dicom):
+def test_an_image_without_pixels_is_reported(write_dicom):
     (frame,) = failures(without_pixels(write_dicom))
     assert "no pixel data follow" in frame.reason
     (frame,) = failures(without_pixels(write_dicom, PixelDataProviderURL="https://a/b"))
@@ -309,7 +309,7 @@ def test_an_image_without_pixels_is_told(write_dicom):
     assert failures(without_pixels(write_dicom), wanted=frozenset([1])) == []
 
 
-def test_an_image_that_ends_before_its_pixels_is_told(write_dicom):
+def test_an_image_that_ends_before_its_pixels_is_reported(write_dicom):
     path = without_pixels(write_dicom, ICCProfile=bytes(1000))
     path.write_bytes(path.read_bytes()[:-500])
     (frame,) = failures(path)
@@ -330,7 +330,7 @@ def test_what_describes_no_pixels_has_no_frames(write_dicom):
         ({"PhotometricInterpretation": "RGB"}, "do not go with PhotometricInterpretation RGB"),
     ],
 )
-def test_a_description_that_can_not_be_is_told(write_dicom, attributes, words):
+def test_an_impossible_description_is_reported(write_dicom, attributes, words):
     (frame,) = failures(write_dicom(RAMP, **attributes))
     assert words in frame.reason
 
@@ -380,7 +380,7 @@ def test_run_lengths_of_single_bits_are_decoded(write_dicom):
     np.testing.assert_array_equal(only(path).pixels, bits[0])
 
 
-def test_a_run_length_segment_that_ends_early_is_told(write_dicom):
+def test_a_run_length_segment_that_ends_early_is_reported(write_dicom):
     header = struct.pack("<16L", 1, 64, *[0] * 14)
     path = bits_dataset(write_dicom, np.zeros((1, 16, 16)), [header + b"\xf9\x01"], RLELossless)
     (frame,) = failures(path)

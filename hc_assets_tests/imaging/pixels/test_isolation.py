@@ -56,15 +56,15 @@ OPTIONS = {
 }
 
 
-def ask(process: DecoderProcess, word: bytes):
+def send_word(process: DecoderProcess, word: bytes):
     return process.decode(bytes(64) + word, str(RLELossless), "pydicom", OPTIONS)
 
 
 def test_a_crash_is_reported_and_the_next_frame_gets_a_new_process(hostile):
     with pytest.raises(DecoderDiedError, match=r"took its process down \(signal 6\)"):
-        ask(hostile, b"DIE!")
+        send_word(hostile, b"DIE!")
     with pytest.raises(DecoderFailedError, match="its own words"):
-        ask(hostile, b"none")
+        send_word(hostile, b"none")
 
 
 def test_a_decoder_that_hangs_is_ended(evil_decoder):
@@ -72,7 +72,7 @@ def test_a_decoder_that_hangs_is_ended(evil_decoder):
         DecoderProcess(seconds=0.2, start_seconds=600) as process,
         pytest.raises(DecoderDiedError, match=r"no result after 0\.2 seconds"),
     ):
-        ask(process, b"WAIT")
+        send_word(process, b"WAIT")
 
 
 def test_a_process_that_does_not_get_ready_is_ended(tmp_path, monkeypatch):
@@ -82,14 +82,14 @@ def test_a_process_that_does_not_get_ready_is_ended(tmp_path, monkeypatch):
         DecoderProcess(seconds=600, start_seconds=0.2) as process,
         pytest.raises(DecoderDiedError, match=r"no result after 0\.2 seconds"),
     ):
-        ask(process, b"none")
+        send_word(process, b"none")
 
 
 def test_what_is_no_exception_costs_the_frame_only(hostile):
     with pytest.raises(DecoderFailedError, match="a panic"):
-        ask(hostile, b"BASE")
+        send_word(hostile, b"BASE")
     with pytest.raises(DecoderFailedError, match="its own words"):
-        ask(hostile, b"none")
+        send_word(hostile, b"none")
 
 
 def test_memory_is_limited():

@@ -51,7 +51,7 @@ def test_it_is_clahe_by_its_definition(image, tiles, bins, limit):
     assert made.max() <= 1
 
 
-def test_all_16_bits_are_told_apart_and_keep_their_order():
+def test_all_16_bits_stay_distinct_and_keep_their_order():
     image = (np.arange(2**16).reshape(256, 256) / (2**16 - 1)).astype(np.float32)
     made = equalised(image, clip_limit=2.0, tiles=1, bins=256).ravel()
     assert (np.diff(made) > 0).all()

@@ -138,7 +138,7 @@ def test_an_object_without_any_structure_goes_through(frame_of, inside):
     assert made.pixels[128, 128] > 0.7
 
 
-def test_a_fit_that_fails_costs_the_correction_and_is_said(frame_of, monkeypatch):
+def test_a_fit_that_fails_skips_the_correction_and_is_recorded(frame_of, monkeypatch):
     def failing(*_: object, **__: object) -> None:
         raise NoFieldError("N4 found no field")
 

@@ -59,7 +59,7 @@ def test_every_recipe_gives_its_shape_and_range(modality, shape):
         elements=st.floats(width=32, allow_nan=True, allow_infinity=True),
     )
 )
-def test_whatever_the_values_the_array_is_finite_and_in_range(modality, pixels):
+def test_the_array_is_finite_and_in_range_for_any_values(modality, pixels):
     with np.errstate(all="ignore"):
         made = recipe_for(modality).run(frame(pixels, modality=modality))
     assert np.isfinite(made.pixels).all()
@@ -123,7 +123,7 @@ def test_a_mammogram_keeps_the_breast_and_drops_the_label():
     assert made[1000, 700] > 0.1
 
 
-def test_parameters_and_labels_say_what_was_done():
+def test_parameters_and_labels_record_what_was_done():
     recipe = recipe_for("CT")
     assert recipe.label == "ct/2"
     parameters = json.loads(recipe.parameters_json())

@@ -104,7 +104,7 @@ def batch(tmp_path, testdata) -> Batch:
     return made
 
 
-def test_what_stands_is_not_made_again(batch):
+def test_unchanged_arrays_are_not_rebuilt(batch):
     first, names = batch.make()
     assert (first, len(names)) == (2, 2)
     assert batch.make() == (0, names)
@@ -187,7 +187,7 @@ def test_half_floats_are_stored_as_such_with_the_hash_of_what_is_stored(batch):
         assert 0 <= pixels.min() < pixels.max() <= 1
 
 
-def test_a_row_says_how_its_array_was_made(batch):
+def test_a_row_records_how_its_array_was_made(batch):
     batch.make()
     rows = read_partition(batch.layout, ARRAYS, batch.key).batches()
     ct, mr = (row for each in rows for row in each.to_pylist())
@@ -200,7 +200,7 @@ def test_a_row_says_how_its_array_was_made(batch):
     assert ct["overlay"] is None
 
 
-def test_the_asset_tells_what_it_kept_and_shows_before_and_after(batch):
+def test_the_asset_reports_what_it_kept_and_shows_before_and_after(batch):
     settings = Settings(data_dir=batch.layout.data_dir, preprocessing=SMALL, workers=1)
     metrics = read_partition(batch.layout, "imaging/quality_metrics", batch.key)
 

@@ -43,7 +43,7 @@ def coloured() -> np.ndarray:
     return pixels
 
 
-def test_a_colour_overlay_is_told_apart_and_touches_nothing(frame_of):
+def test_a_colour_overlay_is_detected_and_changes_nothing(frame_of):
     with_flow = recipe_for("US").run(frame_of(coloured(), "US", limits=(0.0, 255.0)))
     flow = np.unpackbits(np.frombuffer(with_flow.overlay, np.uint8)).reshape(SIDE, SIDE) > 0
     assert flow[100:140, 20:60].all()

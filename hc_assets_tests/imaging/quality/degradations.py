@@ -75,7 +75,7 @@ DEGRADATIONS: Mapping[str, Degradation] = {
 
 
 def spoiled(frame: Frame, degradation: Degradation, amount: float) -> Frame:
-    """Give a spoiled copy of a frame; colour becomes luma."""
+    """Return a spoiled copy of a frame; colour becomes luma."""
     return replace(frame, pixels=degradation.spoil(luma(frame), amount), is_color=False)
 
 

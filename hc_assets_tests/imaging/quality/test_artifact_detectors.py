@@ -194,7 +194,7 @@ def test_organs_that_are_alike_are_no_ghosts_where_the_air_shows_none(frame_of):
     assert measure(frame_of(ghosted, "CT")).artifacts.ghosting > 0.5
 
 
-def test_below_32_pixels_nothing_is_told(frame_of):
+def test_below_32_pixels_nothing_is_measured(frame_of):
     pixels = cv2.resize(CLEAN["CT"](), (31, 31), interpolation=cv2.INTER_AREA)
     quality = measure(frame_of(pixels, "CT"))
     assert quality.overall is None

@@ -103,7 +103,7 @@ def test_other_scales_give_another_score(frame_of, monkeypatch):
 
 
 @pytest.mark.parametrize("half", ["0", "-1", '"x"'])
-def test_a_scale_that_can_not_be_is_refused(monkeypatch, half):
+def test_an_impossible_scale_is_refused(monkeypatch, half):
     monkeypatch.setenv(
         "HC_QUALITY_SCALES", f'{{"CT": {{"snr": {{"half": {half}, "steepness": 1}}}}}}'
     )

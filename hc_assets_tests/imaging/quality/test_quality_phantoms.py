@@ -137,7 +137,7 @@ def test_what_has_no_meaning_is_null_with_a_reason(frame_of, pixels, context, re
     ),
     st.sampled_from(["CT", "MR", "DX", "US"]),
 )
-def test_whatever_comes_no_metric_is_nan_or_infinite(pixels, modality):
+def test_no_metric_is_ever_nan_or_infinite(pixels, modality):
     frame = Frame(0, pixels, False, None, (0.0, 1.0), "none", FrameContext(modality=modality))
     quality = measure(frame)
     for metric in quality.metrics.values():
@@ -190,7 +190,7 @@ def test_edges_of_one_direction_that_got_softer_lower_the_sharpness(frame_of):
     assert widths[-1] > 1.3 * widths[0]
 
 
-def test_a_slanted_edge_tells_sharp_from_soft(frame_of):
+def test_a_slanted_edge_distinguishes_sharp_from_soft(frame_of):
     y, x = np.mgrid[:SIDE, :SIDE]
     edge = np.where(x + 0.09 * y > 140, 1000.0, 200)
     blurs = (0.5, 0.8, 1.2, 2.0, 3.5)

@@ -117,7 +117,7 @@ def test_verdicts_are_words_and_shapes_too():
     assert ">below</td>" in page
 
 
-def test_thresholds_tell_what_they_would_keep_and_which_are_set():
+def test_thresholds_report_what_they_would_keep_and_which_are_set():
     page = as_html(REPORT)
     at_gate = re.search(
         r'<tr><td data-label="Threshold" class="number">0.52</td>.*?</tr>', page, re.DOTALL
@@ -138,7 +138,7 @@ def test_statistics_as_text_have_a_line_per_group():
 
 
 @pytest.mark.parametrize("batches", [[], [rows([None])]])
-def test_a_report_of_nothing_says_so(batches):
+def test_an_empty_report_is_reported_as_empty(batches):
     report = QualityReport(count(batches), 0.5, 0.7)
     outline(report)
     assert "No frame has a score." in as_html(report)

@@ -52,7 +52,7 @@ def test_what_the_header_warns_of_is_reduced_to_blocks(frame_of, modality, conte
     assert is_blocks is blurred
 
 
-def test_text_that_the_header_does_not_tell_of_is_blackened(frame_of):
+def test_text_that_the_header_does_not_declare_is_blackened(frame_of):
     pixels = np.full((400, 400), 90, np.uint8)
     cv2.putText(pixels, "DOE JANE 4711", (20, 200), cv2.FONT_HERSHEY_SIMPLEX, 1, 255, 2)
     made = tile(frame_of(pixels, "CR", limits=(0.0, 255.0)))
@@ -145,7 +145,7 @@ def test_a_caption_holds_nothing_that_is_no_modality(modality, caption):
     assert one.label == "abababababab:3"
 
 
-def test_a_histogram_is_small_and_says_what_it_shows():
+def test_a_histogram_is_small_and_describes_itself():
     scores = Scores()
     scores.add(score_rows([*np.linspace(0, 1, 101)]))
     rules = Rules()

@@ -182,7 +182,7 @@ def test_compressed_objects_come_as_they_are(receiving, testdata, name, option):
 
 
 @needs_dcmtk
-def test_names_and_modes_tell_nothing(receiving, testdata):
+def test_names_and_modes_reveal_nothing(receiving, testdata):
     with receiving(idle_seconds=3600, wait_seconds=3600) as running:
         assert scu("storescu", running.port, testdata("CT_small.dcm")).returncode == 0
         (path,) = running.waiting()
@@ -229,7 +229,7 @@ def test_an_object_that_is_too_large_is_cut_off_and_leaves_nothing(receiving, te
 
 
 @needs_dcmtk
-def test_a_full_disk_is_told_to_the_peer(receiving, testdata):
+def test_a_full_disk_is_reported_to_the_peer(receiving, testdata):
     with receiving(free_bytes=2**62) as running:
         result = scu("storescu", running.port, "-v", testdata("CT_small.dcm"))
         assert "Refused: OutOfResources" in result.stdout + result.stderr
@@ -287,7 +287,7 @@ def test_nothing_of_a_patient_is_logged(receiving, testdata, caplog):
 
 
 @needs_dcmtk
-def test_the_command_receives_until_it_is_told_to_stop(data_dir, testdata):
+def test_the_command_receives_until_it_is_stopped(data_dir, testdata):
     Path(sys.executable).with_name("hc-assets")
     process = subprocess.Popen(
         [
@@ -309,14 +309,14 @@ def test_the_command_receives_until_it_is_told_to_stop(data_dir, testdata):
         port = int(first.split(":")[1].split()[0])
         assert scu("storescu", port, testdata("CT_small.dcm")).returncode == 0
         process.send_signal(signal.SIGTERM)
-        out, told = process.communicate(timeout=PATIENCE)
+        out, messages = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
     assert process.returncode == 0
     (key,) = out.split()
     assert batch_keys(Layout.of(data_dir), "dicom") == [key]
-    assert "1 objects stored, 0 refused, 1 landed in 1 batches" in told
-    assert "CompressedSamples" not in told
+    assert "1 objects stored, 0 refused, 1 landed in 1 batches" in messages
+    assert "CompressedSamples" not in messages
 
 
 def test_without_a_list_of_peers_nothing_is_received(hc_assets):

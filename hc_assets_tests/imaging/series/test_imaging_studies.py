@@ -103,7 +103,7 @@ def test_a_subject_that_is_not_certain_is_unknown(studies, patients):
     assert rows[0]["patient_id"] is None
 
 
-def test_what_is_missing_is_left_out_or_said_to_be_unknown(studies):
+def test_what_is_missing_is_left_out_or_declared_unknown(studies):
     made = resource(studies({"Modality": "", "StudyDate": "20241399"}))
     assert "started" not in made
     assert "modality" not in made
@@ -115,7 +115,7 @@ def test_control_characters_do_not_get_through(studies):
     assert made["description"] == "a b c"
 
 
-def test_a_uid_that_is_none_makes_a_resource_that_says_so(studies):
+def test_an_invalid_uid_makes_a_resource_that_reports_it(studies):
     pydicom.config.settings.writing_validation_mode = pydicom.config.IGNORE
     try:
         (row,) = studies({"SeriesInstanceUID": "not_a_uid!"})
@@ -220,7 +220,7 @@ class _Lake:
     def refresh(
         self, version: str = "1", *, hands_over: bool = True, system: str = ""
     ) -> tuple[int, list[bytes], list[str]]:
-        """Give how many studies were made, their rows' bytes, and the lines handed over."""
+        """Return how many studies were made, their rows' bytes, and the lines handed over."""
         index = read_partitions(self.layout, "imaging/dicom_index")
         known = handed_over(self.layout)
         made = refreshed(
@@ -254,7 +254,7 @@ class _Lake:
         (self.layout.partition(self.table, None) / "_commit.json").unlink()
 
 
-def test_only_studies_with_new_files_are_made_anew_and_the_rows_equal_those_from_scratch(lake):
+def test_only_studies_with_new_files_are_rebuilt_and_the_rows_equal_those_from_scratch(lake):
     lake.add("b1", "1.2.5", "1.2.3", "1.2.4")
     assert lake.refresh()[::2] == (3, ["1.2.3", "1.2.4", "1.2.5"])
     lake.add("b2", "1.2.4", "1.2.4", "1.2.9")
@@ -302,7 +302,7 @@ def test_what_was_handed_over_before_a_kill_is_handed_over_again_under_the_same_
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
-def test_checks_say_what_is_missing(hc_assets, tmp_path, write_dicom, monkeypatch):
+def test_checks_report_what_is_missing(hc_assets, tmp_path, write_dicom, monkeypatch):
     monkeypatch.setenv("HC_IMAGING_STUDIES_TO_FHIR", "false")
     for number, z in enumerate((0, 2, 4, 8, 10)):
         write_dicom(

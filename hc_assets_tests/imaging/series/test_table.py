@@ -111,7 +111,7 @@ def test_the_tilt_of_the_positions_is_that_of_the_gantry(described):
     assert row["stack_tilt_deg"] == pytest.approx(18.5, abs=0.01)
 
 
-def test_where_files_differ_the_row_is_null_and_says_so(described):
+def test_where_files_differ_the_row_is_null_and_flagged(described):
     files = slices([0, 2, 4])
     files[0]["PatientID"] = "P2"
     (row,) = described(*files)

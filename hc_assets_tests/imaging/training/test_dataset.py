@@ -181,7 +181,7 @@ def test_a_shard_that_is_gone_short_or_no_arrow_is_named(written, scans):
         TrainingSet(folder)
 
 
-def test_what_is_not_there_is_said(written, scan, tmp_path):
+def test_what_is_missing_is_reported(written, scan, tmp_path):
     folder = written(scan("P1", 1), scan("P2", 2, pipeline="mr/1", shape=(4, 4)))
     opened = TrainingSet(folder)
     assert opened.pipelines() == ["ct/1", "mr/1"]

@@ -97,20 +97,20 @@ def test_patients_have_the_labels_that_their_resources_are_coded_with(
 
 def study(number: int, uid: str, **more: object) -> dict:
     identifier = {"system": "urn:dicom:uid", "value": f"urn:oid:{uid}"}
-    given = {"status": "available", "identifier": [identifier], **more}
-    return about("p1", "ImagingStudy", number, **given)
+    elements = {"status": "available", "identifier": [identifier], **more}
+    return about("p1", "ImagingStudy", number, **elements)
 
 
 def report(number: int, *tokens: str, **more: object) -> dict:
-    given = {"status": "final", "code": {"text": "x"}, **more}
+    elements = {"status": "final", "code": {"text": "x"}, **more}
     if tokens:
-        given["conclusionCode"] = [concept(token) for token in tokens]
-    return about("p1", "DiagnosticReport", number, **given)
+        elements["conclusionCode"] = [concept(token) for token in tokens]
+    return about("p1", "DiagnosticReport", number, **elements)
 
 
 def finding(number: int, token: str, **more: object) -> dict:
-    given = {"status": "final", "code": {"text": "x"}, **more}
-    return about("p1", "Observation", number, valueCodeableConcept=concept(token), **given)
+    elements = {"status": "final", "code": {"text": "x"}, **more}
+    return about("p1", "Observation", number, valueCodeableConcept=concept(token), **elements)
 
 
 def to(*targets: str) -> list[dict]:

@@ -154,7 +154,7 @@ def test_a_shard_that_was_lost_is_written_again(lake, exported, scan):
     assert bytes_of(folder) == before
 
 
-def test_an_array_that_is_not_what_its_row_says_stops_the_export(lake, exported, scan):
+def test_an_array_that_differs_from_its_row_stops_the_export(lake, exported, scan):
     lake.put("b", scan("P1", 1), scan("P2", 2, frame=7, more={"content_sha256": "0" * 64}))
     with pytest.raises(DamagedArrayError, match="b, frame 7: expected pixels of SHA-256 0000"):
         exported()

@@ -25,7 +25,7 @@ def files(rows):
     return [row["source_file"] for row in rows]
 
 
-def test_patients_are_split_in_about_the_shares_asked_for(lake, planned, scan):
+def test_patients_are_split_in_about_the_requested_shares(lake, planned, scan):
     lake.put("b", *(scan(f"P{n}", seed=n) for n in range(400)))
     rows, _ = planned("b", splits=EVEN)
     counts = [sum(row["split"] == split for row in rows) for split in EVEN]

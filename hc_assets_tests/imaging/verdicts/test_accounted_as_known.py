@@ -34,12 +34,12 @@ def test_each_file_of_the_manifest_is_what_it_says(shared_data):
     for row in rows:
         path = folder / row["path"]
         header = read_header(path)
-        said = {
+        expected = {
             "modality": row["modality"],
             "transfer_syntax_uid": row["transfer_syntax"],
             "photometric_interpretation": row["photometric"],
         }
-        known = {name: value for name, value in said.items() if value}
+        known = {name: value for name, value in expected.items() if value}
         assert {name: header[name] for name in known} == known, row["path"]
         if row["pixels_ok"] == "none" and row["modality"]:
             assert list(iter_frames(path)) == [], row["path"]

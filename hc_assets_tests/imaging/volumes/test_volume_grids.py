@@ -122,9 +122,9 @@ def test_a_geometry_that_is_not_sound_fails(changes, passes):
 
 
 def test_a_gated_series_without_row_fails():
-    told = pa.chunked_array([["1.2"]])
-    assert accounting.series_accounted_for({"1.2"}, told).passed
-    assert accounting.series_accounted_for({"1.2", "1.3"}, told).value == 1
+    reported = pa.chunked_array([["1.2"]])
+    assert accounting.series_accounted_for({"1.2"}, reported).passed
+    assert accounting.series_accounted_for({"1.2", "1.3"}, reported).value == 1
 
 
 @pytest.mark.parametrize(

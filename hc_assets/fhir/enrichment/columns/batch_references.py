@@ -29,7 +29,7 @@ class References(NamedTuple):
         texts: what the different ones say.
         targets: `<type>/<id>` or URN of those that a batch can hold, or None.
         are_known: whether the batch holds that.
-        are_judged: whether the batch can tell. It can't where it is no URN, which only a bundle
+        are_judged: whether the batch can decide. It can't where it is no URN, which only a bundle
             resolves, and the batch has nothing of the type: such resources are kept in another one.
     """
 
@@ -127,15 +127,15 @@ def resolved(
 
 
 def _judged(targets: Sequence[str | None], index: BatchIndex) -> tuple[Flags, Flags]:
-    """Whether the batch holds each target, and whether it can tell."""
+    """Whether the batch holds each target, and whether it can decide."""
     named = [target for target in targets if target is not None]
     numbers = [number for number, target in enumerate(targets) if target is not None]
     known = np.zeros(len(targets), bool)
     known[numbers] = index.are_known([key_of(target) for target in named])
     types = {target.partition("/")[0] for target in named if not target.startswith(_URN)}
     held = dict(zip(types, index.are_known([key_of(each) for each in types]), strict=True))
-    can_tell = [
+    is_decidable = [
         target is not None and (target.startswith(_URN) or held[target.partition("/")[0]])
         for target in targets
     ]
-    return known, known | np.array(can_tell, bool)
+    return known, known | np.array(is_decidable, bool)

@@ -1,4 +1,4 @@
-"""Links to a transaction's entries that stand elsewhere than in references.
+"""Links to a transaction's entries that are elsewhere than in references.
 
 Belongs here: what R4 asks of a server beside replacing references (http, 3.1.0.11.2): elements of
 type uri, url, oid and uuid, and `href` of `<a>` and `src` of `<img>` in narratives. Elements of
@@ -20,7 +20,7 @@ from hc_assets.fhir.r4.walker import members_of
 
 _LINKS = frozenset({"uri", "url", "oid", "uuid"})
 _CONTAINED = frozenset({"Resource", "DomainResource"})
-# The element that stands beside a primitive, in a member that begins with "_".
+# The element beside a primitive, in a member that begins with "_".
 _ELEMENT = "Element"
 _NARRATIVE_LINK = re.compile(
     r"""(<(?:a|img)\s(?:[^<>"']|"[^"]*"|'[^']*')*?\b(?:href|src)\s*=\s*)("[^"]*"|'[^']*')"""

@@ -2,7 +2,7 @@
 
 Belongs here: separating the ordinary resources from the others, for which `Enricher.enriched` does
 all of it, and putting both into columns. An ordinary one differs from others in nothing but what
-compiled code can see: it has an id, is enriched for the first time, its meta says nothing of times,
+compiled code can see: it has an id, is enriched for the first time, its meta has no times,
 all of its facts hold, and what the rules add to it are extensions at its end. Both ways give the
 same bytes.
 """
@@ -230,8 +230,8 @@ def _written(
 ) -> pa.Array:
     """Put the resources together.
 
-    Of a plain one: what stands before its meta; what is added, where it has no meta; what stands
-    before the score; the score; what stands behind it; the rest; what is added, where it has a
+    Of a plain one: what precedes its meta; what is added, where it has no meta; what is
+    before the score; the score; what follows it; the rest; what is added, where it has a
     meta; its end.
     """
     texts = rows.members.texts

@@ -63,7 +63,7 @@ def _targets(several: Sequence[Entries]) -> Entries:
 def _entries_of(path: str, group: int) -> dict[str, list[Entries]]:
     """`<type>/<id>` by fullUrl of the entries of a row group that have both, by hash of the file.
 
-    Several for a file whose rows do not stand together, or give a fullUrl twice.
+    Several for a file whose rows are not together, or give a fullUrl twice.
     """
     with UPath(path).open("rb") as stream, pq.ParquetFile(stream) as file:
         rows = file.read_row_group(group, _COLUMNS)

@@ -93,7 +93,7 @@ def distinct(data: bytes, places: Numbers, groups: Indexes) -> tuple[Numbers, Nu
     """Find which texts are equal.
 
     Args:
-        data: where they stand.
+        data: where they are.
         places: rows of two: where each begins and ends; one that begins before 0 is left out.
         groups: only texts of one group are equal.
 
@@ -233,7 +233,7 @@ def hashed(data: bytes, places: Numbers, seeds: Keys) -> Keys:
     """Hash several JSON texts together, the same whatever white space is between their tokens.
 
     Args:
-        data: where they stand.
+        data: where they are.
         places: shape (rows, texts of each, 2): where each begins and ends; one that begins before 0
             is absent.
         seeds: of each row, what else its hash depends on.

@@ -145,7 +145,7 @@ def _types_of(package: Package, structure: JsonObject) -> list[TypeDefinition]:
         base = (base_url or "").removeprefix(_CORE) if is_root else owner["type"][0]["code"]
         types.append(
             TypeDefinition(
-                # The root's path would be Quantity for SimpleQuantity: the name tells them apart.
+                # The root's path would be Quantity for SimpleQuantity: the name distinguishes them.
                 name=structure["name"] if is_root else path,
                 kind=kind,
                 base=base,

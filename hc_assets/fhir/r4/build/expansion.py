@@ -51,7 +51,7 @@ def _passes(concept: JsonObject, ancestors: tuple[str, ...], rule: JsonObject) -
     """Whether a concept passes one `compose.include.filter`."""
     operator, name, wanted = str(rule["op"]), str(rule["property"]), str(rule["value"])
     code = concept["code"]
-    # Subsumption may be told by nesting, or by a property that names the parents.
+    # Subsumption may be expressed by nesting, or by a property that names the parents.
     above = {*ancestors, *_property_values(concept, "subsumedBy")}
     if operator == "is-a":
         return code == wanted or wanted in above
@@ -126,7 +126,7 @@ def expand(package: Package, url: str) -> Codes:
         Pairs of code system and code; never empty.
 
     Raises:
-        NotExpandableError: the codes can't be told from what is at hand.
+        NotExpandableError: the codes can't be decided from what is at hand.
     """
     return _expand(package, url, frozenset())
 

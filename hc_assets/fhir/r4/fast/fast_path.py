@@ -1,4 +1,4 @@
-"""The fast path: is this resource certainly valid? It may say that it can't tell.
+"""The fast path: is this resource certainly valid? It may say that it can't decide.
 
 Belongs here: calling the compiled code in `native/` with the packed table, and what it leaves to
 Python: narratives. Issues in words belong to `fhir/r4/walker.py`.
@@ -123,7 +123,7 @@ def _run() -> _Run:
     return run
 
 
-def _narrative_is_right(text: bytes) -> bool:
+def _narrative_is_valid(text: bytes) -> bool:
     try:
         div = msgspec.json.decode(text, type=str)
     except msgspec.DecodeError:
@@ -156,7 +156,7 @@ def _remarks(run: _Run, raw: bytes) -> list[str] | None:
     """The same for a text with narratives, or with entries that lack them."""
     library = _library()
     for begin, end in run.pairs(library.hc_narratives):
-        if not _narrative_is_right(raw[begin:end]):
+        if not _narrative_is_valid(raw[begin:end]):
             return None
     names = run.table.packed.shape_names
     return [

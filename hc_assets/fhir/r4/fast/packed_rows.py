@@ -1,6 +1,6 @@
-"""The layout of the packed table: what `native/fast_path.h` declares, said again for Python.
+"""The layout of the packed table: what `native/fast_path.h` declares, repeated for Python.
 
-Belongs here: names, orders and rows that both sides must agree on. What stands in the rows belongs
+Belongs here: names, orders and rows that both sides must agree on. What is in the rows belongs
 to `packing.py`.
 """
 

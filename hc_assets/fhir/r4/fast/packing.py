@@ -43,7 +43,7 @@ _KINDS_BY_NAME = {
     "Bundle": "bundle",
     "Bundle.entry": "bundle entry",
     "Attachment": "attachment",
-    # The modules of rules ask more of these than any table tells.
+    # The modules of rules require more of these than any table states.
     "CapabilityStatement.rest.resource.searchParam": "never",
     "Questionnaire.item.enableWhen": "never",
     "SampledData": "never",
@@ -248,7 +248,7 @@ class _Packer:
         """Whether the fast path takes `_birthDate` beside `birthDate`.
 
         Not where a rule reads the element: rules take an absent member for an absent element. Of a
-        choice, the sibling of one type could stand beside the value of another.
+        choice, the sibling of one type could be beside the value of another.
         """
         is_plain = not (element.is_list or element.is_choice or element.name in {*read, "id"})
         return is_plain and owner != "Extension" and r4().type(ref.code).kind == "primitive-type"

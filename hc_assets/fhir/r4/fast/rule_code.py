@@ -100,8 +100,8 @@ _NOTHING = _Nothing()
 _Outcome = bool | int | _Nothing | None
 
 
-def _of_nothing(parts: Sequence[Call | str]) -> _Outcome:
-    """What parts give for an element that isn't there; None where that can't be told."""
+def _outcome_of_empty(parts: Sequence[Call | str]) -> _Outcome:
+    """What parts give for an element that isn't there; None where that can't be decided."""
     value: bool | int | _Nothing = _NOTHING
     for part in parts:
         name = part if isinstance(part, str) else part.name
@@ -123,7 +123,7 @@ class RuleCompiler:
     Args:
         type_name: a type in the table.
         captures: of the type; elements whose values rules look at get slots.
-        string: gives the number of a string in the packed table.
+        string: returns the number of a string in the packed table.
     """
 
     def __init__(self, type_name: str, captures: Captures, string: Callable[[str], int]) -> None:
@@ -210,7 +210,7 @@ class RuleCompiler:
         if names == ("empty",):
             return [_OP["EXISTS"], number, _OP["NOT"]]
         special = self._coding(path, names) or self._text(path) or self._inner(path, element)
-        return special or self._without(number, _of_nothing(path.parts))
+        return special or self._without(number, _outcome_of_empty(path.parts))
 
     @staticmethod
     def _without(number: int, outcome: _Outcome) -> Code:
@@ -229,7 +229,7 @@ class RuleCompiler:
         where = path.parts[1]
         if place is None or not isinstance(where, Call):
             return None
-        wanted = _wanted_coding(where.arguments[0])
+        wanted = _required_coding(where.arguments[0])
         if wanted is None:
             return None
         system, codes = wanted
@@ -332,7 +332,7 @@ class RuleCompiler:
                 return UNKNOWN
             return [_OP[operation], *place]
         counts_itself = len(path.parts) == 1 and isinstance(path.parts[0], Call)
-        if _of_nothing(path.parts) != 0 or not counts_itself or operator not in (">", "<="):
+        if _outcome_of_empty(path.parts) != 0 or not counts_itself or operator not in (">", "<="):
             return UNKNOWN
         if operator == ">" and number == 0:
             return [_OP["EXISTS"], found[0]]
@@ -342,7 +342,7 @@ class RuleCompiler:
 
 
 def _constant(node: Expression) -> str | None:
-    """A constant as it stands in JSON, without quotes; None for what is none."""
+    """A constant as it is in JSON, without quotes; None for what is none."""
     match node:
         case Literal(bool() as value):
             return "true" if value else "false"
@@ -356,7 +356,7 @@ def _constant(node: Expression) -> str | None:
             return None
 
 
-def _wanted_coding(criterion: Expression) -> tuple[str, list[str]] | None:
+def _required_coding(criterion: Expression) -> tuple[str, list[str]] | None:
     """System and codes of `system = '...' and (code = '...' or code = '...')`."""
     match criterion:
         case Operation(

@@ -59,7 +59,7 @@ class _Index:
             base = parse_reference(source.full_url) if source.full_url else None
             if base is not None and base.kind == "absolute":
                 if not source.has_matching_url:
-                    return []  # from a fullUrl that isn't the resource's own, no base can be told
+                    return []  # from a fullUrl that isn't the resource's own, no base follows
                 suffix = f"{base.resource_type}/{base.resource_id}"
                 head = source.full_url.partition(suffix)[0]
                 found = self.by_url.get(f"{head}{parsed.resource_type}/{parsed.resource_id}", [])
@@ -83,7 +83,7 @@ def _entry_resource(visit: Visit) -> Visit:
 
 
 def _references(visits: list[Visit]) -> Iterator[tuple[Visit, Visit, str]]:
-    """Every literal reference with the resource of the entry that it stands in."""
+    """Every literal reference with the resource of the entry that it is in."""
     for visit in visits:
         if visit.type_name == "Reference":
             text = visit.value.get("reference")

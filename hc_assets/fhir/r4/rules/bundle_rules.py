@@ -93,7 +93,7 @@ def entries_of(visits: list[Visit]) -> dict[int, list[Entry]]:
 def _check_full_url(entry: Entry, bundle_type: str, findings: Findings) -> None:
     path = f"{entry.path}.fullUrl"
     if not entry.full_url:
-        # What a search says of itself is no resource that anybody could ask for again.
+        # What a search says about itself is no resource that anybody could ask for again.
         needs_none = entry.resource is None or entry.resource.type_name == "OperationOutcome"
         is_optional = needs_none or bundle_type in FULL_URL_OPTIONAL
         if "fullUrl" not in entry.visit.value and not is_optional:

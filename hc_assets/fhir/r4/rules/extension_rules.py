@@ -20,7 +20,7 @@ from hc_assets.fhir.r4.walker import Visit
 
 @cache
 def allowed_members(types: tuple[TypeRef, ...]) -> tuple[str, ...]:
-    """The JSON members that an extension's value may stand in, by its types."""
+    """The JSON members that an extension's value may be in, by its types."""
     return tuple(choice_member("value", ref.code) for ref in types)
 
 
@@ -54,7 +54,7 @@ def _value_members(visit: Visit) -> list[str]:
 
 @cache
 def _all_value_members() -> frozenset[str]:
-    """What R4 knows: of others it is said that they are unknown, and their names are not quoted."""
+    """What R4 knows: others are reported as unknown, and their names are not quoted."""
     elements = r4().type("Extension").elements
     return frozenset(name for e in elements if e.name == "value" for name, _ in e.members())
 

@@ -35,7 +35,7 @@ def _type_view() -> TypeView:
 
 
 class _Rule(NamedTuple):
-    """An invariant, and the function that tells whether it holds."""
+    """An invariant, and the function that checks it."""
 
     invariant: Invariant
     holds: Callable[[Node, Environment], bool]

@@ -51,8 +51,8 @@ _WHOLE_TEXT = (
 )
 
 # HL7's own validator evaluates substitutes for published expressions that it found to be wrong
-# (class FHIRPathExpressionFixer of org.hl7.fhir.validation); unless said otherwise these are those.
-# Only what makes good data fail, or a rule say something else than its text, is here: published
+# (class FHIRPathExpressionFixer of org.hl7.fhir.validation); by default these are those.
+# Only what makes good data fail, or makes a rule differ from its text, is here: published
 # expressions that can never fail stay as they are (ppc-2 to ppc-5 look for the code system
 # 'something', eld-11 asks whether a truth value exists), and so does con-3, which warns of every
 # Condition that has a category and no clinicalStatus.
@@ -154,7 +154,7 @@ def checker(key: str, expression: str, types: TypeView) -> Check:
         types: the types of the data.
 
     Returns:
-        A function of a node and what it stands in: True where the invariant holds. It raises
+        A function of a node and its context: True where the invariant holds. It raises
         EvaluationError where the expression has no value on the data (HL7's validator counts that
         as broken) and its subclass UndecidableError where that depends on what isn't at hand.
 

@@ -24,7 +24,7 @@ def narrative_missing(path: str) -> Issue:
 
 
 def is_contained(resource: Visit) -> bool:
-    """Whether a resource stands in `contained` of another."""
+    """Whether a resource is in `contained` of another."""
     return resource.path.endswith("]") and resource.path.rpartition(".")[2].startswith("contained[")
 
 

@@ -1,4 +1,4 @@
-"""Rules on search parameters, and on what a capability statement says of them.
+"""Rules on search parameters, and on what a capability statement says about them.
 
 Belongs here: what R4's text asks of these and its invariants don't. Whether an expression can be
 read at all belongs to `definition_rules.py`.
@@ -55,7 +55,7 @@ def _check_roots(visit: Visit, findings: Findings) -> None:
     expression, bases = visit.value.get("expression"), _bases_of(visit)
     if not isinstance(expression, str) or not bases or _FOR_ALL & {*bases}:
         return
-    with suppress(FhirPathSyntaxError):  # told as such
+    with suppress(FhirPathSyntaxError):  # reported as such
         others = {*_roots(parse(expression))} & r4().resource_names - {*bases}
         if others:
             # HL7 publishes one on a patient that finds an extension of a document.

@@ -35,7 +35,7 @@ def _is_path_of(type_name: str, path: str) -> bool:
     """Whether a path leads to an element of a type, or of what a resource inside it may be."""
     root, *steps = path.split(".")
     if root != type_name:
-        return True  # sdf-8a tells
+        return True  # sdf-8a reports it
     types = {type_name}
     for step in steps:
         if "Resource" in types:

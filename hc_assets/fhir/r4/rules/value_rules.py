@@ -94,7 +94,7 @@ def check_complex(
 ) -> None:
     """Check a complex value: required binding of a CodeableConcept, form of a Reference.
 
-    And what an Attachment says of its data, and the points of SampledData.
+    And what an Attachment says about its data, and the points of SampledData.
 
     Args:
         value: the decoded object.
@@ -133,7 +133,7 @@ def _check_attachment(value: dict[str, Any], path: str, findings: Findings) -> N
     if not isinstance(text, str) or not ("size" in value or isinstance(stated, str)):
         return
     data = base64_bytes(text)
-    if data is None:  # told as the format of the primitive
+    if data is None:  # reported as the format of the primitive
         return
     if isinstance(size, int) and not isinstance(size, bool) and size != len(data):
         found = f"found {size}, but the data have {len(data)} bytes"
@@ -156,7 +156,7 @@ def _check_reference(
     if isinstance(text, str) and text:
         parsed = parse_reference(text)
         if parsed is None and path.startswith("Bundle.") and text.startswith("urn:"):
-            pass  # `bundle_references.py` tells that no entry has this URN
+            pass  # `bundle_references.py` reports that no entry has this URN
         elif parsed is None:
             found = "found neither ResourceType/id, nor #id, nor an absolute URL or URN"
             findings.error("value", f"{path}.reference", "reference-format", found)

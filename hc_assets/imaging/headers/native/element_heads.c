@@ -1,4 +1,4 @@
-/* Reads the heads of data elements: tag, VR, length, and what the dictionary says of them.
+/* Reads the heads of data elements: tag, VR, length, and what the dictionary says about them.
  *
  * Belongs here: one head. Walking from element to element is in header_walk.c.
  */
@@ -92,7 +92,7 @@ int is_creator(uint32_t tag) {
     return (tag >> 16 & 1) && (tag & 0xFFFF) >= 0x10 && (tag & 0xFFFF) <= 0xFF;
 }
 
-/* Whether pixels are signed, as far as the datasets around have said; -1 where they may yet. */
+/* Whether pixels are signed, as far as the datasets around have stated; -1 where they may yet. */
 static int signedness(const level *l) {
     for (; l; l = l->parent) {
         if (l->tag <= PIXEL_REPRESENTATION) return -1;

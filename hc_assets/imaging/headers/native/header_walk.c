@@ -102,7 +102,7 @@ static int put_sequence(walk *w, const level *l, const head *h, uint64_t *at, ui
             if (end - pos >= length) item_end = pos + length;
             else if (is_open) return REFUSED; /* otherwise pydicom has it end with its sequence */
         }
-        /* Within explicit VR an item may be implicit, as pydicom tells by its first element */
+        /* Within explicit VR an item may be implicit, as pydicom infers from its first element */
         int item_implicit = implicit;
         if (!implicit && length) {
             TRY(need(w, pos, 6, w->size));

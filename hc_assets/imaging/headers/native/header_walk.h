@@ -65,7 +65,7 @@ typedef struct {
 
 typedef struct {
     uint32_t tag;
-    enum vr vr;       /* as resolved; NONE where only Python can tell */
+    enum vr vr;       /* as resolved; NONE where only Python can decide */
     uint32_t length;
     uint64_t value;
     int implicit;     /* whether its dataset is implicit VR */

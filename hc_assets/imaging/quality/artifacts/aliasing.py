@@ -44,7 +44,7 @@ def power_at_nyquist(regions: Regions, noise_sd: float) -> float | None:
     finest, middle, beyond = (float(power[band].mean()) for band in _bands(len(patch)))
     white = noise_sd**2 * float(np.square(_window(len(patch))).sum())
     noise = min(beyond, white)
-    # Where noise has most of the power, or rounding all of it, nothing can be told of edges
+    # Where noise has most of the power, or rounding all of it, edges can't be measured
     edges = max(0.0, middle - noise) * _FALL_OF_EDGES + 2 * noise + 1e-6 * float(power.mean())
     return max(0.0, finest - noise) / edges if edges > 0 else 0.0
 

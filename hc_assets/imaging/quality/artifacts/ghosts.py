@@ -41,7 +41,7 @@ _FINEST, _FINEST_SMOOTHED = 0.4, 0.25
 # Shares of an echo below which air shows none of it, and above which it shows it: noise, and the
 # object's rim, take from what is seen there, and scatter adds to it
 _SEEN_IN_AIR = 0.2, 0.4
-# Share of the image that the copy must cover in air, so that the air can tell
+# Share of the image that the copy must cover in air, for the air to count as evidence
 _LEAST_COVERED = 0.02
 # Deviation of air, in shares of a ghost's cast, above which its own pattern hides the ghost's
 _MOST_VARIED = 0.33
@@ -79,7 +79,7 @@ def _ghost_ratio(regions: Regions, zero: float, *, is_mosaic: bool, has_dark_air
     # The tiles of a mosaic are copies of one another
     echoes = [] if is_mosaic else _echoes(regions)
     air = _air(regions, thinned) if echoes else None
-    return max([background, *(_borne_out(echo, regions, air, thinned) for echo in echoes)])
+    return max([background, *(_confirmed_strength(echo, regions, air, thinned) for echo in echoes)])
 
 
 def _without_padding(regions: Regions) -> Regions:
@@ -165,7 +165,7 @@ def _air(regions: Regions, step: int) -> Mask | None:
     return air if np.count_nonzero(air) >= _LEAST_BACKGROUND else None
 
 
-def _borne_out(echo: _Echo, regions: Regions, air: Mask | None, step: int) -> float:
+def _confirmed_strength(echo: _Echo, regions: Regions, air: Mask | None, step: int) -> float:
     """What of an echo is a ghost's: a ghost shows in the air, a body's pair of organs does not."""
     if air is None:
         return echo.strength

@@ -32,7 +32,7 @@ _BYTES = b'"\\{}[]:, \n\x00\xff1TZ-+.'
 
 
 def hostile(seed: int, count: int) -> Iterator[bytes]:
-    """Give texts that were JSON before some of their bytes were changed, cut or doubled."""
+    """Return texts that were JSON before some of their bytes were changed, cut or doubled."""
     chance = random.Random(seed)  # noqa: S311 - not for secrets
     for _ in range(count):
         text = bytearray(chance.choice(_KNOWN))

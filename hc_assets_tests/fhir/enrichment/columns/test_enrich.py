@@ -21,7 +21,7 @@ PACKAGE = Path(os.environ.get("HC_R4_PACKAGE", ""))
 TARGETS = {"urn:uuid:p": "Patient/p"}
 
 
-def test_a_version_is_of_the_time_that_its_entry_says_where_it_says_none():
+def test_a_version_without_a_time_has_that_of_its_entry():
     stated = b'{"resourceType":"Basic","id":"a","meta":{"lastUpdated":"2020-01-01T00:00:00Z"}}'
     bare = b'{"resourceType":"Basic","id":"b"}'
     with_meta = b'{"resourceType":"Basic","id":"c","meta":{"versionId":"3"}}'

@@ -21,7 +21,7 @@ _PIECES = [
 
 
 def mutants(seed: int, count: int) -> Iterator[bytes]:
-    """Give texts, the same ones for the same seed."""
+    """Return texts, the same ones for the same seed."""
     chance = random.Random(seed)  # noqa: S311 - no secret
     texts = [json.dumps(each, indent=indent).encode() for each in VALID for indent in (None, 2)]
     for _ in range(count):

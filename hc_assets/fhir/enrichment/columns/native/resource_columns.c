@@ -1,4 +1,4 @@
-/* What is done to a whole column of compact resources at once: equal texts told, texts searched,
+/* What is done to a whole column of compact resources at once: equal texts found, texts searched,
  * replaced, joined and hashed.
  *
  * Belongs here: moving bytes. What is judged of them is in time_facts.c.

@@ -1,6 +1,6 @@
 /* Flat views of a column of JSON resources: compact texts, where references stand, where members do.
  *
- * Belongs here: finding places in texts that a parser has accepted already. What stands there is read
+ * Belongs here: finding places in texts that a parser has accepted already. What is there is read
  * in Python. Whatever the bytes are, nothing is read or written outside of the buffers given.
  */
 #include "json_places.h"

@@ -167,7 +167,7 @@ typedef struct {
 
 static Span value_at(const Row *row, int32_t place) { return row->values[place]; }
 
-/* Whether an order of times holds, or can't be told; 0 where it does not. */
+/* Whether an order of times holds, or can't be decided; 0 where it does not. */
 static int judge_order(Row *row, Moments first, Moments second) {
     int holds = in_order(first, second);
     if (holds == UNTOLD) return 1;

@@ -82,7 +82,7 @@ static const Shape *searched_type(const Table *table, Text links, int *is_certai
     return NULL;
 }
 
-static int search_is_right(const Run *run, const Frame *bundle) {
+static int search_is_valid(const Run *run, const Frame *bundle) {
     int is_certain = 1;
     const Shape *wanted =
         searched_type(run->table, bundle->captures[BUNDLE_LINK], &is_certain);
@@ -99,7 +99,7 @@ static int search_is_right(const Run *run, const Frame *bundle) {
 }
 
 /* Whether no relation comes twice that only one link may have. */
-static int links_are_right(Text links) {
+static int links_are_valid(Text links) {
     static const char *const once[] = {"self", "first", "previous", "prev", "next", "last"};
     Text link;
     const uint8_t *position = NULL;
@@ -116,7 +116,7 @@ static int links_are_right(Text links) {
     return is_certain;
 }
 
-static int requests_are_right(const Run *run, const Nature *nature, Text total) {
+static int requests_are_valid(const Run *run, const Nature *nature, Text total) {
     if (total.at != NULL && !nature->is_search && !nature->is_history) return 0; /* bdl-1 */
     for (int32_t i = 0; i < run->entries.count; i++) {
         const Entry *entry = &run->entries.items[i];
@@ -173,7 +173,7 @@ static int are_distinct(Run *run, KeyOf key_of) {
     return 1;
 }
 
-/* Entries without fullUrl are told apart by type and id; where there are such, few enough to
+/* Entries without fullUrl are distinguished by type and id; where there are such, few enough to
  * compare each with each, since only transactions have them. */
 static int unnamed_are_distinct(const Run *run) {
     int32_t unnamed = 0;
@@ -206,14 +206,14 @@ static int urns_resolve(const Run *run) {
     return 1;
 }
 
-int bundle_is_right(Run *run, const Frame *bundle) {
+int bundle_is_valid(Run *run, const Frame *bundle) {
     Nature nature;
     if (!nature_of(bundle->captures[BUNDLE_TYPE], &nature)) return 0;
-    if (!links_are_right(bundle->captures[BUNDLE_LINK])) return 0;
-    if (!requests_are_right(run, &nature, bundle->captures[BUNDLE_TOTAL])) return 0;
+    if (!links_are_valid(bundle->captures[BUNDLE_LINK])) return 0;
+    if (!requests_are_valid(run, &nature, bundle->captures[BUNDLE_TOTAL])) return 0;
     for (int32_t i = 0; i < run->entries.count; i++)
         if (!is_identified(run, i, &nature)) return 0;
-    if (nature.is_search && !search_is_right(run, bundle)) return 0;
+    if (nature.is_search && !search_is_valid(run, bundle)) return 0;
     if (nature.asks && !nature.is_history && !are_distinct(run, changed_url)) return 0;
     /* A history may name a resource several times; what a URN names in it, the thorough path says. */
     if (nature.is_history) return run->references.count == 0;

@@ -39,7 +39,7 @@ EXPORT void hc_run_free(Run *run) {
     free(run);
 }
 
-/* Decides on one text: -1 where it can't tell, 0 for a valid one that needs nothing more, 1 + type
+/* Decides on one text: -1 where it can't decide, 0 for a valid one that needs nothing more, 1 + type
  * for a valid one whose only remark is that the root has no narrative, -2 for one that is valid if
  * what hc_narratives gives is right, and whose remarks hc_bare gives.
  */

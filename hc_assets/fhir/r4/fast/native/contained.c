@@ -27,7 +27,7 @@ static int is_referred_to(const Run *run, int32_t container, const Resource *res
  * References inside contained resources, to others or to the container, go the thorough way, and
  * so does a resource with so many of either that looking one up costs too much.
  */
-int contained_are_right(Run *run, int32_t container) {
+int contained_are_valid(Run *run, int32_t container) {
     int32_t first = run->references.count, contained = 0, fragments = 0;
     /* What was read since this resource began belongs to it or to what it contains. */
     while (first > 0 && run->references.items[first - 1].resource >= container) first--;

@@ -50,7 +50,7 @@ static int is_in_context(const Table *table, int32_t number, const Frame *holder
     return 0;
 }
 
-int extension_is_right(Run *run, Frame *frame) {
+int extension_is_valid(Run *run, Frame *frame) {
     const Table *table = run->table;
     Frame *holder = frame->parent;
     Text url = frame->captures[EXTENSION_URL];
@@ -130,7 +130,7 @@ static const Shape *named_by(const Table *table, Text text) {
     return resource_named(table, type);
 }
 
-int reference_is_right(Run *run, Frame *frame) {
+int reference_is_valid(Run *run, Frame *frame) {
     const Table *table = run->table;
     Text text = frame->captures[REFERENCE_TEXT], type = frame->captures[REFERENCE_TYPE];
     int32_t targets = frame->member->targets;
@@ -155,7 +155,7 @@ int reference_is_right(Run *run, Frame *frame) {
 }
 
 /* Two security labels or more could be the same one. */
-int meta_is_right(Frame *frame) {
+int meta_is_valid(Frame *frame) {
     const uint8_t *position = NULL;
     Text label, labels = frame->captures[META_SECURITY];
     int count = 0;
@@ -166,7 +166,7 @@ int meta_is_right(Frame *frame) {
 }
 
 /* Size and hash of data that are at hand are for the thorough path. */
-int attachment_is_right(const Frame *frame) {
+int attachment_is_valid(const Frame *frame) {
     const Text *captures = frame->captures;
     return captures[ATTACHMENT_DATA].at == NULL ||
            (captures[ATTACHMENT_SIZE].at == NULL && captures[ATTACHMENT_HASH].at == NULL);

@@ -2,7 +2,7 @@
  *
  * One pass over the bytes, for what nearly all files hold: JSON without faults, entries that ask for
  * nothing but to be stored. Whatever is out of the ordinary is left to fhir/bundles/read.py, which says what is
- * to become of it; so every function here may say that it can't tell.
+ * to become of it; so every function here may return that it can't decide.
  */
 #include "entry_rows.h"
 #include "fast_path.h"
@@ -115,7 +115,7 @@ static int is_data(const Whole *text, const Row *row) {
            !(row->type.begin >= 0 && is_text(text_in(text, row->type), "OperationOutcome"));
 }
 
-/* Whether an entry asks to be stored as it stands; see requests.refusal. */
+/* Whether an entry asks to be stored as it is; see requests.refusal. */
 static int is_stored(const Whole *text, const Row *row) {
     if (!is_data(text, row) || (row->id.begin >= 0 && row->id.begin == row->id.end)) return 0;
     if (row->url.begin >= 0 &&

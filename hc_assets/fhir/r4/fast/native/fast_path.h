@@ -154,7 +154,7 @@ typedef struct {
     Text id;
     const Shape *shape;
     int32_t container;  /* number of the resource that contains it; -1 for none */
-    int32_t entry;      /* number of the bundle's entry that it stands in; -1 for none */
+    int32_t entry;      /* number of the bundle's entry that it is in; -1 for none */
     uint8_t has_reference, has_contained, has_text, has_bad_meta;
 } Resource;
 
@@ -201,7 +201,7 @@ int grow(Run *run, void **items, int32_t *room, size_t size);
              grow(run, (void **)&(list).items, &(list).room, sizeof *(list).items) \
          ? &(list).items[(list).count++] : NULL)
 
-/* scan.c: JSON text. Each takes where it begins and gives where it ends, NULL where it can't tell. */
+/* scan.c: JSON text. Each takes where it begins and returns where it ends, NULL if undecided. */
 typedef struct {
     Text text;        /* without quotes, escapes resolved */
     int is_ascii;
@@ -211,7 +211,7 @@ const uint8_t *scan_string(Run *run, const uint8_t *at, String *found);
 const uint8_t *scan_number(const uint8_t *at, const uint8_t *end, int *is_integer);
 const uint8_t *skip_value(const uint8_t *at, const uint8_t *end);
 /* Behind the opening quote to behind the closing one; and behind any value, all of whose syntax has
- * been looked at. `depth` is how many objects and arrays it stands in. */
+ * been looked at. `depth` is how many objects and arrays it is in. */
 const uint8_t *pass_string(const uint8_t *at, const uint8_t *end, int *is_ascii, int *has_escape);
 const uint8_t *pass_value(const uint8_t *at, const uint8_t *end, int depth);
 
@@ -253,15 +253,15 @@ int rules_hold(const Table *table, const Frame *frame, int32_t first, int32_t co
 int concept_is_bound(const Table *table, const Member *member, Text concept);
 
 /* elements.c: what an extension, a reference, a resource's meta must hold beside its members. */
-int extension_is_right(Run *run, Frame *frame);
-int reference_is_right(Run *run, Frame *frame);
-int meta_is_right(Frame *frame);
-int attachment_is_right(const Frame *frame);
+int extension_is_valid(Run *run, Frame *frame);
+int reference_is_valid(Run *run, Frame *frame);
+int meta_is_valid(Frame *frame);
+int attachment_is_valid(const Frame *frame);
 int entry_is_noted(Run *run, const Frame *frame);
 
 /* bundle.c, contained.c */
-int contained_are_right(Run *run, int32_t resource);
-int bundle_is_right(Run *run, const Frame *bundle);
+int contained_are_valid(Run *run, int32_t resource);
+int bundle_is_valid(Run *run, const Frame *bundle);
 int may_refer(const Table *table, int32_t targets, const Shape *shape);
 
 /* walk.c */

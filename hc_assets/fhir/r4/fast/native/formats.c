@@ -292,7 +292,7 @@ static int64_t seconds_of(Text text, Text *fraction) {
 
 /* Whether two valid dates or times are certainly in order. */
 int dates_in_order(Text start, Text end) {
-    if (start.size <= 10 || end.size <= 10) /* of different precision: FHIRPath can't tell */
+    if (start.size <= 10 || end.size <= 10) /* of different precision: FHIRPath can't decide */
         return start.size == end.size && memcmp(start.at, end.at, start.size) <= 0;
     Text start_fraction, end_fraction;
     int64_t first = seconds_of(start, &start_fraction), second = seconds_of(end, &end_fraction);

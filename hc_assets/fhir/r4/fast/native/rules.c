@@ -1,6 +1,6 @@
 /* Invariants as code for a small stack machine, compiled from their FHIRPath by fhir/r4/fast/rule_code.py.
  *
- * A rule's outcome is one of FHIRPath's three (true, false, empty) or "can't tell", which stands for
+ * A rule's outcome is one of FHIRPath's three (true, false, empty) or "undecided", which stands for
  * any part of an expression that the compiler doesn't know. Only a rule that comes out true holds.
  */
 #include "fast_path.h"
@@ -96,7 +96,7 @@ static int range_in_order(Text low, Text high) {
     return strtod(text[0], NULL) < strtod(text[1], NULL) ? YES : UNKNOWN;
 }
 
-/* Whether any of the objects in a value has a member; one with but its sibling can't be told. */
+/* Whether any of the objects in a value has a member; one with but its sibling can't be decided. */
 static int has_inner(Text value, Text name, Text sibling) {
     const uint8_t *position = NULL;
     Text item = value;
@@ -123,7 +123,7 @@ static int holds(const Table *table, const Frame *frame, const int32_t *code) {
         case EXISTS:
             stack[top++] = has(frame, *code++);
             break;
-        case ABSENT_GIVES: /* element, outcome without it: with it the compiler can't tell */
+        case ABSENT_GIVES: /* element, outcome without it: with it the compiler can't decide */
             stack[top++] = has(frame, code[0]) ? UNKNOWN : code[1];
             code += 2;
             break;

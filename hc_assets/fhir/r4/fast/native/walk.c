@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Where a run is in a text: just behind what has been read; NULL where it can't tell. */
+/* Where a run is in a text: just behind what has been read; NULL where it can't decide. */
 typedef const uint8_t *Position;
 
 static Position read_value(Run *run, Position at, const Member *member, Frame *frame);
@@ -65,10 +65,10 @@ static int close_object(Run *run, Frame *frame) {
         !rules_hold(run->table, frame, member->rules, member->rule_count))
         return 0;
     switch ((enum Kind)shape->kind) {
-    case EXTENSION: return extension_is_right(run, frame);
-    case REFERENCE: return reference_is_right(run, frame);
-    case META: return meta_is_right(frame);
-    case ATTACHMENT: return attachment_is_right(frame);
+    case EXTENSION: return extension_is_valid(run, frame);
+    case REFERENCE: return reference_is_valid(run, frame);
+    case META: return meta_is_valid(frame);
+    case ATTACHMENT: return attachment_is_valid(frame);
     case BUNDLE_ENTRY: return entry_is_noted(run, frame);
     case NEVER: return 0;
     default: return 1;
@@ -87,7 +87,7 @@ static const Member *next_member(Frame *frame, Text name) {
     return member;
 }
 
-/* The members of an object, behind its opening brace. `type` is the resource's, which has told its
+/* The members of an object, behind its opening brace. `type` is the resource's, which has stated its
  * shape already; NULL for any other object. */
 static Position read_members(Run *run, Position at, Frame *frame, const Text *type) {
     const uint8_t *end = run->end;
@@ -196,12 +196,12 @@ static int close_resource(Run *run, Frame *frame, int32_t container, int32_t ent
             bare->first = entry;
             bare->second = (int32_t)(shape - run->table->shapes);
         }
-        return contained_are_right(run, frame->resource);
+        return contained_are_valid(run, frame->resource);
     }
     return 1;
 }
 
-/* A resource; `parent` is the frame that it stands in, NULL for the document's root. */
+/* A resource; `parent` is the frame that it is in, NULL for the document's root. */
 static Position read_resource(Run *run, Position at, Frame *parent) {
     Frame frame;
     Text type;
@@ -210,7 +210,7 @@ static Position read_resource(Run *run, Position at, Frame *parent) {
     const Shape *shape = stated_type(run, at, &type);
     if (shape == NULL) return NULL;
     if (parent != NULL) {
-        /* Whole resources stand in bundles' entries and in `contained`; others are left to the
+        /* Whole resources are in bundles' entries and in `contained`; others are left to the
          * thorough path, and so are bundles in bundles. */
         if (shape->kind == BUNDLE) return NULL;
         if (parent->shape->kind == BUNDLE_ENTRY) entry = run->entries.count - 1;
@@ -229,7 +229,7 @@ static Position read_resource(Run *run, Position at, Frame *parent) {
     if (entry >= 0 && container < 0) run->entries.items[entry].resource = frame.resource;
     at = read_members(run, at + 1, &frame, &type);
     if (at == NULL || !close_resource(run, &frame, container, entry)) return NULL;
-    if (shape->kind == BUNDLE && !bundle_is_right(run, &frame)) return NULL;
+    if (shape->kind == BUNDLE && !bundle_is_valid(run, &frame)) return NULL;
     run->depth--;
     return at;
 }
