@@ -25,7 +25,7 @@ RULE = "internal-error"
 ROW_SECONDS = 600.0
 """Time that one row, file, series or study has, where nothing else is configured."""
 
-_EXIT_CODE = 70  # EX_SOFTWARE of sysexits.h
+_EXIT_CODE = 70  # EX_SOFTWARE, as BSD and Linux name it
 
 P = ParamSpec("P")
 R = TypeVar("R")
