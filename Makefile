@@ -29,6 +29,8 @@ help:
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "hc_assets needs Python 3.11 or newer; set it with PYTHON=..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2> /dev/null \
+		|| { echo "$(PYTHON) can't make virtual environments; on Debian: apt install python3-venv"; exit 1; }
 	@echo "==> making a virtual environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 

@@ -1,6 +1,7 @@
 """The lake is the truth: what Dagster's record lacks is published all the same."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from hc_assets.lake.landing import batch_keys
 from hc_assets.lake.layout import Layout
 from hc_assets.orchestration.runs import open_instance
+from hc_assets_tests.conftest import DataFolder
 
 CURRENT = "SELECT resource_id FROM fhir.current_resources ORDER BY 1"
 
@@ -17,12 +19,20 @@ def patient(path: Path, number: int) -> Path:
     return path
 
 
-@pytest.fixture
-def restored(hc_assets, data_dir, tmp_path, monkeypatch) -> Path:
-    """A lake of three batches beside a Dagster instance that knows of none."""
+@pytest.fixture(scope="module")
+def three_batches(tmp_path_factory) -> Path:
+    """A data folder of three batches."""
+    folder = DataFolder(tmp_path_factory.mktemp("three") / "data")
     for number in range(3):
-        path = patient(tmp_path / f"{number}.json", number)
-        assert hc_assets("ingest", path).exit_code == 0
+        path = patient(folder.path.parent / f"{number}.json", number)
+        assert folder.run("ingest", path).exit_code == 0
+    return folder.path
+
+
+@pytest.fixture
+def restored(three_batches, data_dir, tmp_path, monkeypatch) -> Path:
+    """A lake of three batches beside a Dagster instance that knows of none."""
+    shutil.copytree(three_batches, data_dir)
     home = tmp_path / "another"
     home.mkdir()
     monkeypatch.setenv("DAGSTER_HOME", str(home))
