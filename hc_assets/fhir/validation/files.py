@@ -18,6 +18,7 @@ import msgspec
 from hc_assets.core.compute import executor, in_order
 from hc_assets.fhir.bundles.entries import Entry
 from hc_assets.fhir.bundles.read import read_entries
+from hc_assets.fhir.bundles.splitting import split_bundle
 from hc_assets.fhir.bundles.text_streams import is_packed
 from hc_assets.fhir.domain import FHIR_FILES
 from hc_assets.fhir.enrichment.quality import BEST_PRACTICE
@@ -245,7 +246,7 @@ def _judge(entry: Entry, profiles: tuple[str, ...]) -> tuple[int, list[Finding]]
     whole = Finding(entry.position, entry.resource_type, entry.resource_id, issues)
     if entry.resource_type != "Bundle" or entry.resource is None or entry.problem is not None:
         return 1, [whole] if issues else []
-    return _by_entry(entry.resource, whole)
+    return _by_entry(entry.resource, whole, profiles)
 
 
 def _issues(resource: bytes, profiles: tuple[str, ...]) -> list[Issue]:
@@ -262,8 +263,12 @@ class _Bundle(msgspec.Struct):
 _decode_bundle = msgspec.json.Decoder(_Bundle, float_hook=str).decode
 
 
-def _by_entry(bundle: bytes, whole: Finding) -> tuple[int, list[Finding]]:
+def _by_entry(
+    bundle: bytes, whole: Finding, profiles: tuple[str, ...]
+) -> tuple[int, list[Finding]]:
     """Assign each entry its issues, and leave the rest to the Bundle."""
+    if any(issue.severity == "fatal" for issue in whole.issues):
+        return _one_by_one(bundle, whole, profiles)
     try:
         entries = _decode_bundle(bundle).entry
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -285,6 +290,24 @@ def _by_entry(bundle: bytes, whole: Finding) -> tuple[int, list[Finding]]:
     findings = [replace(whole, position=None, issues=of_bundle)] if of_bundle else []
     for number, issues in sorted(of_entry.items()):
         findings.append(Finding(number, *_identity(entries, number), issues))
+    return 1 + len(entries), findings
+
+
+def _one_by_one(
+    bundle: bytes, whole: Finding, profiles: tuple[str, ...]
+) -> tuple[int, list[Finding]]:
+    """Judge the entries of a Bundle that can't be judged as one, each as if it were ingested."""
+    entries = list(split_bundle(bundle))
+    if entries[0].resource == bundle:
+        return 1, [whole]  # it can't be split either
+    findings = [replace(whole, position=None)]
+    for entry in entries:
+        if entry.resource is None:
+            continue
+        issues = [unreadable(entry.problem)] if entry.problem else _issues(entry.resource, profiles)
+        if issues:
+            found = Finding(entry.position, entry.resource_type, entry.resource_id, issues)
+            findings.append(found)
     return 1 + len(entries), findings
 
 
