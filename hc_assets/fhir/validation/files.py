@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from hc_assets.core.compute import executor, in_order
-from hc_assets.fhir.bundles.entries import Entry
+from hc_assets.fhir.bundles.entries import ABSENT, Entry, Unreadable, decode_head, text_in
 from hc_assets.fhir.bundles.read import read_entries
 from hc_assets.fhir.bundles.splitting import split_bundle
 from hc_assets.fhir.bundles.text_streams import is_packed
@@ -256,11 +256,15 @@ def _issues(resource: bytes, profiles: tuple[str, ...]) -> list[Issue]:
 
 
 class _Bundle(msgspec.Struct):
-    entry: Any = None
+    entry: list[msgspec.Raw]
 
 
-# Only types and ids are read from entries: a number that no float holds must not hide them.
-_decode_bundle = msgspec.json.Decoder(_Bundle, float_hook=str).decode
+class _BundleEntry(msgspec.Struct):
+    resource: msgspec.Raw = ABSENT
+
+
+_decode_bundle = msgspec.json.Decoder(_Bundle).decode
+_decode_entry = msgspec.json.Decoder(_BundleEntry).decode
 
 
 def _by_entry(
@@ -271,9 +275,7 @@ def _by_entry(
         return _one_by_one(bundle, whole, profiles)
     try:
         entries = _decode_bundle(bundle).entry
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        entries = None
-    if not isinstance(entries, list):
+    except Unreadable:
         return 1, [whole] if whole.issues else []
     of_entry: dict[int, list[Issue]] = {}
     of_bundle: list[Issue] = []
@@ -283,13 +285,13 @@ def _by_entry(
             of_bundle.append(issue)
             continue
         number = int(inside[1])
-        type_, _ = _identity(entries, number)
+        type_, _ = _identity(entries[number])
         expression = f"{type_ or 'Resource'}{issue.expression[inside.end() :]}"
         moved = msgspec.structs.replace(issue, expression=expression)
         of_entry.setdefault(number, []).append(moved)
     findings = [replace(whole, position=None, issues=of_bundle)] if of_bundle else []
     for number, issues in sorted(of_entry.items()):
-        findings.append(Finding(number, *_identity(entries, number), issues))
+        findings.append(Finding(number, *_identity(entries[number]), issues))
     return 1 + len(entries), findings
 
 
@@ -311,13 +313,12 @@ def _one_by_one(
     return 1 + len(entries), findings
 
 
-def _identity(entries: list[Any], number: int) -> tuple[str | None, str | None]:
-    entry = entries[number]
-    resource = entry.get("resource") if isinstance(entry, dict) else None
-    if not isinstance(resource, dict):
+def _identity(entry: msgspec.Raw) -> tuple[str | None, str | None]:
+    try:
+        head = decode_head(_decode_entry(entry).resource)
+        return text_in(head.resource_type), text_in(head.id)
+    except Unreadable:
         return None, None
-    type_, id_ = resource.get("resourceType"), resource.get("id")
-    return (type_ if isinstance(type_, str) else None, id_ if isinstance(id_, str) else None)
 
 
 def unreadable(problem: str) -> Issue:
