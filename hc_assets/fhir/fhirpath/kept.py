@@ -23,14 +23,16 @@ class Kept(list[Item]):
         lookup: of its items; None if not asked.
         distinct: it without repetitions; None if not asked.
         joined: the two collections that it was combined from; None for any other.
+        places: identities of the items with all their indexes; None if not asked.
     """
 
-    __slots__ = ("distinct", "joined", "keys", "lookup")
+    __slots__ = ("distinct", "joined", "keys", "lookup", "places")
 
     keys: Mapping[Hashable, int] | None
     lookup: Optional["Lookup"]
     distinct: Collection | None
     joined: tuple[Collection, Collection] | None
+    places: Mapping[Hashable, list[int]] | None
 
     @classmethod
     def of(cls, items: Collection) -> "Kept":
@@ -38,7 +40,7 @@ class Kept(list[Item]):
         if isinstance(items, cls):
             return items
         kept = cls(items)
-        kept.keys = kept.lookup = kept.distinct = kept.joined = None
+        kept.keys = kept.lookup = kept.distinct = kept.joined = kept.places = None
         return kept
 
 
@@ -92,7 +94,7 @@ def combined(items: Collection, other: Collection) -> Collection:
 
 def united(items: Collection, other: Collection) -> Collection:
     """All items of both without repetitions."""
-    if not isinstance(items, Kept):
+    if not isinstance(items, Kept) and len(items) <= _FEW:
         return distinct(items + other)
     base = Kept.of(distinct(items))
     known = keys_of(base)
@@ -122,9 +124,25 @@ def intersected(items: Collection, other: Collection) -> Collection:
 def excluded(items: Collection, other: Collection) -> Collection:
     """Items that are not in the other, repetitions among them."""
     keys = keys_of(other)
-    if isinstance(items, Kept) and keys.keys().isdisjoint(keys_of(items).keys()):
-        return items
-    return [item for item in items if identity(item) not in keys]
+    if not isinstance(items, Kept):
+        return [item for item in items if identity(item) not in keys]
+    places = _places_of(items)
+    gone = sorted(index for key in keys for index in places.get(key, ()))
+    rest: Collection = []
+    begin = 0
+    for index in gone:
+        rest += items[begin:index]
+        begin = index + 1
+    return rest + items[begin:] if gone else items
+
+
+def _places_of(items: Kept) -> Mapping[Hashable, list[int]]:
+    if items.places is None:
+        places: dict[Hashable, list[int]] = {}
+        for index, item in enumerate(items):
+            places.setdefault(identity(item), []).append(index)
+        items.places = places
+    return items.places
 
 
 class Lookup:
