@@ -201,6 +201,12 @@ def read_text(stream: BinaryIO, limit: int = MAX_BYTES) -> bytes:
         DamagedTextError: it can't be unpacked, or is too large.
         OSError: the disk fails.
     """
+    if stream.seekable():
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(0)
+        if size > limit:
+            raise DamagedTextError(f"the text has more than {limit} bytes")
+        return stream.read()
     pieces = []
     size = 0
     try:

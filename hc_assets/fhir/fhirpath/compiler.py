@@ -85,6 +85,8 @@ class Compiler:
         # By identity of the tree's node: a part that is asked for twice is compiled once.
         self._collects: dict[int, Collect] = {}
         self._truths: dict[int, Truth] = {}
+        # Of parts that are kept, by how they are written.
+        self._marks: dict[str, object] = {}
 
     def collect(self, expression: Expression) -> Collect:
         """The closure that gives an expression's collection.
@@ -137,7 +139,8 @@ class Compiler:
         constants = fixed_by(expression) if self._shortcuts else frozenset()
         if not constants:
             return collect
-        mark = object()
+        # The same part may stand in several places: what it gives is the same.
+        mark = self._marks.setdefault(repr(expression), object())
 
         def of_context(items: Collection, scope: Scope) -> Collection:
             found: Collection | None = scope.kept.get(mark)

@@ -5,7 +5,7 @@ a tree means to `compiler.py`.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from hc_assets.fhir.fhirpath.values import Quantity, Temporal
@@ -52,7 +52,7 @@ class Call:
     base: "Expression | None"
     name: str
     arguments: tuple["Expression", ...]
-    position: int
+    position: int = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
