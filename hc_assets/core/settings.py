@@ -28,12 +28,15 @@ class CoreSettings(BaseSettings):
         default=1_000_000, ge=1, description="Members that an archive may hold."
     )
     archive_bytes: int = Field(
-        default=64 * 1024**3, ge=1, description="Bytes that an archive may unpack to."
+        default=64 * 1024**3,
+        ge=1,
+        description="Bytes that an archive, or a packed file, may unpack to.",
     )
     archive_ratio: int = Field(
         default=200,
         ge=1,
-        description="How many times its own size an archive may unpack to; up to 1 GiB it may.",
+        description="How many times its own size an archive, or a packed file, may unpack to; up"
+        " to 1 GiB it may.",
     )
     landing_folders: dict[str, str] = Field(
         default={},

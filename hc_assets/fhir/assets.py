@@ -12,6 +12,7 @@ import dagster as dg
 import pyarrow as pa
 from pydantic import Field
 
+from hc_assets.fhir.bundles.text_streams import TextLimits
 from hc_assets.fhir.bundles.workers import SplitWork, split_files
 from hc_assets.fhir.domain import DOMAIN
 from hc_assets.fhir.enrichment.enricher import EnrichmentOptions
@@ -53,10 +54,11 @@ def raw_bundles(
 ) -> dict[str, Content]:
     """Split the landed files of each batch into raw resources."""
     contents = {}
+    limits = TextLimits.configured(settings)
     for batch in context.partition_keys:
         manifest = read_manifest(layout, "fhir", batch)
         units = [
-            SplitWork(str(layout.data_dir), batch, files, number)
+            SplitWork(str(layout.data_dir), batch, files, number, limits)
             for number, files in enumerate(_by_size(manifest.files, settings.chunk_bytes))
         ]
         parts = fan_out(split_files, units, workers=settings.workers)

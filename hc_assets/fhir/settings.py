@@ -19,6 +19,12 @@ class FhirSettings(CoreSettings):
     fhir_source: str = Field(
         default="urn:hc-assets:ingest", description="meta.source of resources that name none."
     )
+    fhir_text_bytes: int = Field(
+        default=512 * 1024**2,
+        ge=1,
+        le=2**31 - 1,
+        description="Bytes that a JSON document, or a line of NDJSON, may have when unpacked.",
+    )
     fhir_extension_base: str = Field(
         default="https://hc-assets.org/fhir/StructureDefinition",
         description="Base URL of the extensions that enrichment adds.",

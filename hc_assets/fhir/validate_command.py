@@ -61,6 +61,7 @@ def validate(
     A Bundle is judged as one resource, and an issue in an entry is reported for the entry. A count
     per rule goes to stderr at the end. Rule, place and kind are printed; values only on request.
     """
+    from hc_assets.fhir.bundles.text_streams import TextLimits
     from hc_assets.fhir.profiles import ProfileError
     from hc_assets.fhir.validation import operation_outcome
     from hc_assets.fhir.validation.files import validate_files
@@ -81,7 +82,11 @@ def validate(
     except (OSError, ProfileError) as error:
         raise stop(UNREADABLE, f"profiles: {error}") from error
     for checked in validate_files(
-        found, workers=settings.workers, profiles=profiles, best_practice=best_practice
+        found,
+        workers=settings.workers,
+        profiles=profiles,
+        best_practice=best_practice,
+        limits=TextLimits.configured(settings),
     ):
         resources += checked.resources
         invalid += checked.invalid()

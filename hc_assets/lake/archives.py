@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import IO, Any, NamedTuple, cast
 
+from hc_assets.core.settings import CoreSettings
 from hc_assets.lake.sources import UnreadableSourceError, read, read_problem
 
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
@@ -43,7 +44,7 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 
 
 class ArchiveLimits(NamedTuple):
-    """How much an archive may hold.
+    """How much an archive, or a packed file, may hold.
 
     Attributes:
         files: members, folders included.
@@ -56,6 +57,15 @@ class ArchiveLimits(NamedTuple):
     size: int = 64 * 1024**3
     ratio: int = 200
     always: int = 1024**3
+
+    @classmethod
+    def configured(cls, settings: CoreSettings) -> "ArchiveLimits":
+        """Take the limits that a deployment's settings name."""
+        return cls(settings.archive_files, settings.archive_bytes, settings.archive_ratio)
+
+    def unpacked(self, packed: int) -> int:
+        """Bytes that something of so many bytes may unpack to."""
+        return min(self.size, max(self.always, self.ratio * packed))
 
 
 DEFAULT_LIMITS = ArchiveLimits()
@@ -168,7 +178,7 @@ class _Budget:
     def __init__(self, limits: ArchiveLimits, packed: int) -> None:
         self.files = limits.files
         self._members = 0
-        self._size = min(limits.size, max(limits.always, limits.ratio * packed))
+        self._size = limits.unpacked(packed)
         self._left = self._size
 
     def count(self) -> None:

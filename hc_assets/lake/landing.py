@@ -100,9 +100,8 @@ class BatchLimits(NamedTuple):
     @classmethod
     def configured(cls, settings: CoreSettings) -> "BatchLimits":
         """Take the limits that a deployment's settings name."""
-        of = settings
-        archives = ArchiveLimits(of.archive_files, of.archive_bytes, of.archive_ratio)
-        return cls(of.batch_files, of.batch_bytes, archives)
+        archives = ArchiveLimits.configured(settings)
+        return cls(settings.batch_files, settings.batch_bytes, archives)
 
 
 @dataclass

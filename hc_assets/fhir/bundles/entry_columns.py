@@ -19,9 +19,12 @@ from hc_assets.fhir.bundles.entries import Entry
 from hc_assets.fhir.bundles.read import ending, entries_of_document, entries_of_lines
 from hc_assets.fhir.bundles.text_streams import (
     BYTE_ORDER_MARK,
+    DEFAULT_TEXT_LIMITS,
     LINES,
     DamagedTextError,
     Lines,
+    TextLimits,
+    bounded_lines,
     read_text,
     unpacked,
 )
@@ -88,7 +91,10 @@ def _library() -> ctypes.CDLL:
 
 
 def read_columns(
-    file: BinaryIO, media_type: str, bounds: Bounds = DEFAULT_BOUNDS
+    file: BinaryIO,
+    media_type: str,
+    bounds: Bounds = DEFAULT_BOUNDS,
+    limits: TextLimits = DEFAULT_TEXT_LIMITS,
 ) -> Iterator[EntryColumns]:
     """Split a file into its entries. Never raises for what the file holds.
 
@@ -96,17 +102,18 @@ def read_columns(
         file: open at its beginning, seekable; gzip and zstd are recognised by content.
         media_type: as for `bundles.read_entries`.
         bounds: of what is yielded at a time.
+        limits: of what is read. What exceeds them is an entry with a problem.
 
     Yields:
         Columns of `RAW_BUNDLES` by name, except those of the batch and the file: as many
         rows as the bounds allow.
     """
-    stream = unpacked(file)
+    stream = unpacked(file, limits)
     if media_type == LINES:
-        yield from _of_lines(Lines(stream), bounds)
+        yield from _of_lines(Lines(bounded_lines(stream, limits.text)), bounds)
         return
     try:
-        data = read_text(stream)
+        data = read_text(stream, limits.text)
     except DamagedTextError as error:
         yield columns_of([Entry(0, None, str(error))])
         return

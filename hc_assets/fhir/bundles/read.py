@@ -13,10 +13,14 @@ from hc_assets.fhir.bundles.entries import Entry, Unreadable, data_only, decode_
 from hc_assets.fhir.bundles.splitting import split_bundle
 from hc_assets.fhir.bundles.text_streams import (
     BYTE_ORDER_MARK,
+    DEFAULT_TEXT_LIMITS,
     LINES,
     WHITE_SPACE,
     DamagedTextError,
     Lines,
+    LongLine,
+    TextLimits,
+    bounded_lines,
     read_text,
     unpacked,
 )
@@ -26,7 +30,13 @@ from hc_assets.fhir.bundles.text_streams import (
 _KEPT_WHOLE_IN_LINES = frozenset({"document", "message"})
 
 
-def read_entries(file: BinaryIO, media_type: str, *, keep_bundles: bool = False) -> Iterator[Entry]:
+def read_entries(
+    file: BinaryIO,
+    media_type: str,
+    *,
+    keep_bundles: bool = False,
+    limits: TextLimits = DEFAULT_TEXT_LIMITS,
+) -> Iterator[Entry]:
     """Split a file into its entries. Never raises for what the file holds.
 
     Args:
@@ -34,6 +44,7 @@ def read_entries(file: BinaryIO, media_type: str, *, keep_bundles: bool = False)
         media_type: `application/fhir+ndjson` for lines. Any other file is taken as one JSON
             document; where it is not one but its first line is, as lines after all.
         keep_bundles: give a document or line that is a Bundle as one entry, the Bundle itself.
+        limits: of what is read. What exceeds them is an entry with a problem.
 
     Yields:
         Entries in the file's order, at least one. What can't be split, and a Bundle without
@@ -42,12 +53,12 @@ def read_entries(file: BinaryIO, media_type: str, *, keep_bundles: bool = False)
         which are counted on, so that positions stay unique; a document or message among lines is
         one entry.
     """
-    stream = unpacked(file)
+    stream = unpacked(file, limits)
     if media_type == LINES:
-        yield from _lines(stream, keep_bundles=keep_bundles)
+        yield from _lines(bounded_lines(stream, limits.text), keep_bundles=keep_bundles)
         return
     try:
-        data = read_text(stream)
+        data = read_text(stream, limits.text)
     except DamagedTextError as error:
         yield Entry(0, None, str(error))
         return
@@ -118,6 +129,10 @@ def entries_of_lines(
     """
     position = first
     for line in lines:
+        if isinstance(line, LongLine):
+            yield Entry(position, None, line.problem)
+            position += 1
+            continue
         stripped = line.strip(WHITE_SPACE)
         if not stripped:
             position += 1

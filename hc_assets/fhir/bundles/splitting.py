@@ -4,10 +4,9 @@ Belongs here: finding where each entry begins and ends and what its request asks
 read in `read.py`.
 """
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
@@ -18,40 +17,76 @@ from hc_assets.fhir.bundles.entries import (
     data_only,
     reason,
     resource_entry,
+    text_in,
 )
+from hc_assets.fhir.bundles.repeated_names import RepeatedNameError, refuse_repeated, without
 from hc_assets.fhir.bundles.requests import deleted, refusal, requested_id
 from hc_assets.fhir.times import moment_of
-
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_NAMES_IN_A_BUNDLE = {"entry": b'"entry"'}
-_NAMES_IN_AN_ENTRY = {name: b'"%b"' % name.encode() for name in ("resource", "request", "fullUrl")}
-_ENOUGH_TO_FIND_IT = 64
 
 _NONE: frozenset[str] = frozenset()
 
 
+# Optional texts are unset rather than None: null is no value of a member, as `validate` says. What
+# isn't used is declared for its JSON type.
+_Text = str | msgspec.UnsetType
+_ZERO = msgspec.Raw(b"0")
+
+
 class _Request(msgspec.Struct):
-    method: str | None = None
-    url: str | None = None
-    if_none_exist: str | None = msgspec.field(name="ifNoneExist", default=None)
+    method: _Text = msgspec.UNSET
+    url: _Text = msgspec.UNSET
+    if_none_exist: _Text = msgspec.field(name="ifNoneExist", default=msgspec.UNSET)
+    if_match: _Text = msgspec.field(name="ifMatch", default=msgspec.UNSET)
+    if_none_match: _Text = msgspec.field(name="ifNoneMatch", default=msgspec.UNSET)
+    if_modified_since: _Text = msgspec.field(name="ifModifiedSince", default=msgspec.UNSET)
+
+
+class _Response(msgspec.Struct):
+    last_modified: _Text = msgspec.field(name="lastModified", default=msgspec.UNSET)
+    status: _Text = msgspec.UNSET
+    location: _Text = msgspec.UNSET
+    etag: _Text = msgspec.UNSET
+
+
+class _Search(msgspec.Struct):
+    mode: _Text = msgspec.UNSET
+    score: msgspec.Raw = _ZERO
+
+    def __post_init__(self) -> None:
+        # Not declared as a number: there are decimals that no type of Python's holds.
+        if bytes(self.score)[:1] not in b"-0123456789":
+            raise ValueError("Expected a number in `$.search.score`")
+
+
+class _Link(msgspec.Struct):
+    relation: _Text = msgspec.UNSET
+    url: _Text = msgspec.UNSET
 
 
 class _BundleEntry(msgspec.Struct):
-    full_url: str | None = msgspec.field(name="fullUrl", default=None)
+    full_url: _Text = msgspec.field(name="fullUrl", default=msgspec.UNSET)
     resource: msgspec.Raw = ABSENT
-    request: _Request | None = None
-    response: Any = None
+    request: _Request | msgspec.UnsetType = msgspec.UNSET
+    response: _Response | msgspec.UnsetType = msgspec.UNSET
+    search: _Search | msgspec.UnsetType = msgspec.UNSET
+    link: list[_Link] | msgspec.UnsetType = msgspec.UNSET
 
 
+# Raw: what is wrong with the Bundle itself must not hide its entries.
 class _Bundle(msgspec.Struct):
     entry: list[msgspec.Raw] = []
-    type: Any = None
-    meta: Any = None
-    timestamp: Any = None
+    type: msgspec.Raw = ABSENT
+    meta: msgspec.Raw = ABSENT
+    timestamp: msgspec.Raw = ABSENT
 
 
-_decode_entry = msgspec.json.Decoder(_BundleEntry, float_hook=str).decode
-_decode_bundle = msgspec.json.Decoder(_Bundle, float_hook=str).decode
+class _Meta(msgspec.Struct):
+    last_updated: msgspec.Raw = msgspec.field(name="lastUpdated", default=ABSENT)
+
+
+_decode_entry = msgspec.json.Decoder(_BundleEntry).decode
+_decode_bundle = msgspec.json.Decoder(_Bundle).decode
+_decode_meta = msgspec.json.Decoder(_Meta).decode
 _NO_REQUEST = _Request()
 
 
@@ -70,14 +105,15 @@ def split_bundle(
     """
     try:
         bundle = _decode_bundle(data)
-        _refuse_repeated(data, "Bundle", _NAMES_IN_A_BUNDLE)
+        bundle_type = text_in(bundle.type)
+        refuse_repeated(without(data, bundle.entry), "Bundle")
     except Unreadable as error:
         yield Entry(first, data, f"Bundle.entry can't be read: {reason(error)}", "Bundle")
         return
-    except _RepeatedNameError as error:
+    except RepeatedNameError as error:
         yield Entry(first, data, str(error), "Bundle")
         return
-    if isinstance(bundle.type, str) and bundle.type in kept_whole:
+    if bundle_type in kept_whole:
         yield resource_entry(first, data)
         return
     if not bundle.entry:
@@ -88,17 +124,24 @@ def split_bundle(
 
 
 def _made_at(bundle: _Bundle) -> datetime | None:
-    return _moment(_member(bundle.meta, "lastUpdated")) or _moment(bundle.timestamp)
+    # Neither a Meta nor a text: said of the Bundle by whoever validates it.
+    stated = timestamp = None
+    with suppress(*Unreadable):
+        stated = _moment(text_in(_decode_meta(bundle.meta).last_updated))
+    with suppress(*Unreadable):
+        timestamp = _moment(text_in(bundle.timestamp))
+    return stated or timestamp
 
 
 def _from_bundle(position: int, raw: bytes, made_at: datetime | None) -> Entry:
     try:
         entry = _decode_entry(raw)
-        resource = bytes(entry.resource)
-        _refuse_repeated(_around(raw, resource), "Bundle.entry", _NAMES_IN_AN_ENTRY)
+        # What is in the resource is validation's matter.
+        carried = [] if entry.resource is ABSENT else [entry.resource]
+        refuse_repeated(without(raw, carried), "Bundle.entry")
     except Unreadable as error:
         return Entry(position, raw, f"Bundle.entry can't be read: {reason(error)}")
-    except _RepeatedNameError as error:
+    except RepeatedNameError as error:
         return Entry(position, raw, str(error))
     return _requested(position, entry, raw, made_at)
 
@@ -106,9 +149,9 @@ def _from_bundle(position: int, raw: bytes, made_at: datetime | None) -> Entry:
 def _requested(position: int, entry: _BundleEntry, raw: bytes, made_at: datetime | None) -> Entry:
     """Return what an entry wants stored or deleted, or why that can't be."""
     request = entry.request or _NO_REQUEST
-    method, url = request.method, request.url
-    modified = _moment(_member(entry.response, "lastModified")) if entry.response else None
-    full_url, condition = entry.full_url, request.if_none_exist
+    method, url = _text(request.method), _text(request.url)
+    modified = _moment(_text(entry.response.last_modified)) if entry.response else None
+    full_url, condition = _text(entry.full_url), _text(request.if_none_exist)
     of_request = (full_url, method, url, condition)
     if method == "DELETE":
         # The method decides: a body has no meaning in a DELETE, and R4 gives such entries none.
@@ -133,51 +176,13 @@ def _requested(position: int, entry: _BundleEntry, raw: bytes, made_at: datetime
     )
 
 
-def _member(value: Any, name: str) -> Any:
-    return value.get(name) if isinstance(value, dict) else None
+def _text(value: _Text) -> str | None:
+    return None if value is msgspec.UNSET else value
 
 
-def _moment(text: Any) -> datetime | None:
+def _moment(text: str | None) -> datetime | None:
     try:
         moment = moment_of(text)
     except ValueError:
         return None  # no instant: reported for the Bundle by its validation
     return moment if moment is not None and moment.tzinfo is not None else None
-
-
-def _around(raw: bytes, resource: bytes) -> bytes:
-    """Return an entry without its resource, whose names are validation's matter."""
-    if resource == b"null":
-        return raw
-    # Found by its first bytes: searching for all of them costs as much as decoding.
-    first = resource[:_ENOUGH_TO_FIND_IT]
-    start = raw.find(first)
-    while not raw.startswith(resource, start):
-        start = raw.find(first, start + 1)
-    return raw[:start] + b"null" + raw[start + len(resource) :]
-
-
-class _RepeatedNameError(Exception):
-    """An object has two members of one name: it is ambiguous which one is meant."""
-
-
-def _refuse_repeated(text: bytes, place: str, names: Mapping[str, bytes]) -> None:
-    """Refuse an object that repeats a name: msgspec would drop the first in silence.
-
-    Counting is cheap and rules out nearly every text; names deeper inside are separated by
-    reading.
-    """
-    suspects = [name for name, quoted in names.items() if text.count(quoted) > 1]
-    if not suspects:
-        return
-    outermost: list[str] = []
-
-    def members(pairs: list[tuple[str, object]]) -> None:
-        nonlocal outermost
-        outermost = [name for name, _ in pairs]  # the outermost object comes last
-
-    plain = text.removeprefix(_BYTE_ORDER_MARK).decode(errors="replace")
-    json.loads(plain, object_pairs_hook=members, parse_int=str, parse_float=str)
-    for name in suspects:
-        if outermost.count(name) > 1:
-            raise _RepeatedNameError(f"{place} says `{name}` twice")

@@ -19,6 +19,7 @@ from hc_assets.fhir.bundles.entry_columns import (
     columns_of,
     read_columns,
 )
+from hc_assets.fhir.bundles.text_streams import DEFAULT_TEXT_LIMITS, TextLimits
 from hc_assets.fhir.schemas import RAW_BUNDLES
 from hc_assets.lake.landing import LandedFile
 from hc_assets.lake.layout import Layout
@@ -27,12 +28,13 @@ from hc_assets.lake.parts import PART_BYTES, Part, PartWriter
 
 @dataclass(frozen=True)
 class SplitWork:
-    """Files of one batch to be split, and the number of the part they fill."""
+    """Files of one batch to be split, the number of the part they fill, and how much is read."""
 
     data_dir: str
     batch: str
     files: tuple[LandedFile, ...]
     number: int
+    limits: TextLimits = DEFAULT_TEXT_LIMITS
 
 
 @no_cycles()
@@ -50,19 +52,19 @@ def split_files(
     folder = layout.partition("fhir/raw_bundles", work.batch)
     with PartWriter(folder, RAW_BUNDLES, number=work.number, part_bytes=part_bytes) as writer:
         for file in work.files:
-            for columns in _entries_of(layout, work.batch, file, bounds):
+            for columns in _entries_of(layout, work, file, bounds):
                 writer.write(_raw_rows(work.batch, file, columns))
     return writer.parts
 
 
 def _entries_of(
-    layout: Layout, batch: str, file: LandedFile, bounds: Bounds
+    layout: Layout, work: SplitWork, file: LandedFile, bounds: Bounds
 ) -> Iterator[EntryColumns]:
     if file.problem:
         yield columns_of([Entry(0, None, f"the file {file.problem}")])
         return
-    with layout.landed_file("fhir", batch, file.stored).open("rb") as stream:
-        yield from read_columns(stream, file.media_type, bounds)
+    with layout.landed_file("fhir", work.batch, file.stored).open("rb") as stream:
+        yield from read_columns(stream, file.media_type, bounds, work.limits)
 
 
 def _raw_rows(batch: str, file: LandedFile, columns: EntryColumns) -> pa.RecordBatch:

@@ -6,11 +6,19 @@ looks names up in. Functions whose argument is a criterion for each item belong 
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
-from hc_assets.fhir.fhirpath.equality import identity, raw
+from hc_assets.fhir.fhirpath.equality import raw
 from hc_assets.fhir.fhirpath.errors import EvaluationError, UndecidableError
-from hc_assets.fhir.fhirpath.model import Collection, Item, Node, Scope, TypeView
+from hc_assets.fhir.fhirpath.kept import (
+    combined,
+    distinct,
+    excluded,
+    intersected,
+    is_distinct,
+    keys_of,
+    united,
+)
+from hc_assets.fhir.fhirpath.model import Collection, Node, Scope, TypeView
 from hc_assets.fhir.fhirpath.singletons import (
     Function,
     integer_of,
@@ -48,45 +56,11 @@ def _booleans(items: Collection) -> list[bool]:
 
 
 def _subset_of(_: Scope, items: Collection, other: Collection) -> bool:
-    return set(map(identity, items)) <= set(map(identity, other))
+    return keys_of(items).keys() <= keys_of(other).keys()
 
 
 def _superset_of(_: Scope, items: Collection, other: Collection) -> bool:
-    return set(map(identity, items)) >= set(map(identity, other))
-
-
-def _is_distinct(_: Scope, items: Collection) -> bool:
-    return len(items) < 2 or len(set(map(identity, items))) == len(items)
-
-
-def distinct(items: Collection) -> Collection:
-    """The items without repetitions, each where it first stands."""
-    if len(items) < 2:
-        return items
-    firsts: dict[Any, Item] = {}
-    for item in items:
-        firsts.setdefault(identity(item), item)
-    return list(firsts.values())
-
-
-def _combine(_: Scope, items: Collection, other: Collection) -> Collection:
-    return items + other
-
-
-def _union(_: Scope, items: Collection, other: Collection) -> Collection:
-    return distinct(items + other)
-
-
-def _intersect(_: Scope, items: Collection, other: Collection) -> Collection:
-    if not items or not other:
-        return []
-    keys = set(map(identity, other))
-    return distinct([item for item in items if identity(item) in keys])
-
-
-def _exclude(_: Scope, items: Collection, other: Collection) -> Collection:
-    keys = set(map(identity, other))
-    return [item for item in items if identity(item) not in keys]
+    return keys_of(items).keys() >= keys_of(other).keys()
 
 
 def _single(_: Scope, items: Collection) -> Collection:
@@ -180,7 +154,7 @@ TESTS: Mapping[str, Function] = {
     "anyFalse": Function(0, 0, lambda _, items: not all(_booleans(items))),
     "subsetOf": Function(1, 1, _subset_of),
     "supersetOf": Function(1, 1, _superset_of),
-    "isDistinct": Function(0, 0, _is_distinct),
+    "isDistinct": Function(0, 0, lambda _, items: is_distinct(items)),
     "memberOf": Function(1, 1, _member_of),
     "conformsTo": Function(1, 1, _conforms_to),
     "htmlChecks": Function(0, 0, _html_checks),
@@ -197,10 +171,10 @@ VALUES: Mapping[str, Function] = {
     "skip": Function(1, 1, _skip),
     "take": Function(1, 1, _take),
     "distinct": Function(0, 0, lambda _, items: distinct(items)),
-    "combine": Function(1, 1, _combine),
-    "union": Function(1, 1, _union),
-    "intersect": Function(1, 1, _intersect),
-    "exclude": Function(1, 1, _exclude),
+    "combine": Function(1, 1, lambda _, items, other: combined(items, other)),
+    "union": Function(1, 1, lambda _, items, other: united(items, other)),
+    "intersect": Function(1, 1, lambda _, items, other: intersected(items, other)),
+    "exclude": Function(1, 1, lambda _, items, other: excluded(items, other)),
     "getValue": Function(0, 0, _get_value),
     "resolve": Function(0, 0, _resolve),
     "now": Function(0, 0, _now),

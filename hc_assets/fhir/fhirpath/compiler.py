@@ -14,6 +14,7 @@ from hc_assets.fhir.fhirpath import operators as fhirpath_operators
 from hc_assets.fhir.fhirpath import strings as fhirpath_strings
 from hc_assets.fhir.fhirpath.equality import UCUM
 from hc_assets.fhir.fhirpath.errors import EvaluationError, FhirPathSyntaxError
+from hc_assets.fhir.fhirpath.kept import Kept
 from hc_assets.fhir.fhirpath.model import Collection, Node, Scope, TypeView
 from hc_assets.fhir.fhirpath.operators import Collect, Truth
 from hc_assets.fhir.fhirpath.shortcuts import equals_text, has_member
@@ -30,6 +31,7 @@ from hc_assets.fhir.fhirpath.syntax import (
     TypeOperation,
     Unary,
     Variable,
+    fixed_by,
     uses_variable,
 )
 from hc_assets.fhir.fhirpath.types import type_test
@@ -83,6 +85,8 @@ class Compiler:
         # By identity of the tree's node: a part that is asked for twice is compiled once.
         self._collects: dict[int, Collect] = {}
         self._truths: dict[int, Truth] = {}
+        # Of parts that are kept, by how they are written.
+        self._marks: dict[str, object] = {}
 
     def collect(self, expression: Expression) -> Collect:
         """The closure that gives an expression's collection.
@@ -96,7 +100,7 @@ class Compiler:
             if self._is_truth(expression):
                 found = _as_collection(self.truth(expression))
             else:
-                found = _leaf(expression) or self._compound(expression)
+                found = _leaf(expression) or self._kept(expression, self._compound(expression))
             self._collects[id(expression)] = found
         return found
 
@@ -129,6 +133,31 @@ class Compiler:
     def _base(self, expression: Expression | None) -> Collect:
         """Without a base, a step starts from what is looked at."""
         return _itself if expression is None else self.collect(expression)
+
+    def _kept(self, expression: Expression, collect: Collect) -> Collect:
+        """The same; where it depends on the resources or the context alone, it is asked once."""
+        constants = fixed_by(expression) if self._shortcuts else frozenset()
+        if not constants:
+            return collect
+        # The same part may stand in several places: what it gives is the same.
+        mark = self._marks.setdefault(repr(expression), object())
+
+        def of_context(items: Collection, scope: Scope) -> Collection:
+            found: Collection | None = scope.kept.get(mark)
+            if found is None:
+                found = scope.kept[mark] = Kept.of(collect(items, scope))
+            return found
+
+        def of_resources(items: Collection, scope: Scope) -> Collection:
+            environment = scope.environment
+            resource = id(environment.resource.value) if "resource" in constants else None
+            key = mark, resource, id(environment.root_resource.value)
+            found: Collection | None = environment.kept.get(key)
+            if found is None:
+                found = environment.kept[key] = Kept.of(collect(items, scope))
+            return found
+
+        return of_context if "context" in constants else of_resources
 
     # What gives a collection
 

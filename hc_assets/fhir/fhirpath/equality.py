@@ -4,7 +4,7 @@ Belongs here: equality, equivalence, order and identity over all kinds of items,
 them where the standard leaves room. What dates and quantities are belongs to `values.py`.
 """
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -166,19 +166,37 @@ def _equivalent_numbers(one: Decimal, other: Decimal) -> bool:
     return one.quantize(unit, ROUND_HALF_UP) == other.quantize(unit, ROUND_HALF_UP)
 
 
+_MOST_MATCHED = 100
+
+
+def match_in_any_order(left: list[Any], right: list[Any], fit: Callable[[Any, Any], bool]) -> bool:
+    """Whether each item of a list has one of its own that fits it in the other.
+
+    Raises:
+        UndecidableError: so many are neither in one place nor few, that trying takes too long.
+    """
+    if len(left) != len(right):
+        return False
+    # What stands side by side needs no search.
+    apart = [(one, other) for one, other in zip(left, right, strict=True) if not fit(one, other)]
+    if len(apart) > _MOST_MATCHED:
+        raise UndecidableError("the equivalence of long lists in different order")
+    rest = [other for _, other in apart]
+    for one, _ in apart:
+        match = next((i for i, other in enumerate(rest) if fit(one, other)), None)
+        if match is None:
+            return False
+        del rest[match]
+    return True
+
+
 def _equivalent_json(one: Any, other: Any) -> bool:
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(
             _equivalent_json(value, other[name]) for name, value in one.items()
         )
     if isinstance(one, list) and isinstance(other, list):
-        left = list(other)
-        for value in one:
-            match = next((i for i, v in enumerate(left) if _equivalent_json(value, v)), None)
-            if match is None:
-                return False
-            del left[match]
-        return not left
+        return match_in_any_order(one, other, _equivalent_json)
     if isinstance(one, str | int | Decimal) and isinstance(other, str | int | Decimal):
         return equivalent(one, other)
     return one is other

@@ -4,8 +4,8 @@ Belongs here: the way from a node to its members and children, with choice eleme
 `_name` siblings. What operators and functions do with nodes belongs to the other fhirpath modules.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -206,6 +206,8 @@ class Environment:
         conforms_to: returns whether a node conforms to the profile of a URL; None for unknown.
             Without it `conformsTo` can't be decided.
         now: the time that `now()` and `today()` give; without it they can't be decided.
+        kept: what parts of expressions gave that depend on the resources alone, and contained
+            resources by id. Environments of one document share it.
     """
 
     resource: Node
@@ -214,6 +216,7 @@ class Environment:
     member_of: Callable[[Item, str], bool | None] | None = None
     conforms_to: Callable[[Node, str], bool | None] | None = None
     now: datetime | None = None
+    kept: dict[Hashable, Any] = field(default_factory=dict)
 
     def resolve(self, reference: str) -> Node | None:
         """The resource that a reference names: `#id` within the root resource, others by `find`.
@@ -226,11 +229,21 @@ class Environment:
         root = self.root_resource
         if reference == "#":
             return root
-        contained = root.value.get("contained") if isinstance(root.value, dict) else None
-        for resource in contained if isinstance(contained, list) else ():
-            if isinstance(resource, dict) and resource.get("id") == reference[1:]:
-                return resource_node(resource)
-        return None
+        return self._contained().get(reference[1:])
+
+    def _contained(self) -> dict[str, Node]:
+        """The resources contained in the root resource by id; the first of those that share one."""
+        root = self.root_resource.value
+        key = "contained", id(root)
+        found: dict[str, Node] | None = self.kept.get(key)
+        if found is None:
+            found = self.kept[key] = {}
+            contained = root.get("contained") if isinstance(root, dict) else None
+            for resource in contained if isinstance(contained, list) else ():
+                id_ = resource.get("id") if isinstance(resource, dict) else None
+                if isinstance(id_, str):
+                    found.setdefault(id_, resource_node(resource))
+        return found
 
 
 @dataclass(slots=True)
@@ -242,9 +255,11 @@ class Scope:
         context: `%context`: what the expression was first applied to.
         index: `$index`: position of the item in the innermost `where`, `select` or `all`.
         total: `$total`: what the innermost `aggregate` has so far.
+        kept: what parts of the expression gave that depend on the context alone.
     """
 
     environment: Environment
     context: Collection
     index: int = 0
     total: Collection | None = None
+    kept: dict[Hashable, Any] = field(default_factory=dict)

@@ -7,8 +7,15 @@ a tree is walked belongs to `compiler.py`.
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
-from hc_assets.fhir.fhirpath.collections import distinct
-from hc_assets.fhir.fhirpath.equality import compare, equal, equivalent, is_number, raw
+from hc_assets.fhir.fhirpath import kept
+from hc_assets.fhir.fhirpath.equality import (
+    compare,
+    equal,
+    equivalent,
+    is_number,
+    match_in_any_order,
+    raw,
+)
 from hc_assets.fhir.fhirpath.errors import EvaluationError
 from hc_assets.fhir.fhirpath.model import Collection, Item, Scope
 from hc_assets.fhir.fhirpath.singletons import number_of, single, text_of
@@ -119,15 +126,7 @@ def is_equivalent(left: Collect, right: Collect) -> Truth:
     """`a ~ b`: both of one length and equivalent in some order; two empty ones are."""
 
     def run(items: Collection, scope: Scope) -> bool | None:
-        one, rest = left(items, scope), list(right(items, scope))
-        if len(one) != len(rest):
-            return False
-        for item in one:
-            match = next((i for i, other in enumerate(rest) if equivalent(item, other)), None)
-            if match is None:
-                return False
-            del rest[match]
-        return True
+        return match_in_any_order(left(items, scope), right(items, scope), equivalent)
 
     return run
 
@@ -165,8 +164,7 @@ def contained(item: Collect, collection: Collect) -> Truth:
         wanted = item(items, scope)
         if not wanted:
             return None
-        others = collection(items, scope)
-        return all(any(equal(one, other) is True for other in others) for one in wanted)
+        return kept.all_in(wanted, collection(items, scope))
 
     return run
 
@@ -186,9 +184,13 @@ def contained_in_constants(item: Collect, constants: frozenset[str]) -> Truth:
 
 def united(operands: Sequence[Collect]) -> Collect:
     """`a | b | …`: all items of all, without repetitions."""
+    first, *others = operands
 
     def run(items: Collection, scope: Scope) -> Collection:
-        return distinct([item for operand in operands for item in operand(items, scope)])
+        found = first(items, scope)
+        for operand in others:
+            found = kept.united(found, operand(items, scope))
+        return found
 
     return run
 

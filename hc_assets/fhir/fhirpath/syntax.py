@@ -5,7 +5,7 @@ a tree means to `compiler.py`.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from hc_assets.fhir.fhirpath.values import Quantity, Temporal
@@ -52,7 +52,7 @@ class Call:
     base: "Expression | None"
     name: str
     arguments: tuple["Expression", ...]
-    position: int
+    position: int = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +105,13 @@ Expression = (
 )
 
 
+# Functions whose arguments are worked out for each item, or for all, of what they are applied to.
+LOOKING_AT_EACH = frozenset(
+    {"where", "select", "all", "exists", "repeat", "aggregate", "iif", "trace"}
+)
+DECIDING = frozenset({"resource", "rootResource", "context"})
+
+
 def parts(expression: Expression) -> Iterator[Expression]:
     """The expressions that this one is directly made of.
 
@@ -133,12 +140,57 @@ def parts(expression: Expression) -> Iterator[Expression]:
             return
 
 
-def uses_variable(expression: Expression, name: str) -> bool:
-    """Whether a variable such as `index` occurs anywhere in an expression."""
+def all_in(expression: Expression) -> Iterator[Expression]:
+    """An expression and all that it is made of."""
     pending = [expression]
     while pending:
         node = pending.pop()
-        if isinstance(node, Variable) and node.name == name:
-            return True
+        yield node
         pending.extend(parts(node))
-    return False
+
+
+def uses_variable(expression: Expression, name: str) -> bool:
+    """Whether a variable such as `index` occurs anywhere in an expression."""
+    return any(isinstance(node, Variable) and node.name == name for node in all_in(expression))
+
+
+def fixed_by(expression: Expression) -> frozenset[str]:
+    """The constants that alone decide what an expression gives, wherever it is evaluated.
+
+    Args:
+        expression: any node of a tree.
+
+    Returns:
+        Of `resource`, `rootResource` and `context` those that it depends on; none where it depends
+        on what is looked at, or is a constant as it stands.
+    """
+    pending = [expression]
+    found: set[str] = set()
+    while pending:
+        match pending.pop():
+            case Variable() | Member(None, _) | Call(None, _, _, _):
+                return frozenset()
+            case node if _is_followed(node):
+                return frozenset()
+            case Constant(name):
+                found.add(name)
+            case Call(base, name, arguments, _) if name in LOOKING_AT_EACH and base is not None:
+                pending.append(base)
+                for argument in arguments:
+                    # Its members and $this are those of each item; $index and $total may be of
+                    # a function around it.
+                    if uses_variable(argument, "index") or uses_variable(argument, "total"):
+                        return frozenset()
+                    if any(_is_followed(each) for each in all_in(argument)):
+                        return frozenset()
+                    found |= {e.name for e in all_in(argument) if isinstance(e, Constant)}
+            case Call(base, "as" | "ofType" | "is", _, _) if base is not None:
+                pending.append(base)
+            case node:
+                pending.extend(parts(node))
+    return frozenset(found & DECIDING)
+
+
+def _is_followed(expression: Expression) -> bool:
+    """Whether it leads to what may not be at hand, which whoever asks counts."""
+    return isinstance(expression, Call) and expression.name in ("resolve", "conformsTo")

@@ -6,7 +6,7 @@ Belongs here: from paths to definitions of the right shape. What a profile deman
 
 import tarfile
 from collections.abc import Iterable, Iterator
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -103,7 +103,7 @@ def _resources(file: _File) -> Iterator[tuple[str, Any]]:
     """The resources of a file, each with its place; a Bundle or an array holds several."""
     try:
         root = _DECODER.decode(file.text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidOperation) as error:
         raise ProfileError(file.name, "", f"found no JSON ({error}), {_EXPECTED}") from error
     if isinstance(root, list):
         for index, one in enumerate(root):

@@ -7,7 +7,7 @@ to `walker.py`.
 import json
 import re
 from collections import Counter
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -18,8 +18,13 @@ import msgspec
 MAX_DEPTH = 128
 # A document of more bytes is refused unread; bundles of that size should be NDJSON.
 MAX_BYTES = 512 * 1024**2
+# R4 sets no bounds to a decimal. These are far from any measurement (the exponent is that of IEEE
+# 754's decimal128), and near enough that every calculation with such a number ends.
+MAX_DIGITS = 4096
+MAX_EXPONENT = 6144
 
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_STRING_OR_DIGITS = re.compile(_STRING.pattern + rb"|[0-9]{%d,}" % MAX_DIGITS, re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
@@ -33,11 +38,16 @@ class JsonProblem(Exception):  # noqa: N818 - reported to the caller as an issue
         self.text = text
 
 
+class OutOfRange(Decimal):
+    """Stands for a number beyond `MAX_DIGITS` or `MAX_EXPONENT`; its own value means nothing."""
+
+
 class Document(NamedTuple):
     """A text taken apart.
 
     Attributes:
-        root: the value: dict, list, str, int, Decimal, bool or None; no float.
+        root: the value: dict, list, str, int, Decimal, bool or None; no float. A number that is
+            out of range is an `OutOfRange`.
         repeated: objects in which a member name comes twice, and the names, by `id()`.
     """
 
@@ -77,7 +87,7 @@ def read_document(raw: bytes) -> Document:
     try:
         # msgspec's grammar is the judge; the standard library, which is laxer, only adds the
         # repeated names, which msgspec drops in silence.
-        _STRICT.decode(raw)
+        _check_syntax(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise JsonProblem("json-syntax", f"not JSON: {error}") from None
     # The objects are kept with their ids, or one that a repeated name displaced could lend its id
@@ -91,8 +101,34 @@ def read_document(raw: bytes) -> Document:
             repeated[id(result)] = (result, [name for name in count if count[name] > 1])
         return result
 
-    root = json.loads(raw, object_pairs_hook=pairs, parse_float=Decimal)
+    root = json.loads(raw, object_pairs_hook=pairs, parse_float=_decimal, parse_int=_integer)
     return Document(root, repeated)
 
 
-_STRICT = msgspec.json.Decoder(float_hook=Decimal)
+_STRICT = msgspec.json.Decoder(float_hook=str)
+
+
+def _check_syntax(raw: bytes) -> None:
+    try:
+        _STRICT.decode(raw)
+    except msgspec.ValidationError:
+        # An integer of more digits than Python converts. The first two say whether it is JSON.
+        _STRICT.decode(_STRING_OR_DIGITS.sub(_shortened, raw))
+
+
+def _shortened(match: re.Match[bytes]) -> bytes:
+    return match[0] if match[0].startswith(b'"') else match[0][:2]
+
+
+def _decimal(text: str) -> Decimal:
+    if len(text) > MAX_DIGITS:
+        return OutOfRange()
+    try:
+        number = Decimal(text)
+    except InvalidOperation:  # an exponent that no Decimal has
+        return OutOfRange()
+    return number if -MAX_EXPONENT <= number.adjusted() <= MAX_EXPONENT else OutOfRange()
+
+
+def _integer(text: str) -> int | Decimal:
+    return int(text) if len(text) <= MAX_DIGITS else OutOfRange()

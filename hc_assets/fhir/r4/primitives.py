@@ -9,6 +9,8 @@ import re
 from decimal import Decimal
 from typing import Literal
 
+from hc_assets.fhir.r4.json_text import MAX_DIGITS, MAX_EXPONENT, OutOfRange
+
 # A string holds at most 1024 * 1024 characters (R4, datatypes: string).
 MAX_STRING_LENGTH = 1024 * 1024
 INTEGER_MIN, INTEGER_MAX = -(2**31), 2**31 - 1
@@ -143,6 +145,10 @@ def format_problem(type_name: str, value: bool | int | Decimal | str) -> str | N
     """
     if isinstance(value, bool):
         return None
+    if isinstance(value, OutOfRange):
+        return (
+            f"a number of more than {MAX_DIGITS} digits, or with an exponent beyond {MAX_EXPONENT}"
+        )
     if isinstance(value, int | Decimal):
         return None if type_name == "decimal" else _integer_problem(type_name, value)
     if not value:

@@ -7,18 +7,26 @@ it is. How findings are printed is in `fhir/validate_command.py`.
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from hc_assets.core.compute import executor, in_order
-from hc_assets.fhir.bundles.entries import Entry
-from hc_assets.fhir.bundles.read import read_entries
-from hc_assets.fhir.bundles.text_streams import is_packed
+from hc_assets.fhir.bundles.entries import ABSENT, Entry, Unreadable, decode_head, text_in
+from hc_assets.fhir.bundles.read import ending, entries_of_lines, read_entries
+from hc_assets.fhir.bundles.splitting import split_bundle
+from hc_assets.fhir.bundles.text_streams import (
+    DEFAULT_TEXT_LIMITS,
+    Lines,
+    TextLimits,
+    bounded_lines,
+    is_packed,
+    skip_line,
+)
 from hc_assets.fhir.domain import FHIR_FILES
 from hc_assets.fhir.enrichment.quality import BEST_PRACTICE
 from hc_assets.fhir.validation import Issue, has_errors, validate
@@ -114,6 +122,7 @@ def validate_files(
     profiles: tuple[str, ...] = (),
     best_practice: bool = True,
     sharing: Sharing = DEFAULT_SHARING,
+    limits: TextLimits = DEFAULT_TEXT_LIMITS,
 ) -> Iterator[Checked]:
     """Validate every resource of some files, in order and in bounded memory.
 
@@ -125,13 +134,14 @@ def validate_files(
         profiles: files and folders of StructureDefinitions.
         best_practice: give findings of what R4 only recommends as well, and not their number alone.
         sharing: how work is cut for the processes.
+        limits: of what is read of a file. What exceeds them is a finding.
     """
     listed = list(files)
     size = sum(_size(found) for found in listed)
     pool = executor(-(-size // sharing.per_worker), workers)
-    check = partial(_check, profiles=profiles, best_practice=best_practice)
+    check = partial(_check, profiles=profiles, best_practice=best_practice, limits=limits)
     lines_before = 0
-    for checked, lines in in_order(pool, check, _work(listed, sharing), in_flight=8):
+    for checked, lines in in_order(pool, check, _work(listed, sharing, limits), in_flight=8):
         # Lines are counted by whoever reads them; their file's earlier ones come before them.
         yield _moved(checked, lines_before) if lines_before else checked
         lines_before = lines_before + lines if lines else 0
@@ -154,33 +164,33 @@ def _size(found: Found) -> int:
         return 0  # opening it meets the same error and reports it
 
 
-def _work(files: Iterable[Found], sharing: Sharing) -> Iterator[_Work]:
+def _work(files: Iterable[Found], sharing: Sharing, limits: TextLimits) -> Iterator[_Work]:
     for found in files:
         name = str(found.path)
         if found.problem:
             yield _Work(name, (), problem=found.problem)
             continue
         try:
-            yield from _work_in(as_local(found.path), sharing)
+            yield from _work_in(as_local(found.path), sharing, limits)
         except OSError as error:
             yield _Work(name, (), problem=f"can't be read: {error.strerror}")
 
 
-def _work_in(path: Path, sharing: Sharing) -> Iterator[_Work]:
+def _work_in(path: Path, sharing: Sharing, limits: TextLimits) -> Iterator[_Work]:
     """A JSON document is one unit, lines are some; gzipped ones can't be read from the middle."""
     name = str(path)
     with path.open("rb") as stream:
         if FHIR_FILES.media_type(path.name) != _LINES:
             yield _Work(name)
         elif is_packed(stream):
-            kept_whole = read_entries(stream, _LINES, keep_bundles=True)
+            kept_whole = read_entries(stream, _LINES, keep_bundles=True, limits=limits)
             yield from (_Work(name, entries) for entries in _grouped(kept_whole, sharing))
         else:
             size = stream.seek(0, io.SEEK_END)
             begin = 0
             while begin + sharing.size < size:
                 stream.seek(begin + sharing.size)
-                stream.readline()
+                skip_line(stream)
                 yield _Work(name, None, begin, stream.tell())
                 begin = stream.tell()
             if begin < size or size == 0:
@@ -200,25 +210,12 @@ def _grouped(entries: Iterable[Entry], sharing: Sharing) -> Iterator[tuple[Entry
         yield tuple(group)
 
 
-def _check(work: _Work, profiles: tuple[str, ...], best_practice: bool) -> tuple[Checked, int]:
+def _check(
+    work: _Work, profiles: tuple[str, ...], best_practice: bool, limits: TextLimits
+) -> tuple[Checked, int]:
     """Judge them; the number says how many lines it has where more of its file come after it."""
-    lines = 0
     try:
-        if work.entries is not None:
-            entries: Iterable[Entry] = work.entries
-        elif work.end is None:
-            with Path(work.file).open("rb") as stream:
-                kind = FHIR_FILES.media_type(Path(work.file).name)
-                entries = tuple(read_entries(stream, kind, keep_bundles=True))
-        else:
-            with Path(work.file).open("rb") as stream:
-                stream.seek(work.begin)
-                text = stream.read(work.end - work.begin)
-                has_more = stream.read(1) != b""
-            lines = text.count(b"\n") if has_more else 0
-            entries = read_entries(io.BytesIO(text), _LINES, keep_bundles=True)
-            if (work.begin or has_more) and not text.strip():
-                entries = ()  # blank lines of a file that has others
+        entries, lines = _entries_of(work, limits)
     except OSError as error:
         return Checked(work.file, 0, [], f"can't be read: {error.strerror}"), 0
     resources = 0
@@ -237,6 +234,23 @@ def _check(work: _Work, profiles: tuple[str, ...], best_practice: bool) -> tuple
     return Checked(work.file, resources, findings, work.problem, by_rule), lines
 
 
+def _entries_of(work: _Work, limits: TextLimits) -> tuple[Sequence[Entry], int]:
+    if work.entries is not None:
+        return work.entries, 0
+    with Path(work.file).open("rb") as stream:
+        if work.end is None:
+            kind = FHIR_FILES.media_type(Path(work.file).name)
+            return list(read_entries(stream, kind, keep_bundles=True, limits=limits)), 0
+        stream.seek(work.begin)
+        lines = Lines(bounded_lines(stream, limits.text, work.end - work.begin))
+        entries = list(entries_of_lines(lines, 0, keep_bundles=True))
+        stream.seek(work.end)
+        has_more = stream.read(1) != b""
+    if not (lines.are_blank and (work.begin or has_more)):  # a blank part of a file that has others
+        entries.extend(ending(lines, lines.count))
+    return entries, lines.count if has_more else 0
+
+
 def _judge(entry: Entry, profiles: tuple[str, ...]) -> tuple[int, list[Finding]]:
     if entry.problem is not None:
         issues = [unreadable(entry.problem)]
@@ -245,7 +259,7 @@ def _judge(entry: Entry, profiles: tuple[str, ...]) -> tuple[int, list[Finding]]
     whole = Finding(entry.position, entry.resource_type, entry.resource_id, issues)
     if entry.resource_type != "Bundle" or entry.resource is None or entry.problem is not None:
         return 1, [whole] if issues else []
-    return _by_entry(entry.resource, whole)
+    return _by_entry(entry.resource, whole, profiles)
 
 
 def _issues(resource: bytes, profiles: tuple[str, ...]) -> list[Issue]:
@@ -255,20 +269,26 @@ def _issues(resource: bytes, profiles: tuple[str, ...]) -> list[Issue]:
 
 
 class _Bundle(msgspec.Struct):
-    entry: Any = None
+    entry: list[msgspec.Raw]
 
 
-# Only types and ids are read from entries: a number that no float holds must not hide them.
-_decode_bundle = msgspec.json.Decoder(_Bundle, float_hook=str).decode
+class _BundleEntry(msgspec.Struct):
+    resource: msgspec.Raw = ABSENT
 
 
-def _by_entry(bundle: bytes, whole: Finding) -> tuple[int, list[Finding]]:
+_decode_bundle = msgspec.json.Decoder(_Bundle).decode
+_decode_entry = msgspec.json.Decoder(_BundleEntry).decode
+
+
+def _by_entry(
+    bundle: bytes, whole: Finding, profiles: tuple[str, ...]
+) -> tuple[int, list[Finding]]:
     """Assign each entry its issues, and leave the rest to the Bundle."""
+    if any(issue.severity == "fatal" for issue in whole.issues):
+        return _one_by_one(bundle, whole, profiles)
     try:
         entries = _decode_bundle(bundle).entry
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        entries = None
-    if not isinstance(entries, list):
+    except Unreadable:
         return 1, [whole] if whole.issues else []
     of_entry: dict[int, list[Issue]] = {}
     of_bundle: list[Issue] = []
@@ -278,23 +298,40 @@ def _by_entry(bundle: bytes, whole: Finding) -> tuple[int, list[Finding]]:
             of_bundle.append(issue)
             continue
         number = int(inside[1])
-        type_, _ = _identity(entries, number)
+        type_, _ = _identity(entries[number])
         expression = f"{type_ or 'Resource'}{issue.expression[inside.end() :]}"
         moved = msgspec.structs.replace(issue, expression=expression)
         of_entry.setdefault(number, []).append(moved)
     findings = [replace(whole, position=None, issues=of_bundle)] if of_bundle else []
     for number, issues in sorted(of_entry.items()):
-        findings.append(Finding(number, *_identity(entries, number), issues))
+        findings.append(Finding(number, *_identity(entries[number]), issues))
     return 1 + len(entries), findings
 
 
-def _identity(entries: list[Any], number: int) -> tuple[str | None, str | None]:
-    entry = entries[number]
-    resource = entry.get("resource") if isinstance(entry, dict) else None
-    if not isinstance(resource, dict):
+def _one_by_one(
+    bundle: bytes, whole: Finding, profiles: tuple[str, ...]
+) -> tuple[int, list[Finding]]:
+    """Judge the entries of a Bundle that can't be judged as one, each as if it were ingested."""
+    entries = list(split_bundle(bundle))
+    if entries[0].resource == bundle:
+        return 1, [whole]  # it can't be split either
+    findings = [replace(whole, position=None)]
+    for entry in entries:
+        if entry.resource is None:
+            continue
+        issues = [unreadable(entry.problem)] if entry.problem else _issues(entry.resource, profiles)
+        if issues:
+            found = Finding(entry.position, entry.resource_type, entry.resource_id, issues)
+            findings.append(found)
+    return 1 + len(entries), findings
+
+
+def _identity(entry: msgspec.Raw) -> tuple[str | None, str | None]:
+    try:
+        head = decode_head(_decode_entry(entry).resource)
+        return text_in(head.resource_type), text_in(head.id)
+    except Unreadable:
         return None, None
-    type_, id_ = resource.get("resourceType"), resource.get("id")
-    return (type_ if isinstance(type_, str) else None, id_ if isinstance(id_, str) else None)
 
 
 def unreadable(problem: str) -> Issue:

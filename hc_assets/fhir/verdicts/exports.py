@@ -14,11 +14,15 @@ from upath import UPath
 from hc_assets.core.verdicts import Verdict, none_of
 from hc_assets.fhir.bundles.entries import Entry
 from hc_assets.fhir.bundles.read import read_entries
+from hc_assets.fhir.bundles.text_streams import TextLimits
 from hc_assets.fhir.domain import FHIR_FILES
 from hc_assets.fhir.export.ndjson import MANIFEST_NAME
+from hc_assets.lake.archives import ArchiveLimits
 from hc_assets.lake.atomic import HashingSink
 
 _BLOCK = 1024 * 1024
+# An export is what was taken in, within the limits for that, and more that is alike.
+_OWN_FILES = TextLimits(2**31 - 1, ArchiveLimits(size=2**63, always=2**63))
 _IDENTITIES = """
     SELECT count(*), count(*) FILTER (number != 1)
     FROM (
@@ -90,7 +94,8 @@ def _lines(folder: UPath, names: Iterable[str]) -> Iterator[Entry]:
         if (folder / name).exists():
             with (folder / name).open("rb") as file:
                 # A stored OperationOutcome or Bundle is a resource here, whatever it says.
-                yield from read_entries(file, FHIR_FILES.media_type(name), keep_bundles=True)
+                type_ = FHIR_FILES.media_type(name)
+                yield from read_entries(file, type_, keep_bundles=True, limits=_OWN_FILES)
 
 
 def _sha256(path: UPath) -> str:

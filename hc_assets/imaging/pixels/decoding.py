@@ -4,7 +4,6 @@ Belongs here: cutting frames, trying decoders in order, keeping each one's words
 are decoded in a process of their own (`isolation.py`); what stored values mean is in `frames.py`.
 """
 
-import io
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -12,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 from numpy.typing import NDArray
-from pydicom.encaps import generate_frames
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import (
     UID,
@@ -26,6 +24,8 @@ from pydicom.uid import (
 
 from hc_assets.imaging.headers.reading import PARSE_ERRORS, Header, PixelPlace, quiet_pydicom
 from hc_assets.imaging.pixels.codestreams import codestream_size
+from hc_assets.imaging.pixels.encapsulation import TruncatedError, bytes_from, encoded_frames
+from hc_assets.imaging.pixels.held_frames import frames_held
 from hc_assets.imaging.pixels.isolation import DecoderDiedError, DecoderFailedError, shared_process
 from hc_assets.imaging.pixels.packbits import unpack_segment
 from hc_assets.imaging.pixels.pixel_description import PixelDescription
@@ -35,12 +35,16 @@ ENCAPSULATED_UNCOMPRESSED = "1.2.840.10008.1.2.1.98"
 JPEG_XL = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (110, 111, 112))
 FRAME_LIMIT = 1024**3
 """Bytes of one decoded frame that are allowed, unless the caller says otherwise."""
+MISSING_LIMIT = 1_000
+"""Missing frames beyond what the bytes can hold that have an outcome each; the rest share one."""
 
 # The order of pydicom itself, so that lossy images come out as its pixel_array gives them; last
 # one of our own for what none of its plugins can do
 _ORDER = ("gdcm", "pylibjpeg", "pyjpegls", "pydicom", "pillow", "imagecodecs")
 _BY_IMAGECODECS = JPEG_XL | {JPEGExtended12Bit}
 _WORDS_LIMIT = 500
+# Two bytes of a run make at most 128 (PS3.5 G.3.1)
+_RLE_RATIO = 64
 _NATIVE = {
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -110,19 +114,22 @@ def stored_frames(
     Yields:
         Each wanted frame, decoded or with the reason why not.
     """
-    indices = [i for i in range(description.frames) if wanted is None or i in wanted]
-    if description.decoded_bytes > frame_limit:
-        for index in indices:
-            yield UndecodableFrame(
-                index,
-                f"a frame takes up {description.decoded_bytes} bytes, more than the"
-                f" {frame_limit} that are allowed",
-            )
-        return
     is_native = header.transfer_syntax in _NATIVE or (
         # Uncompressed in spite of its transfer syntax
         place.length is not None and place.length * 8 >= description.frame_bits
     )
+    held = frames_held(
+        bytes_from(stream, place.offset),
+        None if is_native else str(header.transfer_syntax),
+        description.frame_bits,
+    )
+    reported = min(description.frames, held + MISSING_LIMIT)
+    indices = list(range(reported)) if wanted is None else sorted(i for i in wanted if i < reported)
+    size = description.decoded_bytes
+    if size > frame_limit:
+        reason = f"a frame takes up {size} bytes, more than the {frame_limit} that are allowed"
+        yield from (UndecodableFrame(index, reason) for index in indices)
+        indices = []
     low_bits = description.low_bits if is_native or header.transfer_syntax in _WHOLE_CELLS else 0
     if low_bits:
         description = replace(description, bits_stored=description.high_bit + 1)
@@ -132,6 +139,12 @@ def stored_frames(
             yield replace(outcome, values=outcome.values >> low_bits)
         else:
             yield outcome
+    if reported < description.frames and (wanted is None or reported in wanted):
+        yield UndecodableFrame(
+            reported,
+            f"NumberOfFrames is {description.frames}, the pixel data can't hold more than {held}:"
+            " this frame and all behind it are missing",
+        )
 
 
 def _native_frames(
@@ -147,7 +160,7 @@ def _native_frames(
                 index, "pixel data of undefined length, but the transfer syntax is uncompressed"
             )
         return
-    available = min(place.length, _bytes_from(stream, place.offset))
+    available = min(place.length, bytes_from(stream, place.offset))
     if description.photometric == "YBR_FULL_422":
         full = replace(description, photometric="YBR_FULL")
         if available * 8 >= full.frame_bits * full.frames:
@@ -177,11 +190,6 @@ def _native_frames(
         yield _in_place(index, "pydicom", decode)
 
 
-def _bytes_from(stream: BinaryIO, offset: int) -> int:
-    stream.seek(0, 2)
-    return max(0, stream.tell() - offset)
-
-
 def _encapsulated_frames(
     stream: BinaryIO,
     header: Header,
@@ -197,14 +205,14 @@ def _encapsulated_frames(
         for index in indices:
             yield UndecodableFrame(index, decoders.missing_reason)
         return
-    encoded = enumerate(_encoded_frames(stream, header, place, description.frames))
+    encoded = enumerate(encoded_frames(stream, header, place.offset, description.frames))
     while index is not None:
         try:
             with quiet_pydicom():
                 number, data = next(encoded)
         except StopIteration:
             break
-        except _TruncatedError:
+        except TruncatedError:
             reason = "the pixel data are truncated: the file ends within this frame or before it"
             break
         except PARSE_ERRORS as error:
@@ -216,59 +224,6 @@ def _encapsulated_frames(
     while index is not None:
         yield UndecodableFrame(index, reason)
         index = next(pending, None)
-
-
-class _TruncatedError(Exception):
-    """The file ends within a fragment."""
-
-
-def _encoded_frames(
-    stream: BinaryIO, header: Header, place: PixelPlace, frames: int
-) -> Iterator[bytes]:
-    """Yield encoded frames; raise `_TruncatedError` behind the last that is whole."""
-    complete, cut = _fragments(stream, place.offset)
-    offsets = _extended_offsets(header)
-    stream.seek(place.offset)
-    if cut is None:
-        yield from generate_frames(stream, number_of_frames=frames, extended_offsets=offsets)
-        return
-    if complete:
-        whole = io.BytesIO(stream.read(cut - place.offset))
-        found = list(generate_frames(whole, number_of_frames=min(complete, frames)))
-        # With a fragment or more for each frame, the one that is cut off belongs to the last
-        yield from found if complete < frames else found[:-1]
-    raise _TruncatedError
-
-
-def _fragments(stream: BinaryIO, start: int) -> tuple[int, int | None]:
-    """Walk the items of encapsulated pixel data.
-
-    Returns:
-        How many fragments are whole, and where the first one begins that is not.
-    """
-    end = start + _bytes_from(stream, start)
-    at, items = start, 0
-    while at + 8 <= end:
-        stream.seek(at)
-        tag, length = struct.unpack("<4sL", stream.read(8))
-        if tag != b"\xfe\xff\x00\xe0":
-            return max(0, items - 1), None
-        if at + 8 + length > end:
-            return max(0, items - 1), at
-        items += 1  # the first is the offset table
-        at += 8 + length
-    return max(0, items - 1), None
-
-
-def _extended_offsets(header: Header) -> tuple[bytes, bytes] | None:
-    found = []
-    for tag in (0x7FE00001, 0x7FE00002):
-        element = header.elements.get(tag)
-        if element is None or not isinstance(element.value, bytes) or not element.value:
-            return None
-        found.append(element.value)
-    offsets, lengths = found
-    return (offsets, lengths) if len(offsets) == len(lengths) else None
 
 
 class _Decoders:
@@ -300,6 +255,12 @@ class _Decoders:
                 index,
                 f"the compressed image is {size[1]} by {size[0]} pixels, the header says"
                 f" {described.columns} by {described.rows}",
+            )
+        if self._syntax == RLELossless and described.frame_bits > len(data) * 8 * _RLE_RATIO:
+            return UndecodableFrame(
+                index,
+                f"the frame has {len(data)} encoded bytes, too few for {described.columns} by"
+                f" {described.rows} pixels",
             )
         if self._syntax == DEFLATED_IMAGE_FRAME:
             return _in_place(index, "deflate", lambda: _inflated(data, described))

@@ -15,6 +15,7 @@ import duckdb
 import msgspec
 import numpy as np
 
+from hc_assets.imaging.pixels.held_frames import frames_held
 from hc_assets.imaging.series.stacks import Plane, normal_of
 
 _ROWS = 500
@@ -28,6 +29,7 @@ _COLUMNS = (
     *("series_number", "series_description", "instance_number", "modality", "body_part"),
     *("rows", "columns", "frames", "slice_thickness", "pixel_spacing", "image_orientation"),
     *("image_position", "gantry_tilt", "image_type"),
+    *("file_size", "bits_allocated", "transfer_syntax_uid"),
 )
 # Elements that the index has in its DICOM JSON only
 _JSON_ELEMENTS = {
@@ -65,9 +67,9 @@ DIMENSION_NAMES = (*_DIMENSIONS, "image_type")
 """Of the first members of `Plane.dimensions`; what follows are the frame's DimensionIndexValues."""
 
 Instance = Mapping[str, Any]
-"""An index row: its typed columns; elements of its JSON as text, None where absent; of multi-frame
-files the elements of functional groups, as `shared_` and `per_frame_` lists of JSON arrays; of dose
-grids `grid_offsets`, a JSON array."""
+"""An index row: its typed columns, of frames as many as the file can hold; elements of its JSON as
+text, None where absent; of multi-frame files the elements of functional groups, as `shared_` and
+`per_frame_` lists of JSON arrays; of dose grids `grid_offsets`, a JSON array."""
 
 
 def read_series(
@@ -130,7 +132,24 @@ def _rows(found: duckdb.DuckDBPyConnection) -> Iterator[Instance]:
     names = [column[0] for column in found.description or ()]
     while rows := found.fetchmany(_ROWS):
         for row in rows:
-            yield dict(zip(names, row, strict=True))
+            instance = dict(zip(names, row, strict=True))
+            instance["frames"] = _held_frames(instance)
+            yield instance
+
+
+def _held_frames(instance: Instance) -> int | None:
+    """The frames of a file, of which a header may state more than the file can hold."""
+    stated: int | None = instance["frames"]
+    if stated is None or stated <= 1:
+        return stated
+    if any(len(instance[f"per_frame_{name}"] or ()) == stated for name in _GROUP_ELEMENTS):
+        return stated  # each has an item in the header
+    held = frames_held(
+        instance["file_size"],
+        instance["transfer_syntax_uid"],
+        (instance["rows"] or 1) * (instance["columns"] or 1) * (instance["bits_allocated"] or 1),
+    )
+    return min(stated, max(1, held))
 
 
 def distinct(files: Sequence[Instance]) -> list[Instance]:

@@ -36,6 +36,9 @@ REQUESTS = [
     '{"method":"PATCH","url":"Patient/p1"}',
     '{"method":"DELETE","url":"Patient/p1"}',
     '{"method":null}',
+    '{"method":"PUT","url":"Patient/p1","method":"DELETE"}',
+    '{"method":"POST","url":"Patient","ifMatch":"1","ifM\\u0061tch":"2"}',
+    '{"method":"POST","url":"Patient","ifMatch":1}',
     "null",
 ]
 RESOURCES = [
@@ -56,6 +59,12 @@ OTHERS = [
     '"fullUrl":null',
     '"response":{"lastModified":"2026-01-01T00:00:00Z"}',
     '"search":{"mode":"match"}',
+    '"search":{"mode":"match","mode":"include"}',
+    '"search":{"mode":null}',
+    '"search":[]',
+    '"link":[{"relation":"self","url":"x"}]',
+    '"extension":[{"url":"x","valueCode":"y"}]',
+    '"extension":[{"url":"x","url":"y"}]',
     '"\\u0072equest":{}',
 ]
 TEXTS = st.one_of(

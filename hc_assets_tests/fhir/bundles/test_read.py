@@ -83,6 +83,9 @@ def test_one_bad_entry_among_a_hundred_leaves_the_other_ninety_nine():
         (b'{"fullUrl":7,"resource":%b}' % PATIENT, r"Bundle\.entry can't be read.*fullUrl"),
         (b'{"request":"GET","resource":%b}' % PATIENT, r"Bundle\.entry can't be read.*request"),
         (b'{"request":{"method":1},"resource":%b}' % PATIENT, r"can't be read.*request\.method"),
+        (b'{"fullUrl":null,"resource":%b}' % PATIENT, r"Bundle\.entry can't be read.*fullUrl"),
+        (b'{"request":null,"resource":%b}' % PATIENT, r"Bundle\.entry can't be read.*request"),
+        (b'{"response":[],"resource":%b}' % PATIENT, r"Bundle\.entry can't be read.*response"),
         (b'{"fullUrl":"\xff","resource":%b}' % PATIENT, r"can't be read: text that is not UTF-8"),
         (b'{"resource":[]}', r"expected a JSON object, found another JSON value"),
         (b'{"resource":"x"}', r"expected a JSON object, found another JSON value"),
@@ -98,6 +101,24 @@ def test_one_bad_entry_among_a_hundred_leaves_the_other_ninety_nine():
         (
             b'{"fullUrl":"urn:uuid:1","resource":%b,"fullUrl":"urn:uuid:2"}' % PATIENT,
             r"Bundle\.entry says `fullUrl` twice",
+        ),
+        (
+            b'{"resource":%b,"\\u0072esource":{"resourceType":"Basic"}}' % PATIENT,
+            r"Bundle\.entry says `resource` twice",
+        ),
+        (
+            b'{"resource":%b,"request":{"method":"PUT","url":"Patient/p1","method":"DELETE"}}'
+            % PATIENT,
+            r"Bundle\.entry says `method` twice",
+        ),
+        (
+            b'{"resource":%b,"response":{"status":"200","lastModified":"x","lastModified":"y"}}'
+            % PATIENT,
+            r"Bundle\.entry says `lastModified` twice",
+        ),
+        (
+            b'{"resource":%b,"extension":[{"url":"x","name":1,"n\\u0061me":2}]}' % PATIENT,
+            r"Bundle\.entry says a member twice",
         ),
         (b'{"request":{"method":"DELETE"}}', r"DELETE whose request\.url is not <type>/<id>"),
     ],
@@ -117,6 +138,13 @@ def test_an_invalid_entry_has_its_reason_and_keeps_its_place(entry, problem):
         (b'{"resourceType":"Bundle","entry":{}}', "Expected `array`, got `object`"),
         (b'{"resourceType":"Bundle","entry":null}', "Expected `array`, got `null`"),
         (b'{"resourceType":"Bundle","entry":[],"entry":[{}]}', "Bundle says `entry` twice"),
+        (b'{"resourceType":"Bundle","entry":[{}],"\\u0065ntry":[]}', "Bundle says `entry` twice"),
+        (b'{"type":"batch","resourceType":"Bundle","typ\\u0065":1,"entry":[{}]}', "`type` twice"),
+        (b'{"resourceType":"List","resourceType":"Bundle","entry":[{}]}', "`resourceType` twice"),
+        (
+            b'{"resourceType":"Bundle","meta":{"x":1,"x":1},"entry":[{}]}',
+            "a member twice",
+        ),
     ],
 )
 def test_a_bundle_whose_entries_are_ambiguous_is_one_entry_with_the_reason(data, problem):
@@ -289,7 +317,14 @@ def test_every_member_of_entry_is_accounted_for_whatever_it_is(entries):
             assert json.loads(entry.resource) == sent["resource"]
 
 
-@given(st.lists(VALUES.map(json.dumps), max_size=6), st.sampled_from(["\n", "\r\n", "\n\n \n"]))
+def is_bundle(value: object) -> bool:
+    return isinstance(value, dict) and value.get("resourceType") == "Bundle"
+
+
+@given(
+    st.lists(VALUES.filter(lambda value: not is_bundle(value)).map(json.dumps), max_size=6),
+    st.sampled_from(["\n", "\r\n", "\n\n \n"]),
+)
 def test_every_line_is_accounted_for_whatever_it_is(lines, line_end):
     found = split(line_end.join(lines).encode(), LINES)
     assert [e.resource for e in found if e.resource] == [line.encode() for line in lines]

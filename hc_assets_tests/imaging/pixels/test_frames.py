@@ -12,8 +12,9 @@ from pydicom.pixels import apply_color_lut, apply_modality_lut
 from pydicom.sequence import Sequence
 from pydicom.uid import MPEG2MPML, JPEG2000Lossless, JPEGExtended12Bit, RLELossless
 
-from hc_assets.imaging.headers.reading import UnreadableFile
-from hc_assets.imaging.pixels.decoding import UndecodableFrame
+from hc_assets.imaging.headers.reading import UnreadableFile, opened, parse
+from hc_assets.imaging.pixels.decoding import MISSING_LIMIT, UndecodableFrame
+from hc_assets.imaging.pixels.encapsulation import encoded_frames
 from hc_assets.imaging.pixels.frames import Frame, iter_frames
 
 RAMP = np.arange(12, dtype=np.uint16).reshape(3, 4)
@@ -198,6 +199,51 @@ def test_frames_before_a_truncation_are_decoded_and_the_rest_reported(write_dico
     assert isinstance(first, Frame)
     assert [frame.index for frame in rest] == [1, 2]
     assert all("truncated: 42 bytes" in frame.reason for frame in rest)
+
+
+def test_frames_far_beyond_what_the_pixels_can_hold_share_one_reason(write_dicom):
+    path = write_dicom(RAMP)
+    dataset = dcmread(path)
+    dataset.NumberOfFrames = 1_000_000
+    dataset.save_as(path)
+    first, *rest = iter_frames(path)
+    assert isinstance(first, Frame)
+    assert [frame.index for frame in rest] == list(range(1, MISSING_LIMIT + 2))
+    assert all("truncated: 24 bytes" in frame.reason for frame in rest[:-1])
+    assert "NumberOfFrames is 1000000, the pixel data can't hold more than 1" in rest[-1].reason
+    wanted = list(iter_frames(path, wanted=frozenset({0, 5, MISSING_LIMIT + 1, 999_999})))
+    assert [frame.index for frame in wanted] == [0, 5, MISSING_LIMIT + 1]
+
+
+def test_more_frames_than_are_read_are_refused_with_the_limit(write_dicom):
+    path = write_dicom(RAMP)
+    dataset = dcmread(path)
+    dataset.NumberOfFrames = 1_000_000_000
+    dataset.save_as(path)
+    (frame,) = failures(path)
+    assert frame.reason == "1000000000 frames: more than the 1048576 that are read"
+
+
+def test_run_lengths_that_are_too_few_for_a_frame_are_not_made_room_for(write_dicom):
+    path = compressed(write_dicom, [bytes(100)], RLELossless, Rows=20_000, Columns=20_000)
+    (frame,) = failures(path)
+    assert frame.reason == "the frame has 100 encoded bytes, too few for 20000 by 20000 pixels"
+
+
+def test_an_offset_table_whose_frames_overlap_is_not_followed(rle_frames, tmp_path):
+    path = tmp_path / "rle.dcm"
+    size = len(rle_frames.PixelData)
+    for lengths, is_followed in ([100, 100], True), ([size, size], False):
+        rle_frames.add_new(0x7FE00001, "OV", struct.pack("<2Q", 0, 0))
+        rle_frames.add_new(0x7FE00002, "OV", struct.pack("<2Q", *lengths))
+        rle_frames.save_as(path)
+        with opened(path) as file:
+            header, stream = parse(file)
+            encoded = list(encoded_frames(stream, header, header.pixels.offset, 2))
+        assert ([len(each) for each in encoded] == lengths) == is_followed
+    first, second = iter_frames(path)
+    np.testing.assert_array_equal(first.pixels, RAMP)
+    np.testing.assert_array_equal(second.pixels, RAMP + 1)
 
 
 def test_bytes_beyond_the_last_frame_are_padding(write_dicom):

@@ -28,7 +28,7 @@ def described(tmp_path, write_dicom):
                 name = f"{number}.dcm"
                 own = {"SOPInstanceUID": f"1.2.{number + 1}", "InstanceNumber": number + 1}
                 path = write_dicom(pixels, name, **own | attributes)
-                file = FileToRead(name, path, f"{number:064x}", 1)
+                file = FileToRead(name, path, f"{number:064x}", path.stat().st_size)
                 for found in index_files([file], f"b{number // 100}"):
                     writer.write(found.index)
         parts = [str(folder / part.name) for part in writer.parts]
@@ -152,6 +152,23 @@ def test_frames_of_an_enhanced_file_are_its_slices(described):
     assert (row["frames"], row["slices"], row["plane"]) == (4, 4, "CORONAL")
     assert (row["slice_spacing_mm"], row["greatest_spacing_mm"]) == (3, 6)
     assert row["missing_slices"] == 1
+
+
+@pytest.mark.parametrize("stated", [1_000_000, 1_000_000_000, 2**31 - 1])
+def test_a_file_has_no_more_frames_than_it_can_hold(described, stated):
+    orientation, position, shared = Dataset(), Dataset(), Dataset()
+    orientation.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    position.ImagePositionPatient = [0, 0, 0]
+    shared.PlaneOrientationSequence = Sequence([orientation])
+    shared.PlanePositionSequence = Sequence([position])
+    (row,) = described(
+        {
+            "NumberOfFrames": stated,
+            "SharedFunctionalGroupsSequence": Sequence([shared]),
+        },
+        pixels=np.zeros((64, 64), np.uint16),
+    )
+    assert row["frames"] == 1
 
 
 def test_a_hostile_number_of_expected_instances_is_not_believed(described):

@@ -5,6 +5,7 @@ able to follow. Identity of entries belongs to `bundle_rules.py`.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from hc_assets.fhir.r4.issues import Findings, Severity, clipped
 from hc_assets.fhir.r4.references import ParsedReference, parse_reference
@@ -34,6 +35,34 @@ _MUST_RESOLVE = {
 _NO_ENTRY = ("bundle-reference", "the URN is the fullUrl of no entry")
 
 
+@dataclass(slots=True)
+class _Target:
+    """The entries that references of one text may name: none, one, or several by mistake.
+
+    Attributes:
+        entries: in the order of the Bundle.
+        types: of their resources.
+        versions: the same for each meta.versionId.
+    """
+
+    entries: list[Entry] = field(default_factory=list)
+    types: dict[str, None] = field(default_factory=dict)
+    versions: dict[str, "_Target"] = field(default_factory=dict)
+
+    def add(self, entry: Entry) -> None:
+        """Take in an entry."""
+        self._take(entry)
+        self.versions.setdefault(entry.version, _Target())._take(entry)
+
+    def _take(self, entry: Entry) -> None:
+        self.entries.append(entry)
+        if entry.resource is not None:
+            self.types[entry.resource.type_name] = None
+
+
+_NOTHING = _Target()
+
+
 class _Index:
     """Entries by fullUrl, and by type and id.
 
@@ -44,34 +73,34 @@ class _Index:
 
     def __init__(self, entries: list[Entry], is_document: bool) -> None:
         self._is_document = is_document
-        self.by_url: dict[str, list[Entry]] = {}
-        self.by_name: dict[tuple[str, str], list[Entry]] = {}
+        self.by_url: dict[str, _Target] = {}
+        self.by_name: dict[tuple[str, str], _Target] = {}
         for entry in entries:
             if entry.full_url:
-                self.by_url.setdefault(entry.full_url, []).append(entry)
+                self.by_url.setdefault(entry.full_url, _Target()).add(entry)
             if entry.resource is not None and entry.resource_id:
                 key = entry.resource.type_name, entry.resource_id
-                self.by_name.setdefault(key, []).append(entry)
+                self.by_name.setdefault(key, _Target()).add(entry)
 
-    def find(self, parsed: ParsedReference, text: str, source: Entry) -> list[Entry]:
+    def find(self, parsed: ParsedReference, text: str, source: Entry) -> _Target:
         """The entries that a reference from an entry names."""
-        if parsed.kind == "relative":
-            base = parse_reference(source.full_url) if source.full_url else None
-            if base is not None and base.kind == "absolute":
-                if not source.has_matching_url:
-                    return []  # from a fullUrl that isn't the resource's own, no base follows
-                suffix = f"{base.resource_type}/{base.resource_id}"
-                head = source.full_url.partition(suffix)[0]
-                found = self.by_url.get(f"{head}{parsed.resource_type}/{parsed.resource_id}", [])
-            elif self._is_document:
-                return []
-            else:
-                found = self.by_name.get((parsed.resource_type, parsed.resource_id), [])
-        else:
-            found = self.by_url.get(text.partition("/_history/")[0], [])
-        if parsed.version:
-            found = [entry for entry in found if entry.version == parsed.version]
-        return found
+        found = self._find(parsed, text, source)
+        return found.versions.get(parsed.version, _NOTHING) if parsed.version else found
+
+    def _find(self, parsed: ParsedReference, text: str, source: Entry) -> _Target:
+        if parsed.kind != "relative":
+            return self.by_url.get(text.partition("/_history/")[0], _NOTHING)
+        base = parse_reference(source.full_url) if source.full_url else None
+        if base is not None and base.kind == "absolute":
+            if not source.has_matching_url:
+                return _NOTHING  # from a fullUrl that isn't the resource's own, no base follows
+            suffix = f"{base.resource_type}/{base.resource_id}"
+            head = source.full_url.partition(suffix)[0]
+            url = f"{head}{parsed.resource_type}/{parsed.resource_id}"
+            return self.by_url.get(url, _NOTHING)
+        if self._is_document:
+            return _NOTHING
+        return self.by_name.get((parsed.resource_type, parsed.resource_id), _NOTHING)
 
 
 def _entry_resource(visit: Visit) -> Visit:
@@ -109,12 +138,11 @@ def _named_by_url(
                     yield source, target
 
 
-def _check_target(visit: Visit, found: list[Entry], findings: Findings) -> None:
+def _check_target(visit: Visit, found: _Target, findings: Findings) -> None:
     """The type of the resource found against what the element may refer to."""
     targets = visit.ref.targets if visit.ref is not None else ()
-    for entry in found:
-        name = "" if entry.resource is None else entry.resource.type_name
-        if targets and name and name not in targets:
+    for name in found.types:
+        if targets and name not in targets:
             text = f"found a reference to {name}, expected one to {', '.join(targets)}"
             path = f"{visit.path}.reference"
             findings.error("structure", path, "reference-target", text)
@@ -127,23 +155,31 @@ def _definition_path(visit: Visit) -> str:
     return f"{visit.parent.type_name}.{visit.element.name}"
 
 
+def _join(neighbours: dict[int, list[int]], one: int, other: int) -> None:
+    neighbours.setdefault(one, []).append(other)
+    neighbours.setdefault(other, []).append(one)
+
+
 def _check_reached(
-    entries: list[Entry], linked: list[tuple[Entry, Entry]], findings: Findings
+    entries: list[Entry], linked: list[tuple[Entry, list[Entry]]], findings: Findings
 ) -> None:
     """A document holds what its Composition leads to, and what leads to that (R4, documents).
 
     The standard lets a Provenance, and a Binary with a style sheet, in as well.
     """
-    neighbours: dict[int, list[Entry]] = {}
-    for source, target in linked:
-        neighbours.setdefault(id(source.visit), []).append(target)
-        neighbours.setdefault(id(target.visit), []).append(source)
-    reached, waiting = {id(entries[0].visit)}, [entries[0]]
+    # By `id()`, entries and lists of entries alike: what many name together is gone through once.
+    neighbours: dict[int, list[int]] = {}
+    for source, targets in linked:
+        _join(neighbours, id(source.visit), id(targets))
+    for targets in {id(targets): targets for _, targets in linked}.values():
+        for target in targets:
+            _join(neighbours, id(target.visit), id(targets))
+    waiting = [id(entries[0].visit)]
+    reached = set(waiting)
     while waiting:
-        for entry in neighbours.get(id(waiting.pop().visit), []):
-            if id(entry.visit) not in reached:
-                reached.add(id(entry.visit))
-                waiting.append(entry)
+        fresh = set(neighbours.get(waiting.pop(), ())) - reached
+        reached |= fresh
+        waiting.extend(fresh)
     for entry in entries:
         is_binary = entry.resource is not None and entry.resource.type_name == "Binary"
         if id(entry.visit) not in reached and not is_binary:
@@ -164,7 +200,7 @@ def check_bundle_references(
     """
     bundle_type = text_of(bundle.value, "type")
     index = _Index(entries, bundle_type == "document")
-    linked: list[tuple[Entry, Entry]] = []
+    linked: list[tuple[Entry, list[Entry]]] = []
     sources = {id(entry.resource): entry for entry in entries if entry.resource is not None}
     must_resolve = _MUST_RESOLVE.get(bundle_type, frozenset())
     for visit, resource, text in _references(visits):
@@ -186,16 +222,18 @@ def check_bundle_references(
         found = index.find(parsed, text, source)
         is_first = source is entries[0] and visit.resource is resource
         if is_first and _definition_path(visit) in must_resolve:
-            if len(found) != 1:
-                message = "names no entry" if not found else f"names {len(found)} entries"
+            count = len(found.entries)
+            if count != 1:
+                message = f"names {count or 'no'} {'entries' if count else 'entry'}"
                 message = f"{clipped(text)!r} {message} of the {bundle_type}, expected one"
                 findings.error("not-found", path, "bundle-reference", message)
-        elif not found and parsed.kind == "urn" and bundle_type in _CLOSED_BUNDLES:
+        elif not found.entries and parsed.kind == "urn" and bundle_type in _CLOSED_BUNDLES:
             findings.error("not-found", path, *_NO_ENTRY)
-        elif not found and parsed.kind == "urn" and bundle_type == "collection":
+        elif not found.entries and parsed.kind == "urn" and bundle_type == "collection":
             findings.add("warning", "not-found", path, *_NO_ENTRY)
-        linked.extend((source, entry) for entry in found)
+        if found.entries:
+            linked.append((source, found.entries))
         _check_target(visit, found, findings)
     if bundle_type == "document" and entries:
-        linked.extend(_named_by_url(visits, entries, sources))
+        linked.extend((one, [other]) for one, other in _named_by_url(visits, entries, sources))
         _check_reached(entries, linked, findings)

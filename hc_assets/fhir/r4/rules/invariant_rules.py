@@ -5,9 +5,9 @@ table, their meaning from `fhir/fhirpath/__init__.py`; those compiled for the fa
 `fhir/r4/fast/rule_code.py`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hc_assets.fhir.fhirpath import (
     Environment,
@@ -84,13 +84,14 @@ def _judge(
         findings.add(invariant.severity, "invariant", path, invariant.key, invariant.human)
 
 
-def _environment(visit: Visit) -> Environment:
+def _environment(visit: Visit, kept: dict[Hashable, Any]) -> Environment:
     resource = visit.resource
     root = resource
     # A contained resource's root is its container; a bundle's entry is a root itself.
     if resource.parent is not None and resource.path.rpartition(".")[2].startswith("contained["):
         root = resource.parent
-    return Environment(Node(resource.value, resource.type_name), Node(root.value, root.type_name))
+    own = Node(resource.value, resource.type_name)
+    return Environment(own, Node(root.value, root.type_name), kept=kept)
 
 
 def check_invariants(visits: list[Visit], findings: Findings) -> None:
@@ -101,6 +102,7 @@ def check_invariants(visits: list[Visit], findings: Findings) -> None:
         findings: takes the issues; severity and text are those of the definitions.
     """
     environments: dict[int, Environment] = {}
+    kept: dict[Hashable, Any] = {}
     for visit in visits:
         rules = _rules_of_type(visit.type_name)
         of_elements = _rules_of_elements(visit.type_name)
@@ -108,7 +110,7 @@ def check_invariants(visits: list[Visit], findings: Findings) -> None:
             continue
         environment = environments.get(id(visit.resource))
         if environment is None:
-            environment = environments[id(visit.resource)] = _environment(visit)
+            environment = environments[id(visit.resource)] = _environment(visit, kept)
         node = Node(visit.value, visit.type_name)
         for rule in rules:
             if rule.invariant.key not in _ON_CONTAINED or "contained" in visit.value:

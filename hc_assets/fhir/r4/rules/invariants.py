@@ -1,15 +1,16 @@
 """From a published invariant to the check that the validator runs.
 
 Belongs here: which published expressions are wrong and what stands for them, and how an expression
-becomes a check. FHIRPath itself belongs to `fhir/fhirpath/__init__.py`, the guard against the cost
-of dom-3 to `contained_references.py`.
+becomes a check. FHIRPath itself belongs to `fhir/fhirpath/__init__.py`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from hc_assets.fhir.fhirpath import TypeView, compile_expression
-from hc_assets.fhir.r4.rules.contained_references import Check, contained_are_referenced
+from hc_assets.fhir.fhirpath import Environment, Node, TypeView, compile_expression
+
+# A rule ready to be asked: does it hold for a node?
+Check = Callable[[Node, Environment], bool]
 
 _NAME_RULES = frozenset(
     f"{prefix}-0"
@@ -121,16 +122,6 @@ _CORRECTED: Mapping[tuple[str, str], str] = {
     (key, erratum.published): erratum.corrected for erratum in ERRATA for key in erratum.keys
 }
 
-# The expression of dom-3 goes through the whole resource four times for each contained one.
-_DOM_3 = (
-    "contained.where((('#'+id in (%resource.descendants().reference | "
-    "%resource.descendants().as(canonical) | %resource.descendants().as(uri) | "
-    "%resource.descendants().as(url))) or descendants().where(reference = '#').exists() or "
-    "descendants().where(as(canonical) = '#').exists() or "
-    "descendants().where(as(canonical) = '#').exists()).not())"
-    ".trace('unmatched', id).empty()"
-)
-
 
 def corrected(key: str, expression: str) -> str:
     """The expression to evaluate for an invariant.
@@ -161,8 +152,4 @@ def checker(key: str, expression: str, types: TypeView) -> Check:
     Raises:
         FhirPathSyntaxError: the expression can't be compiled.
     """
-    to_evaluate = corrected(key, expression)
-    holds: Check = compile_expression(to_evaluate, types).holds
-    # A profile may give the same key to another expression.
-    is_dom_3 = key == "dom-3" and to_evaluate == _DOM_3
-    return contained_are_referenced(types, holds) if is_dom_3 else holds
+    return compile_expression(corrected(key, expression), types).holds

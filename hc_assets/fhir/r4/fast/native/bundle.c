@@ -149,12 +149,16 @@ static int make_index(Run *run) {
     return 1;
 }
 
+/* Keys may be chosen to fall together: after so many steps a look-up is given up. */
+enum { MOST_STEPS = 1000, GIVEN_UP = INT32_MIN };
+
 /* The number of the entry with a key, or of where it would be put; -1 - slot for none. */
 static int32_t look_up(const Run *run, KeyOf key_of, Text key) {
     uint32_t mask = (uint32_t)run->index.count - 1, slot = hash_of(key) & mask;
-    while (run->index.items[slot] != 0) {
+    for (int steps = 0; run->index.items[slot] != 0; steps++) {
         int32_t found = run->index.items[slot] - 1;
         if (same(key_of(&run->entries.items[found]), key)) return found;
+        if (steps == MOST_STEPS) return GIVEN_UP;
         slot = (slot + 1) & mask;
     }
     return -1 - (int32_t)slot;
@@ -167,7 +171,7 @@ static int are_distinct(Run *run, KeyOf key_of) {
         Text key = key_of(&run->entries.items[i]);
         if (key.at == NULL) continue;
         int32_t found = look_up(run, key_of, key);
-        if (found >= 0) return 0;
+        if (found >= 0 || found == GIVEN_UP) return 0;
         run->index.items[-1 - found] = i + 1;
     }
     return 1;

@@ -27,6 +27,7 @@ static int is_referred_to(const Run *run, int32_t container, const Resource *res
  * References inside contained resources, to others or to the container, go the thorough way, and
  * so does a resource with so many of either that looking one up costs too much.
  */
+enum { MOST_CONTAINED = 100, MOST_FRAGMENTS = 100 };
 int contained_are_valid(Run *run, int32_t container) {
     int32_t first = run->references.count, contained = 0, fragments = 0;
     /* What was read since this resource began belongs to it or to what it contains. */
@@ -34,14 +35,14 @@ int contained_are_valid(Run *run, int32_t container) {
     for (int32_t i = first; i < run->references.count; i++) {
         const Reference *reference = &run->references.items[i];
         if (reference->text.at[0] != '#') continue;
-        if (reference->resource != container || ++fragments > 1000) return 0;
+        if (reference->resource != container || ++fragments > MOST_FRAGMENTS) return 0;
         const Resource *found = contained_named(run, container, reference->text);
         if (found == NULL || !may_refer(run->table, reference->targets, found->shape)) return 0;
     }
     for (int32_t i = container + 1; i < run->resources.count; i++) {
         const Resource *resource = &run->resources.items[i];
         if (resource->container != container) continue;
-        if (++contained > 1000 || resource->id.at == NULL || resource->has_contained ||
+        if (++contained > MOST_CONTAINED || resource->id.at == NULL || resource->has_contained ||
             resource->has_bad_meta || !is_referred_to(run, container, resource, first))
             return 0;
         for (int32_t other = container + 1; other < i; other++)

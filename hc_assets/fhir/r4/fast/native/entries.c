@@ -41,12 +41,53 @@ static Position pass_name(Position at, Position end, Text *name) {
     return at < end && *at == ':' ? skip_space(at + 1, end) : NULL;
 }
 
+/* The names of an object's members. Validation says of a resource which of them come twice; around
+ * the resources nobody else would, and the last one would count. */
+enum { MOST_NAMES = 16 };
+typedef struct {
+    Text items[MOST_NAMES];
+    int count;
+} Names;
+
+/* The same, for a name that the object does not have yet. */
+static Position pass_new_name(Position at, Position end, Names *names, Text *name) {
+    at = pass_name(at, end, name);
+    if (at == NULL || names->count == MOST_NAMES) return NULL;
+    for (int i = 0; i < names->count; i++)
+        if (same(names->items[i], *name)) return NULL;
+    names->items[names->count++] = *name;
+    return at;
+}
+
 /* Behind a comma, or the closing brace. */
 static Position pass_comma(Position at, Position end, int *is_last) {
     at = skip_space(at, end);
     if (at >= end || (*at != ',' && *at != '}')) return NULL;
     *is_last = *at == '}';
     return *is_last ? at + 1 : skip_space(at + 1, end);
+}
+
+/* A value in which no object has two members of one name. */
+static Position pass_distinct(Position at, Position end, int depth) {
+    if (at >= end || (*at != '{' && *at != '[')) return pass_value(at, end, depth);
+    int is_object = *at == '{';
+    uint8_t closing = is_object ? '}' : ']';
+    Names names = {.count = 0};
+    if (depth >= MAX_DEPTH) return NULL;
+    at = skip_space(at + 1, end);
+    if (at < end && *at == closing) return at + 1;
+    for (;;) {
+        Text name;
+        if (is_object) at = pass_new_name(at, end, &names, &name);
+        if (at == NULL) return NULL;
+        at = pass_distinct(at, end, depth + 1);
+        if (at == NULL) return NULL;
+        at = skip_space(at, end);
+        if (at >= end) return NULL;
+        if (*at == closing) return at + 1;
+        if (*at != ',') return NULL;
+        at = skip_space(at + 1, end);
+    }
 }
 
 /* A string without escapes. */
@@ -59,6 +100,11 @@ static Position pass_text(const Whole *text, Position at, Span *span) {
     found.size = (size_t)(at - 1 - found.at);
     *span = span_of(text, found);
     return at;
+}
+
+static Position pass_ignored_text(const Whole *text, Position at) {
+    Span ignored = NONE;
+    return pass_text(text, at, &ignored);
 }
 
 static Position pass_resource(const Whole *text, Position at, int depth, Row *row) {
@@ -92,17 +138,39 @@ static Position pass_resource(const Whole *text, Position at, int depth, Row *ro
 static Position pass_request(const Whole *text, Position at, Row *row) {
     Position end = text->end;
     int is_last = 0;
+    Names names = {.count = 0};
     if (at >= end || *at != '{') return NULL;
     at = skip_space(at + 1, end);
     if (at < end && *at == '}') return at + 1;
     while (!is_last) {
         Text name;
-        at = pass_name(at, end, &name);
+        at = pass_new_name(at, end, &names, &name);
         if (at == NULL) return NULL;
         if (is_text(name, "method")) at = pass_text(text, at, &row->method);
         else if (is_text(name, "url")) at = pass_text(text, at, &row->url);
         else if (is_text(name, "ifNoneExist")) at = pass_text(text, at, &row->if_none_exist);
-        else at = pass_value(at, end, 3);
+        else if (begins(name, "if")) at = pass_ignored_text(text, at);
+        else at = pass_distinct(at, end, 3);
+        if (at == NULL) return NULL;
+        at = pass_comma(at, end, &is_last);
+        if (at == NULL) return NULL;
+    }
+    return at;
+}
+
+static Position pass_search(const Whole *text, Position at) {
+    Position end = text->end;
+    int is_last = 0;
+    Names names = {.count = 0};
+    if (at >= end || *at != '{') return NULL;
+    at = skip_space(at + 1, end);
+    if (at < end && *at == '}') return at + 1;
+    while (!is_last) {
+        Text name;
+        at = pass_new_name(at, end, &names, &name);
+        if (at == NULL) return NULL;
+        if (is_text(name, "score") && (at >= end || *at == '"' || *at > '9')) return NULL;
+        at = is_text(name, "mode") ? pass_ignored_text(text, at) : pass_distinct(at, end, 3);
         if (at == NULL) return NULL;
         at = pass_comma(at, end, &is_last);
         if (at == NULL) return NULL;
@@ -139,23 +207,27 @@ static void clear(Row *row) {
 
 static Position pass_entry(const Whole *text, Position at, Row *row) {
     Position end = text->end;
-    int is_last = 0, has_request = 0;
+    int is_last = 0;
+    Names names = {.count = 0};
     clear(row);
     if (at >= end || *at != '{') return NULL;
     at = skip_space(at + 1, end);
     while (!is_last) {
         Text name;
-        at = pass_name(at, end, &name);
+        at = pass_new_name(at, end, &names, &name);
         if (at == NULL) return NULL;
         if (is_text(name, "resource")) {
             at = pass_resource(text, at, 3, row);
         } else if (is_text(name, "fullUrl")) {
             at = pass_text(text, at, &row->full_url);
         } else if (is_text(name, "request")) {
-            at = has_request ? NULL : pass_request(text, at, row);
-            has_request = 1;
+            at = pass_request(text, at, row);
+        } else if (is_text(name, "search")) {
+            at = pass_search(text, at);
+        } else if (is_text(name, "response") || is_text(name, "link")) {
+            at = NULL;
         } else {
-            at = is_text(name, "response") ? NULL : pass_value(at, end, 3);
+            at = pass_distinct(at, end, 3);
         }
         if (at == NULL) return NULL;
         at = pass_comma(at, end, &is_last);
@@ -170,20 +242,20 @@ EXPORT int64_t hc_regular_entries(const uint8_t *begin, size_t size, Row *rows, 
     Position end = text.end, at = skip_space(begin, end);
     Span type = NONE;
     int64_t count = 0;
-    int is_last = 0, has_entry = 0;
+    int is_last = 0;
+    Names names = {.count = 0};
     if (at >= end || *at != '{') return IRREGULAR;
     at = skip_space(at + 1, end);
     while (!is_last) {
         Text name;
-        at = pass_name(at, end, &name);
+        at = pass_new_name(at, end, &names, &name);
         if (at == NULL || at >= end) return IRREGULAR;
         if (is_text(name, "resourceType")) {
             at = pass_text(&text, at, &type);
         } else if (!is_text(name, "entry")) {
-            at = pass_value(at, end, 1);
+            at = pass_distinct(at, end, 1);
         } else {
-            if (has_entry || *at != '[') return IRREGULAR;
-            has_entry = 1;
+            if (*at != '[') return IRREGULAR;
             do {
                 if (count == room) return NO_ROOM;
                 at = pass_entry(&text, skip_space(at + 1, end), &rows[count]);
