@@ -7,14 +7,16 @@ Dagster does not declare public. Each function says which part of Dagster it res
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from threading import Event, Thread
 from typing import Any, TypeVar
 
 import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluation
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
-from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
+from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES, NOT_FINISHED_STATUSES
 from dagster._core.storage.event_log import SqlEventLogStorage
+from dagster._utils.schedules import get_next_cron_tick
 from dagster_shared.error import SerializableErrorInfo
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -163,6 +165,22 @@ def runs_in_progress(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
     Rests on the list of statuses that Dagster itself asks for.
     """
     return list(instance.get_runs(dg.RunsFilter(statuses=list(IN_PROGRESS_RUN_STATUSES))))
+
+
+def unfinished_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+    """Runs that have not ended, those that wait in the queue among them.
+
+    Rests on the list of statuses that Dagster itself asks for.
+    """
+    return list(instance.get_runs(dg.RunsFilter(statuses=list(NOT_FINISHED_STATUSES))))
+
+
+def next_tick(cron: str, after: datetime) -> datetime:
+    """The first tick of a cron expression after a time, in UTC as automation conditions have it.
+
+    Rests on `dagster._utils.schedules.get_next_cron_tick`.
+    """
+    return get_next_cron_tick(cron, after, None)
 
 
 def end_run(instance: dg.DagsterInstance, run: dg.DagsterRun, why: str) -> None:

@@ -20,9 +20,9 @@ from upath import UPath
 from hc_assets.core.domain import Landing
 from hc_assets.domains import CATALOG
 from hc_assets.lake.atomic import keep_private, write_bytes
-from hc_assets.lake.backlog import is_behind, unfinished
-from hc_assets.lake.landing import batch_keys
+from hc_assets.lake.backlog import left_out, unfinished
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.parts import read_commit
 from hc_assets.orchestration import internals
 from hc_assets.orchestration.check_results import read_report
 from hc_assets.orchestration.errors import BlockedError, RunFailedError, own_errors
@@ -73,10 +73,15 @@ def jobs_to_finish(layout: Layout, kind: str, batches: Iterable[str]) -> list[Jo
 
 
 def _is_unpublished(layout: Layout, landing: Landing) -> bool:
-    made = [table for table in landing.publish_tables if table in CATALOG.parquet]
-    keys = set(batch_keys(layout, landing.kind.name))
-    finished = keys.difference(unfinished(layout, landing.batch_tables, keys))
-    return any(is_behind(layout, t, [*landing.batch_tables, *made], finished) for t in made)
+    made = tables_to_compare(landing)
+    if any(read_commit(layout.partition(table, None)) is None for table in made):
+        return True
+    return bool(left_out(layout, landing.batch_tables, made))
+
+
+def tables_to_compare(landing: Landing) -> list[str]:
+    """Tables over all batches whose commits say what they were made from."""
+    return [table for table in landing.publish_tables if table in CATALOG.parquet]
 
 
 @contextmanager
