@@ -34,6 +34,7 @@ from hc_assets.cli.lake import rebuild_warehouse
 from hc_assets.domains import CATALOG
 from hc_assets.fhir.domain import FHIR_FILES
 from hc_assets.fhir.export.exports import export, options_of
+from hc_assets.fhir.export.ndjson import writing
 from hc_assets.fhir.operations.companions import write_companions
 from hc_assets.fhir.versions import apply as versions
 from hc_assets.lake import sources
@@ -162,9 +163,11 @@ def apply(task: Task) -> int:
 def exporting(task: Task) -> int:
     """Write the export and what goes beside it, as the asset does."""
     layout, settings = Layout.of(task["data_dir"]), Settings()
-    with Warehouse(layout, CATALOG.parquet).read() as connection:
-        files = export(connection, layout, layout.exports("fhir"), options_of(settings))
-    write_companions(layout, settings.fhir_extension_base)
+    folder = layout.exports("fhir")
+    with writing(folder):
+        with Warehouse(layout, CATALOG.parquet).read() as connection:
+            files = export(connection, layout, folder, options_of(settings))
+        write_companions(layout, settings.fhir_extension_base)
     return len(files)
 
 
