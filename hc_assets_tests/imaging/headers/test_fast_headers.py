@@ -88,6 +88,7 @@ def test_damage_gives_the_same_row_or_is_refused(real_files, tmp_path):
     assert min(outcomes.values()) > MUTATIONS / 10, outcomes
 
 
+@pytest.mark.sanitized
 def test_no_byte_is_read_or_written_out_of_bounds(tmp_path):
     printed = run_sanitized(NATIVE.glob("*.c"), mutated.__file__, tmp_path, "2", "8000")
     assert int(printed) > 800
