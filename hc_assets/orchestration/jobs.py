@@ -20,11 +20,11 @@ from hc_assets.lake.warehouse import Warehouse
 from hc_assets.orchestration import internals
 from hc_assets.orchestration.check_results import report_of
 from hc_assets.orchestration.checks import FRESHNESS_CHECKS, selection
+from hc_assets.orchestration.failures import PARTITION_TAG
 from hc_assets.orchestration.runs import failures
 from hc_assets.orchestration.specs import RETRIES, asset_key
 from hc_assets.reports.formats import FORMATS
 
-PARTITION_TAG = "dagster/partition"
 _CHECK = "DagsterAssetCheckFailedError"  # of a run in which a blocking check did not hold
 
 

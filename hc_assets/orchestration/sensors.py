@@ -14,16 +14,14 @@ from hc_assets.core.domain import Landing
 from hc_assets.core.redaction import texts_redacted
 from hc_assets.core.settings import CoreSettings
 from hc_assets.domains import CATALOG
-from hc_assets.lake.atomic import write_bytes
 from hc_assets.lake.backlog import left_out, unfinished
 from hc_assets.lake.landing import BatchLimits, batch_keys, read_manifest
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.warehouse import Warehouse
 from hc_assets.lake.watching import look
 from hc_assets.orchestration import internals
-from hc_assets.orchestration.alerts import FailedRun, send, summary, title
-from hc_assets.orchestration.internals import error_class, evaluation_of
-from hc_assets.orchestration.jobs import PARTITION_TAG
+from hc_assets.orchestration.alerts import send, title
+from hc_assets.orchestration.failures import PARTITION_TAG, failed_run, write_summary
 from hc_assets.orchestration.runs import end_lost_runs, tables_to_compare
 from hc_assets.orchestration.specs import asset_key
 from hc_assets.orchestration.waiting import Patience, Waiting
@@ -201,44 +199,13 @@ def _failure_sensor(settings: CoreSettings) -> dg.SensorDefinition:
         settings: dg.ResourceParam[CoreSettings],
         layout: dg.ResourceParam[Layout],
     ) -> None:
-        run = _failed_run(context)
-        text = summary(run, settings.ui_url)
-        context.log.error(text)
+        run = failed_run(context.instance, context.dagster_run, context.get_step_failure_events())
         # First to disk: a mail server that is down must not lose it.
-        write_bytes(layout.reports() / "failures" / f"{run.run_id}.md", text.encode())
+        text = write_summary(layout, run, settings.ui_url)
+        context.log.error(text)
         send(text, subject=title(run), urls=settings.alert_urls)
 
     return failed_runs
-
-
-def _failed_run(context: dg.RunFailureSensorContext) -> FailedRun:
-    run = context.dagster_run
-    evaluations = context.instance.all_logs(
-        run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION
-    )
-    checks = [found for entry in evaluations if (found := evaluation_of(entry.dagster_event))]
-    tags = run.tags
-    first, last = (tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end"))
-    return FailedRun(
-        job=_named(run),
-        run_id=run.run_id,
-        batch=f"{first}...{last}" if first else tags.get(PARTITION_TAG, ""),
-        steps=[
-            (event.step_key or "", error_class(event))
-            for event in context.get_step_failure_events()
-        ],
-        blocking=[
-            (check.asset_key.to_user_string(), check.check_name, check.description or "")
-            for check in checks
-            if check.blocking and not check.passed
-        ],
-    )
-
-
-def _named(run: dg.DagsterRun) -> str:
-    if run.asset_selection and run.job_name.startswith("__"):
-        return ", ".join(sorted(key.to_user_string() for key in run.asset_selection))
-    return run.job_name
 
 
 def schedules(settings: CoreSettings) -> Sequence[dg.ScheduleDefinition]:

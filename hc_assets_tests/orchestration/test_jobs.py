@@ -181,6 +181,34 @@ def test_a_failed_run_leaves_a_summary_that_names_step_batch_and_no_patient_and_
     assert "ended with DecodeError" in told["message"]
 
 
+def test_a_failed_command_leaves_a_summary(hc_assets, tmp_path, data_dir):
+    (tmp_path / "a.json").write_text(patient(1))
+    key = hc_assets("land", tmp_path / "a.json").stdout.strip()
+    Layout.of(data_dir).manifest("fhir", key).write_text("zq-secret is no JSON")
+    assert hc_assets("ingest", tmp_path / "a.json").exit_code != 0
+    (text,) = [path.read_text() for path in (data_dir / "reports" / "failures").iterdir()]
+    assert f"ingest_fhir failed on batch {key}" in text
+    assert "zq-secret" not in text
+
+
+def test_a_failed_run_in_a_process_of_its_own_leaves_a_summary(hc_assets, tmp_path, data_dir):
+    (tmp_path / "a.json").write_text(patient(1))
+    key = hc_assets("land", tmp_path / "a.json").stdout.strip()
+    Layout.of(data_dir).manifest("fhir", key).write_text("zq-secret is no JSON")
+    with open_instance(Layout.of(data_dir)) as instance:
+        job = dg.reconstructable(ingest_of_this_module)
+        tags = {"dagster/partition": key}
+        outcome = dg.execute_job(job, instance=instance, tags=tags)
+    assert not outcome.success
+    text = (data_dir / "reports" / "failures" / f"{outcome.run_id}.md").read_text()
+    assert f"ingest_fhir failed on batch {key}" in text
+    assert "step `fhir__raw_bundles` ended with DecodeError" in text
+
+
+def ingest_of_this_module() -> dg.JobDefinition:
+    return build_defs().resolve_job_def("ingest_fhir")
+
+
 def test_a_fault_that_stays_is_not_tried_again(hc_assets, tmp_path, data_dir):
     (tmp_path / "a.json").write_text(patient(1))
     key = hc_assets("land", tmp_path / "a.json").stdout.strip()
