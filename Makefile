@@ -82,8 +82,9 @@ sanitize: $(VENV)/.installed-dev
 fuzz-native: $(VENV)/.installed-dev
 	@$(BIN)/python build_support/fuzz/run.py --seconds $(SECONDS)
 
-audit: $(VENV)/.installed-dev
-	@build_support/audit $(BIN)
+audit: | $(BIN)/python
+	@echo "==> bandit, and advisories on what is pinned"
+	@$(BIN)/python build_support/audit.py $(VENV)-audit
 
 ui: $(VENV)/.installed
 	@test -f $(DAGSTER_HOME)/dagster.yaml || $(MAKE) demo
@@ -105,4 +106,4 @@ snapshot: $(VENV)/.installed-dev
 	@$(BIN)/python -m hc_assets_tests.test_definitions
 
 clean:
-	rm -rf $(VENV) data/landing data/batches data/lake data/exports data/dagster data/warehouse.*
+	rm -rf $(VENV) $(VENV)-audit data/landing data/batches data/lake data/exports data/dagster data/warehouse.*

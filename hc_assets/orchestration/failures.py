@@ -1,8 +1,8 @@
 """What became of a failed run, as a summary in the folder of reports.
 
-Belongs here: gathering it from Dagster's record, and writing it. Runs of the daemon, of commands and
-of `dagster asset materialize` all end here; how it is put is in `alerts.py`, whom it is sent to is
-for the sensor in `sensors.py` to know.
+Belongs here: gathering it from Dagster's record, and writing it. Runs of the daemon, of commands
+and of `dagster asset materialize` all end here; how it is put is in `alerts.py`, whom it is sent to
+is for the sensor in `sensors.py` to know.
 """
 
 from collections.abc import Iterable

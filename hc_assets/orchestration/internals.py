@@ -258,7 +258,7 @@ def in_process_executor(on_failure: OnFailure) -> dg.ExecutorDefinition:
 
     return dg.ExecutorDefinition(
         name=wrapped.name,
-        config_schema=wrapped.config_schema,
+        config_schema=wrapped.config_schema.as_field(),
         executor_creation_fn=create,
         description=wrapped.description,
     )

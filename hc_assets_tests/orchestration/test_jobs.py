@@ -19,7 +19,8 @@ from hc_assets.lake.backlog import hours_behind, hours_unfinished
 from hc_assets.lake.layout import Layout
 from hc_assets.orchestration.check_results import read_report
 from hc_assets.orchestration.checks import FINISHED_IN_TIME, TAKEN_IN_IN_TIME
-from hc_assets.orchestration.runs import open_instance
+from hc_assets.orchestration.errors import RunFailedError
+from hc_assets.orchestration.runs import Job, open_instance, run_job
 from hc_assets.reports.check_report import CheckOutcome
 from hc_assets_tests.conftest import DataFolder
 
@@ -181,11 +182,12 @@ def test_a_failed_run_leaves_a_summary_that_names_step_batch_and_no_patient_and_
     assert "ended with DecodeError" in told["message"]
 
 
-def test_a_failed_command_leaves_a_summary(hc_assets, tmp_path, data_dir):
+def test_a_run_of_a_command_that_fails_leaves_a_summary(hc_assets, tmp_path, data_dir):
     (tmp_path / "a.json").write_text(patient(1))
     key = hc_assets("land", tmp_path / "a.json").stdout.strip()
     Layout.of(data_dir).manifest("fhir", key).write_text("zq-secret is no JSON")
-    assert hc_assets("ingest", tmp_path / "a.json").exit_code != 0
+    with open_instance(Layout.of(data_dir)) as instance, pytest.raises(RunFailedError):
+        run_job(build_defs(), instance, Job("ingest_fhir", key))
     (text,) = [path.read_text() for path in (data_dir / "reports" / "failures").iterdir()]
     assert f"ingest_fhir failed on batch {key}" in text
     assert "zq-secret" not in text
