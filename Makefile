@@ -80,7 +80,8 @@ sanitize: $(VENV)/.installed-dev
 	@$(BIN)/pytest -n 2 -m sanitized
 
 fuzz-native: $(VENV)/.installed-dev
-	@$(BIN)/python build_support/fuzz/run.py --seconds $(SECONDS)
+	@echo "==> libFuzzer for $(SECONDS) s on each compiled library"
+	@$(BIN)/python -m hc_assets_tests.native_fuzzing $(SECONDS)
 
 audit: | $(BIN)/python
 	@echo "==> bandit, and advisories on what is pinned"

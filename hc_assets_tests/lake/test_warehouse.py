@@ -171,4 +171,5 @@ def test_a_rewrite_that_fails_leaves_the_file_as_it_was(warehouse):
     assert sorted(path.name for path in warehouse.layout.data_dir.glob("warehouse.*")) == [
         "warehouse.duckdb",
         "warehouse.lock",
+        "warehouse.turn.lock",
     ]
