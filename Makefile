@@ -6,19 +6,23 @@ DAGSTER_HOME ?= $(HC_DATA_DIR)/dagster
 PORT ?= 3000
 BUILT_FROM = pyproject.toml constraints.txt $(wildcard build_support/*.py hc_assets/*/native/* hc_assets/*/*/native/* hc_assets/*/*/*/native/*)
 FILES ?= 100000
+SECONDS ?= 600
 SEED ?= $(shell date +%Y%m%d)
 BIN = $(VENV)/bin
 
 export HC_DATA_DIR DAGSTER_HOME
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test faults fuzz ui format docs docs-screenshots snapshot clean
+.PHONY: help demo test faults fuzz fuzz-native sanitize audit ui format docs docs-screenshots snapshot clean
 
 help:
 	@echo "make demo    sample data, every asset, the check report"
 	@echo "make test    linters, types and every test"
 	@echo "make faults  kill at every place that writes, and all other faults; SEED (today's date) orders"
 	@echo "make fuzz    damaged DICOM files, FILES=100000 of them from SEED (today's date)"
+	@echo "make fuzz-native  libFuzzer with sanitizers on each compiled library, for SECONDS (600) each"
+	@echo "make sanitize     the compiled code under the sanitizers of addresses and undefined behaviour"
+	@echo "make audit   bandit, and known vulnerabilities of what is installed"
 	@echo "make ui      the Dagster UI on the demo's data, at http://127.0.0.1:$(PORT)"
 	@echo "make format  format the code"
 	@echo "make docs    regenerate the data dictionary, the table of limits and the extensions' definitions"
@@ -65,13 +69,25 @@ FAULTS_FOLDER ?= $(firstword $(wildcard /dev/shm) $(wildcard /tmp))
 
 faults: $(VENV)/.installed-dev
 	@echo "==> every fault, from seed $(SEED)"
-	@HC_FAULT_SEED=$(SEED) TMPDIR=$(FAULTS_FOLDER) $(BIN)/pytest -m "exhaustive or not exhaustive" \
+	@HC_FAULT_SEED=$(SEED) TMPDIR=$(FAULTS_FOLDER) $(BIN)/pytest -m "not sanitized" \
 		-o tmp_path_retention_policy=failed --durations=0 hc_assets_tests/faults
 
 fuzz: $(VENV)/.installed-dev
 	@echo "==> $(FILES) damaged files from seed $(SEED)"
 	@HC_FUZZ_FILES=$(FILES) HC_FUZZ_SEED=$(SEED) $(BIN)/pytest -n 2 \
 		hc_assets_tests/imaging/headers/test_mutated_files.py
+
+sanitize: $(VENV)/.installed-dev
+	@echo "==> compiled code with the sanitizers of addresses and of undefined behaviour"
+	@$(BIN)/pytest -n 2 -m sanitized
+
+fuzz-native: $(VENV)/.installed-dev
+	@echo "==> libFuzzer for $(SECONDS) s on each compiled library"
+	@$(BIN)/python -m hc_assets_tests.native_fuzzing $(SECONDS)
+
+audit: | $(BIN)/python
+	@echo "==> bandit, and advisories on what is pinned"
+	@$(BIN)/python build_support/audit.py $(VENV)-audit
 
 ui: $(VENV)/.installed
 	@test -f $(DAGSTER_HOME)/dagster.yaml || $(MAKE) demo
@@ -93,4 +109,4 @@ snapshot: $(VENV)/.installed-dev
 	@$(BIN)/python -m hc_assets_tests.test_definitions
 
 clean:
-	rm -rf $(VENV) data/landing data/batches data/lake data/exports data/dagster data/warehouse.*
+	rm -rf $(VENV) $(VENV)-audit data/landing data/batches data/lake data/exports data/dagster data/warehouse.*

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hc_assets.domains import CATALOG
+from hc_assets.domains import warehouse_of
 from hc_assets.fhir.bundles.workers import SplitWork, split_files
 from hc_assets.fhir.domain import FHIR_FILES
 from hc_assets.fhir.enrichment.enricher import EnrichmentOptions
@@ -37,7 +37,6 @@ from hc_assets.lake.landing import BatchLimits, land, read_manifest
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import Part, commit
 from hc_assets.lake.tables import LakeTable, read_partition, read_partitions
-from hc_assets.lake.warehouse import Warehouse
 from hc_assets.settings import Settings
 
 SETTINGS = Settings()
@@ -63,7 +62,7 @@ def timed(step: str, since: Times) -> Times:
 def ours(folder: Path, data_dir: Path) -> int:
     """From landed files to the export; how many resources it holds."""
     layout = Layout.of(data_dir)
-    warehouse = Warehouse(layout, CATALOG.parquet)
+    warehouse = warehouse_of(layout)
     warehouse.ensure()  # once for a deployment
     SECONDS.clear()
     CPU.clear()

@@ -23,10 +23,15 @@ CATALOG = Catalog(DOMAINS)
 
 
 def warehouse_of(layout: "Layout") -> "Warehouse":
-    """Return the warehouse of a data folder, with a view of every table that is kept in Parquet."""
-    from hc_assets.lake.warehouse import Warehouse  # noqa: PLC0415 - brings DuckDB
+    """Return the warehouse of a data folder, with all that the domains declare."""
+    from hc_assets.lake.warehouse import State, Warehouse  # noqa: PLC0415 - brings DuckDB
 
-    return Warehouse(layout, CATALOG.parquet)
+    state = (
+        State(frozenset(t.name for t in domain.tables if t.kept == "duckdb"), resolve(domain.state))
+        for domain in DOMAINS
+        if domain.state
+    )
+    return Warehouse(layout, CATALOG.parquet, tuple(state))
 
 
 def rebuild(layout: "Layout", warehouse: "Warehouse") -> int:

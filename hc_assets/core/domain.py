@@ -152,6 +152,8 @@ class Domain:
         commands: module with `app`, its commands; "" where it has none.
         sample: `module:function` that writes sample data below a landing folder and says in a
             sentence what it is of; "" where it has none. Domains may name the same function.
+        state: `module:function` that makes its tables in DuckDB where they are missing, given a
+            connection. "" where it keeps none there.
         rebuild: `module:function` that rebuilds its tables in DuckDB from the Parquet, given a
             connection and the layout; gives the count of rows. "" where it keeps none there.
         reads: tables of other domains that it reads.
@@ -167,6 +169,7 @@ class Domain:
     jobs: str = ""
     commands: str = ""
     sample: str = ""
+    state: str = ""
     rebuild: str = ""
     reads: tuple[str, ...] = ()
     feeds: Mapping[str, str] = field(default_factory=dict)

@@ -19,6 +19,7 @@ from hc_assets.fhir.enrichment.enricher import EnrichmentOptions
 from hc_assets.fhir.enrichment.expected_elements import EXPECTED_ELEMENTS
 from hc_assets.fhir.enrichment.workers import enrich_rows, gather_facts, kept_index
 from hc_assets.fhir.export import exports
+from hc_assets.fhir.export.ndjson import writing
 from hc_assets.fhir.operations.companions import write_companions
 from hc_assets.fhir.schemas import NDJSON_EXPORTS
 from hc_assets.fhir.settings import FhirSettings
@@ -234,12 +235,12 @@ def ndjson_exports(
 
     Beside it leave the Provenance of the batches and the definitions of our extensions.
     """
-    with warehouse.read() as connection:
-        files = exports.export(
-            connection, layout, layout.exports("fhir"), exports.options_of(settings)
-        )
-        inputs = version_ledger.inputs(connection)
-    write_companions(layout, settings.fhir_extension_base)
+    folder = layout.exports("fhir")
+    with writing(folder):
+        with warehouse.read() as connection:
+            files = exports.export(connection, layout, folder, exports.options_of(settings))
+            inputs = version_ledger.inputs(connection)
+        write_companions(layout, settings.fhir_extension_base)
     rows = pa.Table.from_pylist([vars(file) for file in files], NDJSON_EXPORTS)
     return Content(rows, inputs)
 

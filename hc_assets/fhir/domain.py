@@ -112,5 +112,6 @@ DOMAIN = Domain(
     jobs="hc_assets.fhir.assets:JOBS",
     commands="hc_assets.fhir.commands",
     sample="hc_assets.sample_data.write:write_and_describe",
+    state="hc_assets.fhir.versions.tables:create_tables",
     rebuild="hc_assets.fhir.versions.apply:rebuild",
 )

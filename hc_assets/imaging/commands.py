@@ -53,12 +53,19 @@ def quality_report(
 
 
 @app.command("receive")
-def receive_command(
+def receive_command(  # noqa: PLR0917 - a command's options
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="TCP port; 0 for any free one.")] = None,
     ae_title: Annotated[str | None, typer.Option(help="AE title to be called by.")] = None,
     allow: Annotated[
         list[str] | None, typer.Option(help="AE title of a peer that may send; once for each.")
+    ] = None,
+    tls_certificate: Annotated[
+        Path | None, typer.Option(help="PEM file of our certificate: TLS is required then.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM file of its private key.")] = None,
+    tls_peers: Annotated[
+        Path | None, typer.Option(help="PEM file of the certificates that peers' come from.")
     ] = None,
 ) -> None:
     """Receive DICOM objects from peers (storage SCP) and land them, until SIGINT or SIGTERM.
@@ -73,6 +80,9 @@ def receive_command(
         "receive_port": port,
         "receive_ae_title": ae_title,
         "receive_allowed": tuple(allow) if allow else None,
+        "receive_tls_certificate": tls_certificate,
+        "receive_tls_key": tls_key,
+        "receive_tls_peers": tls_peers,
     }
     chosen = {name: value for name, value in options.items() if value is not None}
     settings = ImagingSettings().model_copy(update=chosen)

@@ -12,6 +12,7 @@ import typer
 
 from hc_assets.domains import warehouse_of
 from hc_assets.imaging.receiving.storage_scp import ReceiverOptions, receive
+from hc_assets.imaging.receiving.tls import TlsOptions, TlsOptionsError
 from hc_assets.imaging.settings import ImagingSettings
 from hc_assets.lake.landing import BatchLimits, LandingResult
 from hc_assets.lake.layout import Layout
@@ -23,15 +24,16 @@ def run(settings: ImagingSettings) -> None:
 
     Raises:
         ReceiverRunningError: another receiver works on the data folder.
+        TlsOptionsError: a certificate or key can't be used, or one is named without the other.
         OSError: the port can't be had, or the disk fails.
     """
-    layout = Layout.configured(settings)
+    layout, tls = Layout.configured(settings), tls_options(settings)
     warehouse_of(layout).ensure()
 
     def on_ready(port: int) -> None:
         _print_message(
             f"receiving as {settings.receive_ae_title} on {settings.receive_host}:{port} from"
-            f" {', '.join(settings.receive_allowed)}"
+            f" {', '.join(settings.receive_allowed)}{', with TLS' if tls else ''}"
         )
 
     def on_landed(result: LandingResult) -> None:
@@ -58,6 +60,7 @@ def run(settings: ImagingSettings) -> None:
                 free_bytes=settings.receive_free_bytes,
                 idle_seconds=settings.receive_idle_seconds,
                 timeout_seconds=settings.receive_timeout_seconds,
+                tls=tls,
             ),
             stop=stop,
             on_ready=on_ready,
@@ -67,6 +70,20 @@ def run(settings: ImagingSettings) -> None:
         f"stopped: {counts.stored} objects stored, {counts.refused} refused, {counts.landed}"
         f" landed in {counts.batches} batches"
     )
+
+
+def tls_options(settings: ImagingSettings) -> TlsOptions | None:
+    """Return the options of TLS; None where no file is named.
+
+    Raises:
+        TlsOptionsError: only some are named: who wants TLS must not be served without it.
+    """
+    certificate, key = settings.receive_tls_certificate, settings.receive_tls_key
+    if certificate is not None and key is not None:
+        return TlsOptions(certificate, key, settings.receive_tls_peers)
+    if certificate or key or settings.receive_tls_peers:
+        raise TlsOptionsError("TLS needs a certificate and its key: name both")
+    return None
 
 
 def _print_message(text: str) -> None:

@@ -154,6 +154,19 @@ class ImagingSettings(CoreSettings):
         description="AE titles of the peers that may send, separated by commas; all others are"
         " rejected.",
     )
+    receive_tls_certificate: Path | None = Field(
+        default=None,
+        description="PEM file of the certificate that `receive` shows; with it, TLS 1.2 or 1.3 is"
+        " required.",
+    )
+    receive_tls_key: Path | None = Field(
+        default=None, description="PEM file of its private key, without a password."
+    )
+    receive_tls_peers: Path | None = Field(
+        default=None,
+        description="PEM file of the certificates that those of peers must be issued by, or be;"
+        " without it, peers need none.",
+    )
     receive_associations: int = Field(default=10, ge=1, description="Associations at once.")
     receive_object_bytes: int = Field(
         default=4 * 1024**3, ge=1, description="Bytes of one received object, at most."

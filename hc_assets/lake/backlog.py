@@ -4,14 +4,14 @@ Belongs here: measuring it, in hours. What counts as too long is a setting, and 
 `orchestration/checks.py`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from hc_assets.lake.incremental import compare, inputs_of_tables
 from hc_assets.lake.landing import batch_keys, read_manifest
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import read_commit
-from hc_assets.lake.tables import LakeTable, read_partitions
+from hc_assets.lake.tables import read_partitions
 
 
 def unfinished(layout: Layout, tables: Iterable[str], keys: Iterable[str]) -> list[str]:
@@ -24,34 +24,69 @@ def unfinished(layout: Layout, tables: Iterable[str], keys: Iterable[str]) -> li
     ]
 
 
-def is_behind(layout: Layout, table: str, sources: Iterable[str], batches: Iterable[str]) -> bool:
-    """Whether a table over all batches was made without what its sources hold now.
+def left_out(
+    layout: Layout, batch_tables: Iterable[str], publish_tables: Iterable[str]
+) -> list[tuple[str, str]]:
+    """Which content of finished batches is not in what is made of all of them.
 
-    A commit says what its rows were made from; a run that was killed left that of before.
+    A commit says what its rows were made from, whatever any record of runs says; a run that was
+    killed left that of before. A batch counts that has all of its tables.
 
     Args:
         layout: where the lake is.
-        table: over all batches, `<group>/<asset>`.
-        sources: tables that it may be made from; not those that its commit does not mention.
-        batches: keys of the finished ones; what others hold is not missed yet.
+        batch_tables: with a partition per batch, that a batch is finished with.
+        publish_tables: over all batches, kept in Parquet; tables that the commit of one does not
+            speak of, it isn't made from.
+
+    Returns:
+        Pairs of a table over all batches and the partition that it lacks, `<table>` or
+        `<table>/<batch>`, those of the earliest batch first.
+
+    Raises:
+        DamagedCommitError: a commit is not what was written.
+    """
+    per_batch, over_all = list(batch_tables), list(publish_tables)
+    partitions = {table: read_partitions(layout, table) for table in (*per_batch, *over_all)}
+    keys = [{made.batch for _, made in partitions[table].partitions} for table in per_batch]
+    finished = [key for key in set.intersection(*keys) if key] if keys else []
+    if not finished:
+        return []
+    held = {table: rows.digests() for table, rows in partitions.items()}
+    lacking = [(t, name) for t in over_all for name in _lacking(layout, t, held, finished)]
+    return sorted(lacking, key=lambda pair: (pair[1].split("/")[2:], pair))
+
+
+def _lacking(
+    layout: Layout,
+    table: str,
+    held: Mapping[str, Mapping[str, str]],
+    batches: Iterable[str],
+) -> frozenset[str]:
+    """Partitions of its sources that a table was made without; all of them where it never was.
+
+    Args:
+        layout: where the lake is.
+        table: over all batches.
+        held: digest by name of the partitions of each source.
+        batches: keys of the finished ones.
     """
     made = read_commit(layout.partition(table, None))
-    if made is None:
-        return True
-    keys = {None, *batches}
-    taken, held = False, False
-    for source in sources:
-        partitions = read_partitions(layout, source)
-        due = LakeTable(
-            source, partitions.folder, [p for p in partitions.partitions if p[1].batch in keys]
-        ).digests()
-        held |= bool(due)
-        known = inputs_of_tables(made, [source])
+    finished = set(batches)
+    lacking: set[str] = set()
+    due_at_all: set[str] = set()
+    is_taken = False
+    for source, digests in held.items():
+        due = {
+            name: digest
+            for name, digest in digests.items()
+            if name == source or name.removeprefix(f"{source}/") in finished
+        }
+        due_at_all |= due.keys()
+        known = inputs_of_tables(made, [source]) if made else {}
         if known:
-            taken = True
-            if compare(known, due).to_take_in():
-                return True
-    return held and not taken
+            is_taken = True
+            lacking |= compare(known, due).to_take_in()
+    return frozenset(lacking if is_taken else due_at_all - {table})
 
 
 def hours_unfinished(

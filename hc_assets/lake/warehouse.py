@@ -6,8 +6,8 @@ domain that keeps it. The file can be deleted at any time: it is rebuilt from th
 
 import os
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from traceback import extract_tb
@@ -23,6 +23,7 @@ from hc_assets.lake.layout import COMMIT_NAME, SCHEMA_FOLDER, Layout
 from hc_assets.lake.parts import declare
 
 _RETRY_SECONDS = 0.1
+_TURN = ".turn.lock"
 # DuckDB would take most of the machine; beyond this it works on disk, beside the file.
 _MEMORY_LIMIT = "400MiB"
 
@@ -40,17 +41,32 @@ class WarehouseFailedError(EnvironmentFaultError):
 
 
 @dataclass(frozen=True)
+class State:
+    """Tables of a domain that change in place.
+
+    Attributes:
+        names: of what readers see, `<group>/<asset>`.
+        create: makes them where they are missing, empty.
+    """
+
+    names: frozenset[str]
+    create: Callable[[duckdb.DuckDBPyConnection], None]
+
+
+@dataclass(frozen=True)
 class Warehouse:
     """The warehouse of one data folder.
 
     Attributes:
         layout: where the lake and the file are.
         tables: schema of each Parquet table by its name, `<group>/<asset>`.
+        state: what is kept in the file itself.
         wait_seconds: how long to wait for another program that has the file open.
     """
 
     layout: Layout
     tables: Mapping[str, pa.Schema]
+    state: tuple[State, ...] = ()
     wait_seconds: float = 60.0
 
     @contextmanager
@@ -94,10 +110,10 @@ class Warehouse:
             yield connection
 
     @contextmanager
-    def _lock(self) -> Iterator[None]:
+    def _lock(self, suffix: str = ".lock") -> Iterator[None]:
         make_folder(self.layout.data_dir)
         path = self.layout.warehouse
-        lock = FileLock(path.with_suffix(".lock"), timeout=self.wait_seconds, mode=0o600)
+        lock = FileLock(path.with_suffix(suffix), timeout=self.wait_seconds, mode=0o600)
         try:
             lock.acquire()
         except Timeout as error:
@@ -143,6 +159,19 @@ class Warehouse:
             connection.close()
 
     def _connect(self, path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+        """Open the file, each in its turn.
+
+        DuckDB keeps a writer out while there is any reader, so readers that never cease would keep
+        it out for ever: a writer takes the turn until it is in, and new readers wait for that.
+        """
+        with self._lock(_TURN) if not read_only else nullcontext():
+            # Where nothing may be written, nobody else writes either
+            if read_only and os.access(path.with_suffix(_TURN), os.W_OK):
+                with self._lock(_TURN):
+                    pass
+            return self._connect_in_turn(path, read_only=read_only)
+
+    def _connect_in_turn(self, path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         deadline = time.monotonic() + self.wait_seconds
         while True:
             try:
@@ -169,19 +198,24 @@ class Warehouse:
         return self.layout.warehouse.exists() and all(path.exists() for path in declared)
 
     def ensure(self) -> None:
-        """Make the file and those views that it lacks."""
+        """Make the file, and those views and tables that it lacks."""
         if self.layout.warehouse.exists():
             with self.read() as connection:
                 rows = connection.sql(
                     "SELECT schema_name || '/' || view_name FROM duckdb_views() WHERE NOT internal"
                 ).fetchall()
-            if {row[0] for row in rows} >= set(self.tables):
+            if {row[0] for row in rows} >= self._names():
                 return
         with self.write() as connection:
             self.create_views(connection)
 
+    def _names(self) -> set[str]:
+        return set(self.tables).union(*(each.names for each in self.state))
+
     def create_views(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Create or replace the view of every Parquet table, with comments on its columns.
+        """Create or replace the view of every Parquet table, with comments, and what state lacks.
+
+        So all that readers ask for is there, empty, before anything was ever published.
 
         All of them or none: that is one write to the disk, and not one for every comment.
         """
@@ -194,6 +228,8 @@ class Warehouse:
             for field in schema:
                 text = _literal(describe(field))
                 connection.execute(f"COMMENT ON COLUMN {name}.{_identifier(field.name)} IS {text}")
+        for each in self.state:
+            each.create(connection)
         connection.commit()
 
     def _select(self, table: str) -> str:

@@ -5,20 +5,29 @@ Dagster does not declare public. Each function says which part of Dagster it res
 `hc_assets_tests/orchestration/test_internals.py` has a test that says what moved.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from threading import Event, Thread
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluation
+from dagster._core.execution.context.system import PlanOrchestrationContext
+from dagster._core.execution.plan.plan import ExecutionPlan
+from dagster._core.execution.retries import RetryMode
+from dagster._core.execution.step_dependency_config import StepDependencyConfig
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
-from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
+from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES, NOT_FINISHED_STATUSES
 from dagster._core.storage.event_log import SqlEventLogStorage
+from dagster._utils.schedules import get_next_cron_tick
 from dagster_shared.error import SerializableErrorInfo
 from sqlalchemy.exc import SQLAlchemyError
 
 D = TypeVar("D", bound=dg.AssetsDefinition)
+OnFailure: TypeAlias = Callable[
+    [dg.DagsterInstance, dg.DagsterRun, Iterable[dg.DagsterEvent]], None
+]
 
 
 def with_body(definition: D, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> D:
@@ -165,6 +174,22 @@ def runs_in_progress(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
     return list(instance.get_runs(dg.RunsFilter(statuses=list(IN_PROGRESS_RUN_STATUSES))))
 
 
+def unfinished_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+    """Runs that have not ended, those that wait in the queue among them.
+
+    Rests on the list of statuses that Dagster itself asks for.
+    """
+    return list(instance.get_runs(dg.RunsFilter(statuses=list(NOT_FINISHED_STATUSES))))
+
+
+def next_tick(cron: str, after: datetime) -> datetime:
+    """The first tick of a cron expression after a time, in UTC as automation conditions have it.
+
+    Rests on `dagster._utils.schedules.get_next_cron_tick`.
+    """
+    return get_next_cron_tick(cron, after, None)
+
+
 def end_run(instance: dg.DagsterInstance, run: dg.DagsterRun, why: str) -> None:
     """Record that a run whose process is gone has failed, and free its places in pools.
 
@@ -214,3 +239,52 @@ def slots_assigned(instance: dg.DagsterInstance, seconds: float = 5.0) -> Iterat
     finally:
         over.set()
         thread.join()
+
+
+def in_process_executor(on_failure: OnFailure) -> dg.ExecutorDefinition:
+    """Dagster's in-process executor, which says at the end which steps failed.
+
+    `dagster asset materialize` runs in a process of its own, that no sensor looks at where no
+    daemon is. Rests on `ExecutorDefinition.executor_creation_fn` and on the methods of `Executor`.
+
+    Args:
+        on_failure: called with the instance, the run and the failures of its steps, if any.
+    """
+    wrapped = dg.in_process_executor
+
+    def create(context: dg.InitExecutorContext) -> dg.Executor:
+        assert wrapped.executor_creation_fn is not None  # noqa: S101 - it is Dagster's own
+        return _Telling(wrapped.executor_creation_fn(context), on_failure)
+
+    return dg.ExecutorDefinition(
+        name=wrapped.name,
+        config_schema=wrapped.config_schema.as_field(),
+        executor_creation_fn=create,
+        description=wrapped.description,
+    )
+
+
+class _Telling(dg.Executor):
+    def __init__(self, wrapped: dg.Executor, on_failure: OnFailure) -> None:
+        self._wrapped, self._on_failure = wrapped, on_failure
+
+    @property
+    def retries(self) -> RetryMode:
+        return self._wrapped.retries
+
+    @property
+    def step_dependency_config(self) -> StepDependencyConfig:
+        return self._wrapped.step_dependency_config
+
+    def execute(
+        self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
+    ) -> Iterator[dg.DagsterEvent]:
+        failed = []
+        try:
+            for event in self._wrapped.execute(plan_context, execution_plan):
+                if event.is_step_failure:
+                    failed.append(event)
+                yield event
+        finally:
+            if failed:
+                self._on_failure(plan_context.instance, plan_context.dagster_run, failed)

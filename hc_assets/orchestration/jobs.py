@@ -15,15 +15,16 @@ from hc_assets.lake.atomic import write_bytes
 from hc_assets.lake.backlog import unfinished
 from hc_assets.lake.landing import batch_keys
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.locks import exclusive
 from hc_assets.lake.warehouse import Warehouse
 from hc_assets.orchestration import internals
 from hc_assets.orchestration.check_results import report_of
 from hc_assets.orchestration.checks import FRESHNESS_CHECKS, selection
+from hc_assets.orchestration.failures import PARTITION_TAG
 from hc_assets.orchestration.runs import failures
 from hc_assets.orchestration.specs import RETRIES, asset_key
 from hc_assets.reports.formats import FORMATS
 
-PARTITION_TAG = "dagster/partition"
 _CHECK = "DagsterAssetCheckFailedError"  # of a run in which a blocking check did not hold
 
 
@@ -50,11 +51,12 @@ def write_the_report(
     settings: dg.ResourceParam[CoreSettings],
 ) -> None:
     """Write the check report in every format into the folder of reports."""
-    report = report_of(
-        internals.loaded_check_keys(context), context.instance, ui_url=settings.ui_url
-    )
-    for suffix, render in FORMATS.values():
-        write_bytes(layout.reports() / f"checks.{suffix}", render(report).encode())
+    with exclusive(layout.reports() / ".lock"):  # before the record is read: the newer one stays
+        report = report_of(
+            internals.loaded_check_keys(context), context.instance, ui_url=settings.ui_url
+        )
+        for suffix, render in FORMATS.values():
+            write_bytes(layout.reports() / f"checks.{suffix}", render(report).encode())
     context.add_output_metadata(report.summary())
 
 

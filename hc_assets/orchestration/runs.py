@@ -18,14 +18,16 @@ from sqlalchemy.exc import IntegrityError
 from upath import UPath
 
 from hc_assets.core.domain import Landing
+from hc_assets.core.settings import CoreSettings
 from hc_assets.domains import CATALOG
 from hc_assets.lake.atomic import keep_private, write_bytes
-from hc_assets.lake.backlog import is_behind, unfinished
-from hc_assets.lake.landing import batch_keys
+from hc_assets.lake.backlog import left_out, unfinished
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.parts import read_commit
 from hc_assets.orchestration import internals
 from hc_assets.orchestration.check_results import read_report
 from hc_assets.orchestration.errors import BlockedError, RunFailedError, own_errors
+from hc_assets.orchestration.failures import summarizing
 
 PROCESS_TAG = "hc_assets/process"
 _INSTANCE_SETTINGS = b"""\
@@ -73,10 +75,15 @@ def jobs_to_finish(layout: Layout, kind: str, batches: Iterable[str]) -> list[Jo
 
 
 def _is_unpublished(layout: Layout, landing: Landing) -> bool:
-    made = [table for table in landing.publish_tables if table in CATALOG.parquet]
-    keys = set(batch_keys(layout, landing.kind.name))
-    finished = keys.difference(unfinished(layout, landing.batch_tables, keys))
-    return any(is_behind(layout, t, [*landing.batch_tables, *made], finished) for t in made)
+    made = tables_to_compare(landing)
+    if any(read_commit(layout.partition(table, None)) is None for table in made):
+        return True
+    return bool(left_out(layout, landing.batch_tables, made))
+
+
+def tables_to_compare(landing: Landing) -> list[str]:
+    """Tables over all batches whose commits say what they were made from."""
+    return [table for table in landing.publish_tables if table in CATALOG.parquet]
 
 
 @contextmanager
@@ -146,6 +153,7 @@ def run_job(definitions: dg.Definitions, instance: dg.DagsterInstance, job: Job)
         )
     if outcome.success:
         return
+    _summarize(definitions, instance, outcome)
     failed = [
         evaluation
         for evaluation in outcome.get_asset_check_evaluations()
@@ -158,6 +166,17 @@ def run_job(definitions: dg.Definitions, instance: dg.DagsterInstance, job: Job)
             f"{e.asset_key.to_user_string()}: {e.check_name}: {e.description}" for e in failed
         )
     raise RunFailedError("; ".join(failures(outcome)))
+
+
+def _summarize(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, outcome: dg.ExecuteInProcessResult
+) -> None:
+    """Leave a summary as a run of the daemon does: such a run is in no executor of ours."""
+    resources = definitions.resources or {}
+    settings: CoreSettings = resources["settings"]
+    on_failure = summarizing(resources["layout"], settings.ui_url)
+    steps = [event for event in outcome.all_events if event.is_step_failure]
+    on_failure(instance, outcome.dagster_run, steps)
 
 
 def refuse_blocked(

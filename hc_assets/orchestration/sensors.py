@@ -6,7 +6,7 @@ landing is by its declaration in its domain's `domain.py`.
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
@@ -14,20 +14,25 @@ from hc_assets.core.domain import Landing
 from hc_assets.core.redaction import texts_redacted
 from hc_assets.core.settings import CoreSettings
 from hc_assets.domains import CATALOG
-from hc_assets.lake.atomic import write_bytes
-from hc_assets.lake.backlog import unfinished
+from hc_assets.lake.backlog import left_out, unfinished
 from hc_assets.lake.landing import BatchLimits, batch_keys, read_manifest
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.warehouse import Warehouse
 from hc_assets.lake.watching import look
 from hc_assets.orchestration import internals
-from hc_assets.orchestration.alerts import FailedRun, send, summary, title
-from hc_assets.orchestration.internals import error_class, evaluation_of
-from hc_assets.orchestration.jobs import PARTITION_TAG
+from hc_assets.orchestration.alerts import send, title
+from hc_assets.orchestration.failures import PARTITION_TAG, failed_run, write_summary
+from hc_assets.orchestration.runs import end_lost_runs, tables_to_compare
+from hc_assets.orchestration.specs import asset_key
+from hc_assets.orchestration.waiting import Patience, Waiting
 
 # Dagster asks after each key by itself: as many as take a second or two.
 _MADE_KNOWN = 500
 _RUN_KEY_TAG = "dagster/run_key"
+# A look reads every commit of a kind, and what it finds is no hurry.
+_COMPARED_EVERY_SECONDS = 60
+# Before batches that wait: what is due although they never cease must not queue behind them.
+_BEFORE_BATCHES = {"dagster/priority": "1"}
 
 
 def _landing_sensor(landing: Landing, settings: CoreSettings) -> dg.SensorDefinition:
@@ -131,6 +136,52 @@ def _is_run_by_others(instance: dg.DagsterInstance, landing: Landing, key: str) 
     return any(_RUN_KEY_TAG not in run.tags for run in runs)
 
 
+def _left_out_sensor(landing: Landing, settings: CoreSettings) -> dg.SensorDefinition:
+    kind = landing.kind
+    seconds = max(_COMPARED_EVERY_SECONDS, settings.sensor_seconds)
+    # The other sensor looks as often, and its runs take a moment to be seen
+    patience = Patience(settings.quiet_cron, settings.latest_cron, timedelta(seconds=seconds))
+
+    @dg.sensor(
+        name=f"left_out_{kind.name}_batches",
+        job_name=landing.publish_job,
+        minimum_interval_seconds=seconds,
+        default_status=_sensor_status(settings),
+        description=f"Compares what is made of all {kind.name} batches with the commits of the"
+        f" batches, and runs {landing.publish_job} where one stays left out.",
+    )
+    def left_out_batches(
+        context: dg.SensorEvaluationContext, layout: dg.ResourceParam[Layout]
+    ) -> dg.SensorResult:
+        now = datetime.now(UTC)
+        lacking = left_out(layout, landing.batch_tables, tables_to_compare(landing))
+        waiting = Waiting.of_cursor(context.cursor).seen(lacking, now)
+        if not lacking:
+            return dg.SensorResult(skip_reason="nothing is left out", cursor=waiting.to_cursor())
+        end_lost_runs(context.instance)  # those of killed commands would be waited for
+        runs = internals.unfinished_runs(context.instance)
+        is_published = any(_is_of(run, landing.publish_job, landing.publish_tables) for run in runs)
+        batches_come = any(_is_of(run, kind.ingest_job, landing.batch_tables) for run in runs)
+        if is_published or not waiting.is_due(patience, now, batches_come=batches_come):
+            return dg.SensorResult(
+                skip_reason=f"{waiting.first}; it has time until it is asked for",
+                cursor=waiting.to_cursor(),
+            )
+        context.log.info(f"{waiting.first}, and {len(lacking) - 1} more")
+        return dg.SensorResult(
+            run_requests=[dg.RunRequest(tags=_BEFORE_BATCHES)],
+            cursor=waiting.asked(now).to_cursor(),
+        )
+
+    return left_out_batches
+
+
+def _is_of(run: dg.DagsterRun, job: str, tables: Sequence[str]) -> bool:
+    """Whether a run is of a job, or of some of its tables."""
+    keys = run.asset_selection or set()
+    return run.job_name == job or not keys.isdisjoint(map(asset_key, tables))
+
+
 def _sensor_status(settings: CoreSettings) -> dg.DefaultSensorStatus:
     on, off = dg.DefaultSensorStatus.RUNNING, dg.DefaultSensorStatus.STOPPED
     return on if settings.automation else off
@@ -148,44 +199,13 @@ def _failure_sensor(settings: CoreSettings) -> dg.SensorDefinition:
         settings: dg.ResourceParam[CoreSettings],
         layout: dg.ResourceParam[Layout],
     ) -> None:
-        run = _failed_run(context)
-        text = summary(run, settings.ui_url)
-        context.log.error(text)
+        run = failed_run(context.instance, context.dagster_run, context.get_step_failure_events())
         # First to disk: a mail server that is down must not lose it.
-        write_bytes(layout.reports() / "failures" / f"{run.run_id}.md", text.encode())
+        text = write_summary(layout, run, settings.ui_url)
+        context.log.error(text)
         send(text, subject=title(run), urls=settings.alert_urls)
 
     return failed_runs
-
-
-def _failed_run(context: dg.RunFailureSensorContext) -> FailedRun:
-    run = context.dagster_run
-    evaluations = context.instance.all_logs(
-        run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION
-    )
-    checks = [found for entry in evaluations if (found := evaluation_of(entry.dagster_event))]
-    tags = run.tags
-    first, last = (tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end"))
-    return FailedRun(
-        job=_named(run),
-        run_id=run.run_id,
-        batch=f"{first}...{last}" if first else tags.get(PARTITION_TAG, ""),
-        steps=[
-            (event.step_key or "", error_class(event))
-            for event in context.get_step_failure_events()
-        ],
-        blocking=[
-            (check.asset_key.to_user_string(), check.check_name, check.description or "")
-            for check in checks
-            if check.blocking and not check.passed
-        ],
-    )
-
-
-def _named(run: dg.DagsterRun) -> str:
-    if run.asset_selection and run.job_name.startswith("__"):
-        return ", ".join(sorted(key.to_user_string() for key in run.asset_selection))
-    return run.job_name
 
 
 def schedules(settings: CoreSettings) -> Sequence[dg.ScheduleDefinition]:
@@ -211,16 +231,20 @@ def schedules(settings: CoreSettings) -> Sequence[dg.ScheduleDefinition]:
 
 
 def sensors(settings: CoreSettings) -> Sequence[dg.SensorDefinition]:
-    """Return the sensors: one for each kind of landing, one that publishes, one for failures."""
+    """Give the sensors: of each kind of landing, of what is made of all batches, of failures."""
     return [
         *(_landing_sensor(landing, settings) for landing in CATALOG.landings.values()),
         dg.AutomationConditionSensorDefinition(
             "quiet_periods",
             target=dg.AssetSelection.all(),
-            # Before batches that wait: when it is due although they never cease, it must not queue.
-            run_tags={"dagster/priority": "1"},
+            run_tags=_BEFORE_BATCHES,
             default_status=_sensor_status(settings),
             description="Makes what is made of all batches once no batch is on its way.",
+        ),
+        *(
+            _left_out_sensor(landing, settings)
+            for landing in CATALOG.landings.values()
+            if landing.publish_job
         ),
         _failure_sensor(settings),
     ]

@@ -59,6 +59,12 @@ class PartitionArguments(TypedDict, total=False):
     backfill_policy: dg.BackfillPolicy
 
 
+class PoolArguments(TypedDict, total=False):
+    """The pool of an asset over all batches; nothing for one that is made batch by batch."""
+
+    pool: str
+
+
 def asset_key(table: str) -> dg.AssetKey:
     """Key of the asset that keeps a table."""
     return dg.AssetKey(table.split("/"))
@@ -117,9 +123,17 @@ def table_asset(table: str, **options: Any) -> Callable[..., dg.AssetsDefinition
         options: further ones of `@dg.asset`: `ins`, `deps`, `pool`.
     """
     decorate: Callable[..., dg.AssetsDefinition] = dg.asset(
-        **arguments(table), **partitions(table), **options
+        **arguments(table), **partitions(table), **_pool(table, table), **options
     )
     return decorate
+
+
+def _pool(name: str, table: str) -> PoolArguments:
+    """Let one run at a time make what is over all batches, from reading on until it is committed.
+
+    Two would each keep rows that the other removes, and the one that has read less may end last.
+    """
+    return PoolArguments() if partitions(table) else PoolArguments(pool=name)
 
 
 def tables_asset(
@@ -138,7 +152,14 @@ def tables_asset(
         table.rpartition("/")[2]: dg.AssetOut(is_required=False, **arguments(table))
         for table in tables
     }
-    return dg.multi_asset(name=name, can_subset=True, outs=outs, **partitions(tables[0]), **options)
+    return dg.multi_asset(
+        name=name,
+        can_subset=True,
+        outs=outs,
+        **partitions(tables[0]),
+        **_pool(name, tables[0]),
+        **options,
+    )
 
 
 def table_spec(table: str, **options: Any) -> dg.AssetSpec:

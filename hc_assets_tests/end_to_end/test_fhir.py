@@ -153,7 +153,7 @@ def test_a_second_ingest_does_nothing_and_a_forced_one_gives_the_same_bytes(
     landing = data_dir / "landing"
     commits = sorted((data_dir / "lake" / "fhir").rglob("_commit.json"))
     before = [path.read_bytes() for path in commits]
-    exports = {p.name: p.read_bytes() for p in (data_dir / "exports" / "fhir").glob("*.*")}
+    exports = {p.name: p.read_bytes() for p in (data_dir / "exports" / "fhir").glob("*.ndjson")}
 
     second = hc_assets("ingest", landing / "fhir")
     assert "nothing to do" in second.output
@@ -163,7 +163,9 @@ def test_a_second_ingest_does_nothing_and_a_forced_one_gives_the_same_bytes(
             path.unlink()
     hc_assets("ingest", landing / "fhir")
     assert [path.read_bytes() for path in commits] == before
-    assert {p.name: p.read_bytes() for p in (data_dir / "exports" / "fhir").glob("*.*")} == exports
+    assert {
+        p.name: p.read_bytes() for p in (data_dir / "exports" / "fhir").glob("*.ndjson")
+    } == exports
 
 
 def test_a_bundle_in_two_deliveries_ends_in_one_current_state(hc_assets, query, tmp_path):

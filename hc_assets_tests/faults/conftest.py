@@ -100,7 +100,8 @@ def kept(data_dir: Path) -> dict[str, str]:
     """All that is kept: batches, lake, exports, and the rows of the warehouse.
 
     What a killed writer leaves is not among it: temporary names, and parts that no commit
-    lists, are seen by no reader and cleared a day later. Nor are times that steps took.
+    lists, are seen by no reader and cleared a day later. Nor are times that steps took, and the
+    export before the last one.
     """
     found = {}
     for name in ("batches", "lake", "exports", "reports"):
@@ -110,6 +111,10 @@ def kept(data_dir: Path) -> dict[str, str]:
     for path in (data_dir / "lake").glob("*/*/*/part-*"):
         commit = path.with_name("_commit.json")
         if not commit.exists() or path.name not in commit.read_text():
+            found.pop(f"{path.relative_to(data_dir)}", None)
+    for path in (data_dir / "exports").glob("*/.snapshots/**/*.*"):
+        listing = data_dir / "exports" / path.relative_to(data_dir / "exports").parts[0]
+        if path.name not in (listing / "manifest.json").read_text():
             found.pop(f"{path.relative_to(data_dir)}", None)
     for path in data_dir.glob("batches/*/*/manifest.json"):
         # A second landing notes that it met the files of the first once more

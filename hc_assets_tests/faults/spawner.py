@@ -31,9 +31,10 @@ import hc_assets.cli.ingest
 import hc_assets.cli.main
 import hc_assets.definitions
 from hc_assets.cli.lake import rebuild_warehouse
-from hc_assets.domains import CATALOG
+from hc_assets.domains import warehouse_of
 from hc_assets.fhir.domain import FHIR_FILES
 from hc_assets.fhir.export.exports import export, options_of
+from hc_assets.fhir.export.ndjson import writing
 from hc_assets.fhir.operations.companions import write_companions
 from hc_assets.fhir.versions import apply as versions
 from hc_assets.lake import sources
@@ -41,7 +42,6 @@ from hc_assets.lake.discovery import discover
 from hc_assets.lake.landing import BatchLimits, land
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import read_partitions
-from hc_assets.lake.warehouse import Warehouse
 from hc_assets.orchestration.io_manager import ParquetIOManager
 from hc_assets.orchestration.runs import open_instance, register_batches
 from hc_assets.settings import Settings
@@ -152,7 +152,7 @@ def commit(task: Task) -> None:
 def apply(task: Task) -> int:
     """Take the enriched batches into the warehouse, as the asset does."""
     layout = Layout.of(task["data_dir"])
-    warehouse = Warehouse(layout, CATALOG.parquet)
+    warehouse = warehouse_of(layout)
     warehouse.ensure()
     with warehouse.write() as connection:
         enriched = read_partitions(layout, "fhir/enriched_resources")
@@ -162,25 +162,57 @@ def apply(task: Task) -> int:
 def exporting(task: Task) -> int:
     """Write the export and what goes beside it, as the asset does."""
     layout, settings = Layout.of(task["data_dir"]), Settings()
-    with Warehouse(layout, CATALOG.parquet).read() as connection:
-        files = export(connection, layout, layout.exports("fhir"), options_of(settings))
-    write_companions(layout, settings.fhir_extension_base)
+    folder = layout.exports("fhir")
+    with writing(folder):
+        with warehouse_of(layout).read() as connection:
+            files = export(connection, layout, folder, options_of(settings))
+        write_companions(layout, settings.fhir_extension_base)
     return len(files)
 
 
+def telling(task: Task) -> int:
+    """Run the command line, and tell the end by a file."""
+    try:
+        return command(task)
+    finally:
+        Path(task["ends"]).touch()
+
+
+def following(task: Task) -> int:
+    """Read whole exports by their manifest until files appear; how many different ones."""
+    folder, seen = Path(task["data_dir"]) / "exports" / "fhir", set()
+    while True:
+        is_last = _is_over(task)
+        if (folder / "manifest.json").exists():
+            manifest = (folder / "manifest.json").read_bytes()
+            seen.add(manifest)
+            listed = json.loads(manifest)
+            for each in (each for name in ("output", "error") for each in listed[name]):
+                if len((folder / each["url"]).read_bytes().splitlines()) != each["count"]:
+                    raise ValueError("a file that is not what its manifest says")
+        if is_last:
+            return len(seen)
+        time.sleep(0.005)
+
+
+def _is_over(task: Task) -> bool:
+    until = task["until"]
+    return all(Path(path).exists() for path in ([until] if isinstance(until, str) else until))
+
+
 def reading(task: Task) -> list[list[int]]:
-    """Ask the warehouse again and again until a file appears; give the different answers."""
-    warehouse = Warehouse(Layout.of(task["data_dir"]), CATALOG.parquet)
+    """Ask the warehouse again and again until files appear; give the different answers."""
+    warehouse = warehouse_of(Layout.of(task["data_dir"]))
     answers: list[list[int]] = []
     while True:
-        is_last = Path(task["until"]).exists()
+        is_last = _is_over(task)
         with warehouse.read() as connection:
             answer = list(connection.execute(task["sql"]).fetchall()[0])
         if not answers or answers[-1] != answer:
             answers.append(answer)
         if is_last:
             return answers
-        time.sleep(0.005)
+        time.sleep(task.get("pause", 0.005))
 
 
 def applying_again(task: Task) -> int:
@@ -285,6 +317,8 @@ TASKS: dict[str, Callable[[Task], Any]] = {
     "apply": apply,
     "export": exporting,
     "read": reading,
+    "command, telling its end": telling,
+    "follow the export": following,
     "rebuild repeatedly": applying_again,
     "fill up": filling_up,
     "measure": bytes_needed,

@@ -1,10 +1,18 @@
 """Several processes at once over the same data folder: nothing lost, nothing doubled."""
 
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from hc_assets_tests.faults.conftest import EARLIER, NOW, Fed, Spawner, copied, kept
+from hc_assets_tests.faults.deliveries import bundle, observation, patient
 
 COUNTS = """
     SELECT count(*), count(*) FILTER (is_deleted), sum(version_id) FROM fhir.current_resources
@@ -92,3 +100,80 @@ def test_processes_that_register_the_same_batches_at_the_same_time(
     results = spawner.at_once(*[task] * 4)
     assert [r.get("error") for r in results] == [None] * 4, spawner.tail()
     assert [r["value"] for r in results] == [len(keys)] * 4
+
+
+def of_hospital(number: int, folder: Path) -> Path:
+    """A delivery of its own people."""
+    people = [patient(f"h{number}-{each}", "Person") for each in range(5)]
+    weights = [observation(f"w{number}-{each}", f"h{number}-{each}", "70 kg") for each in range(5)]
+    requests = bundle(*(("PUT", resource) for resource in [*people, *weights]))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"hospital-{number}.json").write_text(json.dumps(requests))
+    return folder / f"hospital-{number}.json"
+
+
+@contextmanager
+def daemon(data_dir: Path) -> Iterator[None]:
+    """Dagster's daemon on a data folder, which lands what is put into its landing folder."""
+    environment = {
+        "HC_DATA_DIR": str(data_dir),
+        "DAGSTER_HOME": str(data_dir / "dagster"),
+        "HC_LANDING_SETTLE_SECONDS": "0",
+        "HC_WORKERS": "1",
+    }
+    process = subprocess.Popen(
+        [Path(sys.executable).with_name("dagster-daemon"), "run", "-m", "hc_assets.definitions"],
+        env=os.environ | environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("ingests", "readers", "with_daemon"),
+    [
+        pytest.param(2, 2, False, id="some"),
+        pytest.param(6, 40, True, id="many", marks=pytest.mark.exhaustive),
+    ],
+)
+def test_many_at_once(
+    spawner: Spawner, fed: Fed, tmp_path: Path, ingests: int, readers: int, with_daemon: bool
+):
+    """Ingests, a rebuild, readers of the warehouse and of the export, and a daemon beside them."""
+    data_dir = copied(fed.first, tmp_path / "data")
+    spawner.must("command", data_dir, arguments=["warehouse", "rebuild"])  # views of this folder
+    files = [of_hospital(number, tmp_path / "deliveries") for number in range(ingests)]
+    commands = [["ingest", str(file), "--kind", "fhir"] for file in files]
+    commands += [["warehouse", "rebuild"], ["export", str(data_dir / "exports" / "fhir")]]
+    ends = [str(tmp_path / f"end-{number}") for number in range(len(commands))]
+    watching = {"data_dir": str(data_dir), "until": ends}
+    tasks = [
+        *(
+            {
+                "do": "command, telling its end",
+                "data_dir": str(data_dir),
+                "arguments": arguments,
+                "now": f"2026-01-06T12:00:{number:02}+00:00",
+                "ends": end,
+            }
+            for number, (arguments, end) in enumerate(zip(commands, ends, strict=True))
+        ),
+        {**watching, "do": "follow the export"},
+        *[{**watching, "do": "read", "sql": COUNTS, "pause": 0.05 * readers}] * readers,
+    ]
+    if with_daemon:
+        of_hospital(99, data_dir / "landing" / "fhir")
+        with daemon(data_dir):
+            results = spawner.at_once(*tasks)
+    else:
+        results = spawner.at_once(*tasks)
+    assert [r.get("error") for r in results] == [None] * len(tasks), spawner.tail()
+    assert [r["value"] for r in results[: len(commands)]] == [0] * len(commands), spawner.tail()
+    assert spawner.ingest(data_dir, *files, "--kind", "fhir") == 0
+    exported = (data_dir / "exports" / "fhir" / "Patient.ndjson").read_text()
+    assert all(f'"h{number}-4"' in exported for number in range(ingests))

@@ -4,7 +4,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from hc_assets.lake.backlog import is_behind
+from hc_assets.lake.backlog import left_out
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import PartWriter, commit
 from hc_assets.lake.tables import read_partitions
@@ -38,41 +38,50 @@ def digests(layout: Layout, *tables: str) -> dict[str, str]:
     }
 
 
-def test_a_table_that_was_never_made_is_behind(layout, put):
+def lacking(layout: Layout, *over_all: str) -> list[tuple[str, str]]:
+    return left_out(layout, [SOURCE], over_all or [TABLE])
+
+
+def test_a_table_that_was_never_made_lacks_every_batch(layout, put):
+    assert lacking(layout) == []
+    put(SOURCE, "b2", 1)
     put(SOURCE, "b1", 1)
-    assert is_behind(layout, TABLE, [SOURCE], ["b1"])
+    assert lacking(layout) == [(TABLE, f"{SOURCE}/b1"), (TABLE, f"{SOURCE}/b2")]
 
 
-def test_a_table_is_behind_from_a_new_or_changed_batch_on_until_it_is_made_of_it(layout, put):
+def test_a_new_or_changed_batch_is_left_out_until_the_table_is_made_of_it(layout, put):
     put(SOURCE, "b1", 1)
     put(TABLE, None, 1, digests(layout, SOURCE))
-    assert not is_behind(layout, TABLE, [SOURCE], ["b1"])
+    assert lacking(layout) == []
     put(SOURCE, "b2", 2)
-    assert is_behind(layout, TABLE, [SOURCE], ["b1", "b2"])
+    assert lacking(layout) == [(TABLE, f"{SOURCE}/b2")]
     put(TABLE, None, 2, digests(layout, SOURCE))
-    assert not is_behind(layout, TABLE, [SOURCE], ["b1", "b2"])
+    assert lacking(layout) == []
     put(SOURCE, "b1", 3)
-    assert is_behind(layout, TABLE, [SOURCE], ["b1", "b2"])
+    assert lacking(layout) == [(TABLE, f"{SOURCE}/b1")]
 
 
 def test_batches_that_are_not_finished_are_not_missed(layout, put):
-    put(SOURCE, "b1", 1)
+    for table in (SOURCE, OTHER):
+        put(table, "b1", 1)
     put(TABLE, None, 1, digests(layout, SOURCE))
     put(SOURCE, "b2", 2)
-    assert not is_behind(layout, TABLE, [SOURCE], ["b1"])
+    assert left_out(layout, [SOURCE, OTHER], [TABLE]) == []
+    put(OTHER, "b2", 2)
+    assert left_out(layout, [SOURCE, OTHER], [TABLE]) == [(TABLE, f"{SOURCE}/b2")]
 
 
 def test_a_source_that_the_table_is_not_made_of_makes_no_difference(layout, put):
     put(SOURCE, "b1", 1)
     put(OTHER, "b1", 1)
     put(TABLE, None, 1, digests(layout, SOURCE))
-    assert not is_behind(layout, TABLE, [SOURCE, OTHER], ["b1"])
-    assert is_behind(layout, TABLE, [OTHER], ["b1"])
+    assert left_out(layout, [SOURCE, OTHER], [TABLE]) == []
 
 
 def test_a_source_over_all_batches_is_compared_too(layout, put):
-    put(SOURCE, None, 1)
-    put(TABLE, None, 1, digests(layout, SOURCE))
-    assert not is_behind(layout, TABLE, [SOURCE], [])
-    put(SOURCE, None, 2)
-    assert is_behind(layout, TABLE, [SOURCE], [])
+    put(SOURCE, "b1", 1)
+    put(OTHER, None, 1, digests(layout, SOURCE))
+    put(TABLE, None, 1, digests(layout, OTHER))
+    assert lacking(layout, OTHER, TABLE) == []
+    put(OTHER, None, 2, digests(layout, SOURCE))
+    assert lacking(layout, OTHER, TABLE) == [(TABLE, OTHER)]

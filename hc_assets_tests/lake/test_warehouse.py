@@ -10,6 +10,7 @@ from hc_assets.core.columns import column
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import PartWriter, commit
 from hc_assets.lake.warehouse import (
+    State,
     Warehouse,
     WarehouseBusyError,
     WarehouseDamagedError,
@@ -107,6 +108,23 @@ def test_ensure_adds_the_views_of_new_tables(warehouse):
         assert connection.sql("SELECT count(*) FROM imaging.others").fetchall() == [(0,)]
 
 
+def test_tables_that_change_in_place_are_there_before_anything_is_in_them(warehouse):
+    def create(connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute("CREATE SCHEMA IF NOT EXISTS fhir")
+        connection.execute("CREATE TABLE IF NOT EXISTS fhir.versions (id BIGINT)")
+        connection.execute("CREATE OR REPLACE VIEW fhir.current AS SELECT * FROM fhir.versions")
+
+    warehouse.ensure()  # of a release that had none
+    state = (State(frozenset({"fhir/current"}), create),)
+    more = Warehouse(warehouse.layout, warehouse.tables, state)
+    more.ensure()
+    with more.write() as connection:
+        connection.execute("INSERT INTO fhir.versions VALUES (1)")
+    more.ensure()
+    with more.read() as connection:
+        assert connection.sql("SELECT * FROM fhir.current").fetchall() == [(1,)]
+
+
 def test_the_file_is_private(warehouse):
     warehouse.ensure()
     assert warehouse.layout.warehouse.stat().st_mode & 0o777 == 0o600
@@ -153,4 +171,5 @@ def test_a_rewrite_that_fails_leaves_the_file_as_it_was(warehouse):
     assert sorted(path.name for path in warehouse.layout.data_dir.glob("warehouse.*")) == [
         "warehouse.duckdb",
         "warehouse.lock",
+        "warehouse.turn.lock",
     ]

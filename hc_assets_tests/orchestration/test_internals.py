@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -305,3 +306,20 @@ def test_no_slot_is_given_while_all_are_taken():
         assert not storage.claim_concurrency_slot("warehouse", "second", "step").is_claimed
         internals.assign_free_slots(instance)
         assert not storage.claim_concurrency_slot("warehouse", "second", "step").is_claimed
+
+
+def test_a_run_that_waits_in_the_queue_has_not_ended(instance):
+    job = internals.defined_job(defined(), "everything")
+    queued = instance.create_run_for_job(job, status=dg.DagsterRunStatus.NOT_STARTED)
+    instance.create_run_for_job(job, status=dg.DagsterRunStatus.SUCCESS)
+    assert [each.run_id for each in internals.unfinished_runs(instance)] == [queued.run_id], (
+        "NOT_FINISHED_STATUSES changed: it has no NOT_STARTED, or more than what has not ended"
+    )
+
+
+def test_the_next_tick_of_a_cron_expression_is_in_utc():
+    noon = datetime(2026, 1, 1, 12, 0, 30, tzinfo=UTC)
+    assert internals.next_tick("*/2 * * * *", noon) == datetime(2026, 1, 1, 12, 2, tzinfo=UTC), (
+        "get_next_cron_tick changed"
+    )
+    assert internals.next_tick("0 6 * * *", noon) == datetime(2026, 1, 2, 6, tzinfo=UTC)

@@ -19,7 +19,8 @@ from hc_assets.lake.backlog import hours_behind, hours_unfinished
 from hc_assets.lake.layout import Layout
 from hc_assets.orchestration.check_results import read_report
 from hc_assets.orchestration.checks import FINISHED_IN_TIME, TAKEN_IN_IN_TIME
-from hc_assets.orchestration.runs import open_instance
+from hc_assets.orchestration.errors import RunFailedError
+from hc_assets.orchestration.runs import Job, open_instance, run_job
 from hc_assets.reports.check_report import CheckOutcome
 from hc_assets_tests.conftest import DataFolder
 
@@ -177,6 +178,35 @@ def test_a_failed_run_leaves_and_sends_a_summary_with_step_and_batch_but_no_pati
     (alert,) = received
     assert alert["title"] == f"hc_assets: ingest_fhir failed on batch {key}"
     assert "ended with DecodeError" in alert["message"]
+
+
+def test_a_run_of_a_command_that_fails_leaves_a_summary(hc_assets, tmp_path, data_dir):
+    (tmp_path / "a.json").write_text(patient(1))
+    key = hc_assets("land", tmp_path / "a.json").stdout.strip()
+    Layout.of(data_dir).manifest("fhir", key).write_text("zq-secret is no JSON")
+    with open_instance(Layout.of(data_dir)) as instance, pytest.raises(RunFailedError):
+        run_job(build_defs(), instance, Job("ingest_fhir", key))
+    (text,) = [path.read_text() for path in (data_dir / "reports" / "failures").iterdir()]
+    assert f"ingest_fhir failed on batch {key}" in text
+    assert "zq-secret" not in text
+
+
+def test_a_failed_run_in_a_process_of_its_own_leaves_a_summary(hc_assets, tmp_path, data_dir):
+    (tmp_path / "a.json").write_text(patient(1))
+    key = hc_assets("land", tmp_path / "a.json").stdout.strip()
+    Layout.of(data_dir).manifest("fhir", key).write_text("zq-secret is no JSON")
+    with open_instance(Layout.of(data_dir)) as instance:
+        job = dg.reconstructable(ingest_of_this_module)
+        tags = {"dagster/partition": key}
+        outcome = dg.execute_job(job, instance=instance, tags=tags)
+    assert not outcome.success
+    text = (data_dir / "reports" / "failures" / f"{outcome.run_id}.md").read_text()
+    assert f"ingest_fhir failed on batch {key}" in text
+    assert "step `fhir__raw_bundles` ended with DecodeError" in text
+
+
+def ingest_of_this_module() -> dg.JobDefinition:
+    return build_defs().resolve_job_def("ingest_fhir")
 
 
 def test_a_fault_that_stays_is_not_tried_again(hc_assets, tmp_path, data_dir):

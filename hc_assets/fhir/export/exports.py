@@ -22,6 +22,7 @@ from hc_assets.fhir.export.ndjson import (
     ExportOptions,
     Stated,
     write_export,
+    writing,
 )
 from hc_assets.fhir.settings import FhirSettings
 from hc_assets.lake.landing import read_manifest
@@ -50,7 +51,7 @@ def export(
     *,
     since: str | None = None,
 ) -> list[ExportedFile]:
-    """Export current resources, and OperationOutcomes of what is in quarantine.
+    """Export current resources, and OperationOutcomes of what is in quarantine, inside `writing`.
 
     Args:
         connection: to the warehouse.
@@ -106,5 +107,5 @@ def export_to(
     Raises:
         UnknownBatchError: `since` names a batch that was not taken in.
     """
-    with warehouse.read() as connection:
+    with writing(folder), warehouse.read() as connection:
         return export(connection, warehouse.layout, folder, options_of(settings), since=since)

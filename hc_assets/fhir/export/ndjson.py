@@ -3,13 +3,16 @@
 Belongs here: files, their layout and their manifest, as HL7's Bulk Data Access IG 2.0 describes the
 response of a completed export. What is exported is asked for in `exported_rows.py`.
 
-Atomic for whoever follows the manifest: all files are written beside, the manifest is taken away,
-the files change places, the new manifest comes last.
+Whoever follows the manifest sees one snapshot whole: it names files in `.snapshots` by their hash,
+which no export changes, and those that it names stay until it has been replaced twice. The same
+files are in the folder itself under plain names, for whoever reads one of them.
 """
 
+import os
 import secrets
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+import shutil
+from collections.abc import Iterable, Iterator, Set
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
@@ -20,6 +23,7 @@ import pyarrow as pa
 from upath import UPath
 
 from hc_assets.lake.atomic import (
+    TEMPORARY_PREFIX,
     HashingSink,
     atomic_file,
     is_local,
@@ -28,9 +32,11 @@ from hc_assets.lake.atomic import (
     sync_folder,
     write_bytes,
 )
+from hc_assets.lake.locks import exclusive
 
 MANIFEST_NAME = "manifest.json"
-_STAGING_PREFIX = ".staging-"
+# Hidden, so that landing an export lands what is in the folder itself.
+SNAPSHOTS_FOLDER = ".snapshots"
 _BLOCK = 1024 * 1024
 # Folder of the files of each list of the manifest.
 _PLACES = {"output": "", "deleted": "deleted/", "error": "errors/"}
@@ -65,7 +71,10 @@ class ExportOptions:
 
 @dataclass(frozen=True)
 class ExportedFile:
-    """One NDJSON file: its list in the manifest (output, deleted, error), type, name, content."""
+    """One NDJSON file: its list in the manifest (output, deleted, error), type, name, content.
+
+    Its name is the plain one, relative to the folder of the export.
+    """
 
     list: str
     resource_type: str
@@ -73,6 +82,16 @@ class ExportedFile:
     resources: int
     bytes: int
     sha256: str
+
+    @property
+    def snapshot(self) -> str:
+        """Its name in the manifest, which no other content ever has."""
+        return _snapshot(self.file, self.sha256)
+
+
+def _snapshot(file: str, sha256: str) -> str:
+    name, dot, suffix = file.partition(".ndjson")
+    return f"{SNAPSHOTS_FOLDER}/{name}-{sha256[:16]}{dot}{suffix}"
 
 
 @dataclass(frozen=True)
@@ -86,6 +105,14 @@ class Stated:
 Lines = Iterable[tuple[str, bytes]]
 
 
+def writing(folder: UPath) -> AbstractContextManager[None]:
+    """Keep every other export out of a folder.
+
+    To be taken before what is exported is read, so that the newer snapshot is what stays.
+    """
+    return exclusive(folder / ".lock")
+
+
 def write_export(
     folder: UPath,
     stated: Stated,
@@ -95,7 +122,7 @@ def write_export(
     errors: Lines = (),
     options: ExportOptions | None = None,
 ) -> list[ExportedFile]:
-    """Write an export in place of the one before.
+    """Write an export in place of the one before, inside `writing`.
 
     Args:
         folder: of the export; files in it that are not of an export stay.
@@ -111,19 +138,19 @@ def write_export(
     """
     options = options or ExportOptions()
     make_folder(folder)
-    _clear_staging(folder)
-    staging = folder / f"{_STAGING_PREFIX}{secrets.token_hex(4)}"
+    listed, present = _listed(folder), _snapshots(folder)
     files: list[ExportedFile] = []
     try:
         for name, lines in (("output", output), ("deleted", deleted), ("error", errors)):
             for _, group in groupby(lines, key=lambda line: line[0]):
-                files += _write_files(staging, name, group, options)
-        (folder / MANIFEST_NAME).unlink(missing_ok=True)
-        for file in files:
-            _move(staging / file.file, folder / file.file)
-    finally:
-        _clear_staging(folder)
-    write_bytes(folder / MANIFEST_NAME, _manifest(files, stated, options))
+                files += _write_files(folder, name, group, options)
+        write_bytes(folder / MANIFEST_NAME, _manifest(files, stated, options))
+    except BaseException:
+        _remove_snapshots(folder, present)
+        raise
+    _remove_snapshots(folder, listed | {file.snapshot for file in files})
+    for file in files:
+        _give_plain_name(folder / file.snapshot, folder / file.file)
     _remove_unlisted(folder, {file.file for file in files})
     return files
 
@@ -143,7 +170,7 @@ def _packed(sink: HashingSink, compression: Compression) -> Iterator[_Sink]:
 
 
 def _write_files(
-    staging: UPath, list_: str, lines: Lines, options: ExportOptions
+    folder: UPath, list_: str, lines: Lines, options: ExportOptions
 ) -> Iterator[ExportedFile]:
     """Write the lines of one type, into as many files as they fill."""
     suffix = f".ndjson{_SUFFIXES[options.compression]}"
@@ -153,10 +180,14 @@ def _write_files(
     while line is not None:
         type_ = line[0]
         name = f"{_PLACES[list_]}{type_}{suffix if number == 1 else f'.{number}{suffix}'}"
-        target = staging / name
         count = size = 0
+        place = (folder / SNAPSHOTS_FOLDER / name).parent
         with ExitStack() as stack:
-            sink = stack.enter_context(atomic_file(target.parent, lambda _, target=target: target))
+            sink = stack.enter_context(
+                atomic_file(
+                    place, lambda sink, name=name: folder / _snapshot(name, sink.hexdigest())
+                )
+            )
             packed = stack.enter_context(_packed(sink, options.compression))
             block: list[bytes] = []
             block_bytes = 0
@@ -183,7 +214,7 @@ def _manifest(files: list[ExportedFile], stated: Stated, options: ExportOptions)
             {
                 # A file of deletions holds Bundles.
                 "type": "Bundle" if name == "deleted" else file.resource_type,
-                "url": base + file.file,
+                "url": base + file.snapshot,
                 "count": file.resources,
             }
             for file in files
@@ -204,22 +235,50 @@ def _manifest(files: list[ExportedFile], stated: Stated, options: ExportOptions)
     )
 
 
-def _move(source: UPath, target: UPath) -> None:
-    if is_local(target):
-        make_folder(target.parent)
-        local_path(source).replace(local_path(target))
-        sync_folder(target.parent)
+def _listed(folder: UPath) -> set[str]:
+    """Names, in the folder of snapshots, that the present manifest lists."""
+    try:
+        manifest = msgspec.json.decode((folder / MANIFEST_NAME).read_bytes())
+    except FileNotFoundError:
+        return set()
+    urls = [each["url"] for name in _PLACES for each in manifest[name]]
+    marked = f"{SNAPSHOTS_FOLDER}/"
+    return {url[url.rindex(marked) :] for url in urls if marked in url}
+
+
+def _give_plain_name(snapshot: UPath, target: UPath) -> None:
+    """Let a file be found under its plain name too; whoever has the one before open keeps it."""
+    if not is_local(target):
+        target.fs.cp_file(snapshot.path, target.path)
         return
-    with source.open("rb") as staged, target.open("wb") as final:
-        while block := staged.read(_BLOCK):
-            final.write(block)
+    make_folder(target.parent)
+    temporary = local_path(target.parent) / f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}"
+    try:
+        os.link(local_path(snapshot), temporary)
+    except OSError:  # a file system without links
+        shutil.copyfile(local_path(snapshot), temporary)
+    temporary.replace(local_path(target))
+    # Where both were the same file already, a rename does nothing at all (POSIX)
+    temporary.unlink(missing_ok=True)
+    sync_folder(target.parent)
 
 
-def _clear_staging(folder: UPath) -> None:
-    """Remove what an export that failed or was killed left."""
-    for path in list(folder.iterdir()):
-        if path.name.startswith(_STAGING_PREFIX):
-            path.fs.rm(path.path, recursive=True)
+def _snapshots(folder: UPath) -> set[str]:
+    """Names, in the folder of the export, of what is in that of snapshots."""
+    places = [folder / SNAPSHOTS_FOLDER / place for place in ("", *_PLACES.values())]
+    return {
+        path.path.removeprefix(f"{folder.path}/")
+        for place in places
+        if place.is_dir()
+        for path in place.iterdir()
+        if path.is_file()
+    }
+
+
+def _remove_snapshots(folder: UPath, listed: Set[str]) -> None:
+    """Remove snapshots that are not listed, and what a killed export left."""
+    for name in _snapshots(folder) - listed:
+        (folder / name).unlink()
 
 
 def _remove_unlisted(folder: UPath, listed: set[str]) -> None:
@@ -230,7 +289,8 @@ def _remove_unlisted(folder: UPath, listed: set[str]) -> None:
             continue
         for path in list(inside.iterdir()):
             is_export = path.name.removesuffix(".gz").removesuffix(".zst").endswith(".ndjson")
-            if is_export and f"{place}{path.name}" not in listed and path.is_file():
+            is_ours = is_export or path.name.startswith(TEMPORARY_PREFIX)
+            if is_ours and f"{place}{path.name}" not in listed and path.is_file():
                 path.unlink()
         if place and is_local(inside) and not list(inside.iterdir()):
             inside.rmdir()

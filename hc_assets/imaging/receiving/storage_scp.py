@@ -26,6 +26,7 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from pynetdicom.transport import ThreadedAssociationServer
 
 from hc_assets.imaging.domain import DICOM_FILES
+from hc_assets.imaging.receiving.tls import TlsAssociationServer, TlsOptions, server_context
 from hc_assets.lake.atomic import local_path, make_folder, sync_folder
 from hc_assets.lake.discovery import discover
 from hc_assets.lake.landing import BatchLimits, LandingResult, land
@@ -66,6 +67,7 @@ class ReceiverOptions:
         idle_seconds: without a new object until what came is landed.
         wait_seconds: since the first object until what came is landed all the same.
         timeout_seconds: a peer may be silent for, and has to finish in when we stop.
+        tls: how connections are secured; None where they are not.
     """
 
     host: str
@@ -78,6 +80,7 @@ class ReceiverOptions:
     idle_seconds: float = 5.0
     wait_seconds: float = 300.0
     timeout_seconds: float = 30.0
+    tls: TlsOptions | None = None
 
 
 @dataclass
@@ -119,6 +122,7 @@ def receive(
 
     Raises:
         ReceiverRunningError: another receiver is at work on the data folder.
+        TlsOptionsError: a certificate or a key can't be used.
         OSError: the port can't be had, or the disk fails.
     """
     landing = local_path(layout.landing("dicom"))
@@ -140,6 +144,7 @@ class _Receiver:
     ) -> None:
         self._layout, self._limits, self._options = layout, limits, options
         self._on_landed = on_landed
+        self._tls = server_context(options.tls) if options.tls else None
         self._landing = local_path(layout.landing("dicom"))
         self._incoming = self._landing / INCOMING
         self._folder = self._landing / RECEIVED
@@ -185,7 +190,8 @@ class _Receiver:
                 (evt.EVT_C_STORE, self._store),
                 (evt.EVT_C_ECHO, lambda _event: _SUCCESS),
             ],
-            server_class=ThreadedAssociationServer,
+            ssl_context=self._tls,
+            server_class=TlsAssociationServer,
         )
         loop = threading.Thread(
             target=server.serve_forever, args=(_SHUTDOWN_POLL_SECONDS,), daemon=True

@@ -7,12 +7,10 @@ removed last: whoever follows the manifest sees the old set or the new one, afte
 
 import hashlib
 import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
-from filelock import FileLock
 from upath import UPath
 
 from hc_assets.core.compute import executor, in_order
@@ -36,11 +34,11 @@ from hc_assets.lake.atomic import (
     TEMPORARY_PREFIX,
     atomic_file,
     is_local,
-    local_path,
     make_folder,
     write_bytes,
 )
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.locks import exclusive
 from hc_assets.lake.parts import Part
 from hc_assets.lake.tables import read_partitions
 from hc_assets.lake.warehouse import Warehouse
@@ -102,12 +100,12 @@ def export_training_set(
         shards.DamagedArrayError: an array is not what its row says.
     """
     layout = warehouse.layout
-    committed = read_partitions(layout, ARRAYS).partitions
-    wanted = [made.batch for _, made in committed if made.batch]
-    if batches is not None:
-        wanted = [batch for batch in wanted if batch in set(batches)]
     make_folder(folder)
-    with _locked(folder):
+    with exclusive(folder / ".lock"):
+        committed = read_partitions(layout, ARRAYS).partitions
+        wanted = [made.batch for _, made in committed if made.batch]
+        if batches is not None:
+            wanted = [batch for batch in wanted if batch in set(batches)]
         before = read_manifest(folder) if (folder / MANIFEST_NAME).exists() else None
         _clear_staging(folder)
         staging = folder / f"{_STAGING}{secrets.token_hex(4)}"
@@ -154,16 +152,6 @@ def selection_of(settings: ImagingSettings, layout: Layout) -> Selection:
         label_scope=settings.training_label_scope,
         patient_system=settings.dicom_patient_system,
     )
-
-
-@contextmanager
-def _locked(folder: UPath) -> Iterator[None]:
-    """Keep out whoever else would write the folder; object stores have no such lock."""
-    if not is_local(folder):
-        yield
-        return
-    with FileLock(local_path(folder) / ".lock", mode=0o600):
-        yield
 
 
 def _plan(

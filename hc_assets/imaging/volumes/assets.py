@@ -13,6 +13,7 @@ from typing import TypeVar
 import dagster as dg
 import pyarrow as pa
 from loky import cpu_count
+from upath import UPath
 
 from hc_assets.core.compute import executor, in_order
 from hc_assets.imaging.settings import ImagingSettings
@@ -36,6 +37,7 @@ from hc_assets.imaging.volumes.workers import (
 )
 from hc_assets.lake.incremental import compare
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.locks import exclusive
 from hc_assets.lake.parts import Part, PartWriter, read_commit
 from hc_assets.lake.tables import LakeTable, read_partition
 from hc_assets.orchestration.io_manager import Content, commit_content, describe_commits
@@ -154,21 +156,21 @@ def aligned_volumes_and_slices(
 
 @table_asset(
     _EXPORTS,
-    ins={
-        name: dg.AssetIn(_key(name))
-        for name in ("volumes", "volume_slices", "aligned_volumes", "aligned_slices")
-    },
+    deps=[_key(name) for name in ("volumes", "volume_slices", "aligned_volumes", "aligned_slices")],
 )
-def nifti_exports(
-    volumes: LakeTable,
-    volume_slices: LakeTable,
-    aligned_volumes: LakeTable,
-    aligned_slices: LakeTable,
-    layout: dg.ResourceParam[Layout],
-) -> Content:
+def nifti_exports(layout: dg.ResourceParam[Layout]) -> Content:
     """Write the volumes as NIfTI; files of volumes that there no longer are go."""
     folder = layout.exports("nifti")
+    with exclusive(folder.parent / ".nifti.lock"):
+        return _export_nifti(layout, folder)
+
+
+def _export_nifti(layout: Layout, folder: UPath) -> Content:
     before = _exported_before(layout)
+    volumes, aligned_volumes = (read_partition(layout, t, None) for t in (_VOLUMES, _ALIGNED))
+    volume_slices, aligned_slices = (
+        read_partition(layout, table, None) for table in (SLICES_TABLE, ALIGNED_SLICES_TABLE)
+    )
     sources = [
         (volumes, StoredVolumes.of(volume_slices, "volume_id"), False),
         (aligned_volumes, StoredVolumes.of(aligned_slices, "aligned_id"), True),

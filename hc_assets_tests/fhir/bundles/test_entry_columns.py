@@ -154,6 +154,7 @@ def test_batches_are_bounded_by_rows_and_by_bytes():
         ]
 
 
+@pytest.mark.sanitized
 def test_no_byte_is_read_or_written_out_of_bounds(tmp_path: Path) -> None:
     from hc_assets_tests.sanitizers import run_sanitized
 

@@ -1,6 +1,7 @@
 import gzip
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,12 +37,26 @@ def put(folder: UPath, lines: list[tuple[str, bytes]] = LINES, **more: object):
     return write_export(folder, STATED, output=iter(lines), **more)
 
 
-def contents(folder: UPath) -> dict[str, bytes]:
+def everything(folder: UPath) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in Path(folder.path).rglob("*")
-        if path.is_file()
+        if path.is_file() and path.name != ".lock"
     }
+
+
+def contents(folder: UPath) -> dict[str, bytes]:
+    """What is under plain names."""
+    return {n: data for n, data in everything(folder).items() if not n.startswith(".snapshots/")}
+
+
+def urls(folder: UPath) -> list[str]:
+    lists = (manifest(folder)[name] for name in ("output", "deleted", "error"))
+    return [each["url"] for list_ in lists for each in list_]
+
+
+def plain(url: str) -> str:
+    return re.sub(r"\.snapshots/(.*)-[0-9a-f]{16}\.", r"\1.", url)
 
 
 def manifest(folder: UPath) -> dict:
@@ -65,29 +80,55 @@ def test_the_files_are_listed_with_count_size_and_hash(folder):
 
 
 def test_the_manifest_is_that_of_the_bulk_data_specification(folder):
-    put(folder, deleted=DELETED, errors=ERRORS)
+    observations, patients, deleted, errors = (
+        each.snapshot for each in put(folder, deleted=DELETED, errors=ERRORS)
+    )
     assert manifest(folder) == {
         "transactionTime": TIME,
         "request": "urn:hc-assets:$export",
         "requiresAccessToken": False,
         "output": [
-            {"type": "Observation", "url": "Observation.ndjson", "count": 1},
-            {"type": "Patient", "url": "Patient.ndjson", "count": 2},
+            {"type": "Observation", "url": observations, "count": 1},
+            {"type": "Patient", "url": patients, "count": 2},
         ],
-        "deleted": [{"type": "Bundle", "url": "deleted/Patient.ndjson", "count": 1}],
-        "error": [
-            {"type": "OperationOutcome", "url": "errors/OperationOutcome.ndjson", "count": 2}
-        ],
+        "deleted": [{"type": "Bundle", "url": deleted, "count": 1}],
+        "error": [{"type": "OperationOutcome", "url": errors, "count": 2}],
     }
-    lists = (manifest(folder)[name] for name in ("output", "deleted", "error"))
-    listed = {each["url"] for list_ in lists for each in list_}
-    assert listed | {MANIFEST_NAME} == set(contents(folder))
+
+
+def test_the_manifest_names_each_file_by_its_content_and_it_is_there_under_a_plain_name(folder):
+    put(folder, deleted=DELETED, errors=ERRORS)
+    names = [
+        "Observation.ndjson",
+        "Patient.ndjson",
+        "deleted/Patient.ndjson",
+        "errors/OperationOutcome.ndjson",
+    ]
+    assert [plain(url) for url in urls(folder)] == names
+    assert set(contents(folder)) == {*names, MANIFEST_NAME}
+    for url, name in zip(urls(folder), names, strict=True):
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest()[:16] in url
+        assert Path(folder / url).samefile(folder / name)
+
+
+def test_whoever_has_read_a_manifest_finds_its_files_until_it_is_replaced_twice(folder):
+    def of(number: int) -> list[tuple[str, bytes]]:
+        return [("Patient", b'{"resourceType":"Patient","id":"%d"}' % number)]
+
+    put(folder, of(1))
+    (first,) = urls(folder)
+    put(folder, of(2))
+    (second,) = urls(folder)
+    assert (folder / first).read_bytes() == of(1)[0][1] + b"\n"
+    put(folder, of(3))
+    assert not (folder / first).exists()
+    assert (folder / second).read_bytes() == of(2)[0][1] + b"\n"
+    assert (folder / "Patient.ndjson").read_bytes() == of(3)[0][1] + b"\n"
 
 
 def test_a_base_url_goes_before_the_names(folder):
     put(folder, options=ExportOptions(base_url="https://example.org/x/"))
-    urls = [each["url"] for each in manifest(folder)["output"]]
-    assert urls == [
+    assert [plain(url) for url in urls(folder)] == [
         "https://example.org/x/Observation.ndjson",
         "https://example.org/x/Patient.ndjson",
     ]
@@ -97,7 +138,7 @@ def test_a_file_that_is_full_is_followed_by_another(folder):
     lines = [("Patient", b'{"resourceType":"Patient","id":"%d"}' % number) for number in range(7)]
     put(folder, lines, options=ExportOptions(split_bytes=100))
     files = ["Patient.ndjson", "Patient.2.ndjson", "Patient.3.ndjson"]
-    assert [each["url"] for each in manifest(folder)["output"]] == files
+    assert [plain(url) for url in urls(folder)] == files
     assert [each["count"] for each in manifest(folder)["output"]] == [3, 3, 1]
     together = b"".join((folder / name).read_bytes() for name in files)
     assert together == b"".join(line + b"\n" for _, line in lines)
@@ -107,11 +148,11 @@ def test_a_file_that_is_full_is_followed_by_another(folder):
 def test_files_may_be_packed(folder, compression, suffix):
     files = put(folder, options=ExportOptions(compression=Compression(compression)))
     packed = (folder / f"Patient.ndjson{suffix}").read_bytes()
-    plain = b"\n".join([*PATIENTS, b""])
+    unpacked = b"\n".join([*PATIENTS, b""])
     if compression == "gzip":
-        assert gzip.decompress(packed) == plain
+        assert gzip.decompress(packed) == unpacked
     else:
-        assert pa.CompressedInputStream(pa.BufferReader(packed), "zstd").read() == plain
+        assert pa.CompressedInputStream(pa.BufferReader(packed), "zstd").read() == unpacked
     assert (files[1].bytes, files[1].sha256) == (len(packed), hashlib.sha256(packed).hexdigest())
     before = contents(folder)
     put(folder, options=ExportOptions(compression=Compression(compression)))
@@ -161,41 +202,46 @@ def test_an_export_that_fails_halfway_leaves_the_last_one_whole(folder):
         yield "Patient", b'{"resourceType":"Patient","id":"new"}'
         raise RuntimeError("boom")
 
+    put(folder, LINES[:1])
     put(folder)
-    before = contents(folder)
+    before = everything(folder)
     with pytest.raises(RuntimeError, match="boom"):
         write_export(folder, STATED, output=failing())
-    assert contents(folder) == before
+    assert everything(folder) == before
 
 
-def test_a_manifest_is_there_only_while_all_that_it_lists_is(folder, monkeypatch):
-    put(folder)
-    seen = []
-    whole = Path.replace
+@pytest.mark.parametrize("moment", range(3))
+def test_wherever_an_export_is_stopped_the_manifest_lists_one_whole(folder, monkeypatch, moment):
+    put(folder, LINES[:1])
+    before = manifest(folder)
+    whole, renames = Path.replace, []
 
-    def watching(source: Path, target: Path) -> Path:
-        if target.suffix == ".ndjson" and ".staging-" not in str(target):
-            seen.append((folder / MANIFEST_NAME).exists())
-            if len(seen) == 2:
-                raise KeyboardInterrupt
+    def stopping(source: Path, target: Path) -> Path:
+        renames.append(target.name)
+        if len(renames) == moment + 1:
+            raise KeyboardInterrupt
         return whole(source, target)
 
-    monkeypatch.setattr(Path, "replace", watching)
+    monkeypatch.setattr(Path, "replace", stopping)
     with pytest.raises(KeyboardInterrupt):
-        put(folder)
-    assert seen == [False, False]
-    assert not (folder / MANIFEST_NAME).exists()
+        put(folder, LINES[1:])
     monkeypatch.undo()
-    put(folder)  # the next run completes
-    assert set(contents(folder)) == {"Observation.ndjson", "Patient.ndjson", MANIFEST_NAME}
+    found = manifest(folder)
+    assert (found == before) == (moment < 2)
+    for each in found["output"]:
+        assert len((folder / each["url"]).read_bytes().splitlines()) == each["count"]
+    put(folder, LINES[1:])  # the next run completes
+    assert set(contents(folder)) == {"Patient.ndjson", MANIFEST_NAME}
 
 
 def test_what_a_killed_export_left_is_cleared(folder):
     put(folder)
-    (folder / ".staging-dead").mkdir()
-    (folder / ".staging-dead" / "Patient.ndjson").write_bytes(b"half")
+    before = everything(folder)
+    for place in (folder, folder / ".snapshots"):
+        (place / ".tmp-dead").write_bytes(b"half")
+    (folder / ".snapshots" / "Patient-0123456789abcdef.ndjson").write_bytes(b"whole")
     put(folder)
-    assert not (folder / ".staging-dead").exists()
+    assert everything(folder) == before
 
 
 def test_an_object_store_takes_an_export_too(request):

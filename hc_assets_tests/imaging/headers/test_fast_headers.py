@@ -12,6 +12,7 @@ from types import ModuleType
 
 import msgspec
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
@@ -88,6 +89,7 @@ def test_damage_gives_the_same_row_or_is_refused(real_files, tmp_path):
     assert min(outcomes.values()) > MUTATIONS / 10, outcomes
 
 
+@pytest.mark.sanitized
 def test_no_byte_is_read_or_written_out_of_bounds(tmp_path):
     printed = run_sanitized(NATIVE.glob("*.c"), mutated.__file__, tmp_path, "2", "8000")
     assert int(printed) > 800

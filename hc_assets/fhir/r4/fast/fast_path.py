@@ -30,7 +30,7 @@ from hc_assets.fhir.r4.fast.packing import pack
 from hc_assets.fhir.r4.fast.rule_code import OPERATIONS, TRUTHS
 from hc_assets.fhir.r4.json_text import MAX_BYTES, MAX_DEPTH
 from hc_assets.fhir.r4.primitives import MAX_STRING_LENGTH
-from hc_assets.fhir.r4.rules.narrative import has_content, narrative_fault
+from hc_assets.fhir.r4.rules.narrative import has_content, narrative_dangers, narrative_fault
 
 _CANNOT_TELL, _ASK_MORE = -1, -2
 _LAYOUT = {
@@ -128,7 +128,7 @@ def _narrative_is_valid(text: bytes) -> bool:
         div = msgspec.json.decode(text, type=str)
     except msgspec.DecodeError:
         return False
-    return narrative_fault(div) is None and has_content(div)
+    return narrative_fault(div) is None and has_content(div) and not narrative_dangers(div)
 
 
 def accept(raw: bytes) -> list[str] | None:

@@ -1,7 +1,8 @@
 """What FHIR allows as XHTML in a narrative (`Narrative.div`).
 
-Belongs here: the elements and attributes that are allowed, and the reading of the text. Which rule
-reports a fault belongs to the invariants `txt-1` and `txt-2`.
+Belongs here: the elements and attributes that are allowed, what in them reaches out of the
+resource, and the reading of the text. Which rule reports a fault belongs to the invariants `txt-1`
+and `txt-2`.
 """
 
 import re
@@ -38,7 +39,15 @@ _ATTRIBUTES_OF = {
     "td": frozenset({"nowrap"}),
 }
 
-_SCRIPT = re.compile(r"\s*(?:javascript|vbscript)\s*:", re.IGNORECASE)
+# Browsers leave out control characters and white space where they look for the scheme.
+_BLANK = re.compile(r"[\x00-\x20]")
+_SCRIPT = re.compile(r"(?:javascript|vbscript):", re.IGNORECASE)
+# A page in a link runs its scripts where a viewer follows it.
+_DATA_PAGE = re.compile(r"data:(?:text/html|image/svg|application/xhtml|text/xml)", re.IGNORECASE)
+_REMOTE = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
+_STYLE_URL = re.compile(r"(?:url\(|@import|image-set\(|src\()", re.IGNORECASE)
+_INSIDE_STYLE_URL = re.compile(r"url\(['\"]?(?:#|data:image/(?!svg))", re.IGNORECASE)
+_STYLE_SCRIPT = re.compile(r"expression\(|-moz-binding|javascript:|behavior:", re.IGNORECASE)
 
 
 class _NarrativeError(Exception):
@@ -51,6 +60,7 @@ class _Reader:
     def __init__(self) -> None:
         self.depth = 0
         self.has_content = False
+        self.dangers: list[str] = []
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         if self.depth == 0:
@@ -62,8 +72,11 @@ class _Reader:
         if name not in _ELEMENTS:
             raise _NarrativeError("an element that narratives may not have")
         for attribute, value in attributes.items():
-            if attribute in ("href", "src") and _SCRIPT.match(value) is not None:
+            if attribute in ("href", "src") and _SCRIPT.match(_BLANK.sub("", value)) is not None:
                 raise _NarrativeError("a script in a link")
+            danger = _danger(attribute, _BLANK.sub("", value))
+            if danger and danger not in self.dangers:
+                self.dangers.append(danger)
             if (
                 attribute not in _ATTRIBUTES
                 and attribute not in _ATTRIBUTES_OF.get(name, ())
@@ -85,14 +98,30 @@ class _Reader:
         raise _NarrativeError("an entity of HTML, which XML doesn't define")
 
 
+def _danger(attribute: str, value: str) -> str:
+    """What an attribute, without white space, does to whoever shows it; "" for most."""
+    if attribute == "src" and _REMOTE.match(value):
+        return "an image that is loaded from elsewhere"
+    if attribute == "href" and _DATA_PAGE.match(value):
+        return "a link to a page in itself, which may hold scripts"
+    if attribute == "style":
+        # CSS may write any of its characters as an escape, or break words up with comments
+        if "\\" in value or "/*" in value:
+            return "a style in which characters are hidden"
+        if _STYLE_SCRIPT.search(value):
+            return "a script in a style"
+        if len(_STYLE_URL.findall(value)) > len(_INSIDE_STYLE_URL.findall(value)):
+            return "a style that loads something from elsewhere"
+    return ""
+
+
 def _refuse(what: str, *_: object) -> None:
     raise _NarrativeError(what)
 
 
-@lru_cache(maxsize=4)  # the two rules look at one narrative one after the other
 @lru_cache(maxsize=8)
-def _read(div: str) -> tuple[str | None, bool]:
-    # Both questions below are asked of each narrative in turn: it is read once.
+def _read(div: str) -> tuple[str | None, bool, tuple[str, ...]]:
+    # The questions below are asked of each narrative in turn: it is read once.
     reader = _Reader()
     parser = expat.ParserCreate()
     parser.buffer_text = True
@@ -108,10 +137,10 @@ def _read(div: str) -> tuple[str | None, bool]:
     try:
         parser.Parse(div, True)
     except _NarrativeError as error:
-        return str(error), reader.has_content
+        return str(error), reader.has_content, ()
     except (expat.ExpatError, UnicodeError):
-        return "no well-formed XML", False
-    return None, reader.has_content
+        return "no well-formed XML", False, ()
+    return None, reader.has_content, tuple(reader.dangers)
 
 
 def narrative_fault(div: str) -> str | None:
@@ -136,3 +165,18 @@ def has_content(div: str) -> bool:
         False too where it is no well-formed XML.
     """
     return _read(div)[1]
+
+
+def narrative_dangers(div: str) -> tuple[str, ...]:
+    """What in an allowed narrative loads from elsewhere, or may run, where it is shown.
+
+    R4 lets a narrative depend on nothing outside of its resource (narrative, section 2.4.0), which
+    none of its invariants asks for: an image from elsewhere tells who looks at which patient.
+
+    Args:
+        div: the text of `Narrative.div`.
+
+    Returns:
+        Each once, without any of the text; nothing where the narrative has a fault.
+    """
+    return _read(div)[2]

@@ -21,7 +21,7 @@ from hc_assets.fhir.r4.primitives import (
 )
 from hc_assets.fhir.r4.references import parse_reference
 from hc_assets.fhir.r4.rules.errata import severity_of_target
-from hc_assets.fhir.r4.rules.narrative import has_content, narrative_fault
+from hc_assets.fhir.r4.rules.narrative import has_content, narrative_dangers, narrative_fault
 
 _URIS = frozenset({"uri", "url", "canonical"})
 # One data point of SampledData (R4, datatypes: SampledData): a decimal, or what stands for one.
@@ -83,6 +83,9 @@ def _check_narrative(div: str, path: str, findings: Findings) -> None:
         # the rule holds (R4 publishes the same expression for txt-1 and txt-2).
         severity: Severity = "warning" if _WHITE_SPACE_INSIDE.search(div) else "error"
         findings.add(severity, "invariant", path, "txt-2", "found no content, expected some")
+    for danger in narrative_dangers(div):
+        text = f"found {danger}, expected a narrative that is whole in itself"
+        findings.add("warning", "business-rule", path, "narrative-is-self-contained", text)
 
 
 def check_complex(

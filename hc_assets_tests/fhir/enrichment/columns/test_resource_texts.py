@@ -104,6 +104,7 @@ def test_hostile_texts_are_read_or_refused():
     assert 200 < read_hostile(1, 2_000) < 1_900
 
 
+@pytest.mark.sanitized
 def test_no_byte_is_read_or_written_out_of_bounds(tmp_path):
     printed = run_sanitized(NATIVE.glob("*.c"), hostile_texts.__file__, tmp_path, "2", "5000")
     assert int(printed) > 500

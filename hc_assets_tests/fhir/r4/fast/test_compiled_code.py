@@ -9,6 +9,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -41,6 +42,7 @@ def test_mutants_that_are_accepted_have_no_issue_on_the_thorough_path() -> None:
     assert accepted > 200
 
 
+@pytest.mark.sanitized
 def test_no_byte_is_read_or_written_out_of_bounds(tmp_path: Path) -> None:
     printed = run_sanitized(_SOURCES.glob("*.c"), _MUTANTS, tmp_path, "2", "40000")
     assert int(printed) > 400

@@ -1,10 +1,13 @@
 """What a narrative may hold, and what counts as content."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hc_assets.fhir.r4.rules.narrative import has_content, narrative_fault
+from hc_assets.fhir.r4.rules.narrative import has_content, narrative_dangers, narrative_fault
+from hc_assets.fhir.validation import validate
 
 _NS = 'xmlns="http://www.w3.org/1999/xhtml"'
 
@@ -41,6 +44,7 @@ def test_formatting_links_images_and_entities_of_xml_are_allowed(inner: str) -> 
         (f"<div {_NS}>a&nbsp;b</div>", "entity"),
         (f"<div {_NS}>&copy; a</div>", "entity"),
         (f'<div {_NS}><a href=" JavaScript:f()">a</a></div>', "script"),
+        (f'<div {_NS}><a href="java&#10;script:f()">a</a></div>', "script"),
         (f"<div {_NS}><p>a</div>", "well-formed"),
         (f"<div {_NS}>a</div> b", "well-formed"),
         ("text", "well-formed"),
@@ -78,3 +82,39 @@ def test_plain_text_in_a_div_is_none(text: str) -> None:
 @given(st.text())
 def test_any_text_in_a_div_gets_a_verdict(text: str) -> None:
     assert isinstance(narrative_fault(f"<div {_NS}>{text}</div>"), str | None)
+
+
+@pytest.mark.parametrize(
+    ("inner", "danger"),
+    [
+        ('<img src="https://x.example/i.png" alt="y"/>', "image"),
+        ('<img src="//x.example/i.png" alt="y"/>', "image"),
+        ('<a href="data:text/html;base64,PHA+">x</a>', "scripts"),
+        ('<p style="background: url(https://x.example/i.png)">x</p>', "loads"),
+        ('<p style="background: u\\72l(//x.example/i.png)">x</p>', "hidden"),
+        ('<p style="background: ur/**/l(//x.example/i.png)">x</p>', "hidden"),
+        ('<p style="width: expression (f())">x</p>', "script"),
+    ],
+)
+def test_what_loads_from_elsewhere_or_may_run_is_no_fault_and_is_told(inner: str, danger: str):
+    div = f"<div {_NS}>{inner}</div>"
+    assert narrative_fault(div) is None
+    (told,) = narrative_dangers(div)
+    assert danger in told
+    patient = {"resourceType": "Patient", "text": {"status": "additional", "div": div}}
+    (issue,) = validate(json.dumps(patient).encode())
+    assert (issue.severity, issue.rule) == ("warning", "narrative-is-self-contained")
+    assert "x.example" not in issue.diagnostics
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        '<a href="https://x.example">x</a>',
+        '<img src="#i" alt="y"/><img src="data:image/png;base64,AA" alt="y"/>',
+        '<p style="color: red; background: url(#i)">x</p>',
+        '<p style="background: url(data:image/png;base64,AA)">x</p>',
+    ],
+)
+def test_links_and_what_is_inside_the_resource_are_no_danger(inner: str):
+    assert narrative_dangers(f"<div {_NS}>{inner}</div>") == ()

@@ -273,7 +273,7 @@ const uint8_t *skip_value(const uint8_t *at, const uint8_t *end) {
         uint8_t c = *at;
         if (c == '"') {
             for (at++; at < end && *at != '"'; at++)
-                if (*at == '\\') at++;
+                if (*at == '\\' && end - at > 1) at++;
             if (at >= end) return NULL;
             at++;
         } else if (c == '{' || c == '[') {
@@ -301,8 +301,8 @@ const uint8_t *skip_value(const uint8_t *at, const uint8_t *end) {
 
 static Text member_named(Text object, Text name) {
     static const Text none = {NULL, 0};
-    const uint8_t *end = object.at + object.size, *at = object.at + 1;
     if (object.size == 0 || object.at[0] != '{') return none;
+    const uint8_t *end = object.at + object.size, *at = object.at + 1;
     for (;;) {
         at = skip_space(at, end);
         if (at >= end || *at != '"') return none;
@@ -334,8 +334,8 @@ Text member_in(Text object, const char *name) {
 int has_member(Text object, Text name) { return member_named(object, name).at != NULL; }
 
 int next_item(Text array, const uint8_t **position, Text *item) {
-    const uint8_t *end = array.at + array.size, *at = *position;
     if (array.size == 0 || array.at[0] != '[') return 0;
+    const uint8_t *end = array.at + array.size, *at = *position;
     at = skip_space(at == NULL ? array.at + 1 : at, end);
     if (at < end && *at == ',') at = skip_space(at + 1, end);
     if (at >= end || *at == ']') return 0;
