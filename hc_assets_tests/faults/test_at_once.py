@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 
 from hc_assets_tests.faults.conftest import EARLIER, NOW, Fed, Spawner, copied, kept
 from hc_assets_tests.faults.deliveries import bundle, observation, patient
