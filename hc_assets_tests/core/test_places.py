@@ -16,7 +16,7 @@ def test_an_error_says_where_it_was_in_a_record_too() -> None:
     places = ["hc_assets was at file 0a1b", "hc_assets was at batch b1"]
 
     assert places_of(failed()) == places
-    assert places_of(redacted(pickle.loads(pickle.dumps(failed())))) == places
+    assert places_of(redacted(pickle.loads(pickle.dumps(failed())))) == places  # noqa: S301 - ours
 
 
 def test_notes_of_libraries_are_left_out_of_a_record() -> None:
