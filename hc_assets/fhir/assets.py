@@ -210,7 +210,11 @@ def resource_versions(
     """Take the batches that are new into the versions of resources."""
     with warehouse.write() as connection:
         applied = versions.apply_batches(connection, enriched)
-    batches = {"batches_applied": applied.batches, "batches_taken_back": applied.taken_back}
+    batches = {
+        "batches_applied": applied.batches,
+        "batches_taken_back": applied.taken_back,
+        **{f"references unresolved: {error}": n for error, n in applied.unresolved.items()},
+    }
     for name, rows in (("current_resources", applied.rows), ("resource_history", applied.versions)):
         counts = {"dagster/row_count": rows, "deleted": applied.deleted, **batches}
         metadata: dict[str, dg.MetadataValue] = {
