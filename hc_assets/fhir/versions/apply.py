@@ -190,7 +190,8 @@ def apply_batches(
     except BaseException:
         connection.rollback()
         raise
-    return Applied(len(new), len(gone), *counts, unresolved=unresolved)
+    rows, deleted, versions = counts
+    return Applied(len(new), len(gone), rows, deleted, versions, unresolved)
 
 
 def rebuild(connection: duckdb.DuckDBPyConnection, layout: Layout) -> int:
