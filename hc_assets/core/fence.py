@@ -90,7 +90,8 @@ def fenced(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R 
         _watch.leave(watched)
         if _is_of_the_environment(error):
             raise
-        return InternalError(described(error))
+        within = error.__traceback__.tb_next if error.__traceback__ is not None else None
+        return InternalError(described(error.with_traceback(within)))
     except BaseException:
         _watch.leave(watched)
         raise

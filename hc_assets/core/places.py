@@ -4,7 +4,7 @@ Belongs here: adding such notes, and telling them from those of libraries, which
 A place names files by their hashes and rows by their numbers: names of files may be of patients.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 _PREFIX = "hc_assets was at "
@@ -32,6 +32,11 @@ def at(place: str) -> Iterator[None]:
 def places_of(error: BaseException) -> list[str]:
     """The notes that `at` left on an error, the innermost place first."""
     return [note for note in getattr(error, "__notes__", ()) if note.startswith(_PREFIX)]
+
+
+def places_in(lines: Iterable[str]) -> list[str]:
+    """The places that an error's printed lines say."""
+    return [line.removeprefix(_PREFIX) for line in lines if line.startswith(_PREFIX)]
 
 
 def present_place() -> str:

@@ -184,10 +184,11 @@ def _blocked(checks: Iterable[str]) -> BlockedError:
 
 
 def failures(outcome: dg.ExecuteInProcessResult) -> Iterable[str]:
-    """Say of each step that raised which one it is, and the class of its error."""
+    """Say of each step that raised which one it is, the class of its error, and where it was."""
     for event in outcome.all_events:
         if event.is_step_failure:
-            yield f"step {event.step_key} failed with {internals.error_class(event)}"
+            places = "".join(f", {place}" for place in internals.error_places(event))
+            yield f"step {event.step_key} failed with {internals.error_class(event)}{places}"
 
 
 def process_name(pid: int) -> str:
