@@ -45,7 +45,7 @@ def internal_error(failure: InternalError, severity: Severity = "fatal") -> Issu
 
 
 def internal_errors(columns: Iterable[pa.Array]) -> Counter[str]:
-    """Count rows by the class and place of the internal error that stopped them.
+    """Count rows by the class and place of the first internal error that stopped them.
 
     Args:
         columns: lists of issues, row by row.
@@ -53,8 +53,11 @@ def internal_errors(columns: Iterable[pa.Array]) -> Counter[str]:
     counts: Counter[str] = Counter()
     for column in columns:
         issues = column.flatten()
-        texts = issues.filter(pc.equal(pc.struct_field(issues, "rule"), RULE))
-        for text in pc.struct_field(texts, "diagnostics").to_pylist():
+        is_internal = pc.equal(pc.struct_field(issues, "rule"), RULE)
+        texts = pc.struct_field(issues, "diagnostics").filter(is_internal).to_pylist()
+        rows = pc.list_parent_indices(column).filter(is_internal).to_pylist()
+        # Backwards, so that the first of a row replaces its others
+        for text in dict(zip(reversed(rows), reversed(texts), strict=True)).values():
             failure = InternalError.of_text(text)
             counts[failure.error if failure is not None else text] += 1
     return counts
