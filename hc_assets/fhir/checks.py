@@ -4,15 +4,19 @@ Belongs here: wiring only. Blocking where a wrong result would flow on: an entry
 doubled. A batch full of bad entries is not: they stay in quarantine and the good ones go on.
 """
 
+from collections import Counter
+
 import dagster as dg
 
-from hc_assets.core.verdicts import none_of, rate_at_least
-from hc_assets.fhir.enrichment.workers import count_invalid
+from hc_assets.core.verdicts import no_internal_errors, rate_at_least
+from hc_assets.fhir.enrichment.workers import judge_anew
 from hc_assets.fhir.export.exported_rows import current_lines
 from hc_assets.fhir.settings import FhirSettings
+from hc_assets.fhir.validation.problems import internal_errors
 from hc_assets.fhir.verdicts import accounting
 from hc_assets.fhir.verdicts import exports as export_accounting
 from hc_assets.fhir.verdicts.batches import (
+    all_still_valid,
     entries_by_rule,
     mean_quality,
     quality_at_least,
@@ -29,6 +33,7 @@ _EXPORTS = "fhir/ndjson_exports"
 _VALIDATED = "fhir/validated_resources"
 _ENRICHED = "fhir/enriched_resources"
 _QUARANTINED = "fhir/quarantined_resources"
+_NO_INTERNAL_ERRORS = "no_internal_errors"
 
 
 @table_check(
@@ -92,12 +97,14 @@ def enriched_resources_valid(
     layout: dg.ResourceParam[Layout],
     settings: dg.ResourceParam[FhirSettings],
 ) -> dg.AssetCheckResult:
-    """Validate every enriched resource of the batch once more."""
+    """Validate every enriched resource once more; where that fails, it warns and blocks nothing."""
     enriched = read_partitions(layout, "fhir/enriched_resources", batches_of(context))
     units = list(enriched.work(settings.chunk_bytes))
-    invalid = sum(fan_out(count_invalid, units, workers=settings.workers))
-    what = "enriched resources that are not valid R4"
-    return result(none_of(invalid, enriched.count_rows(), what=what))
+    judged = fan_out(judge_anew, units, workers=settings.workers, row_seconds=settings.row_seconds)
+    invalid = sum(each.invalid for each in judged)
+    not_judged = sum((each.not_judged for each in judged), Counter[str]())
+    verdict = all_still_valid(invalid, not_judged, enriched.count_rows())
+    return result(verdict, ERROR if invalid else WARN)
 
 
 @table_check(
@@ -113,6 +120,34 @@ def mean_quality_at_least_threshold(
     enriched = read_partitions(layout, "fhir/enriched_resources", batches_of(context))
     mean, count = mean_quality(enriched)
     return result(quality_at_least(mean, count, settings.quality_score_threshold), WARN)
+
+
+@table_check(
+    _QUARANTINED,
+    name=_NO_INTERNAL_ERRORS,
+    description="No entry of the batch is in quarantine for an internal error.",
+)
+def no_internal_errors_in_quarantine(
+    context: dg.AssetCheckExecutionContext, layout: dg.ResourceParam[Layout]
+) -> dg.AssetCheckResult:
+    """Count entries that an error of ours or of a library's stopped, by its class and place."""
+    rows = read_partitions(layout, _QUARANTINED, batches_of(context))
+    found = internal_errors(batch["issues"] for batch in rows.batches(["issues"]))
+    return result(no_internal_errors(found), ERROR)
+
+
+@table_check(
+    _ENRICHED,
+    name=_NO_INTERNAL_ERRORS,
+    description="No resource of the batch goes on un-enriched for an internal error.",
+)
+def no_internal_errors_in_enrichment(
+    context: dg.AssetCheckExecutionContext, layout: dg.ResourceParam[Layout]
+) -> dg.AssetCheckResult:
+    """Count resources whose enrichment an error stopped, by its class and place."""
+    rows = read_partitions(layout, _ENRICHED, batches_of(context))
+    found = internal_errors(batch["issues"] for batch in rows.batches(["issues"]))
+    return result(no_internal_errors(found), ERROR)
 
 
 @table_check(
@@ -171,4 +206,6 @@ CHECKS = [
     quarantine_rate_by_rule,
     enriched_resources_valid,
     mean_quality_at_least_threshold,
+    no_internal_errors_in_quarantine,
+    no_internal_errors_in_enrichment,
 ]

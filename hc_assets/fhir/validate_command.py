@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hc_assets.cli.exit_codes import FINDINGS, UNREADABLE, print_message, stop
+from hc_assets.cli.exit_codes import (
+    FINDINGS,
+    UNREADABLE,
+    errors_become_exit_codes,
+    print_message,
+    stop,
+)
 from hc_assets.fhir.settings import FhirSettings
 from hc_assets.lake.discovery import discover
 
@@ -81,26 +87,29 @@ def validate(
         loaded(profiles)
     except (OSError, ProfileError) as error:
         raise stop(UNREADABLE, f"profiles: {error}") from error
-    for checked in validate_files(
+    judged = validate_files(
         found,
         workers=settings.workers,
         profiles=profiles,
         best_practice=best_practice,
         limits=TextLimits.configured(settings),
-    ):
-        resources += checked.resources
-        invalid += checked.invalid()
-        if checked.problem:
-            print_message(f"hc-assets: {checked.file}: {checked.problem}")
-            unreadable += 1
-        by_rule.update(checked.by_rule)
-        for finding in checked.findings:
-            issues = finding.issues if show_values else map(without_values, finding.issues)
-            if format is ValidateFormat.NDJSON:
-                typer.echo(operation_outcome(issues))
-            else:
-                what = _named(finding) if show_values else known_type(finding.resource_type)
-                _print_issues(checked.file, finding.position, what, issues)
+        row_seconds=settings.row_seconds,
+    )
+    with errors_become_exit_codes():
+        for checked in judged:
+            resources += checked.resources
+            invalid += checked.invalid()
+            if checked.problem:
+                print_message(f"hc-assets: {checked.file}: {checked.problem}")
+                unreadable += 1
+            by_rule.update(checked.by_rule)
+            for finding in checked.findings:
+                issues = finding.issues if show_values else map(without_values, finding.issues)
+                if format is ValidateFormat.NDJSON:
+                    typer.echo(operation_outcome(issues))
+                else:
+                    what = _named(finding) if show_values else known_type(finding.resource_type)
+                    _print_issues(checked.file, finding.position, what, issues)
     for rule, count in by_rule.most_common():
         print_message(f"{count:>8}  {rule}")
     hidden = "" if show_values or not invalid else " (--show-values prints ids and what was found)"

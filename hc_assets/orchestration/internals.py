@@ -24,6 +24,8 @@ from dagster._utils.schedules import get_next_cron_tick
 from dagster_shared.error import SerializableErrorInfo
 from sqlalchemy.exc import SQLAlchemyError
 
+from hc_assets.core.places import places_in
+
 D = TypeVar("D", bound=dg.AssetsDefinition)
 OnFailure: TypeAlias = Callable[
     [dg.DagsterInstance, dg.DagsterRun, Iterable[dg.DagsterEvent]], None
@@ -164,6 +166,19 @@ def error_class(event: dg.DagsterEvent) -> str:
     while error is not None and error.cause is not None:
         error = error.cause
     return (error.cls_name if error is not None else None) or "an unknown error"
+
+
+def error_places(event: dg.DagsterEvent) -> list[str]:
+    """Where in the data the error of a failed step was raised, as `core/places.at` noted it.
+
+    Rests on `DagsterEvent.step_failure_data`, whose errors' messages end with their notes.
+    """
+    found: list[str] = []
+    error: SerializableErrorInfo | None = event.step_failure_data.error
+    while error is not None:
+        found += [place for place in places_in(error.message.splitlines()) if place not in found]
+        error = error.cause
+    return found
 
 
 def runs_in_progress(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:

@@ -203,10 +203,11 @@ def _blocked(checks: Iterable[str]) -> BlockedError:
 
 
 def failures(outcome: dg.ExecuteInProcessResult) -> Iterable[str]:
-    """List each step that raised, and the class of its error."""
+    """List each step that raised, with the class of its error, and where it was."""
     for event in outcome.all_events:
         if event.is_step_failure:
-            yield f"step {event.step_key} failed with {internals.error_class(event)}"
+            places = "".join(f", {place}" for place in internals.error_places(event))
+            yield f"step {event.step_key} failed with {internals.error_class(event)}{places}"
 
 
 def process_name(pid: int) -> str:

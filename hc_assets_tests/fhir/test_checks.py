@@ -1,14 +1,20 @@
+import errno
+import hashlib
 from collections import Counter
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 import pytest
 
 from hc_assets.fhir import assets
+from hc_assets.fhir.enrichment import workers as enrichment_workers
 from hc_assets.fhir.enrichment.enricher import Enricher
+from hc_assets.fhir.validation import Issue, validate, workers
 from hc_assets.fhir.validation.business_rules import BusinessRules
 from hc_assets.fhir.validation.resource_work import ResourceWork
 from hc_assets.fhir.validation.workers import Judged, validate_rows
+from hc_assets.lake.parts import PartWriter
 
 
 @pytest.fixture
@@ -108,3 +114,73 @@ def test_a_step_that_raises_is_named_without_its_words(hc_assets, patients, monk
     assert result.exit_code == 4
     assert "validated_and_quarantined_resources failed with ZeroDivisionError" in result.stderr
     assert "Jane" not in result.output
+
+
+def test_a_step_that_raises_says_which_file_it_was_at(hc_assets, patients, monkeypatch):
+    def full(writer: PartWriter, batch: pa.RecordBatch) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(PartWriter, "write", full)
+    result = hc_assets("ingest", patients)
+    assert result.exit_code == 4
+    sha256 = hashlib.sha256(patients.read_bytes()).hexdigest()
+    assert f"raw_bundles failed with OSError, file {sha256[:12]} of 20" in result.stderr
+    assert "patients.ndjson" not in result.stderr
+
+
+def test_internal_errors_fail_a_check_and_stop_nothing(hc_assets, query, patients, monkeypatch):
+    def failing(resource: bytes) -> list[Issue]:
+        if b'"p3"' in resource:
+            raise RecursionError("Jane Doe")
+        return validate(resource)
+
+    monkeypatch.setattr(workers, "validate", failing)
+    assert hc_assets("ingest", patients).exit_code == 0
+    checks = msgspec.json.decode(hc_assets("report", "--format", "json").stdout)["checks"]
+    of_quarantine, of_enriched = (
+        next(c for c in checks if (c["check"], c["asset"]) == ("no_internal_errors", asset))
+        for asset in ("fhir/quarantined_resources", "fhir/enriched_resources")
+    )
+    assert (of_quarantine["passed"], of_quarantine["severity"]) == (False, "ERROR")
+    assert (of_quarantine["value"], of_quarantine["is_blocking"]) == (1.0, False)
+    assert "RecursionError at workers.py:" in of_quarantine["explanation"]
+    assert "Jane" not in str(checks)
+    assert of_enriched["passed"]
+    assert query("SELECT count(*) FROM fhir.current_resources") == [(7,)]
+
+
+def test_a_resource_whose_enrichment_raises_goes_on_as_it_was_sent(
+    hc_assets, query, patients, monkeypatch
+):
+    enriched = Enricher.enriched
+
+    def failing(enricher: Enricher, *arguments: Any, **named: Any) -> Any:
+        made = enriched(enricher, *arguments, **named)
+        if made.resource_id == "p3":
+            raise MemoryError
+        return made
+
+    monkeypatch.setattr(Enricher, "enriched", failing)
+    assert hc_assets("ingest", patients).exit_code == 0
+    checks = msgspec.json.decode(hc_assets("report", "--format", "json").stdout)["checks"]
+    values = {c["asset"]: c["value"] for c in checks if c["check"] == "no_internal_errors"}
+    assert values["fhir/enriched_resources"] == 1.0
+    sent = b'{"resourceType": "Patient", "id": "p3"}'
+    rows = query("SELECT resource FROM fhir.current_resources WHERE resource_id = 'p3'")
+    assert rows == [(sent,)]
+    rules = "SELECT issues[1].rule, issues[1].severity, quality_score FROM fhir.enriched_resources"
+    assert query(f"{rules} WHERE resource_id = 'p3'") == [("internal-error", "warning", None)]
+
+
+def test_a_resource_that_cannot_be_judged_anew_blocks_nothing(
+    hc_assets, query, patients, monkeypatch
+):
+    def failing(resource: bytes) -> bool:
+        raise AttributeError("Jane Doe")
+
+    monkeypatch.setattr(enrichment_workers, "is_valid", failing)
+    assert hc_assets("ingest", patients).exit_code == 0
+    check = outcomes(hc_assets)["enriched_resources_valid"]
+    assert (check["passed"], check["severity"], check["value"]) == (False, "WARN", 9.0)
+    assert "9 could not be judged" in check["explanation"]
+    assert query("SELECT count(*) FROM fhir.current_resources") == [(8,)]

@@ -4,9 +4,12 @@ Belongs here: an entry, and reading its type and id. Where entries begin and end
 file is found in `splitting.py` and `read.py`.
 """
 
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 import msgspec
+
+from hc_assets.core.fence import InternalError, fenced_each
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -80,6 +83,25 @@ def data_only(entry: Entry) -> Entry:
     return msgspec.structs.replace(
         entry, problem="an OperationOutcome: it reports on a request and is no data"
     )
+
+
+def fenced_entries(
+    entries: Iterable[Entry], first: int = 0, data: bytes | None = None
+) -> Iterator[Entry]:
+    """Give entries; where splitting raises, the last one has the internal error as its problem.
+
+    Args:
+        entries: each made when it is asked for.
+        first: position of the first.
+        data: what they are split from, where it is small enough to be kept beside the problem.
+    """
+    position = first
+    for entry in fenced_each(entries):
+        if isinstance(entry, InternalError):
+            yield Entry(position, data, entry.text)
+        else:
+            position = entry.position + 1
+            yield entry
 
 
 def reason(error: Exception) -> str:

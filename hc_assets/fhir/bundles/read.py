@@ -9,7 +9,14 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from hc_assets.fhir.bundles.entries import Entry, Unreadable, data_only, decode_head, resource_entry
+from hc_assets.fhir.bundles.entries import (
+    Entry,
+    Unreadable,
+    data_only,
+    decode_head,
+    fenced_entries,
+    resource_entry,
+)
 from hc_assets.fhir.bundles.splitting import split_bundle
 from hc_assets.fhir.bundles.text_streams import (
     BYTE_ORDER_MARK,
@@ -51,8 +58,15 @@ def read_entries(
         entries, is an entry with a problem that names what was found; a gzip file cut short yields
         the lines before the cut, then the problem. A line that is a Bundle yields its entries,
         which are counted on, so that positions stay unique; a document or message among lines is
-        one entry.
+        one entry. Where splitting itself fails, an entry whose problem is an internal error stands
+        for the line, else for the rest of the file.
     """
+    yield from fenced_entries(_read(file, media_type, limits, keep_bundles=keep_bundles))
+
+
+def _read(
+    file: BinaryIO, media_type: str, limits: TextLimits, *, keep_bundles: bool
+) -> Iterator[Entry]:
     stream = unpacked(file, limits)
     if media_type == LINES:
         yield from _lines(bounded_lines(stream, limits.text), keep_bundles=keep_bundles)
@@ -67,6 +81,10 @@ def read_entries(
 
 def entries_of_document(data: bytes, *, keep_bundles: bool = False) -> Iterator[Entry]:
     """Split the text of a file that should be one JSON document; see `read_entries`."""
+    yield from fenced_entries(_of_document(data, keep_bundles=keep_bundles))
+
+
+def _of_document(data: bytes, *, keep_bundles: bool) -> Iterator[Entry]:
     data = data.removeprefix(BYTE_ORDER_MARK)
     if not data.strip(WHITE_SPACE):
         yield Entry(0, data, "the file is empty" if not data else "the file is blank")
@@ -137,7 +155,8 @@ def entries_of_lines(
         if not stripped:
             position += 1
             continue
-        for found in _of_line(position, stripped, keep_bundles=keep_bundles):
+        of_line = _of_line(position, stripped, keep_bundles=keep_bundles)
+        for found in fenced_entries(of_line, position, stripped):
             yield found
             position += 1
     return position
@@ -156,10 +175,11 @@ def ending(lines: Lines, position: int) -> Iterator[Entry]:
         yield Entry(0, b"", "the file is blank" if position else "the file is empty")
 
 
-def _of_line(position: int, line: bytes, *, keep_bundles: bool) -> Iterable[Entry]:
+def _of_line(position: int, line: bytes, *, keep_bundles: bool) -> Iterator[Entry]:
     whole = resource_entry(position, line)
     if keep_bundles:
-        return (whole,)
-    if whole.resource_type != "Bundle":
-        return (data_only(whole),)
-    return split_bundle(line, position, kept_whole=_KEPT_WHOLE_IN_LINES)
+        yield whole
+    elif whole.resource_type != "Bundle":
+        yield data_only(whole)
+    else:
+        yield from split_bundle(line, position, kept_whole=_KEPT_WHOLE_IN_LINES)

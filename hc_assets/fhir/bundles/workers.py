@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from hc_assets.core.compute import no_cycles
+from hc_assets.core.fence import InternalError, fenced_each
+from hc_assets.core.places import at
 from hc_assets.fhir.bundles.entries import Entry
 from hc_assets.fhir.bundles.entry_columns import (
     DEFAULT_BOUNDS,
@@ -43,6 +45,8 @@ def split_files(
 ) -> list[Part]:
     """Split landed files into `fhir/raw_bundles` rows; one row for a file that can't be split.
 
+    Where splitting itself fails, the rows before it stay, and one says so of the rest of the file.
+
     Args:
         work: the files.
         bounds: of what is written at a time.
@@ -52,9 +56,24 @@ def split_files(
     folder = layout.partition("fhir/raw_bundles", work.batch)
     with PartWriter(folder, RAW_BUNDLES, number=work.number, part_bytes=part_bytes) as writer:
         for file in work.files:
-            for columns in _entries_of(layout, work, file, bounds):
-                writer.write(_raw_rows(work.batch, file, columns))
+            with at(f"file {file.sha256[:12]} of {work.batch}"):
+                for rows in _rows_of(layout, work, file, bounds):
+                    writer.write(rows)
     return writer.parts
+
+
+def _rows_of(
+    layout: Layout, work: SplitWork, file: LandedFile, bounds: Bounds
+) -> Iterator[pa.RecordBatch]:
+    """Rows of a file; where splitting it raises, one stands for the rest of it."""
+    position = 0
+    for columns in fenced_each(_entries_of(layout, work, file, bounds)):
+        if isinstance(columns, InternalError):
+            rest = columns_of([Entry(position, None, columns.text)])
+            yield _raw_rows(work.batch, file, rest)
+        else:
+            yield _raw_rows(work.batch, file, columns)
+            position = columns["position"][-1].as_py() + 1
 
 
 def _entries_of(

@@ -6,7 +6,7 @@ an observation, 50 a patient, 34 an encounter, so that ten million resources fit
 any two of them share a hash has a chance of one in 370,000 (birthday bound, n^2 / 2^65).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from io import BytesIO
 from typing import Any, NamedTuple
@@ -18,6 +18,8 @@ import pyarrow.compute as pc
 import xxhash
 from upath import UPath
 
+from hc_assets.core.fence import InternalError
+from hc_assets.core.fenced_rows import fenced_rows
 from hc_assets.fhir.bundles.requests import IDENTITY, known_id
 from hc_assets.fhir.enrichment.columns.resource_columns import ENCOUNTER, PATIENT
 from hc_assets.fhir.enrichment.elements import (
@@ -29,7 +31,8 @@ from hc_assets.fhir.enrichment.elements import (
 from hc_assets.fhir.enrichment.statements import readings, statements
 from hc_assets.fhir.times import Span, span_of
 
-INDEXED_COLUMNS = (*IDENTITY, "last_modified", "patient_id", "resource")
+_ENTRY = ("source_sha256", "position")
+INDEXED_COLUMNS = (*_ENTRY, *IDENTITY, "last_modified", "patient_id", "resource")
 Keys = npt.NDArray[np.uint64]
 Records = npt.NDArray[np.void]
 
@@ -44,6 +47,7 @@ _STATEMENT = np.dtype([("key", "u8"), ("value", "u8"), ("by", "u8")])
 # Types of resources that are read one by one.
 _TOLD_BY = pa.array(["Condition", "Encounter", "Patient"])
 _CACHED = 65_536
+_FAILURES = ("failed_files", "failed_positions", "failures")
 
 
 class PatientFacts(NamedTuple):
@@ -61,13 +65,18 @@ class EncounterFacts(NamedTuple):
     end: Span | None = None
 
 
+# Rows, by hash of their file and position, of which nothing was gathered since that raises.
+Failures = Mapping[tuple[str, int], InternalError]
+
+
 class Gathered(NamedTuple):
-    """What one unit of rows says: see `BatchIndex`."""
+    """What some rows say: see `BatchIndex`."""
 
     known: Keys
     patients: Records
     encounters: Records
     statements: Records
+    failures: Failures
 
 
 def key_of(text: str) -> int:
@@ -76,49 +85,65 @@ def key_of(text: str) -> int:
 
 
 def gather(batches: Iterable[pa.RecordBatch]) -> Gathered:
-    """Gather the facts that some validated rows state.
+    """Gather the facts that some validated rows state; what one raises is a failure of its own.
 
     Args:
         batches: with the columns INDEXED_COLUMNS.
     """
-    known: list[Keys] = [np.zeros(0, np.uint64)]
+    parts = [part for batch in batches for part in fenced_rows(_gathered, batch, _nothing_gathered)]
+    return Gathered(
+        np.unique(np.concatenate([np.zeros(0, np.uint64), *(each.known for each in parts)])),
+        np.concatenate([np.zeros(0, _PATIENT_VERSION), *(each.patients for each in parts)]),
+        np.concatenate([np.zeros(0, _ENCOUNTER_VERSION), *(each.encounters for each in parts)]),
+        np.concatenate([np.zeros(0, _STATEMENT), *(each.statements for each in parts)]),
+        {entry: failure for each in parts for entry, failure in each.failures.items()},
+    )
+
+
+def _nothing_gathered(row: pa.RecordBatch, failure: InternalError) -> Gathered:
+    entries = zip(*(row[name].to_pylist() for name in _ENTRY), strict=True)
+    return Gathered(
+        np.zeros(0, np.uint64),
+        np.zeros(0, _PATIENT_VERSION),
+        np.zeros(0, _ENCOUNTER_VERSION),
+        np.zeros(0, _STATEMENT),
+        dict.fromkeys(entries, failure),
+    )
+
+
+def _gathered(batch: pa.RecordBatch) -> Gathered:
+    rows = _identified(batch)
+    ids, resources = rows["resource_id"], rows["resource"]
+    types, patient_ids = rows["resource_type"], rows["patient_id"]
+    modified = rows["last_modified"].cast(pa.int64())
+    names = pc.binary_join_element_wise(types, ids, "/").to_pylist()
+    keys = np.array(list(map(key_of, names)), np.uint64)
+    is_reading = pc.equal(types, "Observation")
+    of_readings = rows.select(["patient_id", "resource"]).filter(is_reading)
+    stated = _of_readings(of_readings, keys[_flags(is_reading)])
+    of_others = np.flatnonzero(_flags(pc.is_in(types, _TOLD_BY)))
+    others = (
+        each.take(pa.array(of_others)) for each in (types, ids, patient_ids, resources, modified)
+    )
     patients: list[tuple[Any, ...]] = []
     encounters: list[tuple[Any, ...]] = []
-    stated: list[Records] = [np.zeros(0, _STATEMENT)]
-    named: set[str] = set()
-    for batch in batches:
-        rows = _identified(batch)
-        ids, resources = rows["resource_id"], rows["resource"]
-        types, patient_ids = rows["resource_type"], rows["patient_id"]
-        modified = rows["last_modified"].cast(pa.int64())
-        names = pc.binary_join_element_wise(types, ids, "/").to_pylist()
-        keys = np.array(list(map(key_of, names)), np.uint64)
-        known.append(keys)
-        named.update(types.unique().to_pylist())
-        is_reading = pc.equal(types, "Observation")
-        of_readings = rows.select(["patient_id", "resource"]).filter(is_reading)
-        stated.append(_of_readings(of_readings, keys[_flags(is_reading)]))
-        of_others = np.flatnonzero(_flags(pc.is_in(types, _TOLD_BY)))
-        others = (
-            each.take(pa.array(of_others))
-            for each in (types, ids, patient_ids, resources, modified)
-        )
-        found = []
-        for key, *other in zip(
-            keys[of_others].tolist(), *(each.to_pylist() for each in others), strict=True
-        ):
-            type_, id_, patient_id, resource, modified_at = other
-            found += [(*each, key) for each in statements(type_, patient_id, resource)]
-            if type_ == "Patient":
-                patients.append(_patient_row(id_, resource, modified_at))
-            elif type_ == "Encounter":
-                encounters.append(_encounter_row(id_, resource, modified_at))
-        stated.append(np.array(found, _STATEMENT))
+    found = []
+    for key, *other in zip(
+        keys[of_others].tolist(), *(each.to_pylist() for each in others), strict=True
+    ):
+        type_, id_, patient_id, resource, modified_at = other
+        found += [(*each, key) for each in statements(type_, patient_id, resource)]
+        if type_ == "Patient":
+            patients.append(_patient_row(id_, resource, modified_at))
+        elif type_ == "Encounter":
+            encounters.append(_encounter_row(id_, resource, modified_at))
+    of_types = np.array(list(map(key_of, types.unique().to_pylist())), np.uint64)
     return Gathered(
-        np.unique(np.concatenate([*known, np.array([*map(key_of, named)], np.uint64)])),
+        np.concatenate([keys, of_types]),
         np.array(patients, _PATIENT_VERSION),
         np.array(encounters, _ENCOUNTER_VERSION),
-        np.concatenate(stated),
+        np.concatenate([stated, np.array(found, _STATEMENT)]),
+        {},
     )
 
 
@@ -192,10 +217,15 @@ def _encounter_row(id_: str, resource: bytes, modified: int | None) -> tuple[Any
 
 
 class BatchIndex:
-    """What a batch says about an id."""
+    """What a batch says about an id.
+
+    Attributes:
+        failures: of gathering it.
+    """
 
     def __init__(self, gathered: Gathered, contradicted: Keys) -> None:
         self._known, self._patients, self._encounters = gathered[:3]
+        self.failures = gathered.failures
         self._contradicted = contradicted
         self.patient = lru_cache(maxsize=_CACHED)(self._patient)
         self.encounter = lru_cache(maxsize=_CACHED)(self._encounter)
@@ -216,6 +246,7 @@ class BatchIndex:
                 _latest_of_each([each.patients for each in gathered], PATIENT),
                 _latest_of_each([each.encounters for each in gathered], ENCOUNTER),
                 np.zeros(0, _STATEMENT),
+                {entry: error for each in gathered for entry, error in each.failures.items()},
             ),
             contradicted,
         )
@@ -229,6 +260,9 @@ class BatchIndex:
             patients=self._patients,
             encounters=self._encounters,
             contradicted=self._contradicted,
+            failed_files=np.array([file for file, _ in self.failures], np.str_),
+            failed_positions=np.array([position for _, position in self.failures], np.int64),
+            failures=np.array([each.error for each in self.failures.values()], np.str_),
         )
         return sink.getvalue()
 
@@ -241,6 +275,12 @@ class BatchIndex:
                 arrays["patients"],
                 arrays["encounters"],
                 np.zeros(0, _STATEMENT),
+                {
+                    (file, position): InternalError(error)
+                    for file, position, error in zip(
+                        *(arrays[name].tolist() for name in _FAILURES), strict=True
+                    )
+                },
             )
             return cls(gathered, arrays["contradicted"])
 

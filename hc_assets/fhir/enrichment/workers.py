@@ -5,14 +5,20 @@ and `enricher.py`. Imports neither Dagster nor anything slow, since every worker
 """
 
 import secrets
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import lru_cache, partial
 
+import pyarrow as pa
 import pyarrow.compute as pc
 from upath import UPath
 
 from hc_assets.core.compute import no_cycles
+from hc_assets.core.fence import InternalError, fenced
+from hc_assets.core.fenced_rows import fenced_rows
+from hc_assets.core.places import at
 from hc_assets.fhir.enrichment.batch_index import (
     INDEXED_COLUMNS,
     BatchIndex,
@@ -23,9 +29,10 @@ from hc_assets.fhir.enrichment.columns.enrich import enriched
 from hc_assets.fhir.enrichment.columns.entry_targets import entry_targets
 from hc_assets.fhir.enrichment.enricher import Enricher, EnrichmentOptions
 from hc_assets.fhir.enrichment.rules import RULES, Rule
+from hc_assets.fhir.enrichment.unenriched import unenriched, with_failures
 from hc_assets.fhir.schemas import ENRICHED_RESOURCES
 from hc_assets.fhir.validation import is_valid
-from hc_assets.fhir.validation.resource_work import ResourceWork
+from hc_assets.fhir.validation.resource_work import ResourceWork, place_of
 from hc_assets.lake.atomic import TEMPORARY_PREFIX, write_bytes
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import Part, PartWriter
@@ -74,7 +81,7 @@ def enrich_rows(
     index: str,
     rules: tuple[Rule, ...] = RULES,
 ) -> list[Part]:
-    """Enrich each validated row; a deletion passes through.
+    """Enrich each validated row; a deletion passes through, and so does a row that raises.
 
     Args:
         work: of validated rows.
@@ -84,20 +91,45 @@ def enrich_rows(
     """
     folder = Layout.of(work.data_dir).partition("fhir/enriched_resources", work.batch)
     enricher, facts = Enricher(work.landed_at, options, rules), _index(index)
+
+    def enrich(rows: pa.RecordBatch) -> pa.RecordBatch:
+        files = pc.unique(rows["source_sha256"]).to_pylist()
+        targets = entry_targets(work.raw_parts, files)
+        return enriched(rows, enricher, facts, targets, work.landed_at)
+
+    otherwise = partial(unenriched, landed_at=work.landed_at)
     with PartWriter(folder, ENRICHED_RESOURCES, number=work.rows.number) as writer:
         for whole in work.rows.batches():
             for start in range(0, whole.num_rows, _ROWS_PER_BATCH):
                 rows = whole.slice(start, _ROWS_PER_BATCH)
-                files = pc.unique(rows["source_sha256"]).to_pylist()
-                targets = entry_targets(work.raw_parts, files)
-                writer.write(enriched(rows, enricher, facts, targets, work.landed_at))
+                with at(place_of(rows)):
+                    for made in fenced_rows(enrich, rows, otherwise):
+                        writer.write(with_failures(made, facts.failures))
     return writer.parts
 
 
-def count_invalid(rows: RowWork) -> int:
-    """Count the resources of some rows that are not valid R4."""
-    return sum(
-        not is_valid(resource)
-        for batch in rows.batches(["resource"])
-        for resource in batch["resource"].drop_null().to_pylist()
-    )
+@dataclass(frozen=True)
+class JudgedAnew:
+    """What validating enriched resources once more found.
+
+    Attributes:
+        invalid: how many are not valid R4.
+        not_judged: for how many validation itself failed, by class and place of the error.
+    """
+
+    invalid: int
+    not_judged: Counter[str]
+
+
+def judge_anew(rows: RowWork) -> JudgedAnew:
+    """Validate the resources of some enriched rows."""
+    invalid = 0
+    not_judged: Counter[str] = Counter()
+    for batch in rows.batches(["resource"]):
+        for resource in batch["resource"].drop_null().to_pylist():
+            valid = fenced(is_valid, resource)
+            if isinstance(valid, InternalError):
+                not_judged[valid.error] += 1
+            else:
+                invalid += not valid
+    return JudgedAnew(invalid, not_judged)

@@ -5,13 +5,15 @@ Belongs here: asking for them, in an order that the same state always has. Writi
 """
 
 from collections.abc import Iterator
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
 import msgspec
 
+from hc_assets.core.fence import InternalError, fenced
 from hc_assets.fhir.validation import Issue, operation_outcome
+from hc_assets.fhir.validation.problems import internal_error
 from hc_assets.lake.tables import LakeTable
 
 _ROWS_AT_ONCE = 2_000
@@ -62,17 +64,24 @@ def deleted_lines(connection: duckdb.DuckDBPyConnection, since: str) -> Iterator
     """
     columns = "resource_id, last_updated"
     for type_, id_, last_updated in _rows(connection, columns, "is_deleted", since):
+        when = fenced(_instant, last_updated)
+        # A time that no instant can say must not keep a deletion back
+        meta = {} if isinstance(when, InternalError) else {"meta": {"lastUpdated": when}}
         yield (
             type_,
             msgspec.json.encode(
                 {
                     "resourceType": "Bundle",
-                    "meta": {"lastUpdated": last_updated.astimezone(UTC).isoformat()},
+                    **meta,
                     "type": "transaction",
                     "entry": [{"request": {"method": "DELETE", "url": f"{type_}/{id_}"}}],
                 }
             ),
         )
+
+
+def _instant(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat()
 
 
 def outcome_lines(quarantined: LakeTable) -> Iterator[tuple[str, bytes]]:
@@ -85,8 +94,14 @@ def outcome_lines(quarantined: LakeTable) -> Iterator[tuple[str, bytes]]:
     for rows in quarantined.batches(columns):
         for row in rows.to_pylist():
             source = f"urn:sha256:{row['source_sha256']}#{row['position']}"
-            issues = [Issue(**issue) for issue in row["issues"]]
-            yield "OperationOutcome", operation_outcome(issues, source=source)
+            line = fenced(_outcome, row["issues"], source)
+            if isinstance(line, InternalError):
+                line = operation_outcome([internal_error(line)], source=source)
+            yield "OperationOutcome", line
+
+
+def _outcome(issues: list[dict[str, Any]], source: str) -> bytes:
+    return operation_outcome([Issue(**issue) for issue in issues], source=source)
 
 
 def _rows(

@@ -12,6 +12,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hc_assets.core.fence import InternalError, fenced
 from hc_assets.fhir.r4.definitions import r4
 from hc_assets.fhir.verdicts.batches import entries_by_rule
 from hc_assets.lake.incremental import compare
@@ -126,7 +127,9 @@ def _elements(validated: LakeTable) -> list[dict[str, Any]]:
         columns = (batch[name].to_pylist() for name in ("resource_type", "resource"))
         for type_, resource in zip(*columns, strict=True):
             if resource is not None:
-                shapes[type_, *_decode_members(resource)] += 1
+                found = fenced(_decode_members, resource)
+                # It counts as one that has no member
+                shapes[type_, *(() if isinstance(found, InternalError) else found)] += 1
     present: Counter[tuple[str, str]] = Counter()
     resources: Counter[str] = Counter()
     for (type_, *members), count in shapes.items():

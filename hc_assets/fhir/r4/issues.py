@@ -9,11 +9,12 @@ from typing import Literal
 import msgspec
 
 Severity = Literal["fatal", "error", "warning", "information"]
-# The codes of HL7's value set issue-type that validation uses.
+# The codes of HL7's value set issue-type that validation uses; exception is for errors of ours.
 IssueCode = Literal[
     "business-rule",
     "code-invalid",
     "duplicate",
+    "exception",
     "extension",
     "incomplete",
     "invalid",

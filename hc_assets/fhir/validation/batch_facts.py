@@ -6,7 +6,7 @@ made of them is in `fhir/references.py` and `business_rules.py`.
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import pyarrow as pa
@@ -14,10 +14,28 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from upath import UPath
 
+from hc_assets.core.fence import InternalError, fenced
 from hc_assets.fhir.bundles.requests import IDENTITY, known_id
 from hc_assets.fhir.times import first_day_of
 
 _CACHED_BATCHES = 4
+
+# Rows, by hash of their file and position, of which nothing can be said since that raises.
+Failures = dict[tuple[str, int], InternalError]
+
+
+class BundleTargets(NamedTuple):
+    """Where references within bundles lead: `<type>/<id>` by fullUrl, by hash of the file."""
+
+    by_file: dict[str, dict[str, str]]
+    failures: Failures
+
+
+class BirthDates(NamedTuple):
+    """Birth dates of patients by id, as FHIR writes them."""
+
+    by_patient: dict[str, str]
+    failures: Failures
 
 
 class _Patient(msgspec.Struct):
@@ -28,17 +46,15 @@ _decode_patient = msgspec.json.Decoder(_Patient).decode
 
 
 @lru_cache(maxsize=_CACHED_BATCHES)
-def bundle_targets(siblings: tuple[str, ...]) -> dict[str, dict[str, str]]:
+def bundle_targets(siblings: tuple[str, ...]) -> BundleTargets:
     """Where `urn:uuid:` references to patients and encounters lead.
 
     Args:
         siblings: paths of the raw parts that hold the bundles whole.
-
-    Returns:
-        `<type>/<id>` by fullUrl, by hash of the bundle's file.
     """
     targets: dict[str, dict[str, str]] = {}
-    columns = ["source_sha256", *IDENTITY]
+    failures: Failures = {}
+    columns = ["source_sha256", "position", *IDENTITY]
     for path in siblings:
         with UPath(path).open("rb") as stream:
             table = pq.read_table(
@@ -47,15 +63,17 @@ def bundle_targets(siblings: tuple[str, ...]) -> dict[str, dict[str, str]]:
                 filters=[("resource_type", "in", ["Patient", "Encounter"])],
             )
         for row in table.to_pylist():
-            id_ = known_id(row)
-            if row["full_url"] and id_:
+            id_ = fenced(known_id, row)
+            if isinstance(id_, InternalError):
+                failures[row["source_sha256"], row["position"]] = id_
+            elif row["full_url"] and id_:
                 of_file = targets.setdefault(row["source_sha256"], {})
                 of_file[row["full_url"]] = f"{row['resource_type']}/{id_}"
-    return targets
+    return BundleTargets(targets, failures)
 
 
 @lru_cache(maxsize=_CACHED_BATCHES)
-def birth_dates(siblings: tuple[str, ...], parts: tuple[str, ...]) -> dict[str, str]:
+def birth_dates(siblings: tuple[str, ...], parts: tuple[str, ...]) -> BirthDates:
     """Birth date of patients by id, as FHIR writes it.
 
     Bundles bring their patient along. NDJSON brings patients in a file of their own, and so in row
@@ -67,13 +85,19 @@ def birth_dates(siblings: tuple[str, ...], parts: tuple[str, ...]) -> dict[str, 
         parts: paths of all raw parts of the batch.
     """
     dates: dict[str, str] = {}
+    failures: Failures = {}
     for path in parts:
         for table in _patient_rows(path, mixed_too=path in siblings):
             for row in table.to_pylist():
-                born = _birth_date(row["resource"])
-                if row["resource_id"] and born:
+                born = fenced(_birth_date, row["resource"])
+                if isinstance(born, InternalError):
+                    failures[row["source_sha256"], row["position"]] = born
+                elif row["resource_id"] and born:
                     dates[row["resource_id"]] = born
-    return dates
+    return BirthDates(dates, failures)
+
+
+_PATIENT_COLUMNS = ["source_sha256", "position", "resource_type", "resource_id", "resource"]
 
 
 def _patient_rows(path: str, *, mixed_too: bool) -> Iterator[pa.Table]:
@@ -85,7 +109,7 @@ def _patient_rows(path: str, *, mixed_too: bool) -> Iterator[pa.Table]:
                 continue
             if not mixed_too and types.min != types.max:
                 continue
-            rows = file.read_row_group(group, ["resource_type", "resource_id", "resource"])
+            rows = file.read_row_group(group, _PATIENT_COLUMNS)
             yield rows.filter(pc.equal(rows["resource_type"], "Patient"))
 
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from hc_assets.core.compute import executor, in_order
+from hc_assets.core.fence import ROW_SECONDS, InternalError, fenced
 from hc_assets.fhir.bundles.entries import ABSENT, Entry, Unreadable, decode_head, text_in
 from hc_assets.fhir.bundles.read import ending, entries_of_lines, read_entries
 from hc_assets.fhir.bundles.splitting import split_bundle
@@ -30,6 +31,7 @@ from hc_assets.fhir.bundles.text_streams import (
 from hc_assets.fhir.domain import FHIR_FILES
 from hc_assets.fhir.enrichment.quality import BEST_PRACTICE
 from hc_assets.fhir.validation import Issue, has_errors, validate
+from hc_assets.fhir.validation.problems import internal_error, unreadable
 from hc_assets.fhir.validation.profile_rules import profile_issues
 from hc_assets.lake.discovery import Found, as_local
 
@@ -123,6 +125,7 @@ def validate_files(
     best_practice: bool = True,
     sharing: Sharing = DEFAULT_SHARING,
     limits: TextLimits = DEFAULT_TEXT_LIMITS,
+    row_seconds: float = ROW_SECONDS,
 ) -> Iterator[Checked]:
     """Validate every resource of some files, in order and in bounded memory.
 
@@ -135,13 +138,15 @@ def validate_files(
         best_practice: give findings of what R4 only recommends as well, and not their number alone.
         sharing: how work is cut for the processes.
         limits: of what is read of a file. What exceeds them is a finding.
+        row_seconds: time that each resource has, as in `compute.in_order`.
     """
     listed = list(files)
     size = sum(_size(found) for found in listed)
     pool = executor(-(-size // sharing.per_worker), workers)
     check = partial(_check, profiles=profiles, best_practice=best_practice, limits=limits)
     lines_before = 0
-    for checked, lines in in_order(pool, check, _work(listed, sharing, limits), in_flight=8):
+    work = _work(listed, sharing, limits)
+    for checked, lines in in_order(pool, check, work, in_flight=8, row_seconds=row_seconds):
         # Lines are counted by whoever reads them; their file's earlier ones come before them.
         yield _moved(checked, lines_before) if lines_before else checked
         lines_before = lines_before + lines if lines else 0
@@ -222,7 +227,7 @@ def _check(
     findings: list[Finding] = []
     by_rule: Counter[str] = Counter()
     for entry in entries:
-        count, found = _judge(entry, profiles)
+        count, found = _judged(entry, profiles)
         resources += count
         for finding in found:
             by_rule.update(f"{issue.severity} {issue.rule}" for issue in finding.issues)
@@ -232,6 +237,14 @@ def _check(
             if kept:
                 findings.append(finding if best_practice else replace(finding, issues=kept))
     return Checked(work.file, resources, findings, work.problem, by_rule), lines
+
+
+def _judged(entry: Entry, profiles: tuple[str, ...]) -> tuple[int, list[Finding]]:
+    judged = fenced(_judge, entry, profiles)
+    if isinstance(judged, InternalError):
+        issues = [internal_error(judged)]
+        return 1, [Finding(entry.position, entry.resource_type, entry.resource_id, issues)]
+    return judged
 
 
 def _entries_of(work: _Work, limits: TextLimits) -> tuple[Sequence[Entry], int]:
@@ -332,10 +345,3 @@ def _identity(entry: msgspec.Raw) -> tuple[str | None, str | None]:
         return text_in(head.resource_type), text_in(head.id)
     except Unreadable:
         return None, None
-
-
-def unreadable(problem: str) -> Issue:
-    """Return an issue that says that no resource could be taken from a place."""
-    return Issue(
-        severity="fatal", code="structure", expression="", rule="unreadable", diagnostics=problem
-    )

@@ -7,6 +7,8 @@ Belongs here: the piece of work that validation and enrichment share. What is do
 from dataclasses import dataclass
 from datetime import datetime
 
+import pyarrow as pa
+
 from hc_assets.lake.tables import RowWork
 
 
@@ -23,3 +25,16 @@ class ResourceWork:
     landed_at: datetime
     parts: tuple[str, ...]
     raw_parts: tuple[str, ...]
+
+
+def place_of(rows: pa.RecordBatch) -> str:
+    """Say which rows of a batch these are, for errors: by hashes of files and positions.
+
+    Args:
+        rows: with the columns source_sha256 and position.
+    """
+    if not rows.num_rows:
+        return "no rows"
+    files, positions = rows["source_sha256"], rows["position"]
+    first, last = (f"entry {positions[at]} of file {str(files[at])[:12]}" for at in (0, -1))
+    return f"{first} to {last}"

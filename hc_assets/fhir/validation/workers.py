@@ -9,11 +9,15 @@ it.
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import pyarrow as pa
 
 from hc_assets.core.compute import no_cycles
+from hc_assets.core.fence import InternalError, fenced
+from hc_assets.core.fenced_rows import fenced_rows
+from hc_assets.core.places import at
 from hc_assets.fhir.bundles.requests import IDENTITY, known_id
 from hc_assets.fhir.references import decode_members, links_of
 from hc_assets.fhir.schemas import (
@@ -23,11 +27,11 @@ from hc_assets.fhir.schemas import (
 from hc_assets.fhir.validation import Issue, has_errors, validate
 from hc_assets.fhir.validation.batch_facts import birth_dates, bundle_targets
 from hc_assets.fhir.validation.business_rules import BusinessRules, Facts
-from hc_assets.fhir.validation.files import unreadable
 from hc_assets.fhir.validation.issue_columns import issue_lists
+from hc_assets.fhir.validation.problems import internal_error, unreadable
 from hc_assets.fhir.validation.profile_rules import profile_issues
 from hc_assets.fhir.validation.replay import Entries
-from hc_assets.fhir.validation.resource_work import ResourceWork
+from hc_assets.fhir.validation.resource_work import ResourceWork, place_of
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import Part, PartWriter
 from hc_assets.lake.tables import RowWork
@@ -74,12 +78,11 @@ def validate_rows(
         PartWriter(bad, QUARANTINED_RESOURCES, number=number) as quarantined,
     ):
         for rows in _slices(work.rows, only):
-            verdicts = judge(rows)
-            valid, invalid = _apart(verdicts)
-            for verdict in verdicts:
-                broken.update([issue.rule for issue in verdict.issues])
-            validated.write(_with(rows, valid, verdicts, VALIDATED_RESOURCES))
-            quarantined.write(_with(rows, invalid, verdicts, QUARANTINED_RESOURCES))
+            with at(place_of(rows)):
+                for judged in fenced_rows(partial(_judged, judge), rows, _not_judged):
+                    broken.update(judged.broken_rules)
+                    validated.write(judged.validated)
+                    quarantined.write(judged.quarantined)
     return Judged(validated.parts, quarantined.parts, broken)
 
 
@@ -90,6 +93,35 @@ class _Verdict(NamedTuple):
     patient_id: str | None = None
     encounter_id: str | None = None
     is_valid: bool = True
+
+
+class _JudgedRows(NamedTuple):
+    """Rows of both tables, and the rules that they broke, each as often as it was."""
+
+    validated: pa.RecordBatch
+    quarantined: pa.RecordBatch
+    broken_rules: list[str]
+
+
+def _judged(judge: "_Judge", rows: pa.RecordBatch) -> _JudgedRows:
+    return _with_verdicts(rows, judge(rows))
+
+
+def _not_judged(row: pa.RecordBatch, failure: InternalError) -> _JudgedRows:
+    return _with_verdicts(row, [_stopped(failure)] * row.num_rows)
+
+
+def _stopped(failure: InternalError) -> _Verdict:
+    return _Verdict([internal_error(failure)], is_valid=False)
+
+
+def _with_verdicts(rows: pa.RecordBatch, verdicts: Sequence[_Verdict]) -> _JudgedRows:
+    valid, invalid = _apart(verdicts)
+    return _JudgedRows(
+        _with(rows, valid, verdicts, VALIDATED_RESOURCES),
+        _with(rows, invalid, verdicts, QUARANTINED_RESOURCES),
+        [issue.rule for verdict in verdicts for issue in verdict.issues],
+    )
 
 
 def _apart(verdicts: Sequence[_Verdict]) -> tuple[list[int], list[int]]:
@@ -124,20 +156,26 @@ class _Judge:
     def __init__(self, work: ResourceWork, rules: BusinessRules, profiles: tuple[str, ...]) -> None:
         self._profiles = profiles
         self._rules, self._now = rules, work.landed_at
-        self._targets = bundle_targets(work.rows.siblings)
-        self._birth_dates = birth_dates(work.rows.siblings, work.parts)
+        targets = bundle_targets(work.rows.siblings)
+        dates = birth_dates(work.rows.siblings, work.parts)
+        self._targets, self._birth_dates = targets.by_file, dates.by_patient
+        self._failures = targets.failures | dates.failures
 
     def __call__(self, rows: pa.RecordBatch) -> list[_Verdict]:
-        """Judge each of some raw rows."""
+        """Judge each of some raw rows; what one raises is its own verdict."""
         problems, resources = rows["problem"].to_pylist(), rows["resource"].to_pylist()
-        files = rows["source_sha256"].to_pylist()
+        files, positions = (rows[name].to_pylist() for name in ("source_sha256", "position"))
         identities = zip(*(rows[name].to_pylist() for name in IDENTITY), strict=True)
-        return [
-            self._judged(problem, resource, file, identity)
-            for problem, resource, file, identity in zip(
-                problems, resources, files, identities, strict=True
-            )
+        verdicts = [
+            fenced(self._judged, *row)
+            for row in zip(problems, resources, files, identities, strict=True)
         ]
+        found = [_stopped(each) if isinstance(each, InternalError) else each for each in verdicts]
+        if self._failures:
+            for number, entry in enumerate(zip(files, positions, strict=True)):
+                if entry in self._failures and found[number].is_valid:
+                    found[number] = _stopped(self._failures[entry])
+        return found
 
     def _judged(
         self,

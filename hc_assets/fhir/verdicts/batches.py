@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import pyarrow.compute as pc
 
-from hc_assets.core.verdicts import Verdict
+from hc_assets.core.verdicts import Verdict, none_of
 from hc_assets.lake.tables import LakeTable
 
 _SHOWN_RULES = 20
@@ -42,6 +42,30 @@ def quality_at_least(mean: float | None, count: int, threshold: float) -> Verdic
         if mean is None
         else f"mean quality score of {count} resources is {mean:.3f}",
         counts={"resources": count},
+    )
+
+
+def all_still_valid(invalid: int, not_judged: Mapping[str, int], total: int) -> Verdict:
+    """Judge that enriched resources are valid R4.
+
+    Args:
+        invalid: how many are not.
+        not_judged: for how many validation itself failed, by class and place of the error.
+        total: how many were looked at.
+
+    Returns:
+        A verdict whose value is the number of those that are not, or may not be; only 0 passes.
+    """
+    verdict = none_of(invalid, total, what="enriched resources that are not valid R4")
+    failed = sum(not_judged.values())
+    if not failed:
+        return verdict
+    return Verdict(
+        passed=False,
+        value=float(invalid + failed),
+        threshold=0.0,
+        explanation=f"{verdict.explanation}; {failed} could not be judged",
+        counts=verdict.counts | dict(not_judged),
     )
 
 

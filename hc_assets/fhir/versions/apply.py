@@ -8,8 +8,9 @@ The rows depend on the set of applied batches only: any order, in any portions, 
 give the same. So what arrives late goes into the history where it belongs.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
@@ -18,6 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hc_assets.core.fence import InternalError, fenced
 from hc_assets.fhir.references import resolve
 from hc_assets.fhir.schemas import ENRICHED_RESOURCES
 from hc_assets.fhir.versions import conditional_references, ledger
@@ -132,6 +134,8 @@ class Applied:
         rows: current resources there are now, the deleted ones among them.
         deleted: of which are deleted.
         versions: there are now, of all resources.
+        unresolved: resources whose references by query were left as they are, since resolving them
+            raised, by class and place of the error.
     """
 
     batches: int
@@ -139,6 +143,7 @@ class Applied:
     rows: int
     deleted: int
     versions: int
+    unresolved: Counter[str] = field(default_factory=Counter)
 
 
 def apply_batches(
@@ -165,6 +170,7 @@ def apply_batches(
         duckdb.Error: a part is gone or damaged; nothing has changed then.
     """
     digests = {str(made.batch): made.digest() for _, made in enriched.partitions}
+    unresolved: Counter[str] = Counter()
     connection.begin()
     try:
         create_tables(connection)
@@ -172,7 +178,9 @@ def apply_batches(
         gone, new = sorted(changes.to_take_back()), sorted(changes.to_take_in())
         if gone or new:
             sequence = ledger.sequence_after(connection, new)
-            _apply(connection, enriched, new, gone, sequence=sequence, slice_rows=slice_rows)
+            unresolved = _apply(
+                connection, enriched, new, gone, sequence=sequence, slice_rows=slice_rows
+            )
             ledger.record(connection, {batch: digests[batch] for batch in new})
         counts = connection.execute(
             "SELECT count(*) FILTER (is_current), count(*) FILTER (is_current AND is_deleted), "
@@ -182,7 +190,8 @@ def apply_batches(
     except BaseException:
         connection.rollback()
         raise
-    return Applied(len(new), len(gone), *counts)
+    rows, deleted, versions = counts
+    return Applied(len(new), len(gone), rows, deleted, versions, unresolved)
 
 
 def rebuild(connection: duckdb.DuckDBPyConnection, layout: Layout) -> int:
@@ -207,7 +216,7 @@ def _apply(
     *,
     sequence: int,
     slice_rows: int,
-) -> None:
+) -> Counter[str]:
     connection.register("taken_back", pa.table({"batch": pa.array(gone, pa.string())}))
     version_deliveries.take_back(connection)
     connection.execute(_VERSIONS_TAKEN_BACK)
@@ -219,12 +228,13 @@ def _apply(
     connection.execute(_VERSIONS_RENUMBERED, {"sequence": sequence})
     connection.execute(_VERSIONS_NEW)
     conditional_references.look_up(connection)
-    targets = conditional_references.targets(connection)
-    _insert_versions(connection, enriched, targets)
+    resolver = _Resolver(conditional_references.targets(connection))
+    _insert_versions(connection, enriched, resolver)
     connection.execute(_VERSIONS_OF_OLD_BATCHES, {"sequence": sequence})
-    _resolve_again(connection, targets, sequence)
+    _resolve_again(connection, resolver, sequence)
     for table in _TEMPORARY:
         connection.execute(f"DROP TABLE {table}")
+    return resolver.failures
 
 
 def _from_stream(
@@ -262,7 +272,7 @@ _VERSION_ROWS = pa.schema(
 
 
 def _insert_versions(
-    connection: duckdb.DuckDBPyConnection, enriched: LakeTable, targets: Mapping[str, str]
+    connection: duckdb.DuckDBPyConnection, enriched: LakeTable, resolver: "_Resolver"
 ) -> None:
     """Fetch the content of the new versions, a stream over the batches that hold some."""
     batches = connection.execute("SELECT DISTINCT batch FROM new_versions ORDER BY 1").fetchall()
@@ -275,12 +285,12 @@ def _insert_versions(
             connection,
             "INSERT INTO fhir.resource_versions BY NAME SELECT * FROM incoming",
             _VERSION_ROWS,
-            _versions_of(enriched.of(batch), wanted, targets),
+            _versions_of(enriched.of(batch), wanted, resolver),
         )
 
 
 def _versions_of(
-    batch: LakeTable, wanted: Mapping[str, npt.NDArray[Any]], targets: Mapping[str, str]
+    batch: LakeTable, wanted: Mapping[str, npt.NDArray[Any]], resolver: "_Resolver"
 ) -> Iterator[pa.RecordBatch]:
     """Rows of the table of versions, of those places of a batch that are wanted."""
     places = wanted["place"]
@@ -297,7 +307,7 @@ def _versions_of(
                 "version_id": pa.array(wanted["version_id"][begin:end]),
                 "is_current": pa.array(is_current),
                 "is_deleted": resources.is_null(),
-                "resolved": _resolved(chosen, is_current, targets),
+                "resolved": _resolved(chosen, is_current, resolver),
             }
             yield pa.RecordBatch.from_arrays(
                 [columns[name] for name in _VERSION_ROWS.names], schema=_VERSION_ROWS
@@ -306,18 +316,18 @@ def _versions_of(
 
 
 def _resolved(
-    rows: pa.RecordBatch, is_current: npt.NDArray[Any], targets: Mapping[str, str]
+    rows: pa.RecordBatch, is_current: npt.NDArray[Any], resolver: "_Resolver"
 ) -> pa.Array:
     lengths = pc.fill_null(pc.list_value_length(rows["conditional_references"]), 0)
     concerned = np.flatnonzero(is_current & (lengths.to_numpy(zero_copy_only=False) > 0))
     found: list[bytes | None] = [None] * rows.num_rows
     for index in concerned:
-        found[index] = _changed(rows["resource"][index].as_py(), targets)
+        found[index] = resolver(rows["resource"][index].as_py())
     return pa.array(found, pa.binary())
 
 
 def _resolve_again(
-    connection: duckdb.DuckDBPyConnection, targets: Mapping[str, str], sequence: int
+    connection: duckdb.DuckDBPyConnection, resolver: "_Resolver", sequence: int
 ) -> None:
     """Resolve references of versions that were there before, some at a time."""
     connection.execute(_STALE)
@@ -329,7 +339,7 @@ def _resolve_again(
             [first, first + _RESOLVED_AT_ONCE - 1],
         ).fetchall()
         again = [
-            {"batch": batch, "place": place, "resolved": _changed(resource, targets)}
+            {"batch": batch, "place": place, "resolved": resolver(resource)}
             for batch, place, resource in rows
         ]
         connection.register("resolved_again", pa.Table.from_pylist(again, _RESOLVED_ROWS))
@@ -344,9 +354,28 @@ def _resolve_again(
         connection.unregister("resolved_again")
 
 
-def _changed(resource: bytes | None, targets: Mapping[str, str]) -> bytes | None:
-    """The resource with its references resolved; None where that changes nothing."""
-    if resource is None:
-        return None
+class _Resolver:
+    """Resolves the references of resources; those of one for which that raises stay as they are.
+
+    Attributes:
+        failures: how many those are, by class and place of the error.
+    """
+
+    def __init__(self, targets: Mapping[str, str]) -> None:
+        self._targets = targets
+        self.failures: Counter[str] = Counter()
+
+    def __call__(self, resource: bytes | None) -> bytes | None:
+        """The resource with its references resolved; None where that changes nothing."""
+        if resource is None:
+            return None
+        made = fenced(_changed, resource, self._targets)
+        if isinstance(made, InternalError):
+            self.failures[made.error] += 1
+            return None
+        return made
+
+
+def _changed(resource: bytes, targets: Mapping[str, str]) -> bytes | None:
     made, _ = resolve(resource, targets)
     return None if made == resource else made

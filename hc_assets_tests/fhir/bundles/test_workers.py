@@ -1,17 +1,23 @@
 import gzip
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
 from hc_assets.core.compute import executor, in_order
+from hc_assets.fhir.bundles import read, workers
+from hc_assets.fhir.bundles.entries import Entry, resource_entry
+from hc_assets.fhir.bundles.entry_columns import EntryColumns, read_columns
 from hc_assets.fhir.bundles.workers import SplitWork, split_files
 from hc_assets.fhir.domain import FHIR_FILES
 from hc_assets.fhir.schemas import TABLES
 from hc_assets.lake.landing import LandedFile
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.tables import read_partition
 from hc_assets_tests.fhir.worker_runs import BATCH, RAW, Run, bundle, entry, patient, rows
 
 
@@ -89,3 +95,49 @@ def test_worker_processes_write_what_this_process_writes(run):
     ]
     here = [split_files(work) for work in listed]
     assert list(in_order(executor(len(listed), workers=2), split_files, listed)) == here
+
+
+def test_a_line_whose_splitting_raises_is_a_row_with_that_problem(run, monkeypatch):
+    def failing(position: int, data: bytes) -> Entry:
+        if position == 1:
+            raise MemoryError
+        return resource_entry(position, data)
+
+    monkeypatch.setattr(read, "resource_entry", failing)
+    lines = [json.dumps(patient(f"p{n}")).encode() for n in range(3)]
+    lines[0] = bundle(entry(patient("p0")))  # so that lines are read one by one
+    found = rows(run.split(*run.land(a__ndjson=b"\n".join(lines))))
+    assert [row["position"] for row in found] == [0, 1, 2]
+    assert [row["problem"] is None for row in found] == [True, False, True]
+    assert found[1]["problem"].startswith("internal error: MemoryError at read.py:")
+    assert found[1]["resource"] == lines[1]
+
+
+def test_a_file_whose_splitting_raises_keeps_the_rows_before_and_spares_other_files(
+    run, monkeypatch
+):
+    def failing(*arguments: Any) -> Iterator[EntryColumns]:
+        whole = read_columns(*arguments)
+        yield next(whole)
+        raise RecursionError
+
+    data = json.dumps(patient("p1")).encode()
+    files = run.land(a__json=data, b__json=data + b" ")
+    monkeypatch.setattr(workers, "read_columns", failing)
+    found = rows(run.split(*files))
+    assert [(row["source_file"], row["position"]) for row in found] == [
+        ("a.json", 0),
+        ("a.json", 1),
+        ("b.json", 0),
+        ("b.json", 1),
+    ]
+    validated, quarantined, broken = run.judge(read_partition(run.layout, RAW, BATCH))
+    assert validated.count_rows() == 2
+    assert broken["internal-error"] == 2
+    (issue, *_) = rows(quarantined)[0]["issues"]
+    assert (issue["rule"], issue["severity"], issue["code"]) == (
+        "internal-error",
+        "fatal",
+        "exception",
+    )
+    assert issue["diagnostics"].startswith("internal error: RecursionError at workers.py:")

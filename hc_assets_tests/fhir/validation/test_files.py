@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hc_assets.fhir.validation import has_errors, validate
+from hc_assets.fhir.validation import Issue, files, has_errors, validate
 from hc_assets.fhir.validation.files import (
     DEFAULT_SHARING,
     Checked,
     Sharing,
-    unreadable,
     validate_files,
 )
+from hc_assets.fhir.validation.problems import unreadable
 from hc_assets.lake.discovery import Found, discover
 
 NARRATIVE = b'{"status":"empty","div":"<div xmlns=\\"http://www.w3.org/1999/xhtml\\">x</div>"}'
@@ -214,3 +214,19 @@ def test_every_issue_of_any_bundle_comes_out_once(tmp_path_factory, entries: lis
     rules = [issue.rule for finding in checked.findings for issue in finding.issues]
     assert sorted(rules) == sorted(issue.rule for issue in validate(path.read_bytes()))
     assert checked.resources == 1 + len(entries)
+
+
+def test_a_resource_whose_validation_raises_is_a_finding_and_spares_the_others(folder, monkeypatch):
+    def failing(resource: bytes) -> list[Issue]:
+        if b'"p1"' in resource:
+            raise RecursionError("Doe")
+        return validate(resource)
+
+    monkeypatch.setattr(files, "validate", failing)
+    lines = [b'{"resourceType":"Patient","id":"p%d"}' % n for n in range(3)]
+    (checked,) = check(folder, a__ndjson=b"\n".join(lines))
+    assert (checked.resources, checked.invalid()) == (3, 1)
+    (finding,) = (each for each in checked.findings if has_errors(each.issues))
+    (issue,) = finding.issues
+    assert (finding.position, issue.rule, issue.severity) == (1, "internal-error", "fatal")
+    assert "Doe" not in issue.diagnostics
