@@ -4,7 +4,10 @@ Belongs here: the answer's shape only. Evaluators belong to their domain; `orche
 of each domain turns a verdict into an asset check result.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+_PLACES_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -106,4 +109,27 @@ def at_most(value: float, threshold: float, *, what: str) -> Verdict:
         value=value,
         threshold=threshold,
         explanation=f"{value:.1f} {what}",
+    )
+
+
+def no_internal_errors(by_place: Mapping[str, int]) -> Verdict:
+    """Judge that no row was stopped by an error of ours or of a library's (`core/fence.py`).
+
+    Args:
+        by_place: how many rows each error stopped, by its class and place: `InternalError.error`.
+
+    Returns:
+        A verdict whose value is the number of rows; only 0 passes. Its counts are those of the most
+        frequent errors.
+    """
+    ranked = sorted(by_place.items(), key=lambda pair: (-pair[1], pair[0]))
+    rows = sum(by_place.values())
+    most = f", most of them by {ranked[0][0]}" if len(ranked) > 1 else ""
+    alone = f" by {ranked[0][0]}" if len(ranked) == 1 else ""
+    return Verdict(
+        passed=rows == 0,
+        value=float(rows),
+        threshold=0.0,
+        explanation=f"{rows} rows were stopped by internal errors{alone}{most}",
+        counts=dict(ranked[:_PLACES_SHOWN]),
     )

@@ -2,7 +2,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hc_assets.core.verdicts import Verdict, all_accounted_for, none_of, rate_at_least
+from hc_assets.core.verdicts import (
+    Verdict,
+    all_accounted_for,
+    no_internal_errors,
+    none_of,
+    rate_at_least,
+)
 
 COUNTS = st.integers(0, 1_000)
 
@@ -54,6 +60,19 @@ def test_a_fault_must_occur_nowhere():
     assert none_of(2, 9, what="doubled ids") == Verdict(
         False, 2.0, 0.0, "2 doubled ids among 9", {"offending": 2, "total": 9}
     )
+
+
+def test_internal_errors_are_counted_by_class_and_place():
+    assert no_internal_errors({}).passed
+
+    verdict = no_internal_errors({"KeyError at a.py:1": 1, "ValueError at b.py:2": 4})
+
+    assert not verdict.passed
+    assert verdict.value == 5.0
+    assert verdict.explanation == (
+        "5 rows were stopped by internal errors, most of them by ValueError at b.py:2"
+    )
+    assert list(verdict.counts.items()) == [("ValueError at b.py:2", 4), ("KeyError at a.py:1", 1)]
 
 
 @settings(deadline=None)
