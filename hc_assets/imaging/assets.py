@@ -15,7 +15,7 @@ from hc_assets.core.decorations import decorations
 from hc_assets.imaging.headers.file_work import work_of
 from hc_assets.imaging.headers.workers import write_index
 from hc_assets.imaging.preprocessing.comparison import Comparison, drawn
-from hc_assets.imaging.preprocessing.planning import ARRAYS, plan_arrays
+from hc_assets.imaging.preprocessing.planning import ARRAYS, FAILED_ARRAYS, plan_arrays
 from hc_assets.imaging.preprocessing.workers import write_arrays
 from hc_assets.imaging.quality.gates import Rules
 from hc_assets.imaging.quality.ranks import add_percentiles
@@ -159,21 +159,22 @@ def series_quality(
     return contents
 
 
-@table_asset(
-    ARRAYS,
+@tables_asset(
+    "preprocessed_and_failed_arrays",
+    [FAILED_ARRAYS, ARRAYS],
     ins={"metrics": dg.AssetIn(_key("quality_metrics"))},
 )
-def preprocessed_arrays(
+def preprocessed_and_failed_arrays(
     context: dg.AssetExecutionContext,
     metrics: LakeTable,
     settings: dg.ResourceParam[ImagingSettings],
     layout: dg.ResourceParam[Layout],
-) -> dict[str, Content]:
+) -> Iterator[dg.Output[Mapping[str, Content]]]:
     """Bring every frame that passes the gate into the shape that training wants.
 
     Arrays that were made of the same frames in the same way stay as they are.
     """
-    contents = {}
+    contents, failed = {}, {}
     preprocessing = settings.preprocessing
     kept = made = 0
     comparisons: dict[str, Comparison] = {}
@@ -191,13 +192,17 @@ def preprocessed_arrays(
         make = partial(write_arrays, preprocessing=preprocessing)
         done = fan_out(make, plan.work, workers=settings.workers)
         contents[batch] = Content(plan.parts_with(done), of_batch.digests())
+        failed[batch] = Content([part for each in done for part in each.failed], of_batch.digests())
         kept += plan.kept_rows()
         for arrays in done:
             made += sum(part.rows for parts in arrays.parts.values() for part in parts)
             comparisons = arrays.comparisons | comparisons
-    pictures = decorations(partial(_compared, comparisons), dg.MetadataValue.text)
-    context.add_output_metadata({"rebuilt": made, "kept": kept, **pictures})
-    return contents
+    if _key("preprocessed_arrays") in context.selected_asset_keys:
+        pictures = decorations(partial(_compared, comparisons), dg.MetadataValue.text)
+        context.add_output_metadata(
+            {"rebuilt": made, "kept": kept, **pictures}, output_name="preprocessed_arrays"
+        )
+    yield from hand_over(context, layout, {FAILED_ARRAYS: failed, ARRAYS: contents})
 
 
 def _compared(comparisons: Mapping[str, Comparison]) -> dict[str, dg.MetadataValue]:
@@ -292,7 +297,7 @@ ASSETS = [
     dicom_index_and_unreadable_files,
     quality_metrics_and_undecodable_frames,
     series_quality,
-    preprocessed_arrays,
+    preprocessed_and_failed_arrays,
     series,
     imaging_studies,
     quality_report,

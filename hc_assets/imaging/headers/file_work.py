@@ -5,6 +5,7 @@ Belongs here: what the workers of all stages share. What is done with the files 
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hc_assets.lake.landing import LandedFile
 from hc_assets.lake.layout import Layout
 
 _MOST_FILES = 500
+_NAMED_BY = 12
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,19 @@ class FileToRead:
     def columns(self, batch: str) -> dict[str, Any]:
         """Columns that every row of a file has; `batch` is the key of its batch."""
         return {"batch": batch, "source_file": self.source_file, "file_sha256": self.sha256}
+
+
+@contextmanager
+def naming(file: FileToRead, batch: str) -> Iterator[None]:
+    """Let an error that fails a whole step say which file it was at.
+
+    Its name may be a patient's, so the file is told by its batch and the start of its hash.
+    """
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"at the file {file.sha256[:_NAMED_BY]} of batch {batch}")
+        raise
 
 
 @dataclass(frozen=True)
