@@ -9,9 +9,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 from loky import cpu_count, get_reusable_executor
+from loky.process_executor import TerminatedWorkerError
+
+from hc_assets.core import fence
+from hc_assets.core.errors import EnvironmentFaultError
 
 # Idle workers keep their imports for the next step of the same run, then leave.
 _IDLE_SECONDS = 60
@@ -19,6 +24,15 @@ _IDLE_SECONDS = 60
 P = ParamSpec("P")
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+class NativeCodeTimeoutError(EnvironmentFaultError):
+    """A worker process ended itself, since native code did not return from a row.
+
+    Trying the same again takes as long and ends in the same way, so nobody does.
+    """
+
+    advice = "HC_ROW_SECONDS allows more time; stderr says at which file it was"
 
 
 class InPlace(Executor):
@@ -53,7 +67,12 @@ def executor(units: int, workers: int = 0) -> Executor:
 
 
 def in_order(
-    pool: Executor, function: Callable[[T], R], units: Iterable[T], *, in_flight: int = 16
+    pool: Executor,
+    function: Callable[[T], R],
+    units: Iterable[T],
+    *,
+    in_flight: int = 16,
+    row_seconds: float = fence.ROW_SECONDS,
 ) -> Iterator[R]:
     """Run a function over units and give the results in the units' order.
 
@@ -62,21 +81,42 @@ def in_order(
         function: importable by name from the package.
         units: read lazily, so that at most `in_flight` of them wait.
         in_flight: units handed out and not yet given back.
+        row_seconds: time that each row has which the function fences in; 0 for no bound.
 
     Raises:
+        NativeCodeTimeoutError: a row took longer, and only the end of its process stopped it.
         Exception: what the function raised for a unit; units not begun are cancelled.
     """
     waiting: deque[Future[R]] = deque()
+    bounded = partial(_bounded, function, row_seconds)
     try:
         for unit in units:
-            waiting.append(pool.submit(function, unit))
+            waiting.append(pool.submit(bounded, unit))
             if len(waiting) >= in_flight:
-                yield waiting.popleft().result()
+                yield _result(waiting.popleft(), row_seconds)
         while waiting:
-            yield waiting.popleft().result()
+            yield _result(waiting.popleft(), row_seconds)
     finally:
         for future in waiting:
             future.cancel()
+
+
+def _bounded(function: Callable[[T], R], row_seconds: float, unit: T) -> R:
+    with fence.row_seconds(row_seconds):
+        return function(unit)
+
+
+def _result(future: Future[R], row_seconds: float) -> R:
+    try:
+        return future.result()
+    except TerminatedWorkerError as error:
+        # loky says how its processes ended in the text alone
+        if f"EXIT({fence.EXIT_CODE})" not in str(error):
+            raise
+    raise NativeCodeTimeoutError(
+        f"a row took longer than {2 * row_seconds:g} seconds in native code, which nothing but the"
+        " end of its process stopped"
+    )
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from types import FrameType
 from typing import ParamSpec, TypeVar, cast
 
 from hc_assets.core.errors import EnvironmentFaultError, HcAssetsError
+from hc_assets.core.places import present_place
 from hc_assets.core.redaction import described
 from hc_assets.core.transient import is_transient
 
@@ -24,8 +25,10 @@ RULE = "internal-error"
 """Rule that is said to be broken by what an error of ours or of a library's stopped."""
 ROW_SECONDS = 600.0
 """Time that one row, file, series or study has, where nothing else is configured."""
+EXIT_CODE = 70
+"""Of a worker process that ended itself: EX_SOFTWARE of sysexits.h."""
 
-_EXIT_CODE = 70  # EX_SOFTWARE of sysexits.h
+_PREFIX = "internal error: "
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -51,7 +54,12 @@ class InternalError:
     @property
     def text(self) -> str:
         """What a table of failures keeps as the reason."""
-        return f"internal error: {self.error}"
+        return f"{_PREFIX}{self.error}"
+
+    @classmethod
+    def of_text(cls, text: str) -> "InternalError | None":
+        """Read such a reason back; None where the text is another one."""
+        return cls(text.removeprefix(_PREFIX)) if text.startswith(_PREFIX) else None
 
 
 def fenced(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R | InternalError:
@@ -176,12 +184,13 @@ class _Watch:
             if not self._is_late():
                 continue
             if self._is_late(2) and multiprocessing.parent_process() is not None:
+                place = present_place()
                 sys.stderr.write(
-                    f"a row took longer than {2 * self.seconds:g} seconds in native code, which"
-                    " nothing but the end of its process stops\n"
+                    f"a row{place and f' at {place}'} took longer than {2 * self.seconds:g} seconds"
+                    " in native code, which nothing but the end of its process stops\n"
                 )
                 sys.stderr.flush()
-                os._exit(_EXIT_CODE)
+                os._exit(EXIT_CODE)
             signal.pthread_kill(main, signal.SIGALRM)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import Any
 
+from hc_assets.core.places import places_of
 from hc_assets.core.transient import is_transient_itself
 
 _PACKAGE = Path(__file__).parents[1].name
@@ -70,6 +71,8 @@ def redacted(error: BaseException, *, files_are_ours: bool = True) -> BaseExcept
     if not _is_quotable(error) or (names_files and not files_are_ours):
         named = type(type(error).__name__, (ForeignError,), {"__module__": __name__})
         kept = named(described(error))
+        for place in places_of(error):
+            kept.add_note(place)
     if remote:
         kept.add_note(f"in a worker process: {remote}")
     kept.__cause__ = None

@@ -101,6 +101,12 @@ class CoreSettings(BaseSettings):
     chunk_bytes: int = Field(
         default=16 * 1024**2, ge=1, description="Bytes of input that one unit of work takes."
     )
+    row_seconds: float = Field(
+        default=600,  # `fence.ROW_SECONDS`, whose imports would slow down each command
+        ge=0,
+        description="Time that one row, file, series or study may take in a stage; 0 for no bound."
+        " What takes longer is set aside with the reason.",
+    )
 
     @field_validator("alert_urls", mode="before")
     @classmethod

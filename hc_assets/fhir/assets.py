@@ -59,7 +59,9 @@ def raw_bundles(
             SplitWork(str(layout.data_dir), batch, files, number)
             for number, files in enumerate(_by_size(manifest.files, settings.chunk_bytes))
         ]
-        parts = fan_out(split_files, units, workers=settings.workers)
+        parts = fan_out(
+            split_files, units, workers=settings.workers, row_seconds=settings.row_seconds
+        )
         contents[batch] = Content(
             [part for of_unit in parts for part in of_unit],
             inputs={"manifest": manifest.content_sha256},
@@ -115,6 +117,7 @@ def validated_and_quarantined_resources(
             judging,
             _resource_work(of_batch, batch, layout, settings),
             workers=settings.workers,
+            row_seconds=settings.row_seconds,
         )
         inputs = of_batch.digests() | {
             "rules_as_errors": ",".join(sorted(rules.as_errors)),
@@ -174,10 +177,15 @@ def enriched_resources(
     for batch in context.partition_keys:
         of_batch = validated.of(batch)
         units = _resource_work(of_batch, batch, layout, settings)
-        gathered = fan_out(gather_facts, units, workers=settings.workers)
+        gathered = fan_out(
+            gather_facts, units, workers=settings.workers, row_seconds=settings.row_seconds
+        )
         with kept_index(layout, batch, gathered) as index:
             parts = fan_out(
-                partial(enrich_rows, options=options, index=index), units, workers=settings.workers
+                partial(enrich_rows, options=options, index=index),
+                units,
+                workers=settings.workers,
+                row_seconds=settings.row_seconds,
             )
         inputs = of_batch.digests() | {"options": options.digest()}
         contents[batch] = Content([p for of_unit in parts for p in of_unit], inputs)

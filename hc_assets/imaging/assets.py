@@ -69,7 +69,9 @@ def dicom_index_and_unreadable_files(
     for batch in context.partition_keys:
         manifest = read_manifest(layout, "dicom", batch)
         work = work_of(str(layout.data_dir), batch, manifest.files, settings.chunk_bytes)
-        done = fan_out(write_index, work, workers=settings.workers)
+        done = fan_out(
+            write_index, work, workers=settings.workers, row_seconds=settings.row_seconds
+        )
         inputs = {"manifest": manifest.content_sha256}
         index[batch] = Content([part for parts, _ in done for part in parts], inputs)
         unreadable[batch] = Content([part for _, parts in done for part in parts], inputs)
@@ -110,7 +112,7 @@ def quality_metrics_and_undecodable_frames(
         files = [f for f in _landed(layout, batch) if f.source_file in images]
         work = work_of(str(layout.data_dir), batch, files, settings.chunk_bytes)
         score = partial(write_metrics, rules=rules)
-        done = fan_out(score, work, workers=settings.workers)
+        done = fan_out(score, work, workers=settings.workers, row_seconds=settings.row_seconds)
         inputs = {**of_batch.digests(), "rules": rules.digest()}
         folder = layout.partition("imaging/quality_metrics", batch)
         ranked = add_percentiles(
@@ -190,7 +192,7 @@ def preprocessed_and_failed_arrays(
             chunk_bytes=settings.chunk_bytes,
         )
         make = partial(write_arrays, preprocessing=preprocessing)
-        done = fan_out(make, plan.work, workers=settings.workers)
+        done = fan_out(make, plan.work, workers=settings.workers, row_seconds=settings.row_seconds)
         contents[batch] = Content(plan.parts_with(done), of_batch.digests())
         failed[batch] = Content([part for each in done for part in each.failed], of_batch.digests())
         kept += plan.kept_rows()

@@ -302,10 +302,13 @@ def hand_over(
             context.log_event(dg.AssetMaterialization(key, partition=batch, metadata=metadata))
 
 
-def fan_out(function: Callable[[T], R], units: Iterable[T], *, workers: int) -> list[R]:
+def fan_out(
+    function: Callable[[T], R], units: Iterable[T], *, workers: int, row_seconds: float
+) -> list[R]:
     """Run a function over units, in worker processes where there are several, and keep the order.
 
     For results that are counts and names of parts: they are all held at once.
     """
     listed = list(units)
-    return list(in_order(executor(len(listed), workers), function, listed))
+    pool = executor(len(listed), workers)
+    return list(in_order(pool, function, listed, row_seconds=row_seconds))

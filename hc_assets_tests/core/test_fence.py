@@ -9,7 +9,10 @@ from loky import get_reusable_executor
 from loky.process_executor import TerminatedWorkerError
 
 from hc_assets.core.errors import DamagedLakeError
-from hc_assets.core.fence import InternalError, fenced, fenced_each, row_seconds
+from hc_assets.core.compute import NativeCodeTimeoutError, executor, in_order
+from hc_assets.core.fence import ROW_SECONDS, InternalError, fenced, fenced_each, row_seconds
+from hc_assets.core.settings import CoreSettings
+from hc_assets.core.transient import is_transient
 
 
 def raising(error: BaseException) -> None:
@@ -35,6 +38,11 @@ def test_what_is_raised_is_a_value_that_names_class_and_place_and_no_text(
     assert isinstance(failure, InternalError)
     assert type(error).__name__ in failure.text
     assert "Doe" not in failure.text
+    assert InternalError.of_text(failure.text) == failure
+
+
+def test_another_reason_is_no_internal_error() -> None:
+    assert InternalError.of_text("not JSON: trailing characters") is None
 
 
 def test_recursion_without_end_costs_the_row() -> None:
@@ -86,6 +94,10 @@ def test_a_row_that_takes_too_long_costs_itself() -> None:
     assert after == (3, 1)
 
 
+def test_the_setting_bounds_rows_as_workers_do_by_themselves() -> None:
+    assert CoreSettings.model_fields["row_seconds"].default == ROW_SECONDS
+
+
 def test_a_row_in_another_thread_has_no_bound() -> None:
     results = []
     with row_seconds(0.05):
@@ -99,10 +111,11 @@ def test_a_row_in_another_thread_has_no_bound() -> None:
 NATIVE_CODE_THAT_NEVER_RETURNS = """
 import ctypes
 from hc_assets.core.fence import fenced, row_seconds
+from hc_assets.core.places import at
 
 library, mutex = ctypes.CDLL(None), ctypes.create_string_buffer(64)
 library.pthread_mutex_lock(mutex)
-with row_seconds(0.2):
+with row_seconds(0.2), at("file 0a1b"):
     fenced(library.pthread_mutex_lock, mutex)
 """
 
@@ -112,3 +125,12 @@ def test_a_process_whose_native_code_does_not_return_ends_itself() -> None:
 
     with pytest.raises(TerminatedWorkerError):
         pool.submit(exec, NATIVE_CODE_THAT_NEVER_RETURNS).result(timeout=60)
+
+
+def test_it_is_said_and_not_tried_again() -> None:
+    pool = executor(2, 2)
+
+    with pytest.raises(NativeCodeTimeoutError, match="longer than 0.4 seconds in native") as caught:
+        list(in_order(pool, exec, [NATIVE_CODE_THAT_NEVER_RETURNS] * 2, row_seconds=0.2))
+
+    assert not is_transient(caught.value)

@@ -36,6 +36,7 @@ def training_set(
         layout.exports("training_set"),
         selection_of(settings, layout),
         workers=settings.workers,
+        row_seconds=settings.row_seconds,
     )
     context.add_output_metadata(
         {

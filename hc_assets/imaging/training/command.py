@@ -65,6 +65,7 @@ def training_set(  # noqa: PLR0917 - a command's options
                 UPath(folder.absolute()),
                 selection_of(settings, layout),
                 workers=settings.workers,
+                row_seconds=settings.row_seconds,
                 with_table=False,
             ).manifest
         except SelectionError as error:

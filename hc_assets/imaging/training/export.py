@@ -16,6 +16,7 @@ from filelock import FileLock
 from upath import UPath
 
 from hc_assets.core.compute import executor, in_order
+from hc_assets.core.fence import ROW_SECONDS
 from hc_assets.imaging.settings import ImagingSettings
 from hc_assets.imaging.training.manifest import (
     FORMAT,
@@ -82,6 +83,7 @@ def export_training_set(
     selection: Selection,
     *,
     workers: int = 0,
+    row_seconds: float = ROW_SECONDS,
     batches: Sequence[str] | None = None,
     shard_bytes: int = SHARD_BYTES,
     with_table: bool = True,
@@ -93,6 +95,7 @@ def export_training_set(
         folder: of the export; files in it that are not of a training set stay.
         selection: what is asked for.
         workers: worker processes, as in `compute.executor`.
+        row_seconds: time that each row has, as in `compute.in_order`.
         batches: whose arrays are looked at; all that are committed where None.
         shard_bytes: pixels from which a shard is full.
         with_table: whether the rows of `imaging/training_set` are written too, to be committed.
@@ -123,7 +126,7 @@ def export_training_set(
                 with_table=with_table,
             )
             pool = executor(len(plan.work), workers)
-            done = list(in_order(pool, export_batch, plan.work))
+            done = list(in_order(pool, export_batch, plan.work, row_seconds=row_seconds))
         finally:
             _clear_staging(folder)
         shards = [shard for of_batch, _ in done for shard in of_batch]

@@ -82,7 +82,7 @@ def volumes_and_slices(
         limit=settings.volume_bytes,
     )
     done = _Done("series_instance_uid")
-    rows: Iterator[Row] = done.rows_of(make_volumes, work, settings.workers)
+    rows: Iterator[Row] = done.rows_of(make_volumes, work, settings)
     if taken.added is not None:
         rows = merged(layout, _VOLUMES, rows, taken.added)
     with PartWriter(layout.partition(_VOLUMES, None), VOLUMES) as writer:
@@ -132,7 +132,7 @@ def aligned_volumes_and_slices(
             )
 
     done = _Done("study_instance_uid")
-    rows: Iterator[Row] = done.rows_of(align_study, work(), settings.workers)
+    rows: Iterator[Row] = done.rows_of(align_study, work(), settings)
     if kept:
         rows = merge(_rows_of_studies(layout, kept), rows, key=_study_order)
     with PartWriter(layout.partition(_ALIGNED, None), ALIGNED_VOLUMES) as writer:
@@ -240,12 +240,23 @@ class _Done:
     _largest: int = 0
 
     def rows_of(
-        self, make: Callable[[_Work], MadeVolumes], work: Iterator[_Work], workers: int
+        self,
+        make: Callable[[_Work], MadeVolumes],
+        work: Iterator[_Work],
+        settings: ImagingSettings,
     ) -> Iterator[Row]:
         """Do pieces of work in worker processes, and give their rows in order."""
         first = list(islice(work, 2))
+        workers = settings.workers
         pool = executor(len(first) if len(first) < 2 else workers or cpu_count(), workers)
-        for made in in_order(pool, make, chain(first, work), in_flight=_IN_FLIGHT):
+        made_of_each = in_order(
+            pool,
+            make,
+            chain(first, work),
+            in_flight=_IN_FLIGHT,
+            row_seconds=settings.row_seconds,
+        )
+        for made in made_of_each:
             self.parts += made.parts
             for row in made.rows:
                 self.numbers.add(part_number(row[self.writer]))
