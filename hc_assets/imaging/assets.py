@@ -28,13 +28,15 @@ from hc_assets.imaging.schemas.quality import QUALITY_REPORT, SERIES_QUALITY
 from hc_assets.imaging.schemas.series import IMAGING_STUDIES, SERIES
 from hc_assets.imaging.series.imaging_studies import (
     HANDED_OVER,
+    failed_row,
     hand_to_fhir,
     handed_over,
     study_rows,
 )
 from hc_assets.imaging.series.refreshing import refreshed
 from hc_assets.imaging.series.series_quality import INDEX_COLUMNS, METRIC_COLUMNS, series_rows
-from hc_assets.imaging.series.table import series_row
+from hc_assets.imaging.series.table import failed_row as failed_series
+from hc_assets.imaging.series.table import row_or_failure
 from hc_assets.imaging.settings import ImagingSettings
 from hc_assets.lake.atomic import write_bytes
 from hc_assets.lake.landing import LandedFile, read_manifest
@@ -232,10 +234,12 @@ def series(
         "imaging/series",
         SERIES,
         index,
-        lambda groups: map(series_row, groups),
+        lambda groups: map(row_or_failure, groups),
         sorted_by=("study_instance_uid", "series_instance_uid"),
         code_version=code_version("imaging/series"),
         options={},
+        failed=failed_series,
+        reasons="warnings",
     )
     context.add_output_metadata({"rebuilt": made.rebuilt})
     return Content(made.parts, made.inputs)
@@ -263,6 +267,8 @@ def imaging_studies(
         sorted_by=("study_instance_uid",),
         code_version=code_version(table),
         options={"patient_system": settings.dicom_patient_system},
+        failed=lambda row, error: failed_row(row["study_instance_uid"], error),
+        reasons="reason",
     )
     # Before the commit: after a kill in between, the next run puts the same file there again
     count, inputs = 0, dict(made.inputs)

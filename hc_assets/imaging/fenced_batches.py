@@ -1,7 +1,7 @@
-"""Rows into record batches, such that a row that is no row of the schema costs itself.
+"""Rows into record batches, such that a row that does not fit the schema costs itself.
 
-Belongs here: that alone. The fence is in `core/fence.py`; what becomes of a failure is up to each
-table.
+Belongs here: that, and finding the rows that stand for failures. The fence is in `core/fence.py`;
+what becomes of a failure is up to each table.
 """
 
 from collections.abc import Callable, Sequence
@@ -56,6 +56,12 @@ def whole_batch(rows: Sequence[Row], schema: pa.Schema, failed: Failed) -> pa.Re
         alone = fenced(_batch_of, [row], schema)
         made.append(failed(row, alone) if isinstance(alone, InternalError) else row)
     return _batch_of(made, schema)
+
+
+def errors_in(reasons: str | Sequence[str] | None) -> list[InternalError]:
+    """What was raised for a row, as its reason, or its list of warnings, tells it."""
+    texts = [reasons] if isinstance(reasons, str) else reasons or ()
+    return [error for text in texts if (error := InternalError.of_text(text)) is not None]
 
 
 def _batch_of(rows: Sequence[Row], schema: pa.Schema) -> pa.RecordBatch:

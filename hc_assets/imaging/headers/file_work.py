@@ -5,7 +5,6 @@ Belongs here: what the workers of all stages share. What is done with the files 
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,18 +36,9 @@ class FileToRead:
         """Columns that every row of a file has; `batch` is the key of its batch."""
         return {"batch": batch, "source_file": self.source_file, "file_sha256": self.sha256}
 
-
-@contextmanager
-def naming(file: FileToRead, batch: str) -> Iterator[None]:
-    """Let an error that fails a whole step say which file it was at.
-
-    Its name may be a patient's, so the file is told by its batch and the start of its hash.
-    """
-    try:
-        yield
-    except Exception as error:
-        error.add_note(f"at the file {file.sha256[:_NAMED_BY]} of batch {batch}")
-        raise
+    def place(self, batch: str) -> str:
+        """What an error may say of where it was: not the name, which may be a patient's."""
+        return f"the file {self.sha256[:_NAMED_BY]} of batch {batch}"
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from typing import Any
 import pyarrow as pa
 
 from hc_assets.core.fence import InternalError, fenced
+from hc_assets.core.places import at
 from hc_assets.imaging.fenced_batches import divided_batch
-from hc_assets.imaging.headers.file_work import FileToRead, naming
+from hc_assets.imaging.headers.file_work import FileToRead
 from hc_assets.imaging.headers.read import read_header
 from hc_assets.imaging.headers.reading import UnreadableFile
 from hc_assets.imaging.schemas.index import DICOM_INDEX, UNREADABLE_FILES
@@ -53,7 +54,7 @@ def index_files(
     characters = 0
     for file in files:
         row = file.columns(batch) | {"file_size": file.size}
-        with naming(file, batch):
+        with at(file.place(batch)):
             header = fenced(_header_or_reason, file)
         if isinstance(header, InternalError):
             unreadable.append(row | {"reason": header.text})

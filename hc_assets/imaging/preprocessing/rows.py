@@ -15,7 +15,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from hc_assets.core.fence import InternalError, fenced
-from hc_assets.imaging.headers.file_work import FileToRead, naming
+from hc_assets.core.places import at
+from hc_assets.imaging.headers.file_work import FileToRead
 from hc_assets.imaging.pixels.decoding import UndecodableFrame, fenced_frame
 from hc_assets.imaging.pixels.frames import Frame, frames_of
 from hc_assets.imaging.preprocessing.comparison import Comparison, compared, may_be_shown
@@ -74,7 +75,7 @@ def preprocess_files(
     failed: list[dict[str, Any]] = []
     for file, wanted in files:
         columns = file.columns(batch)
-        with naming(file, batch):
+        with at(file.place(batch)):
             for frame in frames_of(file.path, wanted=wanted):
                 if isinstance(frame, UndecodableFrame):
                     failed.append(columns | _failed_columns(frame, None))

@@ -11,8 +11,9 @@ from typing import Any
 import pyarrow as pa
 
 from hc_assets.core.fence import InternalError, fenced
+from hc_assets.core.places import at
 from hc_assets.imaging.fenced_batches import divided_batch
-from hc_assets.imaging.headers.file_work import FileToRead, naming
+from hc_assets.imaging.headers.file_work import FileToRead
 from hc_assets.imaging.headers.read import read_header
 from hc_assets.imaging.headers.reading import UnreadableFile
 from hc_assets.imaging.pixels.decoding import UndecodableFrame, fenced_frame
@@ -71,7 +72,7 @@ def score_files(
 def _rows_of(file: FileToRead, batch: str, rules: Rules) -> Iterator[dict[str, Any]]:
     """Metrics of each frame of a file; of one that has none, a row with the reason."""
     uid = None
-    with naming(file, batch):
+    with at(file.place(batch)):
         for frame in frames_of(file.path):
             if isinstance(frame, UndecodableFrame):
                 yield _undecodable_columns(file, frame, uid)

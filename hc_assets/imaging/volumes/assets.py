@@ -15,6 +15,8 @@ import pyarrow as pa
 from loky import cpu_count
 
 from hc_assets.core.compute import executor, in_order
+from hc_assets.core.fence import row_seconds
+from hc_assets.imaging.series.refreshing import failed_studies
 from hc_assets.imaging.settings import ImagingSettings
 from hc_assets.imaging.volumes.exports import ExportedFile, exported, remove_others
 from hc_assets.imaging.volumes.intake import intake, merged
@@ -79,12 +81,13 @@ def volumes_and_slices(
         [str(path) for path in taken.index.parts()],
         [str(path) for path in taken.metrics.parts()],
         changed=taken.added,
+        studies=taken.again,
         limit=settings.volume_bytes,
     )
     done = _Done("series_instance_uid")
     rows: Iterator[Row] = done.rows_of(make_volumes, work, settings)
     if taken.added is not None:
-        rows = merged(layout, _VOLUMES, rows, taken.added)
+        rows = merged(layout, _VOLUMES, rows, taken.added, taken.again)
     with PartWriter(layout.partition(_VOLUMES, None), VOLUMES) as writer:
         while group := list(islice(rows, _ROWS)):
             writer.write(pa.RecordBatch.from_pylist(group, VOLUMES))
@@ -159,11 +162,12 @@ def aligned_volumes_and_slices(
         for name in ("volumes", "volume_slices", "aligned_volumes", "aligned_slices")
     },
 )
-def nifti_exports(
+def nifti_exports(  # noqa: PLR0917 - what the files are made of
     volumes: LakeTable,
     volume_slices: LakeTable,
     aligned_volumes: LakeTable,
     aligned_slices: LakeTable,
+    settings: dg.ResourceParam[ImagingSettings],
     layout: dg.ResourceParam[Layout],
 ) -> Content:
     """Write the volumes as NIfTI; files of volumes that there no longer are go."""
@@ -179,9 +183,12 @@ def nifti_exports(
         for row in exported(folder, rows_of(table), stored, before, is_aligned=is_aligned)
     )
     files: set[str] = set()
-    with PartWriter(layout.partition(_EXPORTS, None), NIFTI_EXPORTS) as writer:
+    with (
+        row_seconds(settings.row_seconds),
+        PartWriter(layout.partition(_EXPORTS, None), NIFTI_EXPORTS) as writer,
+    ):
         while group := list(islice(rows, _ROWS)):
-            files.update(row["file"] for row in group)
+            files.update(row["file"] for row in group if row["file"] is not None)
             writer.write(pa.RecordBatch.from_pylist(group, NIFTI_EXPORTS))
     remove_others(folder, files)
     return Content(writer.parts, volumes.digests() | aligned_volumes.digests())
@@ -196,18 +203,21 @@ def _exported_before(layout: Layout) -> dict[str, ExportedFile]:
         row.pop("file"): ExportedFile(**row)
         for batch in table.batches(["file", *ExportedFile._fields])
         for row in batch.to_pylist()
+        if row["file"] is not None
     }
 
 
 def _aligned_before(layout: Layout) -> dict[str, str]:
-    """What the aligned volumes of each study were made of."""
+    """What the aligned volumes of each study were made of, but of those in which one failed."""
     if read_commit(layout.partition(_ALIGNED, None)) is None:
         return {}
     table = read_partition(layout, _ALIGNED, None)
+    again = failed_studies(table, "verdict")
     return {
         row["study_instance_uid"]: row["inputs_sha256"]
         for batch in table.batches(["study_instance_uid", "inputs_sha256"])
         for row in batch.to_pylist()
+        if row["study_instance_uid"] not in again
     }
 
 
