@@ -12,6 +12,7 @@ import dagster as dg
 import pyarrow as pa
 
 from hc_assets.core.decorations import decorations
+from hc_assets.core.fence import row_seconds
 from hc_assets.imaging.headers.file_work import work_of
 from hc_assets.imaging.headers.workers import write_index
 from hc_assets.imaging.preprocessing.comparison import Comparison, drawn
@@ -147,6 +148,7 @@ def series_quality(
     context: dg.AssetExecutionContext,
     metrics: LakeTable,
     index: LakeTable,
+    settings: dg.ResourceParam[ImagingSettings],
     layout: dg.ResourceParam[Layout],
 ) -> dict[str, Content]:
     """Compare the slices of every series with their neighbours."""
@@ -154,7 +156,7 @@ def series_quality(
     for batch in context.partition_keys:
         of_batch, files = metrics.of(batch), index.of(batch)
         folder = layout.partition("imaging/series_quality", batch)
-        with PartWriter(folder, SERIES_QUALITY) as writer:
+        with row_seconds(settings.row_seconds), PartWriter(folder, SERIES_QUALITY) as writer:
             for rows in series_rows(
                 batch, of_batch.to_table(METRIC_COLUMNS), files.to_table(INDEX_COLUMNS)
             ):
@@ -226,7 +228,10 @@ def _picture(name: str, comparison: Comparison) -> dg.MetadataValue:
     ins={"index": dg.AssetIn(_key("dicom_index"))},
 )
 def series(
-    context: dg.AssetExecutionContext, index: LakeTable, layout: dg.ResourceParam[Layout]
+    context: dg.AssetExecutionContext,
+    index: LakeTable,
+    settings: dg.ResourceParam[ImagingSettings],
+    layout: dg.ResourceParam[Layout],
 ) -> Content:
     """Describe every series; those of studies without new files are taken over."""
     made = refreshed(
@@ -240,6 +245,7 @@ def series(
         options={},
         failed=failed_series,
         reasons="warnings",
+        seconds=settings.row_seconds,
     )
     context.add_output_metadata({"rebuilt": made.rebuilt})
     return Content(made.parts, made.inputs)
@@ -269,6 +275,7 @@ def imaging_studies(
         options={"patient_system": settings.dicom_patient_system},
         failed=lambda row, error: failed_row(row["study_instance_uid"], error),
         reasons="reason",
+        seconds=settings.row_seconds,
     )
     # Before the commit: after a kill in between, the next run puts the same file there again
     count, inputs = 0, dict(made.inputs)

@@ -12,6 +12,7 @@ from itertools import islice
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hc_assets.core.fence import row_seconds
 from hc_assets.imaging.fenced_batches import Failed, Row, errors_in, whole_batch
 from hc_assets.imaging.series.instances import Instance, read_series
 from hc_assets.lake.incremental import Update
@@ -51,6 +52,7 @@ def refreshed(
     options: Mapping[str, str],
     failed: Failed,
     reasons: str,
+    seconds: float,
 ) -> Refreshed:
     """Write the rows of all studies; those without new files are taken over as they were.
 
@@ -67,6 +69,7 @@ def refreshed(
         failed: makes the row that stands for one that does not fit the schema.
         reasons: column that says what was raised for a row. Studies with such a row are rebuilt,
             too: what failed once may not fail again.
+        seconds: time that a row has; 0 for no bound.
 
     Returns:
         What was written. The rows are the same as those made from scratch.
@@ -93,7 +96,7 @@ def refreshed(
             rows,
             key=lambda row: tuple(row[name] for name in sorted_by),
         )
-    with PartWriter(layout.partition(table, None), schema) as writer:
+    with row_seconds(seconds), PartWriter(layout.partition(table, None), schema) as writer:
         for group in _groups(rows):
             writer.write(whole_batch(group, schema, failed))
     return Refreshed(writer.parts, count, update.inputs)
