@@ -5,7 +5,7 @@ import random
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import dataclass
 
 import pytest
 
@@ -38,7 +38,7 @@ REASONS = {
 @contextmanager
 def raising_at_random(seed: int, share: float) -> Iterator[None]:
     """Let a share of the calls that are fenced in raise, whichever module they are of."""
-    drawn, genuine = random.Random(seed), fence.fenced
+    drawn, genuine = random.Random(seed), fence.fenced  # noqa: S311
 
     def faulty(function, /, *args, **kwargs):
         if drawn.random() >= share:
@@ -56,21 +56,22 @@ def _raise(error: Exception) -> None:
     raise error
 
 
-@pytest.fixture(scope="module")
-def deliveries(tmp_path_factory) -> tuple[Path, Path]:
-    return write_dicom_deliveries(tmp_path_factory.mktemp("deliveries"))
+@dataclass(frozen=True)
+class Clean:
+    """A folder into which files were taken, and what was made of them."""
+
+    data: DataFolder
+    made: dict[str, str]
 
 
 @pytest.fixture(scope="module")
-def clean(deliveries, tmp_path_factory) -> DataFolder:
-    return ingested(tmp_path_factory.mktemp("clean"), deliveries)
-
-
-def ingested(folder: Path, deliveries: tuple[Path, Path]) -> DataFolder:
+def clean(tmp_path_factory) -> Clean:
+    folder = tmp_path_factory.mktemp("internal_errors")
+    write_dicom_deliveries(folder / "landing")
     data = DataFolder(folder / "data", ENVIRONMENT | IN_ONE_PROCESS)
-    result = data.run("ingest", *deliveries, "--kind", "dicom")
+    result = data.run("ingest", folder / "landing", "--kind", "dicom")
     assert result.exit_code == 0, result.output
-    return data
+    return Clean(data, made(data))
 
 
 def materialized_again(data: DataFolder) -> None:
@@ -124,7 +125,7 @@ def everything_is_accounted_for(data: DataFolder) -> None:
         ("study_instance_uid", "imaging_studies"),
     ):
         assert not data.query(
-            f"SELECT DISTINCT {of_index} FROM imaging.dicom_index"
+            f"SELECT DISTINCT {of_index} FROM imaging.dicom_index"  # noqa: S608
             f" WHERE series_instance_uid IS NOT NULL EXCEPT ALL"
             f" SELECT {of_index} FROM imaging.{table}"
         )
@@ -145,7 +146,8 @@ def failures(data: DataFolder) -> dict[str, int]:
     """How many rows of each table stand for what was raised."""
     return {
         f"imaging/{table}": data.query(
-            f"SELECT count(*) FROM imaging.{table} WHERE {column} LIKE 'internal error: %'"
+            f"SELECT count(*) FROM imaging.{table}"  # noqa: S608
+            f" WHERE {column} LIKE 'internal error: %'"
         )[0][0]
         for table, column in REASONS.items()
     }
@@ -163,16 +165,6 @@ def counted(data: DataFolder) -> dict[str, int]:
     return found
 
 
-def with_errors_and_without(data: DataFolder, clean: DataFolder) -> None:
-    everything_is_accounted_for(data)
-    found = failures(data)
-    assert counted(data) == found
-    assert b"Doe" not in b"".join(p.read_bytes() for p in (data.path / "lake").rglob("part-*"))
-    materialized_again(data)
-    assert sum(failures(data).values()) == 0
-    assert made(data) == made(clean)
-
-
 def made(data: DataFolder) -> dict[str, str]:
     """All that is made of the batches, byte by byte."""
     return {
@@ -182,19 +174,28 @@ def made(data: DataFolder) -> dict[str, str]:
     }
 
 
-def test_errors_raised_at_random_cost_their_rows_alone(clean, deliveries, tmp_path):
-    with raising_at_random(SEED, 0.15):
-        data = ingested(tmp_path, deliveries)
+def errors_cost_their_rows_alone(clean: Clean, seed: int, share: float) -> int:
+    """Make everything with errors, and again without; give how many rows failed."""
+    data = clean.data
+    with raising_at_random(seed, share):
+        materialized_again(data)
+    everything_is_accounted_for(data)
+    failed = failures(data)
+    assert counted(data) == failed
+    for path in (data.path / "lake" / "imaging").rglob("part-*"):
+        assert b"Doe" not in path.read_bytes()
+    materialized_again(data)
+    assert sum(failures(data).values()) == 0
+    assert made(data) == clean.made
+    return sum(failed.values())
 
-    assert sum(failures(data).values()) > 0
-    with_errors_and_without(data, clean)
+
+def test_errors_raised_at_random_cost_their_rows_alone(clean):
+    assert errors_cost_their_rows_alone(clean, SEED, 0.15) > 0
 
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.3, 0.6, 1.0])
 @pytest.mark.parametrize("run", range(4))
-def test_however_many_are_raised(clean, deliveries, tmp_path, share, run):
-    with raising_at_random(SEED + run, share):
-        data = ingested(tmp_path, deliveries)
-
-    with_errors_and_without(data, clean)
+def test_however_many_are_raised(clean, share, run):
+    errors_cost_their_rows_alone(clean, SEED + run, share)
