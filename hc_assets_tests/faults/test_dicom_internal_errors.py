@@ -1,15 +1,10 @@
 """Whatever is raised for a file, frame, series or study costs that alone, in every DICOM stage."""
 
 import json
-import random
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
 
-from hc_assets.core import fence
 from hc_assets.definitions import build_defs
 from hc_assets.imaging.verdicts.internal_errors import NO_INTERNAL
 from hc_assets.lake.layout import Layout
@@ -18,8 +13,8 @@ from hc_assets.settings import Settings
 from hc_assets_tests.conftest import DataFolder
 from hc_assets_tests.faults.conftest import SEED, kept
 from hc_assets_tests.faults.dicom_deliveries import ENVIRONMENT, write_dicom_deliveries
+from hc_assets_tests.faults.raising import NAME, Raising
 
-ERRORS = (ValueError("Doe"), MemoryError(), RecursionError("Doe"), AttributeError("Doe"))
 IN_ONE_PROCESS = {"HC_WORKERS": "1", "HC_IMAGING_STUDIES_TO_FHIR": "false"}
 # Which column says of a row that something was raised
 REASONS = {
@@ -33,27 +28,6 @@ REASONS = {
     "aligned_volumes": "verdict",
     "nifti_exports": "reason",
 }
-
-
-@contextmanager
-def raising_at_random(seed: int, share: float) -> Iterator[None]:
-    """Let a share of the calls that are fenced in raise, whichever module they are of."""
-    drawn, genuine = random.Random(seed), fence.fenced  # noqa: S311
-
-    def faulty(function, /, *args, **kwargs):
-        if drawn.random() >= share:
-            return genuine(function, *args, **kwargs)
-        return genuine(_raise, drawn.choice(ERRORS))
-
-    with pytest.MonkeyPatch.context() as patch:
-        for module in list(sys.modules.values()):
-            if getattr(module, "fenced", None) is genuine:
-                patch.setattr(module, "fenced", faulty)
-        yield
-
-
-def _raise(error: Exception) -> None:
-    raise error
 
 
 @dataclass(frozen=True)
@@ -177,13 +151,13 @@ def made(data: DataFolder) -> dict[str, str]:
 def errors_cost_their_rows_alone(clean: Clean, seed: int, share: float) -> int:
     """Make everything with errors, and again without; give how many rows failed."""
     data = clean.data
-    with raising_at_random(seed, share):
+    with Raising(f"{seed}", share).everywhere():
         materialized_again(data)
     everything_is_accounted_for(data)
     failed = failures(data)
     assert counted(data) == failed
     for path in (data.path / "lake" / "imaging").rglob("part-*"):
-        assert b"Doe" not in path.read_bytes()
+        assert NAME.encode() not in path.read_bytes()
     materialized_again(data)
     assert sum(failures(data).values()) == 0
     assert made(data) == clean.made
