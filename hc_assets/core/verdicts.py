@@ -125,7 +125,7 @@ def no_internal_errors(by_place: Mapping[str, int]) -> Verdict:
     ranked = sorted(by_place.items(), key=lambda pair: (-pair[1], pair[0]))
     rows = sum(by_place.values())
     most = f", most of them by {ranked[0][0]}" if len(ranked) > 1 else ""
-    alone = f": {ranked[0][0]}" if len(ranked) == 1 else ""
+    alone = f" by {ranked[0][0]}" if len(ranked) == 1 else ""
     return Verdict(
         passed=rows == 0,
         value=float(rows),

@@ -12,10 +12,11 @@ import dagster as dg
 import pyarrow as pa
 
 from hc_assets.core.decorations import decorations
+from hc_assets.core.fence import row_seconds
 from hc_assets.imaging.headers.file_work import work_of
 from hc_assets.imaging.headers.workers import write_index
 from hc_assets.imaging.preprocessing.comparison import Comparison, drawn
-from hc_assets.imaging.preprocessing.planning import ARRAYS, plan_arrays
+from hc_assets.imaging.preprocessing.planning import ARRAYS, FAILED_ARRAYS, plan_arrays
 from hc_assets.imaging.preprocessing.workers import write_arrays
 from hc_assets.imaging.quality.gates import Rules
 from hc_assets.imaging.quality.ranks import add_percentiles
@@ -28,13 +29,15 @@ from hc_assets.imaging.schemas.quality import QUALITY_REPORT, SERIES_QUALITY
 from hc_assets.imaging.schemas.series import IMAGING_STUDIES, SERIES
 from hc_assets.imaging.series.imaging_studies import (
     HANDED_OVER,
+    failed_row,
     hand_to_fhir,
     handed_over,
     study_rows,
 )
 from hc_assets.imaging.series.refreshing import refreshed
 from hc_assets.imaging.series.series_quality import INDEX_COLUMNS, METRIC_COLUMNS, series_rows
-from hc_assets.imaging.series.table import series_row
+from hc_assets.imaging.series.table import failed_row as failed_series
+from hc_assets.imaging.series.table import row_or_failure
 from hc_assets.imaging.settings import ImagingSettings
 from hc_assets.lake.atomic import write_bytes
 from hc_assets.lake.landing import LandedFile, read_manifest
@@ -145,6 +148,7 @@ def series_quality(
     context: dg.AssetExecutionContext,
     metrics: LakeTable,
     index: LakeTable,
+    settings: dg.ResourceParam[ImagingSettings],
     layout: dg.ResourceParam[Layout],
 ) -> dict[str, Content]:
     """Compare the slices of every series with their neighbours."""
@@ -152,7 +156,7 @@ def series_quality(
     for batch in context.partition_keys:
         of_batch, files = metrics.of(batch), index.of(batch)
         folder = layout.partition("imaging/series_quality", batch)
-        with PartWriter(folder, SERIES_QUALITY) as writer:
+        with row_seconds(settings.row_seconds), PartWriter(folder, SERIES_QUALITY) as writer:
             for rows in series_rows(
                 batch, of_batch.to_table(METRIC_COLUMNS), files.to_table(INDEX_COLUMNS)
             ):
@@ -161,21 +165,22 @@ def series_quality(
     return contents
 
 
-@table_asset(
-    ARRAYS,
+@tables_asset(
+    "preprocessed_and_failed_arrays",
+    [FAILED_ARRAYS, ARRAYS],
     ins={"metrics": dg.AssetIn(_key("quality_metrics"))},
 )
-def preprocessed_arrays(
+def preprocessed_and_failed_arrays(
     context: dg.AssetExecutionContext,
     metrics: LakeTable,
     settings: dg.ResourceParam[ImagingSettings],
     layout: dg.ResourceParam[Layout],
-) -> dict[str, Content]:
+) -> Iterator[dg.Output[Mapping[str, Content]]]:
     """Bring every frame that passes the gate into the shape that training wants.
 
     Arrays that were made of the same frames in the same way stay as they are.
     """
-    contents = {}
+    contents, failed = {}, {}
     preprocessing = settings.preprocessing
     kept = made = 0
     comparisons: dict[str, Comparison] = {}
@@ -193,13 +198,17 @@ def preprocessed_arrays(
         make = partial(write_arrays, preprocessing=preprocessing)
         done = fan_out(make, plan.work, workers=settings.workers, row_seconds=settings.row_seconds)
         contents[batch] = Content(plan.parts_with(done), of_batch.digests())
+        failed[batch] = Content([part for each in done for part in each.failed], of_batch.digests())
         kept += plan.kept_rows()
         for arrays in done:
             made += sum(part.rows for parts in arrays.parts.values() for part in parts)
             comparisons = arrays.comparisons | comparisons
-    pictures = decorations(partial(_compared, comparisons), dg.MetadataValue.text)
-    context.add_output_metadata({"rebuilt": made, "kept": kept, **pictures})
-    return contents
+    if _key("preprocessed_arrays") in context.selected_asset_keys:
+        pictures = decorations(partial(_compared, comparisons), dg.MetadataValue.text)
+        context.add_output_metadata(
+            {"rebuilt": made, "kept": kept, **pictures}, output_name="preprocessed_arrays"
+        )
+    yield from hand_over(context, layout, {FAILED_ARRAYS: failed, ARRAYS: contents})
 
 
 def _compared(comparisons: Mapping[str, Comparison]) -> dict[str, dg.MetadataValue]:
@@ -219,7 +228,10 @@ def _picture(name: str, comparison: Comparison) -> dg.MetadataValue:
     ins={"index": dg.AssetIn(_key("dicom_index"))},
 )
 def series(
-    context: dg.AssetExecutionContext, index: LakeTable, layout: dg.ResourceParam[Layout]
+    context: dg.AssetExecutionContext,
+    index: LakeTable,
+    settings: dg.ResourceParam[ImagingSettings],
+    layout: dg.ResourceParam[Layout],
 ) -> Content:
     """Describe every series; those of studies without new files are taken over."""
     made = refreshed(
@@ -227,10 +239,13 @@ def series(
         "imaging/series",
         SERIES,
         index,
-        lambda groups: map(series_row, groups),
+        lambda groups: map(row_or_failure, groups),
         sorted_by=("study_instance_uid", "series_instance_uid"),
         code_version=code_version("imaging/series"),
         options={},
+        failed=failed_series,
+        reasons="warnings",
+        seconds=settings.row_seconds,
     )
     context.add_output_metadata({"rebuilt": made.rebuilt})
     return Content(made.parts, made.inputs)
@@ -258,6 +273,9 @@ def imaging_studies(
         sorted_by=("study_instance_uid",),
         code_version=code_version(table),
         options={"patient_system": settings.dicom_patient_system},
+        failed=lambda row, error: failed_row(row["study_instance_uid"], error),
+        reasons="reason",
+        seconds=settings.row_seconds,
     )
     # Before the commit: after a kill in between, the next run puts the same file there again
     count, inputs = 0, dict(made.inputs)
@@ -294,7 +312,7 @@ ASSETS = [
     dicom_index_and_unreadable_files,
     quality_metrics_and_undecodable_frames,
     series_quality,
-    preprocessed_arrays,
+    preprocessed_and_failed_arrays,
     series,
     imaging_studies,
     quality_report,

@@ -6,17 +6,23 @@ doubled, an array that a model would choke on.
 
 import dagster as dg
 
+from hc_assets.imaging.preprocessing.planning import FAILED_ARRAYS
 from hc_assets.imaging.preprocessing.registry import recipes
 from hc_assets.imaging.settings import ImagingSettings
 from hc_assets.imaging.verdicts import accounting, drift
 from hc_assets.imaging.verdicts import headers as index_verdicts
 from hc_assets.imaging.verdicts.fhir_patients import patient_identifiers
+from hc_assets.imaging.verdicts.internal_errors import (
+    NO_INTERNAL,
+    NO_INTERNAL_DESCRIPTION,
+    none_in,
+)
 from hc_assets.imaging.verdicts.shared_identifiers import count_conflicts
 from hc_assets.lake.landing import read_manifest
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import read_partition, read_partitions
 from hc_assets.lake.warehouse import Warehouse
-from hc_assets.orchestration.checks import WARN, batches_of, result, table_check
+from hc_assets.orchestration.checks import WARN, batches_of, column_check, result, table_check
 
 _INDEX = "imaging/dicom_index"
 _UNREADABLE = "imaging/unreadable_files"
@@ -177,20 +183,22 @@ def arrays_in_range(
 
 @table_check(
     _ARRAYS,
-    reads=[_METRICS],
+    reads=[_METRICS, FAILED_ARRAYS],
     blocking=True,
-    description="There is an array for each frame that passes the gate, and for no other.",
+    description="There is an array, or a reason why not, for each frame that passes the gate, and"
+    " for no other.",
 )
 def every_gated_frame_has_an_array(
     context: dg.AssetCheckExecutionContext, layout: dg.ResourceParam[Layout]
 ) -> dg.AssetCheckResult:
-    """Compare the frames of the arrays with those that pass."""
+    """Compare the frames of the arrays, and of those that failed, with those that pass."""
     keys = batches_of(context)
     metrics = read_partitions(layout, "imaging/quality_metrics", keys)
     arrays = read_partitions(layout, "imaging/preprocessed_arrays", keys)
     gated = metrics.to_table(["source_file", "frame", "passes_gate"])
-    made = arrays.to_table(["source_file", "frame"])
-    return result(accounting.gated_frames_have_arrays(gated, made))
+    failed = read_partitions(layout, FAILED_ARRAYS, keys)
+    made, gave_up = (each.to_table(["source_file", "frame"]) for each in (arrays, failed))
+    return result(accounting.gated_frames_have_arrays(gated, made, gave_up))
 
 
 @table_check(
@@ -255,7 +263,20 @@ def imaging_studies_valid(layout: dg.ResourceParam[Layout]) -> dg.AssetCheckResu
     return result(accounting.studies_valid(rows["is_valid"]), WARN)
 
 
+NO_INTERNAL_ERRORS = [
+    column_check(table, column, none_in, name=NO_INTERNAL, description=NO_INTERNAL_DESCRIPTION)
+    for table, column in {
+        _UNREADABLE: "reason",
+        "imaging/undecodable_frames": "reason",
+        _SERIES_QUALITY: "reason",
+        FAILED_ARRAYS: "reason",
+        _SERIES: "warnings",
+        _STUDIES: "reason",
+    }.items()
+]
+
 CHECKS = [
+    *NO_INTERNAL_ERRORS,
     every_entry_accounted_for,
     identifiers_unique,
     required_attributes_present,

@@ -38,7 +38,8 @@ _TABLES = (
     Table(
         "imaging/unreadable_files",
         _INDEX,
-        row="One row per landed file whose header can't be read, with the reason.",
+        row="One row per landed file whose header can't be read, or for which an error of ours was"
+        " raised, with the reason.",
         layer="raw",
         per="batch",
         kinds=frozenset({"dicom", "parquet"}),
@@ -55,7 +56,8 @@ _TABLES = (
     Table(
         "imaging/undecodable_frames",
         _INDEX,
-        row="One row per frame whose pixels can't be decoded, with each decoder's own words.",
+        row="One row per frame whose pixels can't be decoded, with each decoder's own words; or"
+        " for which an error of ours was raised.",
         layer="core",
         per="batch",
         kinds=frozenset({"dicom", "parquet"}),
@@ -68,6 +70,14 @@ _TABLES = (
         layer="core",
         per="batch",
         kinds=frozenset({"parquet"}),
+    ),
+    Table(
+        "imaging/failed_arrays",
+        _INDEX,
+        row="One row per frame that passes the gate and became no array, with the reason.",
+        layer="out",
+        per="batch",
+        kinds=frozenset({"dicom", "parquet"}),
     ),
     Table(
         "imaging/preprocessed_arrays",

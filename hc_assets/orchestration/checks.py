@@ -17,6 +17,7 @@ from hc_assets.core.verdicts import Verdict, at_most
 from hc_assets.domains import CATALOG
 from hc_assets.lake.backlog import hours_behind, hours_unfinished
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.tables import read_partition, read_partitions
 from hc_assets.orchestration.specs import asset_key, partitions
 
 FINISHED_IN_TIME = "batches_finished_in_time"
@@ -55,6 +56,35 @@ def table_check(
         partitions_def=partitions(table).get("partitions_def"),
         **options,
     )
+
+
+def column_check(
+    table: str, column: str, judge: Callable[[Iterable[Any]], Verdict], **options: Any
+) -> dg.AssetChecksDefinition:
+    """Make a check that judges the values of one column, whose failure is an error.
+
+    Args:
+        table: `<domain>/<plural noun>`, kept in Parquet.
+        column: of it.
+        judge: gives the verdict over the values, of the batches that the check is asked about.
+        options: as of `table_check`.
+    """
+
+    @table_check(table, **options)
+    def check(
+        context: dg.AssetCheckExecutionContext, layout: dg.ResourceParam[Layout]
+    ) -> dg.AssetCheckResult:
+        """Read the column, a row group at a time."""
+        per_batch = "partitions_def" in partitions(table)
+        rows = (
+            read_partitions(layout, table, batches_of(context))
+            if per_batch
+            else read_partition(layout, table, None)
+        )
+        values = (value for batch in rows.batches([column]) for value in batch[column].to_pylist())
+        return result(judge(values))
+
+    return check
 
 
 def batches_of(context: dg.AssetCheckExecutionContext) -> list[str]:

@@ -20,7 +20,7 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.sequence import Sequence as PydicomSequence
 from pydicom.values import convert_SQ
 
-from hc_assets.imaging.headers.reading import PARSE_ERRORS, Element, Header
+from hc_assets.imaging.headers.reading import PARSE_ERRORS, Element, Header, raise_if_ours
 
 Value = str | int | float | bytes
 
@@ -223,6 +223,7 @@ class Elements:
                     list(self.encodings),
                 )
             except PARSE_ERRORS as error:
+                raise_if_ours(error)
                 raise MalformedValueError(tag, "no sequence") from error
         if not isinstance(sequence, PydicomSequence):
             raise MalformedValueError(tag, "no sequence")

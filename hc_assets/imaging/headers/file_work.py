@@ -13,6 +13,7 @@ from hc_assets.lake.landing import LandedFile
 from hc_assets.lake.layout import Layout
 
 _MOST_FILES = 500
+_NAMED_BY = 12
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,10 @@ class FileToRead:
     def columns(self, batch: str) -> dict[str, Any]:
         """Columns that every row of a file has; `batch` is the key of its batch."""
         return {"batch": batch, "source_file": self.source_file, "file_sha256": self.sha256}
+
+    def place(self, batch: str) -> str:
+        """What an error may say of where it was: not the name, which may be a patient's."""
+        return f"the file {self.sha256[:_NAMED_BY]} of batch {batch}"
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from hc_assets.imaging.headers.reading import (
     opened,
     parse,
     quiet_pydicom,
+    raise_if_ours,
 )
 
 _META_SOP_CLASS = 0x00020002
@@ -63,6 +64,7 @@ def thorough_header(path: Path) -> dict[str, object]:
         try:
             return index_columns(header)
         except PARSE_ERRORS as error:
+            raise_if_ours(error)
             raise UnreadableFile(f"the header is damaged: {error}") from error
 
 

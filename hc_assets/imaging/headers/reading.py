@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import extract_tb
 from typing import BinaryIO, cast
 
 from pydicom.datadict import dictionary_has_tag
@@ -30,6 +31,7 @@ from pydicom.uid import (
 )
 from pydicom.valuerep import VR
 
+from hc_assets.core.transient import is_transient_itself
 from hc_assets.imaging.headers.file_kinds import describe_bytes
 
 Element = RawDataElement | DataElement
@@ -42,6 +44,7 @@ PIXEL_TAGS = {
 INFLATED_LIMIT = 2 * 1024**3
 """Bytes that a deflated dataset may take up; a bomb asks for a thousand times its size."""
 
+_PACKAGE = Path(__file__).parents[2].name
 _PREFIX_AT = 128
 _FIRST_GROUPS = {0x0002, 0x0004, 0x0008}
 _UNDEFINED = 0xFFFFFFFF
@@ -59,11 +62,13 @@ PARSE_ERRORS = (
     NotImplementedError,
     OverflowError,
     EOFError,
+    OSError,
     RecursionError,
-    MemoryError,
     struct.error,
 )
-"""What pydicom's readers raise on data that breaks the rules of PS3.5."""
+"""What pydicom's readers raise on data that breaks the rules of PS3.5.
+
+Whoever catches them asks `raise_if_ours` which of them the data are not to blame for."""
 
 
 class UnreadableFile(Exception):  # noqa: N818 - an outcome with a row of its own, not a fault
@@ -145,24 +150,42 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
     Raises:
         UnreadableFile: it is missing, a folder, empty, or may not be read.
+        OSError: it could not be opened for another reason, which is not the file's.
     """
+    # Only of opening it is the file accused, not of what its reader raises
+    with _mapped(path) as mapped:
+        yield cast(BinaryIO, mapped)
+
+
+def _mapped(path: Path) -> mmap.mmap:
     try:
         with path.open("rb") as file:
-            try:
-                # A length field of 4 GiB costs nothing: a memory map reads up to its end.
-                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            except ValueError as error:
-                raise UnreadableFile("the file is empty (0 bytes)") from error
-            with mapped:
-                yield cast(BinaryIO, mapped)
+            # A length field of 4 GiB costs nothing: a memory map reads up to its end.
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except ValueError as error:
+        raise UnreadableFile("the file is empty (0 bytes)") from error
     except FileNotFoundError as error:
         raise UnreadableFile("the file is not there") from error
     except IsADirectoryError as error:
         raise UnreadableFile("this is a folder, not a file") from error
     except PermissionError as error:
         raise UnreadableFile("no permission to read the file") from error
-    except OSError as error:
-        raise UnreadableFile(f"the file system failed: {error.strerror}") from error
+
+
+def raise_if_ours(error: BaseException) -> None:
+    """Raise an error again that the file is not to blame for.
+
+    Args:
+        error: one of `PARSE_ERRORS`. What the operating system refused is not the file's, other
+            than an end of the data that pydicom calls so; nor is an attribute that code of ours
+            asked for and that is not there: that is a mistake, whatever the file holds.
+    """
+    if isinstance(error, OSError) and (error.errno is not None or is_transient_itself(error)):
+        raise error
+    if isinstance(error, AttributeError):
+        frames = extract_tb(error.__traceback__)
+        if frames and f"/{_PACKAGE}/" in frames[-1].filename:
+            raise error
 
 
 def parse(file: BinaryIO, *, inflated_limit: int = INFLATED_LIMIT) -> tuple[Header, BinaryIO]:
@@ -254,6 +277,7 @@ def _file_meta(file: BinaryIO, start: int, notes: list[str]) -> dict[int, Elemen
         for element in data_element_generator(file, is_implicit, True, stop_when=beyond):
             meta[int(element.tag)] = element
     except PARSE_ERRORS as error:
+        raise_if_ours(error)
         raise UnreadableFile(f"file meta information is damaged: {error}") from error
     return meta
 
@@ -327,6 +351,7 @@ def _elements(
     except RecursionError as error:
         raise UnreadableFile("sequences are nested too deep") from error
     except PARSE_ERRORS as error:
+        raise_if_ours(error)
         if len(elements) < 4:
             raise UnreadableFile(f"the header is damaged: {error}") from error
         notes.append("the header is damaged after its first elements: the rest is left out")

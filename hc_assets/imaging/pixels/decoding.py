@@ -8,7 +8,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ParamSpec, TypeVar
 
 from numpy.typing import NDArray
 from pydicom.pixels.decoders.base import get_decoder
@@ -22,7 +22,14 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from hc_assets.imaging.headers.reading import PARSE_ERRORS, Header, PixelPlace, quiet_pydicom
+from hc_assets.core.fence import InternalError, fenced
+from hc_assets.imaging.headers.reading import (
+    PARSE_ERRORS,
+    Header,
+    PixelPlace,
+    quiet_pydicom,
+    raise_if_ours,
+)
 from hc_assets.imaging.pixels.codestreams import codestream_size
 from hc_assets.imaging.pixels.encapsulation import TruncatedError, bytes_from, encoded_frames
 from hc_assets.imaging.pixels.held_frames import frames_held
@@ -55,6 +62,8 @@ _NATIVE = {
 _WHOLE_CELLS = {DEFLATED_IMAGE_FRAME, ENCAPSULATED_UNCOMPRESSED, RLELossless}
 
 Pixels = NDArray[Any]
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -187,7 +196,15 @@ def _native_frames(
             values, properties = decoder.as_array(stream, index=index, **options)
             return values, str(properties["photometric_interpretation"])
 
-        yield _in_place(index, "pydicom", decode)
+        yield fenced_frame(index, _in_place, index, "pydicom", decode)
+
+
+def fenced_frame(
+    index: int, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
+) -> R | UndecodableFrame:
+    """Call a function for one frame; what it raises (`core/fence.py`) is why there is no frame."""
+    result = fenced(function, *args, **kwargs)
+    return UndecodableFrame(index, result.text) if isinstance(result, InternalError) else result
 
 
 def _encapsulated_frames(
@@ -216,10 +233,11 @@ def _encapsulated_frames(
             reason = "the pixel data are truncated: the file ends within this frame or before it"
             break
         except PARSE_ERRORS as error:
+            raise_if_ours(error)
             reason = f"the encapsulated pixel data are damaged: {error}"
             break
         if number == index:
-            yield decoders.decode(index, data)
+            yield fenced_frame(index, decoders.decode, index, data)
             index = next(pending, None)
     while index is not None:
         yield UndecodableFrame(index, reason)
@@ -295,6 +313,7 @@ def _in_place(index: int, name: str, decode: Callable[[], tuple[Pixels, str]]) -
         with quiet_pydicom():
             values, photometric = decode()
     except (*PARSE_ERRORS, zlib.error) as error:
+        raise_if_ours(error)
         words = str(error)[:_WORDS_LIMIT]
         return UndecodableFrame(index, "no decoder can read the frame", ((name, words),))
     native = values.astype(values.dtype.newbyteorder("="), copy=False)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hc_assets.core.fence import InternalError, fenced, fenced_each
 from hc_assets.imaging.headers.elements import (
     Elements,
     MalformedValueError,
@@ -30,6 +31,7 @@ from hc_assets.imaging.pixels.decoding import (
     FRAME_LIMIT,
     StoredFrame,
     UndecodableFrame,
+    fenced_frame,
     stored_frames,
 )
 from hc_assets.imaging.pixels.frame_context import FrameContext, read_context
@@ -122,18 +124,55 @@ def iter_frames(
                 yield stored
             else:
                 with quiet_pydicom():
-                    frame = frames.read(stored)
+                    frame = fenced_frame(stored.index, frames.read, stored)
                 yield frame
 
 
 def frames_of(
     path: Path, *, wanted: frozenset[int] | None = None
 ) -> Iterator[Frame | UndecodableFrame]:
-    """As `iter_frames`; a file that can't be read is one frame that can't be decoded."""
+    """As `iter_frames`, but each frame is given whatever is raised.
+
+    A file that can't be read is one frame that can't be decoded. Where reading is stopped by an
+    internal error (`core/fence.py`), that is the reason of the frames that were still to come.
+    """
+    given: set[int] = set()
+    for frame in fenced_each(_readable_frames(path, wanted)):
+        if isinstance(frame, InternalError):
+            for index in _still_to_come(path, wanted, given):
+                yield UndecodableFrame(index, frame.text)
+        else:
+            given.add(frame.index)
+            yield frame
+
+
+def _readable_frames(
+    path: Path, wanted: frozenset[int] | None
+) -> Iterator[Frame | UndecodableFrame]:
     try:
         yield from iter_frames(path, wanted=wanted)
     except UnreadableFile as error:
         yield UndecodableFrame(0, error.reason)
+
+
+def _still_to_come(path: Path, wanted: frozenset[int] | None, given: set[int]) -> list[int]:
+    """Numbers of the frames that were not given; of one where nobody knows how many there are."""
+    if wanted is None:
+        count = fenced(_count_frames, path)
+        wanted = frozenset(range(1 if isinstance(count, InternalError) else count))
+    return sorted(wanted - given)
+
+
+def _count_frames(path: Path) -> int:
+    try:
+        with opened(path) as file, quiet_pydicom():
+            header, _ = parse(file)
+            if header.pixels is None:
+                return 1
+            is_float = header.pixels.keyword != "PixelData"
+            return describe_pixels(dataset_elements(header), is_float=is_float).frames
+    except (UnreadableFile, UndescribedPixelsError):
+        return 1
 
 
 def _why_without_pixels(header: Header) -> str | None:

@@ -110,6 +110,10 @@ class DecoderProcess:
         except TimeoutError as error:
             self._end(child, grace=0)
             raise DecoderDiedError(f"no result after {seconds:g} seconds") from error
+        except BaseException:
+            # What it still sends would be taken for the next frame's
+            self._end(child, grace=0)
+            raise
         if "words" in answer:
             raise DecoderFailedError(answer["words"])
         array = np.frombuffer(values, answer["dtype"]).reshape(answer["shape"])

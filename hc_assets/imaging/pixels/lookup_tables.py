@@ -15,7 +15,12 @@ from pydicom.pixels.processing import apply_color_lut
 from pydicom.tag import BaseTag
 
 from hc_assets.imaging.headers.elements import Elements, MalformedValueError
-from hc_assets.imaging.headers.reading import PARSE_ERRORS, Header, quiet_pydicom
+from hc_assets.imaging.headers.reading import (
+    PARSE_ERRORS,
+    Header,
+    quiet_pydicom,
+    raise_if_ours,
+)
 
 _DESCRIPTOR = 0x00283002
 _DATA = 0x00283006
@@ -129,6 +134,7 @@ def apply_palette(values: NDArray[Any], header: Header) -> NDArray[Any]:
                 _to_little_endian(palette)
             colors = apply_color_lut(values, palette)
     except PARSE_ERRORS as error:
+        raise_if_ours(error)
         raise ValueError(f"the palette can't be used: {error}") from error
     return np.ascontiguousarray(colors[..., :3])
 

@@ -19,6 +19,7 @@ from hc_assets.lake.parts import Part, read_commit
 from hc_assets.lake.tables import LakeTable
 
 ARRAYS = "imaging/preprocessed_arrays"
+FAILED_ARRAYS = "imaging/failed_arrays"
 ARRAYS_VERSION = TABLES[ARRAYS].code_version
 
 

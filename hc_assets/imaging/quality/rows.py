@@ -10,10 +10,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from hc_assets.core.fence import InternalError, fenced
+from hc_assets.core.places import at
+from hc_assets.imaging.fenced_batches import divided_batch
 from hc_assets.imaging.headers.file_work import FileToRead
 from hc_assets.imaging.headers.read import read_header
 from hc_assets.imaging.headers.reading import UnreadableFile
-from hc_assets.imaging.pixels.decoding import UndecodableFrame
+from hc_assets.imaging.pixels.decoding import UndecodableFrame, fenced_frame
 from hc_assets.imaging.pixels.frames import Frame, frames_of
 from hc_assets.imaging.quality.artifacts import ARTIFACTS
 from hc_assets.imaging.quality.burned_in_text import burned_in_text
@@ -46,25 +49,19 @@ def score_files(
         most_rows: that are yielded at a time.
 
     Yields:
-        Rows of some of the frames. A file that can't be read any more counts as one frame that
+        Rows of some of the frames. A frame for which anything is raised counts as one that can't be
+        decoded. A file that can't be read any more counts as one frame that
         can't be decoded.
     """
     metrics: list[dict[str, Any]] = []
     undecodable: list[dict[str, Any]] = []
     for file in files:
         columns = file.columns(batch)
-        uid = None
-        for frame in frames_of(file.path):
-            if isinstance(frame, Frame):
-                uid = frame.context.sop_instance_uid
-                quality = measure(frame, scales=rules.scales)
-                row = _metric_columns(frame, quality, rules) | _text_columns(frame)
-                row["is_fit_for_training"] = is_fit_for_training(
-                    quality.overall, rules, has_burned_in_text=row["has_burned_in_text"]
-                )
-                metrics.append(columns | row)
+        for row in _rows_of(file, batch, rules):
+            if "reason" in row:
+                undecodable.append(columns | row)
             else:
-                undecodable.append(columns | _undecodable_columns(file, frame, uid))
+                metrics.append(columns | row)
             if len(metrics) + len(undecodable) >= most_rows:
                 yield _score_batch(metrics, undecodable)
                 metrics, undecodable = [], []
@@ -72,11 +69,39 @@ def score_files(
         yield _score_batch(metrics, undecodable)
 
 
-def _score_batch(metrics: list[dict[str, Any]], undecodable: list[dict[str, Any]]) -> ScoreBatch:
-    return ScoreBatch(
-        pa.RecordBatch.from_pylist(metrics, QUALITY_METRICS),
-        pa.RecordBatch.from_pylist(undecodable, UNDECODABLE_FRAMES),
+def _rows_of(file: FileToRead, batch: str, rules: Rules) -> Iterator[dict[str, Any]]:
+    """Metrics of each frame of a file; of one that has none, a row with the reason."""
+    uid = None
+    with at(file.place(batch)):
+        for frame in frames_of(file.path):
+            if isinstance(frame, UndecodableFrame):
+                yield _undecodable_columns(file, frame, uid)
+                continue
+            uid = frame.context.sop_instance_uid
+            row = fenced_frame(frame.index, _scored, frame, rules)
+            if isinstance(row, UndecodableFrame):
+                yield _undecodable_columns(file, row, uid)
+            else:
+                yield row
+
+
+def _scored(frame: Frame, rules: Rules) -> dict[str, Any]:
+    quality = measure(frame, scales=rules.scales)
+    row = _metric_columns(frame, quality, rules) | _text_columns(frame)
+    row["is_fit_for_training"] = is_fit_for_training(
+        quality.overall, rules, has_burned_in_text=row["has_burned_in_text"]
     )
+    return row
+
+
+def _score_batch(metrics: list[dict[str, Any]], undecodable: list[dict[str, Any]]) -> ScoreBatch:
+    scored, failures = divided_batch(metrics, QUALITY_METRICS)
+    names = UNDECODABLE_FRAMES.names[:-2]
+    undecodable += [
+        {name: row[name] for name in names} | {"reason": error.text, "decoders": []}
+        for row, error in failures
+    ]
+    return ScoreBatch(scored, pa.RecordBatch.from_pylist(undecodable, UNDECODABLE_FRAMES))
 
 
 def _undecodable_columns(
@@ -91,6 +116,12 @@ def _undecodable_columns(
 
 
 def _sop_instance_uid(file: FileToRead) -> object:
+    """SOPInstanceUID of a file's header; None where none can be had."""
+    uid = fenced(_uid_in_header, file)
+    return None if isinstance(uid, InternalError) else uid
+
+
+def _uid_in_header(file: FileToRead) -> object:
     try:
         return read_header(file.path)["sop_instance_uid"]
     except UnreadableFile:

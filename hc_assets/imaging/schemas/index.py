@@ -126,7 +126,13 @@ UNREADABLE_FILES = pa.schema(
         SOURCE_FILE,
         FILE_SHA256,
         FILE_SIZE,
-        column("reason", pa.string(), "Why no header could be read", nullable=False),
+        column(
+            "reason",
+            pa.string(),
+            "Why no header could be read; or `internal error: ` with the class of what was raised,"
+            " and where of ours",
+            nullable=False,
+        ),
     ]
 )
 
@@ -145,11 +151,36 @@ UNDECODABLE_FRAMES = pa.schema(
         FILE_SHA256,
         SOP_INSTANCE_UID,
         FRAME,
-        column("reason", pa.string(), "Why the frame has no pixels", nullable=False),
+        column(
+            "reason",
+            pa.string(),
+            "Why the frame has no pixels; or `internal error: ` with the class of what was raised"
+            " when it was decoded or measured, and where of ours",
+            nullable=False,
+        ),
         column(
             "decoders",
             pa.list_(DECODER_WORDS),
             "Each decoder that was tried, in order, with its own reason",
+            nullable=False,
+        ),
+    ]
+)
+
+# imaging/preprocessing/rows.py
+FAILED_ARRAYS = pa.schema(
+    [
+        BATCH,
+        SOURCE_FILE,
+        FILE_SHA256,
+        SOP_INSTANCE_UID,
+        FRAME,
+        MODALITY,
+        column(
+            "reason",
+            pa.string(),
+            "Why there is no array: why the frame can't be decoded any more; or `internal error: `"
+            " with the class of what was raised, and where of ours",
             nullable=False,
         ),
     ]
@@ -247,5 +278,11 @@ TABLES: Mapping[str, TableSchema] = {
             carries=(_METRICS, _INDEX), rest=(f"{_METRICS}.source_file", f"{_METRICS}.passes_gate")
         ),
         code_version="2",
+    ),
+    "imaging/failed_arrays": TableSchema(
+        FAILED_ARRAYS,
+        Lineage(
+            carries=(_METRICS, _INDEX), rest=(f"{_METRICS}.source_file", f"{_METRICS}.passes_gate")
+        ),
     ),
 }

@@ -230,6 +230,12 @@ SERIES_QUALITY = pa.schema(
             "Each of them, with the median score of the two slices on either side",
             nullable=False,
         ),
+        column(
+            "reason",
+            pa.string(),
+            "Why its slices are not compared: `internal error: ` with the class of what was raised,"
+            " and where of ours; null where they are",
+        ),
     ]
 )
 
@@ -323,8 +329,10 @@ TABLES: Mapping[str, TableSchema] = {
                 "slice_consistency": _SLICES,
                 "outlier_frames": _SLICES,
                 "outliers": (f"{_METRICS}.source_file", f"{_METRICS}.frame", *_SLICES),
+                "reason": _SLICES,
             },
         ),
+        code_version="2",
     ),
     "imaging/quality_report": TableSchema(
         QUALITY_REPORT,

@@ -114,7 +114,8 @@ SERIES = pa.schema(
         column(
             "warnings",
             pa.list_(pa.string()),
-            "Attributes of the series in which its files differ",
+            "Attributes of the series in which its files differ; or `internal error: ` with the"
+            " class of what was raised, and where of ours, in a row that says nothing else",
             nullable=False,
         ),
     ]
@@ -131,9 +132,17 @@ IMAGING_STUDIES = pa.schema(
         column("series", pa.int64(), "How many series it has", nullable=False),
         column("instances", pa.int64(), "How many instances it has", nullable=False),
         column("is_valid", pa.bool_(), "Whether the resource is valid R4", nullable=False),
-        column("content_sha256", pa.string(), "SHA-256 of the resource", nullable=False),
+        column("content_sha256", pa.string(), "SHA-256 of the resource; null where there is none"),
         column(
-            "resource", pa.binary(), "The ImagingStudy as FHIR R4 JSON, as made", nullable=False
+            "resource",
+            pa.binary(),
+            "The ImagingStudy as FHIR R4 JSON, as made; null where none could be made",
+        ),
+        column(
+            "reason",
+            pa.string(),
+            "Why there is no resource: `internal error: ` with the class of what was raised, and"
+            " where of ours; null where there is one",
         ),
     ]
 )
@@ -184,5 +193,6 @@ TABLES: Mapping[str, TableSchema] = {
             },
             rest=(f"{_INDEX}.dicom_json",),
         ),
+        code_version="2",
     ),
 }

@@ -16,8 +16,10 @@ import msgspec
 import pyarrow.parquet as pq
 from upath import UPath
 
+from hc_assets.core.fence import InternalError, fenced
 from hc_assets.fhir.validation import has_errors, validate
 from hc_assets.imaging.domain import STUDIES_FOLDER
+from hc_assets.imaging.schemas.series import IMAGING_STUDIES
 from hc_assets.imaging.series.instances import Instance, distinct
 from hc_assets.lake.atomic import HashingSink, atomic_file
 from hc_assets.lake.incremental import compare
@@ -58,13 +60,32 @@ def study_rows(
             there is no such thing.
 
     Yields:
-        The columns of `schemas.IMAGING_STUDIES`.
+        The columns of `schemas.IMAGING_STUDIES`; for a study for which anything is raised
+        (`core/fence.py`), without a resource and with the reason.
     """
     for uid, members in groupby(series, key=lambda files: str(files[0]["study_instance_uid"])):
-        yield _study_row(uid, [distinct(files) for files in members], patient_system)
+        made = fenced(_study_row, uid, list(members), patient_system)
+        yield failed_row(uid, made) if isinstance(made, InternalError) else made
 
 
-def _study_row(uid: str, series: list[list[Instance]], patient_system: str) -> dict[str, Any]:
+def failed_row(uid: str, error: InternalError) -> dict[str, Any]:
+    """Row of a study of which no resource could be made."""
+    return dict.fromkeys(IMAGING_STUDIES.names) | {
+        "study_instance_uid": uid,
+        "resource_id": resource_id(uid),
+        "patient_ids": 0,
+        "modalities": [],
+        "series": 0,
+        "instances": 0,
+        "is_valid": False,
+        "reason": error.text,
+    }
+
+
+def _study_row(
+    uid: str, members: Sequence[Sequence[Instance]], patient_system: str
+) -> dict[str, Any]:
+    series = [distinct(files) for files in members]
     files = [file for of_series in series for file in of_series]
     resource = msgspec.json.encode(imaging_study(uid, series, patient_system))
     patients = _values(files, "patient_id")
@@ -79,6 +100,7 @@ def _study_row(uid: str, series: list[list[Instance]], patient_system: str) -> d
         "is_valid": not has_errors(validate(resource)),
         "content_sha256": hashlib.sha256(resource).hexdigest(),
         "resource": resource,
+        "reason": None,
     }
 
 
@@ -267,6 +289,7 @@ def hand_to_fhir(
         row["study_instance_uid"]: row["content_sha256"]
         for path in paths
         for row in _rows(path, keys)
+        if row["content_sha256"] is not None
     }
     due = compare(known, present).to_take_in()
     if not due:
@@ -296,7 +319,11 @@ def handed_over(layout: Layout) -> dict[str, str]:
         return {}
     keys = ["study_instance_uid", "content_sha256"]
     rows = (row for part in made.parts for row in _rows(folder / part.name, keys))
-    return {row["study_instance_uid"]: row["content_sha256"] for row in rows}
+    return {
+        row["study_instance_uid"]: row["content_sha256"]
+        for row in rows
+        if row["content_sha256"] is not None
+    }
 
 
 def _rows(path: UPath, columns: list[str]) -> Iterator[dict[str, Any]]:

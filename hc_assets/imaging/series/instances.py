@@ -5,7 +5,7 @@ the index's typed columns. What is made of them is in `table.py` and `imaging_st
 """
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
@@ -73,19 +73,23 @@ text, None where absent; of multi-frame files the elements of functional groups,
 
 
 def read_series(
-    parts: Sequence[str], *, changed: Sequence[str] | None = None
+    parts: Sequence[str],
+    *,
+    changed: Sequence[str] | None = None,
+    studies: Collection[str] = (),
 ) -> Iterator[list[Instance]]:
     """Read the indexed files of each series, over all batches.
 
     Args:
         parts: paths of all parts of the index.
         changed: parts whose studies are wanted, with their files in all parts; None for all.
+        studies: StudyInstanceUIDs of further studies that are wanted.
 
     Yields:
         The files of one series, sorted by InstanceNumber, SOPInstanceUID, batch and name; series
         are sorted by StudyInstanceUID and SeriesInstanceUID. Files without either belong to none.
     """
-    if not parts or (changed is not None and not changed):
+    if not parts or (changed is not None and not changed and not studies):
         return
     with (
         tempfile.TemporaryDirectory() as spill,
@@ -96,10 +100,13 @@ def read_series(
         wanted = ""
         parameters: list[object] = [list(parts)]
         if changed is not None:
-            wanted = """AND study_instance_uid IN (
-                SELECT study_instance_uid FROM read_parquet(?, hive_partitioning = false)
-            )"""
-            parameters.append(list(changed))
+            wanted = "AND study_instance_uid IN (SELECT unnest(?::VARCHAR[])"
+            parameters.append(sorted(studies))
+            if changed:
+                wanted += """ UNION ALL
+                    SELECT study_instance_uid FROM read_parquet(?, hive_partitioning = false)"""
+                parameters.append(list(changed))
+            wanted += ")"
         elements = ", ".join(
             f"""dicom_json ->> '$."{tag}".Value[0]' AS {name}"""
             for name, tag in _JSON_ELEMENTS.items()

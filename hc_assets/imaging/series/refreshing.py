@@ -4,15 +4,16 @@ Belongs here: which studies those are, and how their rows take the place of earl
 says is in `table.py` and `imaging_studies.py`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import merge
 from itertools import islice
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hc_assets.core.fence import row_seconds
+from hc_assets.imaging.fenced_batches import Failed, Row, errors_in, whole_batch
 from hc_assets.imaging.series.instances import Instance, read_series
 from hc_assets.lake.incremental import Update
 from hc_assets.lake.layout import Layout
@@ -21,7 +22,6 @@ from hc_assets.lake.tables import LakeTable, read_partition
 
 _ROWS = 500
 
-Row = dict[str, Any]
 MakeRows = Callable[[Iterable[Sequence[Instance]]], Iterator[Row]]
 
 
@@ -50,6 +50,9 @@ def refreshed(
     sorted_by: Sequence[str],
     code_version: str,
     options: Mapping[str, str],
+    failed: Failed,
+    reasons: str,
+    seconds: float,
 ) -> Refreshed:
     """Write the rows of all studies; those without new files are taken over as they were.
 
@@ -63,6 +66,10 @@ def refreshed(
         code_version: of the table; rows of another version are rebuilt.
         options: what the rows depend on besides, by name; where one is another than in the last
             commit, all rows are rebuilt.
+        failed: makes the row that stands for one that does not fit the schema.
+        reasons: column that says what was raised for a row. Studies with such a row are rebuilt,
+            too: what failed once may not fail again.
+        seconds: time that a row has; 0 for no bound.
 
     Returns:
         What was written. The rows are the same as those made from scratch.
@@ -71,7 +78,9 @@ def refreshed(
     update = Update.since(last, [index], code_version=code_version, options=options)
     added = update.added_parts(index)
     parts = [str(path) for path in index.parts()]
-    made: Iterator[Row] = make_rows(read_series(parts, changed=added))
+    before = read_partition(layout, table, None) if added is not None else None
+    again = failed_studies(before, reasons) if before is not None else frozenset()
+    made: Iterator[Row] = make_rows(read_series(parts, changed=added, studies=again))
     count = 0
 
     def counted() -> Iterator[Row]:
@@ -81,15 +90,15 @@ def refreshed(
             yield row
 
     rows: Iterable[Row] = counted()
-    if added is not None:
+    if before is not None and added is not None:
         rows = merge(
-            rows_of_other_studies(read_partition(layout, table, None), added),
+            rows_of_other_studies(before, added, again),
             rows,
             key=lambda row: tuple(row[name] for name in sorted_by),
         )
-    with PartWriter(layout.partition(table, None), schema) as writer:
+    with row_seconds(seconds), PartWriter(layout.partition(table, None), schema) as writer:
         for group in _groups(rows):
-            writer.write(pa.RecordBatch.from_pylist(group, schema))
+            writer.write(whole_batch(group, schema, failed))
     return Refreshed(writer.parts, count, update.inputs)
 
 
@@ -102,14 +111,32 @@ def studies_in(parts: Iterable[str]) -> set[str | None]:
     return studies
 
 
-def rows_of_other_studies(before: LakeTable, added: Iterable[str]) -> Iterator[Row]:
+def failed_studies(before: LakeTable, reasons: str) -> frozenset[str]:
+    """StudyInstanceUIDs of the studies of which a row could not be made.
+
+    Args:
+        before: the table as it was.
+        reasons: its column that holds the text of an `InternalError`, or a list of texts.
+    """
+    return frozenset(
+        row["study_instance_uid"]
+        for batch in before.batches(["study_instance_uid", reasons])
+        for row in batch.to_pylist()
+        if errors_in(row[reasons])
+    )
+
+
+def rows_of_other_studies(
+    before: LakeTable, added: Iterable[str], again: Collection[str] = ()
+) -> Iterator[Row]:
     """Earlier rows of the studies that have no new files.
 
     Args:
         before: the table as it was.
         added: paths of the parts of the index with the new files.
+        again: StudyInstanceUIDs of further studies whose rows are rebuilt.
     """
-    rebuilt = studies_in(added)
+    rebuilt = studies_in(added) | set(again)
     for batch in before.batches():
         yield from (row for row in batch.to_pylist() if row["study_instance_uid"] not in rebuilt)
 

@@ -7,12 +7,13 @@ of is in `imaging/quality/measure.py`; comparing batches is in `imaging/verdicts
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from hc_assets.core.fence import InternalError, fenced
+from hc_assets.imaging.fenced_batches import Row, whole_batch
 from hc_assets.imaging.schemas.quality import SERIES_QUALITY
 
 METRIC_COLUMNS = [
@@ -31,8 +32,6 @@ _NEIGHBOURS = 2
 # 3.5 robust deviations (Iglewicz and Hoaglin, 1993), and no less than what is worth a look
 _DEVIATIONS, _LEAST_DEVIATION = 3.5, 0.05
 _MAD_TO_DEVIATION = 1.4826
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -90,19 +89,36 @@ def series_rows(batch: str, metrics: pa.Table, index: pa.Table) -> Iterator[pa.R
 
     Yields:
         One batch of rows, a series each, ordered by UID; frames without SeriesInstanceUID count
-        nowhere.
+        nowhere. A series for which anything is raised (`core/fence.py`) has a row with the reason.
     """
-    places = {row["source_file"]: _place(row) for row in index.to_pylist()}
+    files = {row["source_file"]: row for row in index.to_pylist()}
     series: dict[str, list[Row]] = defaultdict(list)
     for row in metrics.to_pylist():
         if row["series_instance_uid"] is not None:
             series[row["series_instance_uid"]].append(row)
-    rows = [
-        _series_row(batch, uid, sorted(frames, key=lambda f: _order(f, places)))
-        for uid, frames in sorted(series.items())
-    ]
+    rows = [_row_or_failure(batch, uid, series[uid], files) for uid in sorted(series)]
     if rows:
-        yield pa.RecordBatch.from_pylist(rows, SERIES_QUALITY)
+        yield whole_batch(rows, SERIES_QUALITY, _failed_row)
+
+
+def _row_or_failure(batch: str, uid: str, frames: list[Row], files: dict[str, Row]) -> Row:
+    made = fenced(_series_row, batch, uid, frames, files)
+    if not isinstance(made, InternalError):
+        return made
+    keys = {"batch": batch, "series_instance_uid": uid, "frames": len(frames)}
+    return _failed_row(keys, made)
+
+
+def _failed_row(row: Row, error: InternalError) -> Row:
+    """Row of a series that could not be compared; nothing is said of its quality."""
+    counts = dict.fromkeys(("scored_frames", "passing_frames", "outlier_frames"), 0)
+    known = {name: row[name] for name in ("batch", "series_instance_uid", "frames")}
+    return (
+        dict.fromkeys(SERIES_QUALITY.names)
+        | known
+        | counts
+        | {"outliers": [], "reason": error.text}
+    )
 
 
 def _place(row: Row) -> tuple[float, float]:
@@ -120,7 +136,10 @@ def _order(frame: Row, places: dict[str, tuple[float, float]]) -> tuple[float, f
     return along, number, frame["source_file"], frame["frame"]
 
 
-def _series_row(batch: str, uid: str, frames: list[Row]) -> Row:
+def _series_row(batch: str, uid: str, unsorted: list[Row], files: dict[str, Row]) -> Row:
+    names = {frame["source_file"] for frame in unsorted}
+    places = {name: _place(files[name]) for name in names if name in files}
+    frames = sorted(unsorted, key=lambda frame: _order(frame, places))
     scored = [frame for frame in frames if frame["overall_quality"] is not None]
     scores = [frame["overall_quality"] for frame in scored]
     steady = steadiness(scores)

@@ -5,10 +5,12 @@ Belongs here: one row per series. The geometry is in `stacks.py`, reading the fi
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hc_assets.core.fence import InternalError, fenced
+from hc_assets.imaging.schemas.series import SERIES
 from hc_assets.imaging.series.instances import Instance, distinct, planes_of
 from hc_assets.imaging.series.stacks import Stack, plane_name, stacks_of
 
@@ -28,6 +30,38 @@ class Expectation:
 
     instances: int
     source: str
+
+
+def row_or_failure(files: Sequence[Instance]) -> dict[str, Any]:
+    """As `series_row`; what is raised (`core/fence.py`) is the warning of a row without values."""
+    made = fenced(series_row, files)
+    if not isinstance(made, InternalError):
+        return made
+    keys = {name: files[0][name] for name in ("study_instance_uid", "series_instance_uid")}
+    batches = sorted({file["batch"] for file in files})
+    return failed_row(keys | {"batches": batches, "files": len(files)}, made)
+
+
+def failed_row(row: Mapping[str, Any], error: InternalError) -> dict[str, Any]:
+    """Row of a series of which nothing could be said.
+
+    Args:
+        row: its UIDs, batches and number of files.
+        error: what was raised.
+    """
+    known = ("study_instance_uid", "series_instance_uid", "batches", "files")
+    return (
+        dict.fromkeys(SERIES.names)
+        | dict.fromkeys(_COUNTS, 0)
+        | {name: row[name] for name in known}
+        | {"sop_class_uids": [], "warnings": [error.text]}
+    )
+
+
+_COUNTS = (
+    *("instances", "conflicting_instances", "frames", "stacks", "slices"),
+    "duplicate_positions",
+)
 
 
 def series_row(files: Sequence[Instance]) -> dict[str, Any]:

@@ -7,6 +7,11 @@ import dagster as dg
 
 from hc_assets.imaging.settings import ImagingSettings
 from hc_assets.imaging.training.manifest import read_manifest
+from hc_assets.imaging.verdicts.internal_errors import (
+    NO_INTERNAL,
+    NO_INTERNAL_DESCRIPTION,
+    none_among,
+)
 from hc_assets.imaging.verdicts.training import class_balance, splits_disjoint
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.warehouse import Warehouse
@@ -44,4 +49,10 @@ def classes_balanced(
     )
 
 
-CHECKS = [splits_disjoint_by_patient, classes_balanced]
+@table_check(_TRAINING_SET, name=NO_INTERNAL, description=NO_INTERNAL_DESCRIPTION)
+def no_internal_errors(layout: dg.ResourceParam[Layout]) -> dg.AssetCheckResult:
+    """Count the samples of batches that could not be exported; the others are."""
+    return result(none_among(read_manifest(layout.exports("training_set")).left_out))
+
+
+CHECKS = [no_internal_errors, splits_disjoint_by_patient, classes_balanced]

@@ -7,14 +7,15 @@ removed last: whoever follows the manifest sees the old set or the new one, afte
 
 import hashlib
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 from upath import UPath
 
 from hc_assets.core.compute import executor, in_order
-from hc_assets.core.fence import ROW_SECONDS
+from hc_assets.core.fence import ROW_SECONDS, InternalError
 from hc_assets.imaging.settings import ImagingSettings
 from hc_assets.imaging.training.manifest import (
     FORMAT,
@@ -30,7 +31,7 @@ from hc_assets.imaging.training.manifest import (
 from hc_assets.imaging.training.plan import Plan
 from hc_assets.imaging.training.salts import kept_salt
 from hc_assets.imaging.training.selection import Selection
-from hc_assets.imaging.training.shards import ARRAYS, SHARD_BYTES, ShardWork, export_batch
+from hc_assets.imaging.training.shards import ARRAYS, SHARD_BYTES, ShardWork, export_or_failure
 from hc_assets.lake.atomic import (
     TEMPORARY_PREFIX,
     atomic_file,
@@ -48,6 +49,7 @@ _STAGING = ".staging-"
 # Counted up when the same plan gives other shards.
 _SHARDS_VERSION = "1"
 _SUFFIXES = (".parquet", ".arrow")
+_Outcome = tuple[list[Shard], list[Part]] | InternalError
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,29 @@ class Exported:
     rebuilt: int
 
 
+@dataclass
+class _Known:
+    """Shards that are in the folder, and what each batch's were planned as."""
+
+    batches: dict[str, str] = field(default_factory=dict)
+    shards: list[Shard] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, before: Manifest | None) -> "_Known":
+        return cls() if before is None else cls(dict(before.batches), list(before.shards))
+
+    def add(self, plan: "_Planned", done: Iterable[_Outcome]) -> None:
+        """Take in the batches that were exported, in place of what they were."""
+        for work, outcome in zip(plan.work, done, strict=True):
+            if not isinstance(outcome, InternalError):
+                self.batches[work.batch] = plan.digests[work.batch]
+                others = [shard for shard in self.shards if shard.batch != work.batch]
+                self.shards = [*others, *outcome[0]]
+
+
 @dataclass(frozen=True)
 class _Planned:
+    rows: dict[str, int]
     work: list[ShardWork]
     digests: dict[str, str]
     samples: dict[str, tuple[int, int]]
@@ -87,6 +110,8 @@ def export_training_set(
     with_table: bool = True,
 ) -> Exported:
     """Write a training set in place of the one before.
+
+    A batch for which anything is raised (`core/fence.py`) is left out, and counted so.
 
     Args:
         warehouse: that the arrays, metrics, index and FHIR resources are in.
@@ -112,27 +137,52 @@ def export_training_set(
         before = read_manifest(folder) if (folder / MANIFEST_NAME).exists() else None
         _clear_staging(folder)
         staging = folder / f"{_STAGING}{secrets.token_hex(4)}"
+        known = _Known.of(before)
+        failed: Counter[str] = Counter()
+        rebuilt: set[str] = set()
         try:
-            plan = _plan(
-                warehouse,
-                folder,
-                staging,
-                selection,
-                wanted,
-                before=before,
-                shard_bytes=shard_bytes,
-                with_table=with_table,
-            )
-            pool = executor(len(plan.work), workers)
-            done = list(in_order(pool, export_batch, plan.work, row_seconds=row_seconds))
+            while True:
+                plan = _plan(
+                    warehouse,
+                    folder,
+                    staging,
+                    selection,
+                    wanted,
+                    known=known,
+                    shard_bytes=shard_bytes,
+                    with_table=with_table,
+                )
+                pool = executor(len(plan.work), workers)
+                done = list(in_order(pool, export_or_failure, plan.work, row_seconds=row_seconds))
+                rebuilt |= {each.batch for each in plan.work if each.shards is None}
+                failures = _failures(plan, done)
+                if not failures:
+                    break
+                # As if they were not there: what they held may move the samples of the others
+                for batch, error in failures.items():
+                    failed[error.text] += plan.rows[batch]
+                    known.batches.pop(batch, None)
+                wanted = [batch for batch in wanted if batch not in failures]
+                known.add(plan, done)
+                rebuilt -= failures.keys()
         finally:
             _clear_staging(folder)
-        shards = [shard for of_batch, _ in done for shard in of_batch]
-        manifest = _manifest(plan, selection, shards)
+        exported = [each for each in done if not isinstance(each, InternalError)]
+        shards = [shard for of_batch, _ in exported for shard in of_batch]
+        manifest = _manifest(plan, selection, shards, failed)
         write_bytes(folder / MANIFEST_NAME, encode(manifest))
-        _remove_unlisted(folder, [*(before.shards if before else ()), *shards], shards)
-    parts = [part for _, of_batch in done for part in of_batch]
-    return Exported(manifest, parts, sum(each.shards is None for each in plan.work))
+        _remove_unlisted(folder, [*known.shards, *shards], shards)
+    parts = [part for _, of_batch in exported for part in of_batch]
+    return Exported(manifest, parts, len(rebuilt))
+
+
+def _failures(plan: "_Planned", done: Iterable[_Outcome]) -> dict[str, InternalError]:
+    """The batches that could not be exported."""
+    return {
+        work.batch: outcome
+        for work, outcome in zip(plan.work, done, strict=True)
+        if isinstance(outcome, InternalError)
+    }
 
 
 def selection_of(settings: ImagingSettings, layout: Layout) -> Selection:
@@ -164,12 +214,13 @@ def _plan(
     selection: Selection,
     batches: Sequence[str],
     *,
-    before: Manifest | None,
+    known: _Known,
     shard_bytes: int,
     with_table: bool,
 ) -> _Planned:
     """Ask the warehouse, and let go of it: whoever writes it must not wait for the shards."""
     work: list[ShardWork] = []
+    counts: dict[str, int] = {}
     digests: dict[str, str] = {}
     with warehouse.read() as connection:
         plan = Plan(connection, selection, batches)
@@ -178,6 +229,7 @@ def _plan(
             if not rows.num_rows:
                 continue
             path = staging / f"{batch}.arrow"
+            counts[batch] = rows.num_rows
             digests[batch] = _keep(path, rows, shard_bytes)
             work.append(
                 ShardWork(
@@ -186,12 +238,13 @@ def _plan(
                     plan=str(path),
                     folder=str(folder),
                     number=len(work),
-                    shards=_still_there(folder, before, batch, digests[batch]),
+                    shards=_still_there(folder, known, batch, digests[batch]),
                     shard_bytes=shard_bytes,
                     with_table=with_table,
                 )
             )
         return _Planned(
+            counts,
             work,
             digests,
             plan.samples_and_patients(),
@@ -211,13 +264,11 @@ def _keep(path: UPath, rows: pa.Table, shard_bytes: int) -> str:
     return hashlib.sha256(stated.encode()).hexdigest()
 
 
-def _still_there(
-    folder: UPath, before: Manifest | None, batch: str, digest: str
-) -> tuple[Shard, ...] | None:
-    """Shards of the last export that hold just what is planned; None where they don't, or lack."""
-    if before is None or before.batches.get(batch) != digest:
+def _still_there(folder: UPath, known: _Known, batch: str, digest: str) -> tuple[Shard, ...] | None:
+    """Shards that are known and hold just what is planned; None where they don't, or lack."""
+    if known.batches.get(batch) != digest:
         return None
-    shards = tuple(shard for shard in before.shards if shard.batch == batch)
+    shards = tuple(shard for shard in known.shards if shard.batch == batch)
     for shard in shards:
         for file in (shard.parquet, shard.arrow):
             path = folder / file.file
@@ -226,7 +277,9 @@ def _still_there(
     return shards
 
 
-def _manifest(plan: _Planned, selection: Selection, shards: list[Shard]) -> Manifest:
+def _manifest(
+    plan: _Planned, selection: Selection, shards: list[Shard], failed: Mapping[str, int]
+) -> Manifest:
     names = {label for counts in plan.labels.values() for label in counts if label}
     nothing = (0, 0)
     return Manifest(
@@ -240,7 +293,7 @@ def _manifest(plan: _Planned, selection: Selection, shards: list[Shard]) -> Mani
             split: SplitCounts(*plan.samples.get(split, nothing), labels=plan.labels.get(split, {}))
             for split in selection.splits
         },
-        left_out=plan.left_out,
+        left_out={**plan.left_out, **failed},
         linked_patients=plan.linked_patients,
         batches=plan.digests,
         shards=shards,

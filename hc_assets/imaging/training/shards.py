@@ -21,6 +21,9 @@ import xxhash
 from numpy.typing import NDArray
 from upath import UPath
 
+from hc_assets.core.errors import DamagedLakeError
+from hc_assets.core.fence import InternalError, fenced
+from hc_assets.core.places import at as at_place
 from hc_assets.imaging.training.manifest import Shard, ShardFile
 from hc_assets.imaging.training.schemas import TRAINING_SET, shard_schema
 from hc_assets.lake.atomic import HashingSink, atomic_file
@@ -51,7 +54,7 @@ _KIND = ("split", "pipeline", "parameters")
 _IN_TABLE = (*_PLANNED, "source_file", "frame", "sop_instance_uid")
 
 
-class DamagedArrayError(Exception):
+class DamagedArrayError(DamagedLakeError):
     """An array is not what its row says, or is gone; names batch, file number and frame."""
 
 
@@ -78,6 +81,12 @@ class ShardWork:
     shards: tuple[Shard, ...] | None = None
     shard_bytes: int = SHARD_BYTES
     with_table: bool = True
+
+
+def export_or_failure(work: ShardWork) -> tuple[list[Shard], list[Part]] | InternalError:
+    """As `export_batch`; what is raised for the batch (`core/fence.py`) is its own failure."""
+    with at_place(f"batch {work.batch}"):
+        return fenced(export_batch, work)
 
 
 def export_batch(work: ShardWork) -> tuple[list[Shard], list[Part]]:

@@ -96,24 +96,25 @@ def arrays_in_range(batches: Iterable[pa.RecordBatch]) -> Verdict:
     return none_of(offending, total, what="arrays out of range, not finite or of another shape")
 
 
-def gated_frames_have_arrays(gated: pa.Table, arrays: pa.Table) -> Verdict:
-    """Judge that each frame that passes the gate has one array, and no other frame has any.
+def gated_frames_have_arrays(gated: pa.Table, arrays: pa.Table, failed: pa.Table) -> Verdict:
+    """Judge that each frame that passes the gate has one array or failed, and no other did.
 
     Args:
         gated: source_file, frame and passes_gate of each scored frame.
         arrays: source_file and frame of each array.
+        failed: the same of each frame that became none, which has a reason.
 
     Returns:
         A verdict whose value counts arrays that are missing, doubled or of other frames.
     """
     passing = Counter(_frames(gated.filter(pc.equal(gated["passes_gate"], True))))
-    made = Counter(_frames(arrays))
+    made = Counter(_frames(arrays)) + Counter(_frames(failed))
     missing, surplus = (passing - made).total(), (made - passing).total()
     return replace(
         none_of(missing + surplus, passing.total(), what="gated frames without their one array"),
-        explanation=f"{passing.total()} frames pass the gate, {made.total()} arrays: {missing}"
-        f" missing, {surplus} doubled or of other frames",
-        counts={"gated": passing.total(), "arrays": made.total()},
+        explanation=f"{passing.total()} frames pass the gate, {len(arrays)} arrays, {len(failed)}"
+        f" failed: {missing} missing, {surplus} doubled or of other frames",
+        counts={"gated": passing.total(), "arrays": len(arrays), "failed": len(failed)},
     )
 
 

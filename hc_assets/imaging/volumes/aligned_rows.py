@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pyarrow as pa
 
-from hc_assets.imaging.volumes.alignment import Aligned
+from hc_assets.core.fence import InternalError, fenced
+from hc_assets.imaging.volumes.alignment import Aligned, failed
 from hc_assets.imaging.volumes.geometry import ras_from_lps, spacing_of
-from hc_assets.imaging.volumes.pictures import three_planes
+from hc_assets.imaging.volumes.pictures import picture_of
 from hc_assets.imaging.volumes.rows import Row, slice_batch
-from hc_assets.imaging.volumes.schemas import ALIGNED_SLICES
+from hc_assets.imaging.volumes.schemas import ALIGNED_SLICES, ALIGNED_VOLUMES
 from hc_assets.imaging.volumes.volume import Volume
 
 _SLICES_AT_ONCE = 16
@@ -34,6 +35,25 @@ def aligned_slices(volume: Volume | None, keys: Row) -> Iterator[pa.RecordBatch]
         part = voxels[start : start + _SLICES_AT_ONCE]
         of_part = [keys | {"slice": start + at} for at in range(len(part))]
         yield slice_batch(of_part, part, ALIGNED_SLICES)
+
+
+def row_and_slices(made: Aligned, inputs_sha256: str) -> tuple[Row, list[pa.RecordBatch]]:
+    """Make the row of an aligned volume, and those of its slices, which are views of its voxels.
+
+    What is raised (`core/fence.py`) is the verdict of a row without voxels.
+    """
+    whole = fenced(_row_and_slices, made, inputs_sha256)
+    if not isinstance(whole, InternalError):
+        return whole
+    return aligned_row(failed(made.source, made.reference, whole), inputs_sha256), []
+
+
+def _row_and_slices(made: Aligned, inputs_sha256: str) -> tuple[Row, list[pa.RecordBatch]]:
+    row = aligned_row(made, inputs_sha256)
+    # A row that does not fit shall cost itself, not those that it would be written with
+    pa.RecordBatch.from_pylist([row], ALIGNED_VOLUMES)
+    keys = {name: row[name] for name in ("aligned_id", "study_instance_uid")}
+    return row, list(aligned_slices(made.volume, keys))
 
 
 def aligned_row(made: Aligned, inputs_sha256: str) -> Row:
@@ -79,5 +99,5 @@ def _grid_columns(volume: Volume | None) -> Row:
         "affine_lps": volume.affine.ravel().tolist(),
         "affine_ras": ras_from_lps(volume.affine).ravel().tolist(),
         "content_sha256": volume.content_sha256(),
-        "picture": three_planes(volume),
+        "picture": picture_of(volume),
     }

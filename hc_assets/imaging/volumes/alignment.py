@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import SimpleITK as sitk
 
+from hc_assets.core.fence import InternalError, fenced
 from hc_assets.imaging.volumes.geometry import spacing_of
 from hc_assets.imaging.volumes.intensities import normalised, tissue_range, without_bias
 from hc_assets.imaging.volumes.registration import Registration, register, transform_of
@@ -27,7 +28,8 @@ class Aligned:
     Attributes:
         source: row of the volume that it was made of.
         reference: row of the volume whose grid it is on.
-        verdict: reference, alone, with_series, one_too_many, or that of its registration.
+        verdict: reference, alone, with_series, one_too_many, that of its registration, or the text
+            of an `InternalError`.
         registration: how it was laid on the reference, with_series that of the first of its series;
             None for the reference itself and what moves with it.
         corrections: stripes, gains, bias: what was mended before, in that order.
@@ -92,30 +94,64 @@ def align(
             transform is recorded.
 
     Yields:
-        The volumes in the order of the group.
+        The volumes in the order of the group. What is raised (`core/fence.py`) for one is its
+        verdict; where the first can't be used, the next is what the others are laid on.
     """
-    reference = group[0]
-    fixed, corrections = _mended(reference, load(reference), correct_bias)
-    grid = isotropic(fixed, spacing_mm)
-    verdict = "reference" if len(group) > 1 else "alone"
-    yield _scaled(Aligned(reference, reference, verdict, None, corrections), grid)
+    left = list(group)
+    while left:
+        reference = left.pop(0)
+        start = fenced(_started, reference, load, spacing_mm, correct_bias)
+        if isinstance(start, InternalError):
+            yield failed(reference, reference, start)  # the next one is the reference
+            continue
+        fixed, grid, corrections = start
+        del start
+        verdict = "reference" if left else "alone"
+        first = Aligned(reference, reference, verdict, None, corrections)
+        yield _or_failure(fenced(_scaled, first, grid), reference, reference)
+        break
+    if not left:
+        return
     found: dict[str, Registration | None] = {reference["series_instance_uid"]: None}
     counts = Counter([reference["series_instance_uid"]])
-    for row in group[1:]:
+
+    def moved(row: Row) -> Aligned:
         series = row["series_instance_uid"]
-        counts[series] += 1
-        if counts[series] > per_series:
-            yield Aligned(row, reference, "one_too_many", found[series])
-            continue
+        if counts[series] >= per_series:
+            return Aligned(row, reference, "one_too_many", found[series])
         moving, corrections = _mended(row, load(row), correct_bias)
-        verdict = "with_series"
+        verdict, registration = "with_series", found.get(series)
         if series not in found:
             frame = row["frame_of_reference_uid"]
             is_same_frame = frame is not None and frame == reference["frame_of_reference_uid"]
             registration = register(fixed, moving, is_same_frame=is_same_frame)
-            found[series], verdict = registration, registration.verdict
-        made = Aligned(row, reference, verdict, found[series], corrections)
-        yield _scaled(made, _resampled_onto(moving, grid, found[series]))
+            verdict = registration.verdict
+        made = Aligned(row, reference, verdict, registration, corrections)
+        return _scaled(made, _resampled_onto(moving, grid, registration))
+
+    for row in left:
+        made = fenced(moved, row)
+        if isinstance(made, Aligned):
+            found.setdefault(row["series_instance_uid"], made.registration)
+            counts[row["series_instance_uid"]] += 1
+        yield _or_failure(made, row, reference)
+        del made
+
+
+def failed(source: Row, reference: Row, error: InternalError) -> Aligned:
+    """What stands for a volume that was given up: it stays where its coordinates put it."""
+    return Aligned(source, reference, error.text, None)
+
+
+def _or_failure(made: Aligned | InternalError, source: Row, reference: Row) -> Aligned:
+    return failed(source, reference, made) if isinstance(made, InternalError) else made
+
+
+def _started(
+    reference: Row, load: Callable[[Row], Volume], spacing_mm: float, correct_bias: bool
+) -> tuple[Volume, Volume, tuple[str, ...]]:
+    fixed, corrections = _mended(reference, load(reference), correct_bias)
+    return fixed, isotropic(fixed, spacing_mm), corrections
 
 
 def _resampled_onto(moving: Volume, grid: Volume, found: Registration | None) -> Volume:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hc_assets.core.fence import InternalError
 from hc_assets.imaging.headers.reading import UnreadableFile
 from hc_assets.imaging.pixels.decoding import UndecodableFrame
 from hc_assets.imaging.pixels.frames import Frame, iter_frames
@@ -28,7 +29,7 @@ class NoVolumeError(Exception):
     """Frames make no volume.
 
     Attributes:
-        verdict: a word of `schemas.VERDICTS`.
+        verdict: a word of `schemas.VERDICTS`, or the text of an `InternalError`.
     """
 
     def __init__(self, verdict: str) -> None:
@@ -130,7 +131,10 @@ class _Stored:
             done = 0
             try:
                 for read in iter_frames(paths[file], wanted=frozenset(of_file)):
-                    if not isinstance(read, UndecodableFrame):
+                    if isinstance(read, UndecodableFrame):
+                        if InternalError.of_text(read.reason):
+                            raise NoVolumeError(read.reason)
+                    else:
                         self._place(read, frames, of_file[read.index], tile_columns(tiles))
                         done += 1
             except UnreadableFile as error:

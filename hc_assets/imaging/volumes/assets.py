@@ -16,6 +16,8 @@ from loky import cpu_count
 from upath import UPath
 
 from hc_assets.core.compute import executor, in_order
+from hc_assets.core.fence import row_seconds
+from hc_assets.imaging.series.refreshing import failed_studies
 from hc_assets.imaging.settings import ImagingSettings
 from hc_assets.imaging.volumes.exports import ExportedFile, exported, remove_others
 from hc_assets.imaging.volumes.intake import intake, merged
@@ -81,12 +83,13 @@ def volumes_and_slices(
         [str(path) for path in taken.index.parts()],
         [str(path) for path in taken.metrics.parts()],
         changed=taken.added,
+        studies=taken.again,
         limit=settings.volume_bytes,
     )
     done = _Done("series_instance_uid")
     rows: Iterator[Row] = done.rows_of(make_volumes, work, settings)
     if taken.added is not None:
-        rows = merged(layout, _VOLUMES, rows, taken.added)
+        rows = merged(layout, _VOLUMES, rows, taken.added, taken.again)
     with PartWriter(layout.partition(_VOLUMES, None), VOLUMES) as writer:
         while group := list(islice(rows, _ROWS)):
             writer.write(pa.RecordBatch.from_pylist(group, VOLUMES))
@@ -158,14 +161,16 @@ def aligned_volumes_and_slices(
     _EXPORTS,
     deps=[_key(name) for name in ("volumes", "volume_slices", "aligned_volumes", "aligned_slices")],
 )
-def nifti_exports(layout: dg.ResourceParam[Layout]) -> Content:
+def nifti_exports(
+    settings: dg.ResourceParam[ImagingSettings], layout: dg.ResourceParam[Layout]
+) -> Content:
     """Write the volumes as NIfTI; files of volumes that there no longer are go."""
     folder = layout.exports("nifti")
     with exclusive(folder.parent / ".nifti.lock"):
-        return _export_nifti(layout, folder)
+        return _export_nifti(layout, folder, settings.row_seconds)
 
 
-def _export_nifti(layout: Layout, folder: UPath) -> Content:
+def _export_nifti(layout: Layout, folder: UPath, seconds: float) -> Content:
     before = _exported_before(layout)
     volumes, aligned_volumes = (read_partition(layout, t, None) for t in (_VOLUMES, _ALIGNED))
     volume_slices, aligned_slices = (
@@ -181,9 +186,12 @@ def _export_nifti(layout: Layout, folder: UPath) -> Content:
         for row in exported(folder, rows_of(table), stored, before, is_aligned=is_aligned)
     )
     files: set[str] = set()
-    with PartWriter(layout.partition(_EXPORTS, None), NIFTI_EXPORTS) as writer:
+    with (
+        row_seconds(seconds),
+        PartWriter(layout.partition(_EXPORTS, None), NIFTI_EXPORTS) as writer,
+    ):
         while group := list(islice(rows, _ROWS)):
-            files.update(row["file"] for row in group)
+            files.update(row["file"] for row in group if row["file"] is not None)
             writer.write(pa.RecordBatch.from_pylist(group, NIFTI_EXPORTS))
     remove_others(folder, files)
     return Content(writer.parts, volumes.digests() | aligned_volumes.digests())
@@ -198,18 +206,21 @@ def _exported_before(layout: Layout) -> dict[str, ExportedFile]:
         row.pop("file"): ExportedFile(**row)
         for batch in table.batches(["file", *ExportedFile._fields])
         for row in batch.to_pylist()
+        if row["file"] is not None
     }
 
 
 def _aligned_before(layout: Layout) -> dict[str, str]:
-    """What the aligned volumes of each study were made of."""
+    """What the aligned volumes of each study were made of, but of those in which one failed."""
     if read_commit(layout.partition(_ALIGNED, None)) is None:
         return {}
     table = read_partition(layout, _ALIGNED, None)
+    again = failed_studies(table, "verdict")
     return {
         row["study_instance_uid"]: row["inputs_sha256"]
         for batch in table.batches(["study_instance_uid", "inputs_sha256"])
         for row in batch.to_pylist()
+        if row["study_instance_uid"] not in again
     }
 
 

@@ -8,11 +8,16 @@ import dagster as dg
 import pyarrow as pa
 
 from hc_assets.imaging.verdicts import volumes as accounting
+from hc_assets.imaging.verdicts.internal_errors import (
+    NO_INTERNAL,
+    NO_INTERNAL_DESCRIPTION,
+    none_in,
+)
 from hc_assets.imaging.volumes.series_work import gated_series
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import read_commit
 from hc_assets.lake.tables import LakeTable, read_partition, read_partitions
-from hc_assets.orchestration.checks import WARN, result, table_check
+from hc_assets.orchestration.checks import WARN, column_check, result, table_check
 
 _VOLUMES = "imaging/volumes"
 _SLICES = "imaging/volume_slices"
@@ -93,7 +98,17 @@ def volumes_registered(layout: dg.ResourceParam[Layout]) -> dg.AssetCheckResult:
     return result(accounting.volumes_registered(rows["verdict"]), WARN)
 
 
+NO_INTERNAL_ERRORS = [
+    column_check(table, column, none_in, name=NO_INTERNAL, description=NO_INTERNAL_DESCRIPTION)
+    for table, column in {
+        _VOLUMES: "verdict",
+        "imaging/aligned_volumes": "verdict",
+        "imaging/nifti_exports": "reason",
+    }.items()
+]
+
 CHECKS = [
+    *NO_INTERNAL_ERRORS,
     volumes_registered,
     every_gated_series_has_a_volume_or_verdict,
     volume_geometry_sound,

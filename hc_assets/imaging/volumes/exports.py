@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from upath import UPath
 
+from hc_assets.core.fence import InternalError, fenced
+from hc_assets.core.places import at
 from hc_assets.imaging.volumes.nifti import nifti_bytes
 from hc_assets.imaging.volumes.rows import Row
 from hc_assets.imaging.volumes.stored_volumes import StoredVolumes, part_number
@@ -44,25 +46,39 @@ def exported(
         is_aligned: whether they are aligned volumes.
 
     Yields:
-        The columns of `schemas.NIFTI_EXPORTS`, in the order of the rows.
+        The columns of `schemas.NIFTI_EXPORTS`, in the order of the rows; of a volume for which
+        anything is raised (`core/fence.py`), the reason in place of a file.
     """
     writer = "study_instance_uid" if is_aligned else "series_instance_uid"
     for row in rows:
         name = f"{row[stored.key]}{'-aligned' if is_aligned else ''}{_SUFFIX}"
-        file = before.get(name)
-        if file is None or not _is_there(folder / name, file, row):
-            data = nifti_bytes(stored.load(row, part_number(row[writer])))
-            write_bytes(folder / name, data)
-            digest = hashlib.sha256(data).hexdigest()
-            file = ExportedFile(row["content_sha256"], digest, len(data))
+        known = before.get(name)
+        with at(f"the volume {row[stored.key]}"):
+            if known is not None and _is_there(folder / name, known, row):
+                file: ExportedFile | InternalError = known
+            else:
+                file = fenced(_written, folder / name, row, stored, part_number(row[writer]))
         yield {
             "file": name,
             "volume_id": row[stored.key],
             "study_instance_uid": row["study_instance_uid"],
             "series_instance_uid": row["series_instance_uid"],
             "is_aligned": is_aligned,
-            **file._asdict(),
+            **_columns(file, row),
         }
+
+
+def _written(path: UPath, row: Row, stored: StoredVolumes, number: int) -> ExportedFile:
+    data = nifti_bytes(stored.load(row, number))
+    write_bytes(path, data)
+    return ExportedFile(row["content_sha256"], hashlib.sha256(data).hexdigest(), len(data))
+
+
+def _columns(file: ExportedFile | InternalError, row: Row) -> Row:
+    if isinstance(file, InternalError):
+        nothing = dict.fromkeys(("file", *ExportedFile._fields))
+        return nothing | {"content_sha256": row["content_sha256"], "reason": file.text}
+    return file._asdict() | {"reason": None}
 
 
 def _is_there(path: UPath, known: ExportedFile, row: Row) -> bool:

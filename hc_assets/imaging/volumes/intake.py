@@ -4,11 +4,11 @@ Belongs here: choosing them, and keeping earlier rows. What is
 done with them is in `workers.py`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from heapq import merge
 
-from hc_assets.imaging.series.refreshing import rows_of_other_studies
+from hc_assets.imaging.series.refreshing import failed_studies, rows_of_other_studies
 from hc_assets.imaging.volumes.rows import Row
 from hc_assets.lake.incremental import Update
 from hc_assets.lake.layout import Layout
@@ -26,12 +26,15 @@ class Intake:
         index: the index, of the batches whose metrics are committed too.
         metrics: the quality metrics of the same batches.
         added: parts of the index that are new; None where everything is to be rebuilt.
+        again: StudyInstanceUIDs of studies of which a volume failed with an internal error: they
+            are rebuilt, too, for what failed once may not fail again.
         inputs: for the commit.
     """
 
     index: LakeTable
     metrics: LakeTable
     added: list[str] | None
+    again: frozenset[str]
     inputs: dict[str, str]
 
 
@@ -63,11 +66,15 @@ def intake(
         code_version=code_version,
         options={PARAMETERS: parameters},
     )
-    return Intake(index, metrics, update.added_parts(index), update.inputs)
+    added = update.added_parts(index)
+    again: frozenset[str] = frozenset()
+    if added is not None:
+        again = failed_studies(read_partition(layout, table, None), "verdict")
+    return Intake(index, metrics, added, again, update.inputs)
 
 
 def merged(
-    layout: Layout, table: str, rebuilt: Iterable[Row], added: Iterable[str]
+    layout: Layout, table: str, rebuilt: Iterable[Row], added: Iterable[str], again: Collection[str]
 ) -> Iterator[Row]:
     """Rebuilt rows, and those of other studies as they were, in the order of the table.
 
@@ -76,8 +83,9 @@ def merged(
         table: with rows sorted by study, series and volume.
         rebuilt: rows, sorted so.
         added: parts of the index whose studies were rebuilt.
+        again: further studies that were rebuilt.
     """
-    kept = rows_of_other_studies(read_partition(layout, table, None), added)
+    kept = rows_of_other_studies(read_partition(layout, table, None), added, again)
     return merge(kept, rebuilt, key=_order)
 
 

@@ -13,7 +13,13 @@ from typing import Any
 import numpy as np
 
 from hc_assets.imaging.headers.elements import Elements, MalformedValueError, dataset_elements
-from hc_assets.imaging.headers.reading import PARSE_ERRORS, opened, parse, quiet_pydicom
+from hc_assets.imaging.headers.reading import (
+    PARSE_ERRORS,
+    opened,
+    parse,
+    quiet_pydicom,
+    raise_if_ours,
+)
 from hc_assets.imaging.volumes.splitting import PlacedFrame
 
 _CREATOR = "SIEMENS CSA HEADER"
@@ -100,6 +106,7 @@ def _csa(elements: Elements) -> tuple[int, Any]:
             (count,) = csa["tags"]["NumberOfImagesInMosaic"]["items"]
             normal = np.array(csa["tags"]["SliceNormalVector"]["items"], np.float64)
         except (MalformedValueError, csareader.CSAReadError, *PARSE_ERRORS) as error:
+            raise_if_ours(error)
             raise UnknownMosaicError("its CSA header can't be read") from error
         if normal.shape == (3,) and int(count) > 0:
             return int(count), normal / np.linalg.norm(normal)

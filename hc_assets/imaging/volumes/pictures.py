@@ -4,16 +4,29 @@ Belongs here: drawing. No text, no header value, no overlay goes into a picture,
 coarse for text that was burnt in to be read.
 """
 
+import logging
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hc_assets.core.fence import InternalError, fenced
 from hc_assets.imaging.volumes.geometry import directions_of, spacing_of
 from hc_assets.imaging.volumes.volume import Volume
 
 PICTURE_BYTES = 64 * 1024
+_LOG = logging.getLogger(__name__)
 _SIDE = 128
 _GAP = 4
+
+
+def picture_of(volume: Volume) -> bytes | None:
+    """As `three_planes`; None where that fails, for a picture only decorates."""
+    drawn = fenced(three_planes, volume)
+    if isinstance(drawn, InternalError):
+        _LOG.warning("no picture of a volume: %s", drawn.text)
+        return None
+    return drawn
 
 
 def three_planes(volume: Volume) -> bytes:

@@ -5,8 +5,8 @@ Belongs here: turning outcomes into rows. Dividing the series is in `splitting.p
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,12 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from hc_assets.core.fence import InternalError, fenced, fenced_each
 from hc_assets.imaging.series.instances import Instance, distinct
 from hc_assets.imaging.series.stacks import plane_name
 from hc_assets.imaging.volumes.assembly import Assembled, NoVolumeError, assemble
 from hc_assets.imaging.volumes.geometry import ras_from_lps, spacing_of
-from hc_assets.imaging.volumes.pictures import three_planes
+from hc_assets.imaging.volumes.pictures import picture_of
 from hc_assets.imaging.volumes.placing import Gates, Placed, placed_frames
 from hc_assets.imaging.volumes.schemas import VOLUME_SLICES, VOLUMES
 from hc_assets.imaging.volumes.slice_artifacts import SliceFindings, examine, no_findings
@@ -31,10 +32,13 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Made:
-    """A row of `imaging/volumes`, with rows of `imaging/volume_slices` where it is a volume."""
+    """A row of `imaging/volumes`, with rows of `imaging/volume_slices` where it is a volume.
+
+    The slices are views of the voxels: who has written them takes them off the list.
+    """
 
     row: Row
-    slices: Iterator[pa.RecordBatch]
+    slices: list[pa.RecordBatch] = field(default_factory=list)
 
 
 def volumes_of(
@@ -49,9 +53,28 @@ def volumes_of(
         limit: bytes that the slices of one volume may take up.
 
     Yields:
-        At least one: volumes, and what frames make none. The slices of one are to be taken before
-        the next is asked for.
+        At least one: volumes, and what frames make none. What is raised (`core/fence.py`) for a
+        volume, or for the series, is the verdict of a row.
     """
+    number = 0
+    for made in fenced_each(_volumes_of(files, paths, gates, limit=limit)):
+        if isinstance(made, InternalError):
+            yield failed_series(files, made, number=number)
+        else:
+            number += 1
+            yield made
+
+
+def failed_series(files: Sequence[Instance], error: InternalError, *, number: int = 0) -> Made:
+    """What stands for a series, or for the rest of it from a number on, that was given up."""
+    frames = sum(file["frames"] or 0 for file in files)
+    row = _series_columns(files) | {"volume": number, "frames": frames, "findings": []}
+    return Made(row | {"verdict": error.text})
+
+
+def _volumes_of(
+    files: Sequence[Instance], paths: Sequence[Path], gates: Gates, *, limit: int
+) -> Iterator[Made]:
     kept = distinct(files)
     where = {id(file): path for file, path in zip(files, paths, strict=True)}
     kept_paths = [where[id(file)] for file in kept]
@@ -61,25 +84,47 @@ def volumes_of(
     seen: set[str] = set()
     number = 0
     for refused in _refused(placed):
-        yield Made(common | {"volume": number, "findings": noted} | refused, iter(()))
+        yield Made(common | {"volume": number, "findings": noted} | refused)
         number += 1
     for candidate in candidates(placed.frames):
         row = common | {"volume": number} | _candidate_columns(candidate, noted)
         number += 1
-        try:
-            if all(frame.passes_gate is False for frame in candidate.frames):
-                raise NoVolumeError("below_gate")
-            assembled = assemble(candidate, kept_paths, limit=limit)
-            digest = assembled.volume.content_sha256()
-            if digest in seen:
-                raise NoVolumeError("repeated")
-        except NoVolumeError as error:
-            yield Made(row | {"verdict": error.verdict}, iter(()))
-            continue
-        seen.add(digest)
-        found = _examined(assembled)
-        row |= _volume_columns(row, assembled, found, digest)
-        yield Made(row, _slices(row, assembled, found, candidate.frames, kept))
+        made = fenced(_made, row, candidate, kept, kept_paths, seen=seen, limit=limit)
+        yield _or_failure(made, row, seen)
+
+
+def _made(
+    row: Row,
+    candidate: Candidate,
+    files: Sequence[Instance],
+    paths: Sequence[Path],
+    *,
+    seen: Set[str],
+    limit: int,
+) -> Made:
+    """Make a volume, unless its voxels are among those that were seen."""
+    try:
+        if all(frame.passes_gate is False for frame in candidate.frames):
+            raise NoVolumeError("below_gate")
+        assembled = assemble(candidate, paths, limit=limit)
+        digest = assembled.volume.content_sha256()
+        if digest in seen:
+            raise NoVolumeError("repeated")
+    except NoVolumeError as error:
+        return Made(row | {"verdict": error.verdict})
+    found = _examined(assembled)
+    row = row | _volume_columns(row, assembled, found, digest)
+    # A row that does not fit shall cost itself, not those that it would be written with
+    pa.RecordBatch.from_pylist([row], VOLUMES)
+    return Made(row, list(_slices(row, assembled, found, candidate.frames, files)))
+
+
+def _or_failure(made: Made | InternalError, row: Row, seen: set[str]) -> Made:
+    if isinstance(made, InternalError):
+        return Made(row | {"verdict": made.text})
+    if made.slices:
+        seen.add(made.row["content_sha256"])
+    return made
 
 
 def volume_id(series_uid: str, number: int) -> str:
@@ -167,7 +212,7 @@ def _volume_columns(row: Row, made: Assembled, found: SliceFindings, digest: str
         "striped_slices": int(found.is_striped.sum()),
         "slice_gain_spread": found.gain_spread,
         "content_sha256": digest,
-        "picture": three_planes(volume),
+        "picture": picture_of(volume),
     }
 
 

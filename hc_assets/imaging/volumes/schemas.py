@@ -75,7 +75,13 @@ VOLUMES = pa.schema(
         column("body_part", pa.string(), "BodyPartExamined of its first file"),
         column("series_description", pa.string(), "SeriesDescription of its first file"),
         column("frame_of_reference_uid", pa.string(), "FrameOfReferenceUID of its first file"),
-        column("verdict", pa.string(), "Whether they make a volume; if not, why", nullable=False),
+        column(
+            "verdict",
+            pa.string(),
+            "Whether they make a volume; if not, why, or `internal error: ` with the class of what"
+            " was raised, and where of ours",
+            nullable=False,
+        ),
         column("findings", pa.list_(pa.string()), "What was odd about the frames", nullable=False),
         column(
             "dimensions",
@@ -200,7 +206,8 @@ ALIGNED_VOLUMES = pa.schema(
             pa.string(),
             "alone, reference, registered; with_series: moved as the first volume of its series;"
             " one_too_many: the same, but without voxels here; or why it was left where coordinates"
-            " put it: not_improved, implausible, no_overlap, too_small",
+            " put it: not_improved, implausible, no_overlap, too_small, or `internal error: ` with"
+            " the class of what was raised, and where of ours",
             nullable=False,
         ),
         column("shape", pa.list_(pa.int32(), 3), "Slices, rows, columns", unit="{voxels}"),
@@ -266,14 +273,20 @@ ALIGNED_SLICES = pa.schema(
 # exports.py
 NIFTI_EXPORTS = pa.schema(
     [
-        column("file", pa.string(), "Name of the file in exports/nifti", nullable=False),
+        column("file", pa.string(), "Name of the file in exports/nifti; null where there is none"),
         column("volume_id", pa.string(), "Volume or aligned volume in it", nullable=False),
         _STUDY,
         _SERIES,
         column("is_aligned", pa.bool_(), "Whether it is an aligned volume", nullable=False),
         column("content_sha256", pa.string(), "Of affine and voxels", nullable=False),
-        column("file_sha256", pa.string(), "SHA-256 of the file's bytes", nullable=False),
-        column("file_size", pa.int64(), "Size of the file", unit="By", nullable=False),
+        column("file_sha256", pa.string(), "SHA-256 of the file's bytes"),
+        column("file_size", pa.int64(), "Size of the file", unit="By"),
+        column(
+            "reason",
+            pa.string(),
+            "Why there is no file: `internal error: ` with the class of what was raised, and where"
+            " of ours; null where there is one",
+        ),
     ]
 )
 
@@ -343,5 +356,6 @@ TABLES: Mapping[str, TableSchema] = {
             },
             rest=(*_ALIGNED_FROM, "imaging/aligned_slices.voxels"),
         ),
+        code_version="2",
     ),
 }

@@ -5,7 +5,7 @@ Belongs here: finding them, with the frames that were decoded. What is done with
 """
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -41,6 +41,7 @@ def work_of(
     metrics: Sequence[str],
     *,
     changed: Sequence[str] | None,
+    studies: Collection[str] = (),
     limit: int,
 ) -> Iterator[SeriesWork]:
     """Find the series that have pixels.
@@ -50,6 +51,7 @@ def work_of(
         index: paths of all parts of the index.
         metrics: paths of all parts of the quality metrics.
         changed: parts of the index whose studies are wanted; None for all.
+        studies: StudyInstanceUIDs of further studies that are wanted.
         limit: bytes that the slices of one volume may take up.
 
     Yields:
@@ -57,7 +59,7 @@ def work_of(
     """
     gates = _gates(index, metrics)
     key, of_series = next(gates, (None, {}))
-    for files in read_series(index, changed=changed):
+    for files in read_series(index, changed=changed, studies=studies):
         own = (files[0]["study_instance_uid"], files[0]["series_instance_uid"])
         while key is not None and key < own:
             key, of_series = next(gates, (None, {}))

@@ -12,13 +12,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from upath import UPath
 
+from hc_assets.core.errors import DamagedLakeError
 from hc_assets.imaging.volumes.rows import Row
 from hc_assets.imaging.volumes.schemas import TABLES
 from hc_assets.imaging.volumes.volume import Volume
 from hc_assets.lake.tables import LakeTable
 
 
-class IncompleteVolumeError(Exception):
+class IncompleteVolumeError(DamagedLakeError):
     """Slices of a volume are not in its table."""
 
 

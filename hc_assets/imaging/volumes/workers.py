@@ -4,16 +4,19 @@ Belongs here: one piece of work, of `series_work.py` or `study_work.py`. What be
 parts is decided in `assets.py`.
 """
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
 from pathlib import Path
 
+from hc_assets.core.fence import InternalError, fenced
+from hc_assets.core.places import at
 from hc_assets.imaging.series.instances import Instance
 from hc_assets.imaging.single_thread import single_thread
-from hc_assets.imaging.volumes.aligned_rows import aligned_row, aligned_slices
-from hc_assets.imaging.volumes.alignment import align, groups_of
-from hc_assets.imaging.volumes.rows import Row, volumes_of
+from hc_assets.imaging.volumes.aligned_rows import row_and_slices
+from hc_assets.imaging.volumes.alignment import Aligned, align, failed, groups_of
+from hc_assets.imaging.volumes.rows import Made, Row, failed_series, volumes_of
 from hc_assets.imaging.volumes.schemas import ALIGNED_SLICES, VOLUME_SLICES
 from hc_assets.imaging.volumes.series_work import SeriesWork
 from hc_assets.imaging.volumes.stored_volumes import part_number
@@ -40,17 +43,29 @@ class MadeVolumes:
 def make_volumes(work: SeriesWork) -> MadeVolumes:
     """Make the volumes of a series; write their slices into parts of the series' own."""
     layout = Layout.of(work.data_dir)
-    paths = [_path(layout, file) for file in work.files]
     rows = []
     number = part_number(work.files[0]["series_instance_uid"])
-    with PartWriter(
-        layout.partition(SLICES_TABLE, None), VOLUME_SLICES, number=number, part_bytes=_PART_BYTES
-    ) as writer:
-        for made in volumes_of(work.files, paths, work.gates, limit=work.limit):
+    with (
+        at(f"the series {number:012x}"),
+        PartWriter(
+            layout.partition(SLICES_TABLE, None),
+            VOLUME_SLICES,
+            number=number,
+            part_bytes=_PART_BYTES,
+        ) as writer,
+    ):
+        for made in _volumes(work, layout):
             rows.append(made.row)
-            for batch in made.slices:
-                writer.write(batch)
+            while made.slices:
+                writer.write(made.slices.pop(0))
     return MadeVolumes(rows, writer.parts)
+
+
+def _volumes(work: SeriesWork, layout: Layout) -> Iterable[Made]:
+    paths = fenced(_paths, layout, work.files)
+    if isinstance(paths, InternalError):
+        return [failed_series(work.files, paths)]
+    return volumes_of(work.files, paths, work.gates, limit=work.limit)
 
 
 def align_study(work: StudyWork) -> MadeVolumes:
@@ -63,6 +78,7 @@ def align_study(work: StudyWork) -> MadeVolumes:
 
     rows = []
     with (
+        at(f"the study {number:012x}"),
         single_thread(),
         PartWriter(
             layout.partition(ALIGNED_SLICES_TABLE, None),
@@ -71,20 +87,32 @@ def align_study(work: StudyWork) -> MadeVolumes:
             part_bytes=_PART_BYTES,
         ) as writer,
     ):
-        for group in groups_of(work.rows):
-            for made in align(
-                group,
-                load,
-                spacing_mm=work.spacing_mm,
-                correct_bias=work.correct_bias,
-                per_series=work.per_series,
-            ):
-                row = aligned_row(made, work.inputs_sha256)
-                rows.append(row)
-                keys = {name: row[name] for name in ("aligned_id", "study_instance_uid")}
-                for batch in aligned_slices(made.volume, keys):
-                    writer.write(batch)
+        for made in _aligned(work, load):
+            row, slices = row_and_slices(made, work.inputs_sha256)
+            rows.append(row)
+            while slices:
+                writer.write(slices.pop(0))
     return MadeVolumes(sorted(rows, key=itemgetter("aligned_id")), writer.parts)
+
+
+def _aligned(work: StudyWork, load: Callable[[Row], Volume]) -> Iterator[Aligned]:
+    groups = fenced(groups_of, work.rows)
+    if isinstance(groups, InternalError):
+        for row in work.rows:
+            yield failed(row, row, groups)
+        return
+    for group in groups:
+        yield from align(
+            group,
+            load,
+            spacing_mm=work.spacing_mm,
+            correct_bias=work.correct_bias,
+            per_series=work.per_series,
+        )
+
+
+def _paths(layout: Layout, files: Iterable[Instance]) -> list[Path]:
+    return [_path(layout, file) for file in files]
 
 
 def _path(layout: Layout, file: Instance) -> Path:

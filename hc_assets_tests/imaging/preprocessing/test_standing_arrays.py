@@ -210,11 +210,13 @@ def test_the_asset_reports_what_it_kept_and_shows_before_and_after(batch):
             dg.build_asset_context(partition_key=batch.key, instance=instance) as context,
         ):
             instance.add_dynamic_partitions("dicom_batches", [batch.key])
-            contents = assets.preprocessed_arrays(
+            outputs = assets.preprocessed_and_failed_arrays(
                 context, metrics=metrics, settings=settings, layout=batch.layout
             )
-            metadata = dict(context.get_output_metadata("result"))
-        made = contents[batch.key]
+            contents = {output.output_name: output.value for output in outputs}
+            metadata = dict(context.get_output_metadata("preprocessed_arrays"))
+        assert contents["failed_arrays"][batch.key].rows == []
+        made = contents["preprocessed_arrays"][batch.key]
         commit(
             batch.layout,
             ARRAYS,

@@ -14,6 +14,7 @@ from hc_assets.imaging.schemas.index import DICOM_INDEX
 from hc_assets.imaging.schemas.series import IMAGING_STUDIES
 from hc_assets.imaging.series.imaging_studies import (
     HANDED_OVER,
+    failed_row,
     hand_to_fhir,
     handed_over,
     resource_id,
@@ -232,6 +233,9 @@ class _Lake:
             sorted_by=("study_instance_uid",),
             code_version=version,
             options={"system": system},
+            failed=lambda row, error: failed_row(row["study_instance_uid"], error),
+            reasons="reason",
+            seconds=0,
         )
         folder = self.layout.partition(self.table, None)
         path, count = None, 0

@@ -7,11 +7,12 @@ import pyarrow.parquet as pq
 import pytest
 from upath import UPath
 
-from hc_assets.imaging.training import export
+from hc_assets.imaging.training import export, shards
 from hc_assets.imaging.training.dataset import TrainingSet
 from hc_assets.imaging.training.export import export_training_set
 from hc_assets.imaging.training.manifest import read_manifest
 from hc_assets.imaging.training.shards import DamagedArrayError
+from hc_assets.imaging.verdicts.internal_errors import none_among
 from hc_assets.imaging.verdicts.training import class_balance, splits_disjoint
 from hc_assets.lake.parts import commit
 
@@ -117,6 +118,34 @@ def test_a_further_batch_leaves_the_shards_of_others_alone(lake, exported, scan,
     assert bytes_of(folder).keys() == {"manifest.json", "notes.txt"}
 
 
+def test_a_batch_that_raises_is_left_out_and_counted_until_it_no_longer_does(
+    lake, exported, scan, tmp_path, monkeypatch
+):
+    lake.put("b", *(scan(name, n) for n, name in enumerate(PATIENTS)))
+    lake.put("c", *(scan(f"Q{n}", 50 + n) for n in range(3)))
+    without, _ = exported(folder=tmp_path / "without")
+    genuine = shards._write_shards
+
+    def failing(work, *rest):
+        if work.batch == "c":
+            raise MemoryError
+        return genuine(work, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shards, "_write_shards", failing)
+        folder, made = exported()
+    assert {shard.batch for shard in made.manifest.shards} == {"b"}
+    assert sum(split.samples for split in made.manifest.splits.values()) == 4
+    (reason,) = [text for text in made.manifest.left_out if text.startswith("internal error: ")]
+    assert reason.startswith("internal error: MemoryError at ")
+    assert made.manifest.left_out[reason] == 3
+    verdict = none_among(made.manifest.left_out)
+    assert (verdict.passed, verdict.value) == (False, 3)
+
+    exported()
+    assert bytes_of(folder) == bytes_of(without)
+
+
 @pytest.mark.parametrize("moment", ["shards", "manifest", "removal"])
 def test_a_run_that_dies_leaves_the_old_set_or_the_new(
     lake, exported, scan, tmp_path, monkeypatch, moment
@@ -129,9 +158,11 @@ def test_a_run_that_dies_leaves_the_old_set_or_the_new(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        name = {"shards": "export_batch", "manifest": "write_bytes", "removal": "_remove_unlisted"}[
-            moment
-        ]
+        name = {
+            "shards": "export_or_failure",
+            "manifest": "write_bytes",
+            "removal": "_remove_unlisted",
+        }[moment]
         patch.setattr(export, name, dies)
         with pytest.raises(KeyboardInterrupt):
             exported(quality_threshold=0.6)

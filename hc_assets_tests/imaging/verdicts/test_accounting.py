@@ -74,18 +74,20 @@ GATED = frames(("a", 0), ("a", 1), ("b", 0), ("c", 0), passes=[True, False, None
 
 
 @pytest.mark.parametrize(
-    ("arrays", "offending"),
+    ("arrays", "failed", "offending"),
     [
-        ([("a", 0), ("c", 0)], 0),
-        ([("a", 0)], 1),
-        ([("a", 0), ("a", 1)], 2),
-        ([("a", 0), ("c", 0), ("c", 0)], 1),
-        ([], 2),
+        ([("a", 0), ("c", 0)], [], 0),
+        ([("a", 0)], [], 1),
+        ([("a", 0), ("a", 1)], [], 2),
+        ([("a", 0), ("c", 0), ("c", 0)], [], 1),
+        ([], [], 2),
+        ([("a", 0)], [("c", 0)], 0),
+        ([("a", 0), ("c", 0)], [("c", 0)], 1),
     ],
-    ids=["all", "one missing", "another frame's", "doubled", "none"],
+    ids=["all", "one missing", "another frame's", "doubled", "none", "one failed", "made, failed"],
 )
-def test_each_gated_frame_has_one_array_and_no_other_has_any(arrays, offending):
-    verdict = gated_frames_have_arrays(GATED, frames(*arrays))
+def test_each_gated_frame_has_one_array_or_failed_and_no_other_has_any(arrays, failed, offending):
+    verdict = gated_frames_have_arrays(GATED, frames(*arrays), frames(*failed))
     assert (verdict.passed, verdict.value) == (offending == 0, offending)
 
 
