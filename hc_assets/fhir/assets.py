@@ -28,8 +28,8 @@ from hc_assets.fhir.validation.resource_work import ResourceWork
 from hc_assets.fhir.validation.workers import validate_rows
 from hc_assets.fhir.versions import apply as versions
 from hc_assets.fhir.versions import ledger as version_ledger
-from hc_assets.lake.landing import LandedFile, read_manifest
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import LandedFile, read_manifest
 from hc_assets.lake.tables import LakeTable, read_partition
 from hc_assets.lake.warehouse import Warehouse
 from hc_assets.orchestration.checks import selection

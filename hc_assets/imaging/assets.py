@@ -37,8 +37,8 @@ from hc_assets.imaging.series.series_quality import INDEX_COLUMNS, METRIC_COLUMN
 from hc_assets.imaging.series.table import series_row
 from hc_assets.imaging.settings import ImagingSettings
 from hc_assets.lake.atomic import write_bytes
-from hc_assets.lake.landing import LandedFile, read_manifest
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import LandedFile, read_manifest
 from hc_assets.lake.parts import PartWriter
 from hc_assets.lake.tables import LakeTable
 from hc_assets.orchestration.io_manager import Content

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from hc_assets.lake.incremental import compare, inputs_of_tables
-from hc_assets.lake.landing import batch_keys, read_manifest
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import batch_keys, read_manifest
 from hc_assets.lake.parts import read_commit
 from hc_assets.lake.tables import LakeTable, read_partitions
 

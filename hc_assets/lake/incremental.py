@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from hc_assets.lake.parts import Commit
-from hc_assets.lake.tables import LakeTable
+from hc_assets.lake.tables import LakeTable, verified_part
 
 
 @dataclass(frozen=True)
@@ -113,11 +113,14 @@ class Update:
 
         None where rows can't be kept: all must be redone, or a partition has changed or is gone,
         and nothing says which rows were made from it.
+
+        Raises:
+            DamagedPartError: one is gone or is not what its commit says.
         """
         if self.is_rebuild or self.changes.to_take_back():
             return None
         return [
-            str(folder / part.name)
+            str(verified_part(folder, part))
             for folder, made in source.partitions
             if made.name in self.changes.new
             for part in made.parts

@@ -11,7 +11,6 @@ import msgspec
 from upath import UPath
 
 from hc_assets.lake.atomic import HashingSink
-from hc_assets.lake.landing import batch_keys, content_sha256, read_manifest
 from hc_assets.lake.layout import (
     ALL_BATCHES_FOLDER,
     BATCH_PREFIX,
@@ -19,6 +18,7 @@ from hc_assets.lake.layout import (
     SCHEMA_FOLDER,
     Layout,
 )
+from hc_assets.lake.manifests import batch_keys, content_sha256, read_manifest
 from hc_assets.lake.parts import DamagedCommitError, Part, read_commit
 
 _BLOCK = 1024 * 1024

@@ -21,8 +21,8 @@ from hc_assets.core.domain import Landing
 from hc_assets.domains import CATALOG
 from hc_assets.lake.atomic import keep_private, write_bytes
 from hc_assets.lake.backlog import is_behind, unfinished
-from hc_assets.lake.landing import batch_keys
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import batch_keys
 from hc_assets.orchestration import internals
 from hc_assets.orchestration.check_results import read_report
 from hc_assets.orchestration.errors import BlockedError, RunFailedError, own_errors

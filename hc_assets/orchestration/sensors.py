@@ -16,8 +16,9 @@ from hc_assets.core.settings import CoreSettings
 from hc_assets.domains import CATALOG
 from hc_assets.lake.atomic import write_bytes
 from hc_assets.lake.backlog import unfinished
-from hc_assets.lake.landing import BatchLimits, batch_keys, read_manifest
+from hc_assets.lake.landing import BatchLimits
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import batch_keys, read_manifest
 from hc_assets.lake.warehouse import Warehouse
 from hc_assets.lake.watching import look
 from hc_assets.orchestration import internals

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hc_assets.lake.landing import batch_keys
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import batch_keys
 from hc_assets.orchestration.runs import open_instance
 
 CURRENT = "SELECT resource_id FROM fhir.current_resources ORDER BY 1"

@@ -4,8 +4,8 @@ import dagster as dg
 import pyarrow as pa
 from hc_assets.example.schemas import LINES
 
-from hc_assets.lake.landing import read_manifest
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import read_manifest
 from hc_assets.orchestration.io_manager import Content
 from hc_assets.orchestration.specs import table_asset
 

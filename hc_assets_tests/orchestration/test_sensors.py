@@ -10,8 +10,8 @@ import pytest
 from hc_assets.core.redaction import ForeignError
 from hc_assets.definitions import build_defs
 from hc_assets.domains import CATALOG
-from hc_assets.lake.landing import batch_keys, read_manifest
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import batch_keys, read_manifest
 from hc_assets.orchestration import sensors as sensors_module
 from hc_assets.orchestration.runs import open_instance, register_batches
 from hc_assets.settings import Settings

@@ -20,8 +20,8 @@ from hc_assets.fhir.bundles.entry_columns import (
     read_columns,
 )
 from hc_assets.fhir.schemas import RAW_BUNDLES
-from hc_assets.lake.landing import LandedFile
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import LandedFile, verified_file
 from hc_assets.lake.parts import PART_BYTES, Part, PartWriter
 
 
@@ -45,6 +45,9 @@ def split_files(
         work: the files.
         bounds: of what is written at a time.
         part_bytes: size from which a part is full.
+
+    Raises:
+        DamagedFileError: a landed file is gone or is not what its manifest says.
     """
     layout = Layout.of(work.data_dir)
     folder = layout.partition("fhir/raw_bundles", work.batch)
@@ -61,7 +64,7 @@ def _entries_of(
     if file.problem:
         yield columns_of([Entry(0, None, f"the file {file.problem}")])
         return
-    with layout.landed_file("fhir", batch, file.stored).open("rb") as stream:
+    with verified_file(layout, "fhir", batch, file).open("rb") as stream:
         yield from read_columns(stream, file.media_type, bounds)
 
 

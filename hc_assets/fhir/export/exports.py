@@ -24,8 +24,8 @@ from hc_assets.fhir.export.ndjson import (
     write_export,
 )
 from hc_assets.fhir.settings import FhirSettings
-from hc_assets.lake.landing import read_manifest
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import read_manifest
 from hc_assets.lake.tables import read_partitions
 from hc_assets.lake.warehouse import Warehouse
 

@@ -16,6 +16,7 @@ from upath import UPath
 
 from hc_assets.fhir.bundles.requests import IDENTITY, known_id
 from hc_assets.fhir.times import first_day_of
+from hc_assets.lake.tables import opened_part
 
 _CACHED_BATCHES = 4
 
@@ -45,6 +46,7 @@ def bundle_targets(siblings: tuple[str, ...]) -> dict[str, dict[str, str]]:
                 stream,
                 columns=columns,
                 filters=[("resource_type", "in", ["Patient", "Encounter"])],
+                page_checksum_verification=True,
             )
         for row in table.to_pylist():
             id_ = known_id(row)
@@ -77,7 +79,7 @@ def birth_dates(siblings: tuple[str, ...], parts: tuple[str, ...]) -> dict[str, 
 
 
 def _patient_rows(path: str, *, mixed_too: bool) -> Iterator[pa.Table]:
-    with UPath(path).open("rb") as stream, pq.ParquetFile(stream) as file:
+    with opened_part(path) as file:
         column = file.schema_arrow.get_field_index("resource_type")
         for group in range(file.num_row_groups):
             types = file.metadata.row_group(group).column(column).statistics

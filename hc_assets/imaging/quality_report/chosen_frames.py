@@ -15,8 +15,8 @@ import pyarrow as pa
 from hc_assets.imaging.headers.defined_terms import modality_term
 from hc_assets.imaging.headers.file_work import FileWork
 from hc_assets.imaging.pixels.frames import Frame, frames_of
-from hc_assets.lake.landing import read_manifest
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import read_manifest
 
 COLUMNS = (
     *("batch", "source_file", "file_sha256", "frame", "modality", "overall_quality"),

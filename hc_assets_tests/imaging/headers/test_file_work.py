@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from hc_assets.imaging.headers.file_work import work_of
-from hc_assets.lake.landing import LandedFile
+from hc_assets.lake.manifests import LandedFile
 
 
 def landed_file(name: str, size: int, problem: str = "") -> LandedFile:

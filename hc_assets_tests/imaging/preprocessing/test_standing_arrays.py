@@ -24,8 +24,9 @@ from hc_assets.imaging.preprocessing.parameters import (
 from hc_assets.imaging.preprocessing.planning import ARRAYS, ARRAYS_VERSION, plan_arrays
 from hc_assets.imaging.preprocessing.workers import write_arrays
 from hc_assets.lake.discovery import discover
-from hc_assets.lake.landing import BatchLimits, land, read_manifest
+from hc_assets.lake.landing import BatchLimits, land
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import read_manifest
 from hc_assets.lake.parts import PartWriter, commit
 from hc_assets.lake.tables import read_partition
 from hc_assets.settings import Settings

@@ -24,8 +24,9 @@ from pynetdicom import AE
 
 from hc_assets.imaging.headers.read import read_header
 from hc_assets.imaging.receiving.storage_scp import ReceiverOptions, ReceiverRunningError, receive
-from hc_assets.lake.landing import BatchLimits, LandingResult, batch_keys, read_manifest
+from hc_assets.lake.landing import BatchLimits, LandingResult
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import batch_keys, read_manifest
 
 needs_dcmtk = pytest.mark.skipif(
     shutil.which("storescu") is None or shutil.which("echoscu") is None,
