@@ -17,7 +17,7 @@ from filelock import FileLock
 from sqlalchemy.exc import IntegrityError
 from upath import UPath
 
-from hc_assets.core.domain import Landing
+from hc_assets.core.domain import Landing, resolve
 from hc_assets.domains import CATALOG
 from hc_assets.lake.atomic import keep_private, write_bytes
 from hc_assets.lake.backlog import is_behind, unfinished
@@ -184,10 +184,21 @@ def _blocked(checks: Iterable[str]) -> BlockedError:
 
 
 def failures(outcome: dg.ExecuteInProcessResult) -> Iterable[str]:
-    """Say of each step that raised which one it is, and the class of its error."""
+    """Say of each step that raised which one it is, and what with."""
     for event in outcome.all_events:
         if event.is_step_failure:
-            yield f"step {event.step_key} failed with {internals.error_class(event)}"
+            yield f"step {event.step_key} failed with {described_error(event)}"
+
+
+def described_error(event: dg.DagsterEvent) -> str:
+    """Class of the error that a step failed with; for the lake's, what it found and what to do."""
+    found = internals.lake_error(event)
+    if found is None:
+        return internals.error_class(event)
+    kind, text = found
+    advice = getattr(resolve(kind), "advice", "")
+    described = f"{kind.rpartition(':')[2]}: {text}"
+    return f"{described}; {advice}" if advice else described
 
 
 def process_name(pid: int) -> str:

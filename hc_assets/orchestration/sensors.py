@@ -23,8 +23,9 @@ from hc_assets.lake.warehouse import Warehouse
 from hc_assets.lake.watching import look
 from hc_assets.orchestration import internals
 from hc_assets.orchestration.alerts import FailedRun, send, summary, title
-from hc_assets.orchestration.internals import error_class, evaluation_of
+from hc_assets.orchestration.internals import evaluation_of
 from hc_assets.orchestration.jobs import PARTITION_TAG
+from hc_assets.orchestration.runs import described_error
 
 # Dagster asks after each key by itself: as many as take a second or two.
 _MADE_KNOWN = 500
@@ -172,7 +173,7 @@ def _failed_run(context: dg.RunFailureSensorContext) -> FailedRun:
         run_id=run.run_id,
         batch=f"{first}...{last}" if first else tags.get(PARTITION_TAG, ""),
         steps=[
-            (event.step_key or "", error_class(event))
+            (event.step_key or "", described_error(event))
             for event in context.get_step_failure_events()
         ],
         blocking=[
