@@ -18,9 +18,10 @@ from filelock import FileLock, Timeout
 
 from hc_assets.core.columns import note
 from hc_assets.core.errors import EnvironmentFaultError, TransientError
-from hc_assets.lake.atomic import make_folder, sync_folder
+from hc_assets.lake.atomic import is_local, make_folder, sync_folder
 from hc_assets.lake.layout import COMMIT_NAME, SCHEMA_FOLDER, Layout
 from hc_assets.lake.parts import declare
+from hc_assets.lake.tables import read_partitions
 
 _RETRY_SECONDS = 0.1
 # DuckDB would take most of the machine; beyond this it works on disk, beside the file.
@@ -54,14 +55,25 @@ class Warehouse:
     wait_seconds: float = 60.0
 
     @contextmanager
-    def read(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def read(self, *tables: str) -> Iterator[duckdb.DuckDBPyConnection]:
         """Open read-only, and close whatever happens.
 
+        Args:
+            tables: names of those whose views are read. Their parts are hashed first: DuckDB knows
+                no hash of a file, and looks at no checksum of a page.
+
         Raises:
+            DamagedPartError: a part is gone or is not what its commit says.
             WarehouseBusyError: a writer kept it longer than `wait_seconds`.
         """
-        if not self.layout.warehouse.exists():
-            self.ensure()
+        for table in tables:
+            read_partitions(self.layout, table).parts()
+        if self.layout.warehouse.exists():
+            with self._open(self.layout.warehouse, read_only=True) as connection:
+                if self._has_views(connection):
+                    yield connection
+                    return
+        self.ensure()
         with self._open(self.layout.warehouse, read_only=True) as connection:
             yield connection
 
@@ -79,6 +91,8 @@ class Warehouse:
                 with self._beside():
                     pass
             with self._open(self.layout.warehouse, read_only=False) as connection:
+                if not self._has_views(connection):
+                    self.create_views(connection)
                 yield connection
 
     @contextmanager
@@ -169,16 +183,35 @@ class Warehouse:
         return self.layout.warehouse.exists() and all(path.exists() for path in declared)
 
     def ensure(self) -> None:
-        """Make the file and those views that it lacks."""
+        """Make the file and those views that it lacks, or that read another folder.
+
+        A view holds the folder that it reads: in one that was moved or copied, it would read the
+        rows of the old place.
+        """
         if self.layout.warehouse.exists():
-            with self.read() as connection:
-                rows = connection.sql(
-                    "SELECT schema_name || '/' || view_name FROM duckdb_views() WHERE NOT internal"
-                ).fetchall()
-            if {row[0] for row in rows} >= set(self.tables):
+            with self._open(self.layout.warehouse, read_only=True) as connection:
+                has_views = self._has_views(connection)
+            if has_views:
                 return
-        with self.write() as connection:
-            self.create_views(connection)
+        with self.write():
+            pass
+
+    def _has_views(self, connection: duckdb.DuckDBPyConnection) -> bool:
+        """Whether there is a view of every table, and all of them read this folder."""
+        rows = connection.sql(
+            "SELECT schema_name || '/' || view_name, sql FROM duckdb_views() WHERE NOT internal"
+        ).fetchall()
+        views = dict(rows)
+        return all(self._commits(table) in views.get(table, "") for table in self.tables)
+
+    def _commits(self, table: str) -> str:
+        """Pattern of the paths of a table's commits, as a literal in SQL."""
+        return _literal(f"{self._folder(table)}/*/{COMMIT_NAME}")
+
+    def _folder(self, table: str) -> str:
+        """Folder of a table, without links: the same whichever way leads to it."""
+        folder = self.layout.table(table)
+        return os.path.realpath(folder.path) if is_local(folder) else str(folder)
 
     def create_views(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Create or replace the view of every Parquet table, with comments on its columns.
@@ -202,9 +235,8 @@ class Warehouse:
         The view needs no change when a batch is committed, so writers of Parquet need not write
         here. Parts that a run has written but not committed are left out by name.
         """
-        folder = str(self.layout.table(table))
-        commits = _literal(f"{folder}/*/{COMMIT_NAME}")
-        parts = _literal(f"{folder}/*/part-*.parquet")
+        commits = self._commits(table)
+        parts = _literal(f"{self._folder(table)}/*/part-*.parquet")
         return f"""
             SELECT * EXCLUDE (filename)
             FROM read_parquet(

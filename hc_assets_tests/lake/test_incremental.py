@@ -52,7 +52,8 @@ def test_only_parts_of_new_partitions_are_added():
     update = Update.since(committed(before), [present], code_version="1")
     assert not update.is_rebuild
     assert update.changes.unchanged == names("b1")
-    assert update.added_parts(present) == [str(present.parts()[1])]
+    folder, made = present.partitions[1]
+    assert update.added_parts(present) == [str(folder / made.parts[0].name)]
     assert Update.since(committed(update), [present], code_version="1").added_parts(present) == []
 
 

@@ -162,7 +162,7 @@ def apply_batches(
         What was done.
 
     Raises:
-        duckdb.Error: a part is gone or damaged; nothing has changed then.
+        DamagedPartError: a part is gone or is not what its commit says; nothing has changed then.
     """
     digests = {str(made.batch): made.digest() for _, made in enriched.partitions}
     connection.begin()
@@ -170,6 +170,8 @@ def apply_batches(
         create_tables(connection)
         changes = compare(ledger.digests(connection), digests)
         gone, new = sorted(changes.to_take_back()), sorted(changes.to_take_in())
+        # Before any of them is read by DuckDB, which would not say which part is damaged
+        enriched.only(new).parts()
         if gone or new:
             sequence = ledger.sequence_after(connection, new)
             _apply(connection, enriched, new, gone, sequence=sequence, slice_rows=slice_rows)
@@ -267,6 +269,7 @@ def _insert_versions(
     """Fetch the content of the new versions, a stream over the batches that hold some."""
     batches = connection.execute("SELECT DISTINCT batch FROM new_versions ORDER BY 1").fetchall()
     for (batch,) in batches:
+        enriched.of(batch).parts()  # old batches may be among them
         wanted: Any = connection.execute(
             "SELECT place, version_id, is_current FROM new_versions WHERE batch = ? ORDER BY place",
             [batch],
