@@ -154,6 +154,8 @@ class Domain:
             sentence what it is of; "" where it has none. Domains may name the same function.
         rebuild: `module:function` that fills its tables in DuckDB anew from the Parquet, given a
             connection and the layout; gives the count of rows. "" where it keeps none there.
+        taken_in: `module:function` that gives what its tables in DuckDB were made from, given a
+            connection: hash of each partition by `<table>/<batch>`. "" where it keeps none there.
         reads: tables of other domains that it reads.
         feeds: folder below the landing folder of a kind, by that kind, into which its assets put
             files of their own.
@@ -168,6 +170,7 @@ class Domain:
     commands: str = ""
     sample: str = ""
     rebuild: str = ""
+    taken_in: str = ""
     reads: tuple[str, ...] = ()
     feeds: Mapping[str, str] = field(default_factory=dict)
 

@@ -113,4 +113,5 @@ DOMAIN = Domain(
     commands="hc_assets.fhir.commands",
     sample="hc_assets.sample_data.write:write_and_describe",
     rebuild="hc_assets.fhir.versions.apply:rebuild",
+    taken_in="hc_assets.fhir.versions.ledger:inputs",
 )

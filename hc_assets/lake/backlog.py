@@ -4,11 +4,11 @@ Belongs here: measuring it, in hours. What counts as too long is a setting, and 
 `orchestration/checks.py`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from hc_assets.lake.incremental import compare, inputs_of_tables
-from hc_assets.lake.layout import Layout
+from hc_assets.lake.layout import COMMIT_NAME, Layout
 from hc_assets.lake.manifests import batch_keys, read_manifest
 from hc_assets.lake.parts import read_commit
 from hc_assets.lake.tables import LakeTable, read_partitions
@@ -24,34 +24,50 @@ def unfinished(layout: Layout, tables: Iterable[str], keys: Iterable[str]) -> li
     ]
 
 
-def is_behind(layout: Layout, table: str, sources: Iterable[str], batches: Iterable[str]) -> bool:
+def is_behind(
+    layout: Layout, made_from: Mapping[str, str] | None, sources: Iterable[str], keys: Iterable[str]
+) -> bool:
     """Whether a table over all batches was made without what its sources hold now.
+
+    Args:
+        layout: where the lake is.
+        made_from: as for `not_taken_in`; None where the table was never made.
+        sources: as for `not_taken_in`.
+        keys: as for `not_taken_in`.
+    """
+    return made_from is None or bool(not_taken_in(layout, made_from, sources, keys))
+
+
+def not_taken_in(
+    layout: Layout, made_from: Mapping[str, str] | None, sources: Iterable[str], keys: Iterable[str]
+) -> list[float]:
+    """When those partitions were committed that a table over all batches was made without.
 
     A commit says what its rows were made from; a run that was killed left that of before.
 
     Args:
         layout: where the lake is.
-        table: over all batches, `<group>/<asset>`.
-        sources: tables that it may be made from; those that its commit does not speak of, it isn't.
-        batches: keys of the finished ones; what others hold is not missed yet.
+        made_from: hash of each partition that the table was made from, by `<table>` or
+            `<table>/<batch>`; None where it was never made.
+        sources: tables that it may be made from; those that it names no partition of, it isn't.
+        keys: of the finished batches; what others hold is not missed yet.
+
+    Returns:
+        POSIX times, of the files that say so; in no order.
     """
-    made = read_commit(layout.partition(table, None))
-    if made is None:
-        return True
-    keys = {None, *batches}
-    taken, held = False, False
+    finished = {None, *keys}
+    taken, held, missed = False, [], []
     for source in sources:
         partitions = read_partitions(layout, source)
-        due = LakeTable(
-            source, partitions.folder, [p for p in partitions.partitions if p[1].batch in keys]
-        ).digests()
-        held |= bool(due)
-        known = inputs_of_tables(made, [source])
+        due = [each for each in partitions.partitions if each[1].batch in finished]
+        held += due
+        known = inputs_of_tables(made_from or {}, [source])
         if known:
             taken = True
-            if compare(known, due).to_take_in():
-                return True
-    return held and not taken
+            lacking = compare(known, LakeTable(source, partitions.folder, due).digests())
+            missed += [each for each in due if each[1].name in lacking.to_take_in()]
+    found = missed if taken else held
+    return [(folder / COMMIT_NAME).stat().st_mtime for folder, _ in found]
 
 
 def hours_unfinished(
@@ -68,17 +84,14 @@ def hours_unfinished(
     }
 
 
-def hours_behind(made_at: float | None, source_at: float | None, now: float) -> float:
-    """Hours for which a table has lacked what its source holds; 0 where it has it all.
+def hours_behind(committed_at: Iterable[float], now: float) -> float:
+    """Hours for which a table has lacked what its sources hold; 0 where it has it all.
 
     Args:
-        made_at: POSIX time at which the table was made; None where it never was.
-        source_at: POSIX time at which its newest source was made; None where there is none.
+        committed_at: POSIX time of each partition that it was made without.
         now: POSIX time.
     """
-    if source_at is None or (made_at is not None and made_at >= source_at):
-        return 0.0
-    return hours_between(source_at, now)
+    return max((hours_between(each, now) for each in committed_at), default=0.0)
 
 
 def hours_between(earlier: float, later: float) -> float:

@@ -117,7 +117,9 @@ class Update:
         tables = list(sources)
         present = {name: digest for each in tables for name, digest in each.digests().items()}
         kept = reusable_commit(last, code_version, options)
-        before = {} if kept is None else inputs_of_tables(kept, (each.table for each in tables))
+        before = (
+            {} if kept is None else inputs_of_tables(kept.inputs, (each.table for each in tables))
+        )
         return cls(compare(before, present), kept is None, present | dict(options or {}))
 
     def added_parts(self, source: LakeTable) -> list[str] | None:
@@ -136,12 +138,12 @@ class Update:
         ]
 
 
-def inputs_of_tables(made: Commit, tables: Iterable[str]) -> dict[str, str]:
-    """Digests of the partitions of some tables that a commit was made from, by partition."""
+def inputs_of_tables(inputs: Mapping[str, str], tables: Iterable[str]) -> dict[str, str]:
+    """Digests of the partitions of some tables among the inputs of a commit, by partition."""
     names = set(tables)
     return {
         name: digest
-        for name, digest in made.inputs.items()
+        for name, digest in inputs.items()
         if name in names or name.rpartition("/")[0] in names
     }
 

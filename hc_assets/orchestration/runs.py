@@ -18,11 +18,10 @@ from sqlalchemy.exc import IntegrityError
 from upath import UPath
 
 from hc_assets.core.domain import Landing, resolve
-from hc_assets.domains import CATALOG
+from hc_assets.domains import CATALOG, finished_batches, sources_of, taken_in, warehouse_of
 from hc_assets.lake.atomic import keep_private, write_bytes
 from hc_assets.lake.backlog import is_behind, unfinished
 from hc_assets.lake.layout import Layout
-from hc_assets.lake.manifests import batch_keys
 from hc_assets.orchestration import internals
 from hc_assets.orchestration.check_results import read_report
 from hc_assets.orchestration.errors import BlockedError, RunFailedError, own_errors
@@ -73,10 +72,12 @@ def jobs_to_finish(layout: Layout, kind: str, batches: Iterable[str]) -> list[Jo
 
 
 def _is_unpublished(layout: Layout, landing: Landing) -> bool:
-    made = [table for table in landing.publish_tables if table in CATALOG.parquet]
-    keys = set(batch_keys(layout, landing.kind.name))
-    finished = keys.difference(unfinished(layout, landing.batch_tables, keys))
-    return any(is_behind(layout, t, [*landing.batch_tables, *made], finished) for t in made)
+    finished, warehouse = finished_batches(layout, landing), warehouse_of(layout)
+    sources = sources_of(landing)
+    return any(
+        is_behind(layout, taken_in(warehouse, table), sources, finished)
+        for table in landing.publish_tables
+    )
 
 
 @contextmanager

@@ -87,13 +87,13 @@ def test_inputs_are_the_digests_of_all_sources_then_the_options():
     first, second = source({"b1": "x"}), source({"b1": "y"}, OTHER)
     inputs = Update.since(None, [first, second], code_version="1", options={"size": "3"}).inputs
     assert [*inputs.items()] == [*first.digests().items(), *second.digests().items(), ("size", "3")]
-    assert inputs_of_tables(Commit(TABLE, None, 0, [], inputs), [SOURCE]) == first.digests()
+    assert inputs_of_tables(inputs, [SOURCE]) == first.digests()
 
 
 def test_a_source_over_all_batches_is_known_by_the_name_of_its_table():
     made = Commit(TABLE, None, 0, [], {SOURCE: "x", f"{OTHER}/b1": "y", "size": "3"})
-    assert inputs_of_tables(made, [SOURCE]) == {SOURCE: "x"}
-    assert inputs_of_tables(made, [OTHER]) == {f"{OTHER}/b1": "y"}
+    assert inputs_of_tables(made.inputs, [SOURCE]) == {SOURCE: "x"}
+    assert inputs_of_tables(made.inputs, [OTHER]) == {f"{OTHER}/b1": "y"}
 
 
 DIGESTS = st.dictionaries(st.sampled_from("abcd"), st.sampled_from("xyz"))
