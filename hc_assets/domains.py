@@ -7,7 +7,7 @@ Belongs here: the list, and what all of them have together. What a domain declar
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from hc_assets.core.domain import Catalog, Landing, resolve
+from hc_assets.core.domain import Catalog, Domain, Landing, resolve
 
 if TYPE_CHECKING:
     from hc_assets.lake.layout import Layout
@@ -39,6 +39,11 @@ def finished_batches(layout: "Layout", landing: Landing) -> set[str]:
     return keys.difference(unfinished(layout, landing.batch_tables, keys))
 
 
+def is_of(domain: Domain, table: str) -> bool:
+    """Whether a table is one of a domain's."""
+    return table.partition("/")[0] == domain.name
+
+
 def sources_of(landing: Landing) -> list[str]:
     """Tables that those over all batches of a kind may be made from."""
     made = [table for table in landing.publish_tables if table in CATALOG.parquet]
@@ -62,7 +67,7 @@ def taken_in(warehouse: "Warehouse", table: str) -> Mapping[str, str] | None:
         return None if made is None else made.inputs
     if not warehouse.layout.warehouse.exists():
         return None
-    domain = next(each for each in DOMAINS if each.name == table.partition("/")[0])
+    domain = next(each for each in DOMAINS if is_of(each, table))
     with warehouse.read() as connection:
         inputs: Mapping[str, str] = resolve(domain.taken_in)(connection)
     return inputs

@@ -17,7 +17,7 @@ from hc_assets.fhir.domain import DOMAIN
 from hc_assets.fhir.enrichment.enricher import EnrichmentOptions
 from hc_assets.fhir.enrichment.expected_elements import EXPECTED_ELEMENTS
 from hc_assets.fhir.enrichment.workers import enrich_rows, gather_facts, kept_index
-from hc_assets.fhir.export import exports
+from hc_assets.fhir.export import exports, kept_files
 from hc_assets.fhir.operations.companions import write_companions
 from hc_assets.fhir.schemas import NDJSON_EXPORTS
 from hc_assets.fhir.settings import FhirSettings
@@ -248,9 +248,9 @@ def ndjson_exports(
         files = exports.export(
             connection, layout, layout.exports("fhir"), exports.options_of(settings)
         )
-    write_companions(layout, settings.fhir_extension_base)
+    companions = write_companions(layout, settings.fhir_extension_base)
     rows = pa.Table.from_pylist([vars(file) for file in files], NDJSON_EXPORTS)
-    return Content(rows, inputs)
+    return Content(rows, inputs | kept_files.noted(layout, companions))
 
 
 ASSETS = [

@@ -113,5 +113,6 @@ DOMAIN = Domain(
     commands="hc_assets.fhir.commands",
     sample="hc_assets.sample_data.write:write_and_describe",
     rebuild="hc_assets.fhir.versions.apply:rebuild",
+    exports="hc_assets.fhir.export.kept_files:exports",
     taken_in="hc_assets.fhir.versions.ledger:inputs",
 )

@@ -176,7 +176,7 @@ def test_a_failed_run_leaves_a_summary_that_names_step_batch_and_no_patient_and_
     assert "zq-secret" not in text
     (told,) = received
     assert told["title"] == f"hc_assets: ingest_fhir failed on batch {key}"
-    assert "ended with DecodeError" in told["message"]
+    assert "ended with DamagedManifestError" in told["message"]
 
 
 def test_a_fault_that_stays_is_not_tried_again(hc_assets, tmp_path, data_dir):

@@ -187,17 +187,22 @@ def apply_batches(
     return Applied(len(new), len(gone), *counts)
 
 
-def rebuild(connection: duckdb.DuckDBPyConnection, layout: Layout) -> int:
+def rebuild(
+    connection: duckdb.DuckDBPyConnection, layout: Layout, *, batches: Iterable[str] | None = None
+) -> int:
     """Rebuild the versions of resources from the Parquet.
 
     Args:
         connection: to a warehouse without them.
         layout: where the lake is.
+        batches: keys of those that are wanted; all that are committed where None.
 
     Returns:
         How many current resources it holds.
     """
     enriched = read_partitions(layout, "fhir/enriched_resources")
+    if batches is not None:
+        enriched = enriched.only(batches)
     return apply_batches(connection, enriched).rows
 
 
