@@ -68,7 +68,7 @@ def taken_in(warehouse: "Warehouse", table: str) -> Mapping[str, str] | None:
     if not warehouse.layout.warehouse.exists():
         return None
     domain = next(each for each in DOMAINS if is_of(each, table))
-    with warehouse.read() as connection:
+    with warehouse.read_state() as connection:
         inputs: Mapping[str, str] = resolve(domain.taken_in)(connection)
     return inputs
 

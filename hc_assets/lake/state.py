@@ -44,7 +44,7 @@ def differing_tables(
 
 def _kept(warehouse: Warehouse, table: str) -> tuple[int, int] | None:
     try:
-        with warehouse.read() as connection:
+        with warehouse.read_state() as connection:
             return _digest(connection, table)
     except WarehouseFailedError:
         return None  # a block of the file is damaged, or the table is gone

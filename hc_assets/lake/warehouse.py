@@ -78,6 +78,19 @@ class Warehouse:
             yield connection
 
     @contextmanager
+    def read_state(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open a warehouse that is there, for the tables that DuckDB itself keeps.
+
+        No view is looked at, nor made again: what damage there is to the Parquet makes no
+        difference.
+
+        Raises:
+            WarehouseBusyError: a writer kept it longer than `wait_seconds`.
+        """
+        with self._open(self.layout.warehouse, read_only=True) as connection:
+            yield connection
+
+    @contextmanager
     def write(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Open for writing, one program at a time, and close whatever happens.
 
@@ -217,13 +230,21 @@ class Warehouse:
         """Create or replace the view of every Parquet table, with comments on its columns.
 
         All of them or none: that is one write to the disk, and not one for every comment.
+
+        Raises:
+            DamagedLakeError: a commit or a part is so damaged that its table can't be read.
         """
         connection.begin()
         for table, schema in self.tables.items():
             declare(self.layout, table, schema)
             name = quoted_name(table)
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {name.split('.')[0]}")
-            connection.execute(f"CREATE OR REPLACE VIEW {name} AS {self._select(table)}")
+            try:
+                connection.execute(f"CREATE OR REPLACE VIEW {name} AS {self._select(table)}")
+            except duckdb.Error:
+                # DuckDB looks at every part's footer, and names none
+                read_partitions(self.layout, table).parts()
+                raise
             for field in schema:
                 text = _literal(describe(field))
                 connection.execute(f"COMMENT ON COLUMN {name}.{_identifier(field.name)} IS {text}")
