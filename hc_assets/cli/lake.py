@@ -47,7 +47,8 @@ def verify(
             repair_damage(settings, found)
             found = find_damage(layout)
             for each in found:
-                say(f"hc-assets: still damaged: {each}")
+                only = "; it can only be put back from a backup" if each.kind else ""
+                say(f"hc-assets: still damaged: {each}{only}")
     if found:
         raise typer.Exit(FINDINGS)
 
