@@ -14,9 +14,9 @@ import pytest
 from typer.testing import Result
 
 from hc_assets.definitions import build_defs
-from hc_assets.lake import landing
 from hc_assets.lake.backlog import hours_behind, hours_unfinished
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import batch_keys
 from hc_assets.orchestration.check_results import read_report
 from hc_assets.orchestration.checks import FINISHED_IN_TIME, TAKEN_IN_IN_TIME
 from hc_assets.orchestration.runs import open_instance
@@ -85,7 +85,7 @@ def accounted(instance: dg.DagsterInstance) -> list[CheckOutcome]:
 def test_the_jobs_over_all_batches_check_rebuild_and_report(ingested, query):
     before = query("SELECT count(*), sum(length(resource::VARCHAR)) FROM fhir.current_resources")
 
-    keys = landing.batch_keys(Layout.of(ingested), "fhir")
+    keys = batch_keys(Layout.of(ingested), "fhir")
     with open_instance(Layout.of(ingested)) as instance:
         earlier = {o.batch: o.run_id for o in accounted(instance)}
     command(ingested, "check_quality")
@@ -136,7 +136,7 @@ def test_finished_batches_do_not_wait(ingested):
 
     layout = Layout.of(ingested)
     assert hours_unfinished(layout, "fhir", ["fhir/raw_bundles"], datetime.now(UTC)) == {}
-    (key, _) = landing.batch_keys(layout, "fhir")
+    (key, _) = batch_keys(layout, "fhir")
     (layout.partition("fhir/raw_bundles", key) / "_commit.json").unlink()
     assert set(hours_unfinished(layout, "fhir", ["fhir/raw_bundles"], datetime.now(UTC))) == {key}
 
