@@ -228,7 +228,8 @@ def opened_part(path: UPath | str) -> Iterator[pq.ParquetFile]:
         path: of a part; as `verified_part` gives it, where a commit lists it.
 
     Raises:
-        DamagedPartError: while it is read, where a page is not what was written.
+        DamagedPartError: then, or while it is read: a page, or what leads to it, is not what was
+            written.
     """
     try:
         with (
@@ -236,10 +237,12 @@ def opened_part(path: UPath | str) -> Iterator[pq.ParquetFile]:
             pq.ParquetFile(stream, page_checksum_verification=True) as file,
         ):
             yield file
-    except OSError as error:
-        if "CRC" not in str(error):
+    except (OSError, pa.ArrowInvalid) as error:
+        # Arrow's own have no number; those of the disk have one, and may pass
+        if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise DamagedPartError(f"{_named(UPath(path))}: a page is not what was written") from error
+        name = _named(UPath(path))
+        raise DamagedPartError(f"{name} is damaged: it can't be read") from error
 
 
 def read_partition(layout: Layout, table: str, batch: str | None) -> LakeTable:

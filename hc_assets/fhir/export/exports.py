@@ -80,8 +80,8 @@ def export(
 
 def _landed_at(layout: Layout, batches: list[str]) -> str:
     """Landing time of the last batch: the state that an export holds is as of then."""
-    times = [read_manifest(layout, "fhir", batch).landed_at for batch in batches]
-    return max(times, default=_BEFORE_EVERYTHING)
+    # Keys begin with the time of landing
+    return read_manifest(layout, "fhir", max(batches)).landed_at if batches else _BEFORE_EVERYTHING
 
 
 def _request(layout: Layout, since: str | None) -> str:
