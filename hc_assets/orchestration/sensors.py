@@ -18,7 +18,7 @@ from hc_assets.lake.atomic import write_bytes
 from hc_assets.lake.backlog import unfinished
 from hc_assets.lake.landing import BatchLimits
 from hc_assets.lake.layout import Layout
-from hc_assets.lake.manifests import batch_keys, read_manifest
+from hc_assets.lake.manifests import DamagedManifestError, batch_keys, read_manifest
 from hc_assets.lake.warehouse import Warehouse
 from hc_assets.lake.watching import look
 from hc_assets.orchestration import internals
@@ -84,7 +84,7 @@ def _landing_sensor(landing: Landing, settings: CoreSettings) -> dg.SensorDefini
         return dg.SensorResult(
             run_requests=[
                 dg.RunRequest(
-                    run_key=read_manifest(layout, landing.kind.name, key).content_sha256,
+                    run_key=_run_key(layout, landing.kind.name, key),
                     partition_key=key,
                 )
                 for key in due
@@ -94,6 +94,13 @@ def _landing_sensor(landing: Landing, settings: CoreSettings) -> dg.SensorDefini
         )
 
     return new_files
+
+
+def _run_key(layout: Layout, kind: str, batch: str) -> str:
+    try:
+        return read_manifest(layout, kind, batch).content_sha256
+    except DamagedManifestError:
+        return batch  # its run fails, and names the manifest; the other batches go on
 
 
 def _due(
