@@ -33,8 +33,9 @@ from hc_assets.fhir.validation.resource_work import ResourceWork
 from hc_assets.fhir.validation.workers import validate_rows
 from hc_assets.fhir.versions.apply import apply_batches
 from hc_assets.lake.discovery import discover
-from hc_assets.lake.landing import BatchLimits, land, read_manifest
+from hc_assets.lake.landing import BatchLimits, land
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import read_manifest
 from hc_assets.lake.parts import Part, commit
 from hc_assets.lake.tables import LakeTable, read_partition, read_partitions
 from hc_assets.settings import Settings

@@ -29,8 +29,8 @@ from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 
 from hc_assets.definitions import build_defs
 from hc_assets.domains import CATALOG
-from hc_assets.lake.landing import batch_keys
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import batch_keys
 from hc_assets.orchestration.runs import open_instance
 
 FHIR = CATALOG.kind("fhir")

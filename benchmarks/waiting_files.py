@@ -19,8 +19,8 @@ from pathlib import Path
 import dagster as dg
 
 from hc_assets.definitions import build_defs
-from hc_assets.lake.landing import batch_keys, read_manifest
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import batch_keys, read_manifest
 from hc_assets.orchestration.runs import open_instance
 from hc_assets.settings import Settings
 

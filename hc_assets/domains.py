@@ -4,9 +4,10 @@ Belongs here: the list, and what all of them have together. What a domain declar
 `domain.py`.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from hc_assets.core.domain import Catalog, resolve
+from hc_assets.core.domain import Catalog, Domain, Landing, resolve
 
 if TYPE_CHECKING:
     from hc_assets.lake.layout import Layout
@@ -32,6 +33,49 @@ def warehouse_of(layout: "Layout") -> "Warehouse":
         if domain.state
     )
     return Warehouse(layout, CATALOG.parquet, tuple(state))
+
+
+def finished_batches(layout: "Layout", landing: Landing) -> set[str]:
+    """Keys of the landed batches of which every table is committed."""
+    from hc_assets.lake.backlog import unfinished  # noqa: PLC0415 - brings pyarrow
+    from hc_assets.lake.manifests import batch_keys  # noqa: PLC0415 - brings fsspec
+
+    keys = set(batch_keys(layout, landing.kind.name))
+    return keys.difference(unfinished(layout, landing.batch_tables, keys))
+
+
+def is_of(domain: Domain, table: str) -> bool:
+    """Whether a table is one of a domain's."""
+    return table.partition("/")[0] == domain.name
+
+
+def sources_of(landing: Landing) -> list[str]:
+    """Tables that those over all batches of a kind may be made from."""
+    made = [table for table in landing.publish_tables if table in CATALOG.parquet]
+    return [*landing.batch_tables, *made]
+
+
+def taken_in(warehouse: "Warehouse", table: str) -> Mapping[str, str] | None:
+    """What a table over all batches was made from, as the lake or the warehouse itself says.
+
+    Args:
+        warehouse: of the data folder.
+        table: `<domain>/<plural noun>`.
+
+    Returns:
+        Hash of each partition by `<table>` or `<table>/<batch>`; None where it was never made.
+    """
+    from hc_assets.lake.parts import read_commit  # noqa: PLC0415 - brings pyarrow
+
+    if table in CATALOG.parquet:
+        made = read_commit(warehouse.layout.partition(table, None))
+        return None if made is None else made.inputs
+    if not warehouse.layout.warehouse.exists():
+        return None
+    domain = next(each for each in DOMAINS if is_of(each, table))
+    with warehouse.read_state() as connection:
+        inputs: Mapping[str, str] = resolve(domain.taken_in)(connection)
+    return inputs
 
 
 def rebuild(layout: "Layout", warehouse: "Warehouse") -> int:

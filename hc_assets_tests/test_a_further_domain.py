@@ -110,7 +110,7 @@ def key(run: Run, tmp_path_factory: pytest.TempPathFactory) -> str:
 def _only_batch(run: Run) -> str:
     code = (
         "from hc_assets.settings import Settings; from hc_assets.lake.layout import Layout;"
-        "from hc_assets.lake.landing import batch_keys;"
+        "from hc_assets.lake.manifests import batch_keys;"
         "print(*batch_keys(Layout.configured(Settings()), 'notes'))"
     )
     return run(code=code).stdout.strip()

@@ -19,8 +19,9 @@ from hc_assets.core.errors import UnreadableInputError
 from hc_assets.core.settings import CoreSettings
 from hc_assets.domains import CATALOG, warehouse_of
 from hc_assets.lake.discovery import AnyPath, discover, guess_kind
-from hc_assets.lake.landing import BatchLimits, LandingResult, batch_keys, land
+from hc_assets.lake.landing import BatchLimits, LandingResult, land
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import batch_keys
 from hc_assets.settings import Settings
 
 ingest_app = typer.Typer()

@@ -155,7 +155,12 @@ class Domain:
         state: `module:function` that makes its tables in DuckDB where they are missing, given a
             connection. "" where it keeps none there.
         rebuild: `module:function` that rebuilds its tables in DuckDB from the Parquet, given a
-            connection and the layout; gives the count of rows. "" where it keeps none there.
+            connection, the layout and, as `batches`, the keys of those that are wanted, all where
+            None; gives the count of rows. "" where it keeps none there.
+        taken_in: `module:function` that gives what its tables in DuckDB were made from, given a
+            connection: hash of each partition by `<table>/<batch>`. "" where it keeps none there.
+        exports: `module:function` that gives the files its tables keep outside of the lake, as
+            `Export` of `lake/integrity.py`, given the layout; "" where they keep none.
         reads: tables of other domains that it reads.
         feeds: folder below the landing folder of a kind, by that kind, into which its assets put
             files of their own.
@@ -171,6 +176,8 @@ class Domain:
     sample: str = ""
     state: str = ""
     rebuild: str = ""
+    taken_in: str = ""
+    exports: str = ""
     reads: tuple[str, ...] = ()
     feeds: Mapping[str, str] = field(default_factory=dict)
 

@@ -18,7 +18,7 @@ from hc_assets.fhir.domain import DOMAIN
 from hc_assets.fhir.enrichment.enricher import EnrichmentOptions
 from hc_assets.fhir.enrichment.expected_elements import EXPECTED_ELEMENTS
 from hc_assets.fhir.enrichment.workers import enrich_rows, gather_facts, kept_index
-from hc_assets.fhir.export import exports
+from hc_assets.fhir.export import exports, kept_files
 from hc_assets.fhir.export.ndjson import writing
 from hc_assets.fhir.operations.companions import write_companions
 from hc_assets.fhir.schemas import NDJSON_EXPORTS
@@ -30,14 +30,23 @@ from hc_assets.fhir.validation.resource_work import ResourceWork
 from hc_assets.fhir.validation.workers import validate_rows
 from hc_assets.fhir.versions import apply as versions
 from hc_assets.fhir.versions import ledger as version_ledger
-from hc_assets.lake.landing import LandedFile, read_manifest
+from hc_assets.lake.incremental import refuse_shrinking
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import LandedFile, read_manifest
 from hc_assets.lake.tables import LakeTable, read_partition
 from hc_assets.lake.warehouse import Warehouse
 from hc_assets.orchestration.checks import selection
 from hc_assets.orchestration.io_manager import Content, lineage_of
-from hc_assets.orchestration.specs import fan_out, hand_over, table_asset, table_spec, tables_asset
+from hc_assets.orchestration.specs import (
+    code_version,
+    fan_out,
+    hand_over,
+    table_asset,
+    table_spec,
+    tables_asset,
+)
 
+_EXPORTS = "fhir/ndjson_exports"
 _ENRICHED = dg.AssetKey(["fhir", "enriched_resources"])
 
 
@@ -212,6 +221,7 @@ def resource_versions(
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Take the batches that are new into the versions of resources."""
     with warehouse.write() as connection:
+        version_ledger.refuse_lost_batches(connection, warehouse.layout, enriched)
         applied = versions.apply_batches(connection, enriched)
     batches = {
         "batches_applied": applied.batches,
@@ -231,7 +241,7 @@ def resource_versions(
 
 
 @table_asset(
-    "fhir/ndjson_exports",
+    _EXPORTS,
     deps=[
         _key("current_resources"),
         _key("quarantined_resources"),
@@ -250,11 +260,12 @@ def ndjson_exports(
     folder = layout.exports("fhir")
     with writing(folder):
         with warehouse.read() as connection:
-            files = exports.export(connection, layout, folder, exports.options_of(settings))
             inputs = version_ledger.inputs(connection)
-        write_companions(layout, settings.fhir_extension_base)
+            refuse_shrinking(layout, _EXPORTS, inputs, code_version(_EXPORTS))
+            files = exports.export(connection, layout, folder, exports.options_of(settings))
+        companions = write_companions(layout, settings.fhir_extension_base)
     rows = pa.Table.from_pylist([vars(file) for file in files], NDJSON_EXPORTS)
-    return Content(rows, inputs)
+    return Content(rows, inputs | kept_files.noted(layout, companions))
 
 
 ASSETS = [

@@ -12,8 +12,8 @@ from upath import UPath
 from hc_assets.domains import CATALOG, warehouse_of
 from hc_assets.fhir.validate_command import validate_app
 from hc_assets.lake.backlog import unfinished
-from hc_assets.lake.landing import batch_keys
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import batch_keys
 from hc_assets.lake.tables import read_partition
 from hc_assets.settings import Settings
 

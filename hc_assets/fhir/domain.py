@@ -114,4 +114,6 @@ DOMAIN = Domain(
     sample="hc_assets.sample_data.write:write_and_describe",
     state="hc_assets.fhir.versions.tables:create_tables",
     rebuild="hc_assets.fhir.versions.apply:rebuild",
+    exports="hc_assets.fhir.export.kept_files:exports",
+    taken_in="hc_assets.fhir.versions.ledger:inputs",
 )

@@ -40,8 +40,8 @@ from hc_assets.imaging.series.table import failed_row as failed_series
 from hc_assets.imaging.series.table import row_or_failure
 from hc_assets.imaging.settings import ImagingSettings
 from hc_assets.lake.atomic import write_bytes
-from hc_assets.lake.landing import LandedFile, read_manifest
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import LandedFile, read_manifest
 from hc_assets.lake.parts import PartWriter
 from hc_assets.lake.tables import LakeTable
 from hc_assets.orchestration.io_manager import Content

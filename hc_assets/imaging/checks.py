@@ -18,8 +18,8 @@ from hc_assets.imaging.verdicts.internal_errors import (
     none_in,
 )
 from hc_assets.imaging.verdicts.shared_identifiers import count_conflicts
-from hc_assets.lake.landing import read_manifest
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import read_manifest
 from hc_assets.lake.tables import read_partition, read_partitions
 from hc_assets.lake.warehouse import Warehouse
 from hc_assets.orchestration.checks import WARN, batches_of, column_check, result, table_check

@@ -184,6 +184,7 @@ DOMAIN = Domain(
     ),
     commands="hc_assets.imaging.commands",
     sample="hc_assets.sample_data.write:write_and_describe",
+    exports="hc_assets.imaging.exported_files:exports",
     reads=("fhir/current_resources",),
     feeds={"fhir": STUDIES_FOLDER},
 )

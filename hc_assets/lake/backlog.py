@@ -7,11 +7,13 @@ Belongs here: measuring it, in hours. What counts as too long is a setting, and 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from upath import UPath
+
 from hc_assets.lake.incremental import compare, inputs_of_tables
-from hc_assets.lake.landing import batch_keys, read_manifest
-from hc_assets.lake.layout import Layout
-from hc_assets.lake.parts import read_commit
-from hc_assets.lake.tables import read_partitions
+from hc_assets.lake.layout import COMMIT_NAME, Layout
+from hc_assets.lake.manifests import batch_keys, read_manifest
+from hc_assets.lake.parts import Commit, read_commit
+from hc_assets.lake.tables import LakeTable, read_partitions
 
 
 def unfinished(layout: Layout, tables: Iterable[str], keys: Iterable[str]) -> list[str]:
@@ -35,8 +37,8 @@ def left_out(
     Args:
         layout: where the lake is.
         batch_tables: with a partition per batch, that a batch is finished with.
-        publish_tables: over all batches, kept in Parquet; tables that the commit of one does not
-            speak of, it isn't made from.
+        publish_tables: over all batches, kept in Parquet; one is not made from tables that its
+            commit does not name.
 
     Returns:
         Pairs of a table over all batches and the partition that it lacks, `<table>` or
@@ -46,47 +48,73 @@ def left_out(
         DamagedCommitError: a commit is not what was written.
     """
     per_batch, over_all = list(batch_tables), list(publish_tables)
-    partitions = {table: read_partitions(layout, table) for table in (*per_batch, *over_all)}
-    keys = [{made.batch for _, made in partitions[table].partitions} for table in per_batch]
+    held = {table: read_partitions(layout, table) for table in (*per_batch, *over_all)}
+    keys = [{made.batch for _, made in held[table].partitions} for table in per_batch]
     finished = [key for key in set.intersection(*keys) if key] if keys else []
     if not finished:
         return []
-    held = {table: rows.digests() for table, rows in partitions.items()}
-    lacking = [(t, name) for t in over_all for name in _lacking(layout, t, held, finished)]
+    lacking = []
+    for table in over_all:
+        made = read_commit(layout.partition(table, None))
+        sources = [rows for name, rows in held.items() if name != table]
+        missed = _missed(sources, None if made is None else made.inputs, finished)
+        lacking += [(table, each.name) for _, each in missed]
     return sorted(lacking, key=lambda pair: (pair[1].split("/")[2:], pair))
 
 
-def _lacking(
-    layout: Layout,
-    table: str,
-    held: Mapping[str, Mapping[str, str]],
-    batches: Iterable[str],
-) -> frozenset[str]:
-    """Partitions of its sources that a table was made without; all of them where it never was.
+def is_behind(
+    layout: Layout, made_from: Mapping[str, str] | None, sources: Iterable[str], keys: Iterable[str]
+) -> bool:
+    """Whether a table over all batches was made without what its sources hold now.
 
     Args:
         layout: where the lake is.
-        table: over all batches.
-        held: digest by name of the partitions of each source.
-        batches: keys of the finished ones.
+        made_from: as for `not_taken_in`; None where the table was never made.
+        sources: as for `not_taken_in`.
+        keys: as for `not_taken_in`.
     """
-    made = read_commit(layout.partition(table, None))
-    finished = set(batches)
-    lacking: set[str] = set()
-    due_at_all: set[str] = set()
+    return made_from is None or bool(not_taken_in(layout, made_from, sources, keys))
+
+
+def not_taken_in(
+    layout: Layout, made_from: Mapping[str, str] | None, sources: Iterable[str], keys: Iterable[str]
+) -> list[float]:
+    """When those partitions were committed that a table over all batches was made without.
+
+    A commit says what its rows were made from; a run that was killed left that of before.
+
+    Args:
+        layout: where the lake is.
+        made_from: hash of each partition that the table was made from, by `<table>` or
+            `<table>/<batch>`; None where it was never made.
+        sources: tables that it may be made from; those that it names no partition of, it isn't.
+        keys: of the finished batches; what others hold is not missed yet.
+
+    Returns:
+        POSIX times, of the files that say so; in no order.
+    """
+    sources_held = [read_partitions(layout, source) for source in sources]
+    found = _missed(sources_held, made_from, keys)
+    return [(folder / COMMIT_NAME).stat().st_mtime for folder, _ in found]
+
+
+def _missed(
+    sources: Iterable[LakeTable], made_from: Mapping[str, str] | None, keys: Iterable[str]
+) -> list[tuple[UPath, Commit]]:
+    """Partitions of its sources that a table was made without; all where it was made of none."""
+    finished = {None, *keys}
     is_taken = False
-    for source, digests in held.items():
-        due = {
-            name: digest
-            for name, digest in digests.items()
-            if name == source or name.removeprefix(f"{source}/") in finished
-        }
-        due_at_all |= due.keys()
-        known = inputs_of_tables(made, [source]) if made else {}
+    held: list[tuple[UPath, Commit]] = []
+    missed: list[tuple[UPath, Commit]] = []
+    for source in sources:
+        due = [each for each in source.partitions if each[1].batch in finished]
+        held += due
+        known = inputs_of_tables(made_from or {}, [source.table])
         if known:
             is_taken = True
-            lacking |= compare(known, due).to_take_in()
-    return frozenset(lacking if is_taken else due_at_all - {table})
+            lacking = compare(known, LakeTable(source.table, source.folder, due).digests())
+            missed += [each for each in due if each[1].name in lacking.to_take_in()]
+    return missed if is_taken else held
 
 
 def hours_unfinished(
@@ -103,17 +131,14 @@ def hours_unfinished(
     }
 
 
-def hours_behind(made_at: float | None, source_at: float | None, now: float) -> float:
-    """Hours for which a table has lacked what its source holds; 0 where it has it all.
+def hours_behind(committed_at: Iterable[float], now: float) -> float:
+    """Hours for which a table has lacked what its sources hold; 0 where it has it all.
 
     Args:
-        made_at: POSIX time at which the table was made; None where it never was.
-        source_at: POSIX time at which its newest source was made; None where there is none.
+        committed_at: POSIX time of each partition that it was made without.
         now: POSIX time.
     """
-    if source_at is None or (made_at is not None and made_at >= source_at):
-        return 0.0
-    return hours_between(source_at, now)
+    return max((hours_between(each, now) for each in committed_at), default=0.0)
 
 
 def hours_between(earlier: float, later: float) -> float:

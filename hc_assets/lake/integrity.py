@@ -1,27 +1,26 @@
-"""Whether what is kept is what was written: every landed file, part and commit, by its hash.
+"""Whether what is kept is what was written: landed files, parts, commits, exports, by their hashes.
 
-Belongs here: finding damage, and setting a damaged partition aside so that it is rebuilt, which
-is the work of the jobs (`cli/lake.py`).
+Belongs here: finding damage. What can be mended is mended in `repair.py`; whether the warehouse's
+state is what the lake makes is found in `state.py`.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
-import msgspec
 from upath import UPath
 
-from hc_assets.lake.atomic import HashingSink
-from hc_assets.lake.landing import batch_keys, content_sha256, read_manifest
+from hc_assets.lake.hashes import sha256_of
 from hc_assets.lake.layout import (
     ALL_BATCHES_FOLDER,
     BATCH_PREFIX,
     COMMIT_NAME,
+    MANIFEST_NAME,
     SCHEMA_FOLDER,
     Layout,
 )
-from hc_assets.lake.parts import DamagedCommitError, Part, read_commit
+from hc_assets.lake.manifests import DamagedManifestError, batch_keys, read_manifest
+from hc_assets.lake.parts import DamagedCommitError, read_commit
 
-_BLOCK = 1024 * 1024
 _Found = tuple[str, str]
 
 
@@ -30,59 +29,104 @@ class Damage:
     """Something that is not what was written.
 
     Attributes:
-        kind: of the landed files; "" of a table.
-        table: `<group>/<asset>`; "" of landed files.
-        partition: name of the partition's folder, or key of the batch of landed files.
-        file: its name in there.
+        name: of the file below the data folder, without `lake/`.
         problem: what is wrong with it.
+        path: of the file.
+        kind: of landed files; "" of all else.
+        table: `<group>/<asset>` that is or writes the file; "" of landed files.
+        batch: key; None where it is of all batches.
     """
 
-    kind: str
-    table: str
-    partition: str
-    file: str
+    name: str
     problem: str
-
-    @property
-    def batch(self) -> str | None:
-        """Key of the batch; None where it is of all batches, or of a declared schema."""
-        if self.partition in (ALL_BATCHES_FOLDER, SCHEMA_FOLDER):
-            return None
-        return self.partition.removeprefix(BATCH_PREFIX)
+    path: UPath
+    kind: str = ""
+    table: str = ""
+    batch: str | None = None
 
     def __str__(self) -> str:
-        where = self.table or f"batches/{self.kind}"
-        return f"{where}/{self.partition}/{self.file} {self.problem}"
+        return f"{self.name} {self.problem}"
 
 
-def damage(layout: Layout, tables: Iterable[str]) -> Iterator[Damage]:
-    """Hash everything that is kept again, and give what is gone or changed.
+@dataclass(frozen=True)
+class Export:
+    """Files that a table keeps outside of the lake.
+
+    Attributes:
+        folder: below the folder of exports.
+        table: whose job writes them, over all batches.
+        files: SHA-256 by name in the folder.
+    """
+
+    folder: str
+    table: str
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+def damaged_landed(layout: Layout, tables: Mapping[str, Iterable[str]]) -> Iterator[Damage]:
+    """Hash landed files again, and look for batches whose manifest is gone.
 
     Args:
-        layout: where it is.
+        layout: where they are.
+        tables: made batch by batch, by kind: what they hold was landed once.
+    """
+    for kind in sorted({*layout.kinds(), *tables}):
+        whole = batch_keys(layout, kind)
+        there = layout.batches(kind).iterdir() if layout.batches(kind).exists() else ()
+        known = {path.name for path in there if path.is_dir() and not path.name.startswith(".")}
+        for table in tables.get(kind, ()):
+            known |= _committed_batches(layout, table)
+        for key in sorted(known):
+            found = _landed(layout, kind, key) if key in whole else [(MANIFEST_NAME, "is gone")]
+            for file, problem in found:
+                path = layout.batch(kind, key) / file
+                yield Damage(f"batches/{kind}/{key}/{file}", problem, path, kind=kind, batch=key)
+
+
+def _committed_batches(layout: Layout, table: str) -> set[str]:
+    folder = layout.table(table)
+    partitions = folder.iterdir() if folder.exists() else ()
+    return {
+        path.name.removeprefix(BATCH_PREFIX)
+        for path in partitions
+        if path.name.startswith(BATCH_PREFIX) and (path / COMMIT_NAME).exists()
+    }
+
+
+def damaged_tables(layout: Layout, tables: Iterable[str]) -> Iterator[Damage]:
+    """Hash parts and commits again, and give what is gone or changed.
+
+    Args:
+        layout: where they are.
         tables: names of the tables, `<group>/<asset>`.
     """
-    for kind in layout.kinds():
-        for key in batch_keys(layout, kind):
-            for file, problem in _landed(layout, kind, key):
-                yield Damage(kind, "", key, file, problem)
     for table in tables:
         folder = layout.table(table)
         for partition in sorted(folder.iterdir(), key=lambda p: p.name) if folder.exists() else []:
             if partition.is_dir():
+                of_all = partition.name in (ALL_BATCHES_FOLDER, SCHEMA_FOLDER)
+                batch = None if of_all else partition.name.removeprefix(BATCH_PREFIX)
                 for file, problem in _kept(partition):
-                    yield Damage("", table, partition.name, file, problem)
+                    name = f"{table}/{partition.name}/{file}"
+                    yield Damage(name, problem, partition / file, table=table, batch=batch)
+
+
+def damaged_exports(layout: Layout, exports: Iterable[Export]) -> Iterator[Damage]:
+    """Hash exported files again, and give what is gone or changed."""
+    for export in exports:
+        folder = layout.exports(export.folder)
+        for name, sha256 in sorted(export.files.items()):
+            for file, problem in _compared(folder / name, name, sha256):
+                shown = f"exports/{export.folder}/{file}"
+                yield Damage(shown, problem, folder / file, table=export.table)
 
 
 def _landed(layout: Layout, kind: str, key: str) -> Iterator[_Found]:
-    name = layout.manifest(kind, key).name
     try:
         manifest = read_manifest(layout, kind, key)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        yield name, "can't be read"
+    except DamagedManifestError:
+        yield MANIFEST_NAME, "is not what was written"
         return
-    if content_sha256(manifest.files) != manifest.content_sha256:
-        yield name, "does not list what was landed"
     for file in manifest.files:
         if file.stored:
             path = layout.landed_file(kind, key, file.stored)
@@ -95,29 +139,15 @@ def _kept(partition: UPath) -> Iterator[_Found]:
     except DamagedCommitError:
         yield COMMIT_NAME, "is not what was committed"
         return
-    parts: list[Part] = made.parts if made is not None else []
-    for part in parts:
+    for part in made.parts if made is not None else ():
         yield from _compared(partition / part.name, part.name, part.sha256)
 
 
 def _compared(path: UPath, name: str, sha256: str) -> Iterator[_Found]:
-    sink = HashingSink.discarding()
     try:
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK):
-                sink.write(block)
+        found = sha256_of(path)
     except FileNotFoundError:
         yield name, "is gone"
         return
-    if sink.hexdigest() != sha256:
+    if found != sha256:
         yield name, "is not what was written"
-
-
-def set_aside(layout: Layout, found: Iterable[Damage]) -> None:
-    """Remove damaged parts and the commits that list them: the partitions count as not made yet."""
-    for each in found:
-        if each.table:
-            folder = layout.table(each.table) / each.partition
-            (folder / COMMIT_NAME).unlink(missing_ok=True)
-            # Views look at every part, whether it is committed or not
-            (folder / each.file).unlink(missing_ok=True)

@@ -4,10 +4,8 @@ Belongs here: when a file counts as the same as another. Landing it is in `landi
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from hc_assets.lake.landing import LandedFile, Manifest
+from hc_assets.lake.manifests import LandedFile, Manifest
 
 
 class KnownFiles:
@@ -17,23 +15,23 @@ class KnownFiles:
     with it, so that each empty or unreadable file is reported, and once.
     """
 
-    def __init__(self, manifests: Iterable["Manifest"]) -> None:
+    def __init__(self, manifests: Iterable[Manifest]) -> None:
         self._batches: dict[tuple[str, ...], str] = {}
         self._sizes: set[int] = set()
         for manifest in manifests:
             for file in manifest.files:
                 self.add(file, manifest.key)
 
-    def add(self, file: "LandedFile", batch: str) -> None:
+    def add(self, file: LandedFile, batch: str) -> None:
         """Remember a file; `batch` is "" where its key is not known yet."""
         self._batches[self._identity(file)] = batch
         self._sizes.add(file.size)
 
-    def batch_of(self, file: "LandedFile") -> set[str]:
+    def batch_of(self, file: LandedFile) -> set[str]:
         """Key of the earlier batch that holds a file; none where this landing does."""
         return {self._batches[self._identity(file)]} - {""}
 
-    def __contains__(self, file: "LandedFile") -> bool:
+    def __contains__(self, file: LandedFile) -> bool:
         return self._identity(file) in self._batches
 
     def has_size(self, size: int) -> bool:
@@ -41,7 +39,7 @@ class KnownFiles:
         return size in self._sizes
 
     @staticmethod
-    def _identity(file: "LandedFile") -> tuple[str, ...]:
+    def _identity(file: LandedFile) -> tuple[str, ...]:
         if file.problem or not file.size:
             return (file.source_file, file.problem)
         return (file.sha256,)

@@ -1,19 +1,18 @@
 """Files become immutable batches: hashed, copied, and listed in a manifest.
 
-Belongs here: what a batch is and how it comes to be. What the files say is read by each domain; how
-a batch becomes a Dagster partition is in `orchestration/jobs.py`.
+Belongs here: how a batch comes to be. What its manifest says is in `manifests.py`, what the files
+say is read by each domain; how a batch becomes a Dagster partition is in `orchestration/jobs.py`.
 """
 
 import hashlib
 import secrets
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, partial
 from typing import IO, NamedTuple
 
-import msgspec
 from filelock import FileLock
 
 from hc_assets.core.domain import Kind
@@ -38,53 +37,17 @@ from hc_assets.lake.batch_names import batch_name
 from hc_assets.lake.discovery import Found, state_of
 from hc_assets.lake.known_files import KnownFiles
 from hc_assets.lake.layout import MANIFEST_NAME, Layout
+from hc_assets.lake.manifests import (
+    LandedFile,
+    Manifest,
+    batch_keys,
+    content_sha256,
+    encode_manifest,
+    read_manifest,
+)
 from hc_assets.lake.sources import UnreadableSourceError, blocks, opened
 
-_MANIFEST_FORMAT = 1
 _STAGING_PREFIX = ".landing-"
-
-
-class LandedFile(msgspec.Struct, frozen=True):
-    """One file of a batch.
-
-    Attributes:
-        source_file: where it came from: relative to the landing folder, else absolute; bytes of the
-            name that are not UTF-8 stand as backslash escapes.
-        stored: its name in the batch's `files/`; "" where its bytes could not be taken.
-        size: bytes.
-        sha256: of its bytes, in hex; "" where they could not be taken.
-        media_type: by its name.
-        problem: why its bytes could not be taken; "" where they were.
-    """
-
-    source_file: str
-    stored: str
-    size: int
-    sha256: str
-    media_type: str
-    problem: str = ""
-
-
-class Manifest(msgspec.Struct, frozen=True):
-    """What a batch holds.
-
-    Attributes:
-        kind: of its files.
-        key: the batch's name, `<UTC time>-<first 8 of content_sha256>`.
-        landed_at: UTC time of landing, ISO 8601.
-        content_sha256: over the hashes and names of its files.
-        files: by source_file.
-        duplicates: files whose bytes the batch, or an earlier one, already had: name and hash.
-        format: version of this layout.
-    """
-
-    kind: str
-    key: str
-    landed_at: str
-    content_sha256: str
-    files: list[LandedFile]
-    duplicates: list[tuple[str, str]] = []
-    format: int = _MANIFEST_FORMAT
 
 
 class BatchLimits(NamedTuple):
@@ -131,28 +94,6 @@ class LandingResult:
 
 class StillBeingWrittenError(Exception):
     """A file changed while it was copied."""
-
-
-def read_manifest(layout: Layout, kind: str, key: str) -> Manifest:
-    """Read a batch's manifest.
-
-    Raises:
-        FileNotFoundError: there is no such batch.
-        msgspec.DecodeError: the manifest is damaged.
-    """
-    return msgspec.json.decode(layout.manifest(kind, key).read_bytes(), type=Manifest)
-
-
-def batch_keys(layout: Layout, kind: str) -> list[str]:
-    """Keys of all whole batches of a kind, oldest first."""
-    folder = layout.batches(kind)
-    if not folder.exists():
-        return []
-    return sorted(
-        path.name
-        for path in folder.iterdir()
-        if not path.name.startswith(".") and layout.manifest(kind, path.name).exists()
-    )
 
 
 def land(
@@ -373,9 +314,8 @@ class _OpenBatch:
             files=files,
             duplicates=sorted(self.duplicates),
         )
-        encoded = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
         # The rename makes the batch; a kill before it leaves what the next landing clears away.
-        write_bytes(self._staging / MANIFEST_NAME, encoded)
+        write_bytes(self._staging / MANIFEST_NAME, encode_manifest(manifest))
         self._staging.rename(self.layout.batch(self.kind.name, key))
         sync_folder(self.layout.batches(self.kind.name))
         result.batches.append(key)
@@ -384,11 +324,3 @@ class _OpenBatch:
 
 def _not_copied(kind: Kind, source_file: str, problem: str) -> LandedFile:
     return LandedFile(source_file, "", 0, "", kind.media_type(source_file), problem)
-
-
-def content_sha256(files: Sequence[LandedFile]) -> str:
-    """Hash of what a batch holds: names, hashes and problems of its files, in order."""
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(f"{file.source_file}\0{file.sha256}\0{file.problem}\n".encode())
-    return digest.hexdigest()

@@ -262,6 +262,7 @@ def _open_part(folder: UPath, stem: _Stem, schema: pa.Schema) -> Iterator[_OpenP
             compression_level=1,
             use_dictionary=plain,
             write_statistics=plain,
+            write_page_checksum=True,
         ) as writer,
     ):
         yield _OpenPart(stem, sink, writer)

@@ -56,7 +56,7 @@ class Rows:
         """Read the rows as record batches of bounded size, in the order of the batches.
 
         Raises:
-            DamagedPartError: a part is gone, or has another size than its commit says.
+            DamagedPartError: a part is gone or is not what its commit says.
         """
         return self._lake.batches(self.columns)
 

@@ -1,6 +1,8 @@
 """Rows of a table, found by their commits and read when asked for.
 
-Belongs here: reading, whole or by pieces of work. Writing is in `parts.py`.
+Belongs here: reading, whole or by pieces of work. Writing is in `parts.py`. A part is hashed when a
+process first opens it here, and its pages' checksums are looked at whenever they are read: whatever
+reads a part by its path alone (DuckDB knows neither) gets the path from here.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +14,7 @@ import pyarrow.parquet as pq
 from upath import UPath
 
 from hc_assets.lake.background import prefetched
+from hc_assets.lake.hashes import sha256_when_first_opened
 from hc_assets.lake.layout import SCHEMA_FOLDER, Layout
 from hc_assets.lake.parts import Commit, DamagedPartError, Part, read_commit
 
@@ -42,7 +45,7 @@ class RowWork:
         return prefetched(self._read(columns))
 
     def _read(self, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
-        with UPath(self.path).open("rb") as stream, pq.ParquetFile(stream) as file:
+        with opened_part(self.path) as file:
             for group in self.groups:
                 yield from file.read_row_group(group, columns=columns).to_batches()
 
@@ -71,12 +74,18 @@ class LakeTable:
         declared = read_commit(folder)
         if declared is None:
             raise MissingPartitionError(f"{self.table}: no schema is declared")
-        with _opened(folder / declared.parts[0].name, declared.parts[0]) as file:
+        with opened_part(verified_part(folder, declared.parts[0])) as file:
             return file.schema_arrow
 
     def parts(self) -> list[UPath]:
-        """Paths of the parts, in the order of the rows."""
-        return [folder / part.name for folder, made in self.partitions for part in made.parts]
+        """Paths of the parts, in the order of the rows.
+
+        Raises:
+            DamagedPartError: one is gone or is not what its commit says.
+        """
+        return [
+            verified_part(folder, part) for folder, made in self.partitions for part in made.parts
+        ]
 
     def only(self, batches: Iterable[str]) -> "LakeTable":
         """Narrow to those of some batches that are committed."""
@@ -95,6 +104,24 @@ class LakeTable:
             raise MissingPartitionError(f"{self.table}: no rows of {batch} are committed")
         return narrowed
 
+    def check_pages(self, columns: Sequence[str]) -> None:
+        """Read some columns for the checksums of their pages alone.
+
+        For whoever then reads them elsewhere (in DuckDB), from parts so much larger than these
+        columns that hashing all of it would cost more than the work itself.
+
+        Raises:
+            DamagedPartError: a part is gone, has another size, or a page is not what was written.
+        """
+        for folder, made in self.partitions:
+            for part in made.parts:
+                path = folder / part.name
+                if not path.exists() or path.stat().st_size != part.size:
+                    raise DamagedPartError(f"{_named(path)} is gone or has another size")
+                with opened_part(path) as file:
+                    for group in range(file.num_row_groups):
+                        file.read_row_group(group, columns=list(columns))
+
     def count_rows(self) -> int:
         """How many rows there are, by the commits."""
         return sum(made.rows for _, made in self.partitions)
@@ -106,11 +133,11 @@ class LakeTable:
             columns: names of those wanted; all where None.
 
         Raises:
-            DamagedPartError: a part is gone or has another size than its commit says.
+            DamagedPartError: a part is gone or is not what its commit says.
         """
         for folder, made in self.partitions:
             for part in made.parts:
-                with _opened(folder / part.name, part) as file:
+                with opened_part(verified_part(folder, part)) as file:
                     for group in range(file.num_row_groups):
                         yield from file.read_row_group(group, columns=columns).to_batches()
 
@@ -119,6 +146,9 @@ class LakeTable:
 
         Args:
             work_bytes: uncompressed size from which a piece is full.
+
+        Raises:
+            DamagedPartError: a part is gone or is not what its commit says.
         """
         number = 0
         for folder, made in self.partitions:
@@ -126,7 +156,7 @@ class LakeTable:
                 siblings = tuple(
                     str(folder / each.name) for each in made.parts if each.number == part.number
                 )
-                with _opened(folder / part.name, part) as file:
+                with opened_part(verified_part(folder, part)) as file:
                     sizes = [
                         file.metadata.row_group(group).total_byte_size
                         for group in range(file.num_row_groups)
@@ -165,16 +195,54 @@ def _grouped(sizes: Sequence[int], limit: int) -> Iterator[tuple[int, ...]]:
         yield tuple(groups)
 
 
-@contextmanager
-def _opened(path: UPath, part: Part) -> Iterator[pq.ParquetFile]:
+def verified_part(folder: UPath, part: Part) -> UPath:
+    """Find a part, once its bytes are those that its commit lists.
+
+    Args:
+        folder: of the partition.
+        part: of its commit.
+
+    Raises:
+        DamagedPartError: it is gone or is not what its commit says.
+    """
+    path = folder / part.name
     try:
-        size = path.stat().st_size
+        found = sha256_when_first_opened(path)
     except FileNotFoundError as error:
-        raise DamagedPartError(f"{path.parent.parent.name}: {part.name} is gone") from error
-    if size != part.size:
-        raise DamagedPartError(f"{part.name} has {size} bytes, its commit says {part.size}")
-    with path.open("rb") as stream, pq.ParquetFile(stream) as file:
-        yield file
+        raise DamagedPartError(f"{_named(path)} is gone") from error
+    if found != part.sha256:
+        raise DamagedPartError(f"{_named(path)} is not what its commit says: its hash is {found}")
+    return path
+
+
+def _named(path: UPath) -> str:
+    """A part as people know it: table, partition and name."""
+    return "/".join(path.parts[-4:])
+
+
+@contextmanager
+def opened_part(path: UPath | str) -> Iterator[pq.ParquetFile]:
+    """Open a part to be read, with its pages' checksums looked at.
+
+    Args:
+        path: of a part; as `verified_part` gives it, where a commit lists it.
+
+    Raises:
+        DamagedPartError: then, or while it is read: a page, or what leads to it, is not what was
+            written.
+    """
+    try:
+        with (
+            UPath(path).open("rb") as stream,
+            pq.ParquetFile(stream, page_checksum_verification=True) as file,
+        ):
+            yield file
+    except (OSError, pa.ArrowInvalid) as error:
+        # Arrow's own have no number; those of the disk have one, and may pass
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        name = _named(UPath(path))
+        raise DamagedPartError(f"{name} is damaged: it can't be read") from error
 
 
 def read_partition(layout: Layout, table: str, batch: str | None) -> LakeTable:

@@ -18,9 +18,10 @@ from filelock import FileLock, Timeout
 
 from hc_assets.core.columns import note
 from hc_assets.core.errors import EnvironmentFaultError, TransientError
-from hc_assets.lake.atomic import make_folder, sync_folder
+from hc_assets.lake.atomic import is_local, make_folder, sync_folder
 from hc_assets.lake.layout import COMMIT_NAME, SCHEMA_FOLDER, Layout
 from hc_assets.lake.parts import declare
+from hc_assets.lake.tables import read_partitions
 
 _RETRY_SECONDS = 0.1
 _TURN = ".turn.lock"
@@ -70,14 +71,38 @@ class Warehouse:
     wait_seconds: float = 60.0
 
     @contextmanager
-    def read(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def read(self, *tables: str) -> Iterator[duckdb.DuckDBPyConnection]:
         """Open read-only, and close whatever happens.
+
+        Args:
+            tables: names of those whose views are read. Their parts are hashed first: DuckDB knows
+                no hash of a file, and looks at no checksum of a page.
+
+        Raises:
+            DamagedPartError: a part is gone or is not what its commit says.
+            WarehouseBusyError: a writer kept it longer than `wait_seconds`.
+        """
+        for table in tables:
+            read_partitions(self.layout, table).parts()
+        if self.layout.warehouse.exists():
+            with self._open(self.layout.warehouse, read_only=True) as connection:
+                if self._has_views(connection):
+                    yield connection
+                    return
+        self.ensure()
+        with self._open(self.layout.warehouse, read_only=True) as connection:
+            yield connection
+
+    @contextmanager
+    def read_state(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open a warehouse that is there, for the tables that DuckDB itself keeps.
+
+        No view is looked at, nor made again: what damage there is to the Parquet makes no
+        difference.
 
         Raises:
             WarehouseBusyError: a writer kept it longer than `wait_seconds`.
         """
-        if not self.layout.warehouse.exists():
-            self.ensure()
         with self._open(self.layout.warehouse, read_only=True) as connection:
             yield connection
 
@@ -95,6 +120,8 @@ class Warehouse:
                 with self._beside():
                     pass
             with self._open(self.layout.warehouse, read_only=False) as connection:
+                if not self._has_views(connection):
+                    self.create_views(connection)
                 yield connection
 
     @contextmanager
@@ -198,16 +225,37 @@ class Warehouse:
         return self.layout.warehouse.exists() and all(path.exists() for path in declared)
 
     def ensure(self) -> None:
-        """Make the file, and those views and tables that it lacks."""
+        """Make the file, and those views and tables that it lacks, or that read another folder.
+
+        A view holds the folder that it reads: in one that was moved or copied, it would read the
+        rows of the old place.
+        """
         if self.layout.warehouse.exists():
-            with self.read() as connection:
-                rows = connection.sql(
-                    "SELECT schema_name || '/' || view_name FROM duckdb_views() WHERE NOT internal"
-                ).fetchall()
-            if {row[0] for row in rows} >= self._names():
+            with self._open(self.layout.warehouse, read_only=True) as connection:
+                has_views = self._has_views(connection)
+            if has_views:
                 return
-        with self.write() as connection:
-            self.create_views(connection)
+        with self.write():
+            pass
+
+    def _has_views(self, connection: duckdb.DuckDBPyConnection) -> bool:
+        """Whether there is a view of all that is named, and those of tables read this folder."""
+        rows = connection.sql(
+            "SELECT schema_name || '/' || view_name, sql FROM duckdb_views() WHERE NOT internal"
+        ).fetchall()
+        views = dict(rows)
+        return self._names() <= views.keys() and all(
+            self._commits(table) in views.get(table, "") for table in self.tables
+        )
+
+    def _commits(self, table: str) -> str:
+        """Pattern of the paths of a table's commits, as a literal in SQL."""
+        return _literal(f"{self._folder(table)}/*/{COMMIT_NAME}")
+
+    def _folder(self, table: str) -> str:
+        """Folder of a table, without links: the same whichever way leads to it."""
+        folder = self.layout.table(table)
+        return os.path.realpath(folder.path) if is_local(folder) else str(folder)
 
     def _names(self) -> set[str]:
         return set(self.tables).union(*(each.names for each in self.state))
@@ -218,13 +266,21 @@ class Warehouse:
         So all that readers ask for is there, empty, before anything was ever published.
 
         All of them or none: that is one write to the disk, and not one for every comment.
+
+        Raises:
+            DamagedLakeError: a commit or a part is so damaged that its table can't be read.
         """
         connection.begin()
         for table, schema in self.tables.items():
             declare(self.layout, table, schema)
             name = quoted_name(table)
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {name.split('.')[0]}")
-            connection.execute(f"CREATE OR REPLACE VIEW {name} AS {self._select(table)}")
+            try:
+                connection.execute(f"CREATE OR REPLACE VIEW {name} AS {self._select(table)}")
+            except duckdb.Error:
+                # DuckDB looks at every part's footer, and names none
+                read_partitions(self.layout, table).parts()
+                raise
             for field in schema:
                 text = _literal(describe(field))
                 connection.execute(f"COMMENT ON COLUMN {name}.{_identifier(field.name)} IS {text}")
@@ -238,9 +294,8 @@ class Warehouse:
         The view needs no change when a batch is committed, so writers of Parquet need not write
         here. Parts that a run has written but not committed are left out by name.
         """
-        folder = str(self.layout.table(table))
-        commits = _literal(f"{folder}/*/{COMMIT_NAME}")
-        parts = _literal(f"{folder}/*/part-*.parquet")
+        commits = self._commits(table)
+        parts = _literal(f"{self._folder(table)}/*/part-*.parquet")
         return f"""
             SELECT * EXCLUDE (filename)
             FROM read_parquet(

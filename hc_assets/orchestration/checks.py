@@ -14,10 +14,11 @@ import dagster as dg
 from hc_assets.core.domain import Landing
 from hc_assets.core.settings import CoreSettings
 from hc_assets.core.verdicts import Verdict, at_most
-from hc_assets.domains import CATALOG
-from hc_assets.lake.backlog import hours_behind, hours_unfinished
+from hc_assets.domains import CATALOG, finished_batches, sources_of, taken_in
+from hc_assets.lake.backlog import hours_behind, hours_unfinished, not_taken_in
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import read_partition, read_partitions
+from hc_assets.lake.warehouse import Warehouse
 from hc_assets.orchestration.specs import asset_key, partitions
 
 FINISHED_IN_TIME = "batches_finished_in_time"
@@ -122,22 +123,22 @@ def _taken_in_in_time(landing: Landing, table: str) -> dg.AssetChecksDefinition:
         " it was made.",
     )
     def check(
-        context: dg.AssetCheckExecutionContext, settings: dg.ResourceParam[CoreSettings]
+        layout: dg.ResourceParam[Layout],
+        settings: dg.ResourceParam[CoreSettings],
+        warehouse: dg.ResourceParam[Warehouse],
     ) -> dg.AssetCheckResult:
-        """Compare when the table was made with when its source was."""
-        made_at, source_at = (
-            _made_at(context.instance, each) for each in (table, landing.batch_tables[-1])
+        """Look for the commit that it was made without longest; Dagster may know of fewer."""
+        missed = not_taken_in(
+            layout,
+            taken_in(warehouse, table),
+            sources_of(landing),
+            finished_batches(layout, landing),
         )
-        hours = hours_behind(made_at, source_at, datetime.now(UTC).timestamp())
+        hours = hours_behind(missed, datetime.now(UTC).timestamp())
         what = "hours that the newest batch has waited to be taken in"
         return result(at_most(hours, settings.freshness_hours, what=what), WARN)
 
     return check
-
-
-def _made_at(instance: dg.DagsterInstance, table: str) -> float | None:
-    event = instance.get_latest_materialization_event(asset_key(table))
-    return event.timestamp if event is not None else None
 
 
 FRESHNESS = [

@@ -10,6 +10,7 @@ from contextlib import suppress
 
 import dagster as dg
 
+from hc_assets.core.domain import resolve
 from hc_assets.lake.atomic import write_bytes
 from hc_assets.lake.layout import Layout
 from hc_assets.orchestration import internals
@@ -38,7 +39,7 @@ def failed_run(
         job=_named(run),
         run_id=run.run_id,
         batch=f"{first}...{last}" if first else tags.get(PARTITION_TAG, ""),
-        steps=[(event.step_key or "", internals.error_class(event)) for event in failures],
+        steps=[(event.step_key or "", described_error(event)) for event in failures],
         blocking=[
             (check.asset_key.to_user_string(), check.check_name, check.description or "")
             for check in checks
@@ -74,3 +75,15 @@ def summarizing(layout: Layout, ui_url: str) -> internals.OnFailure:
             write_summary(layout, failed_run(instance, run, failures), ui_url)
 
     return on_failure
+
+
+def described_error(event: dg.DagsterEvent) -> str:
+    """Class of the error that a step failed with, and where; of the lake's, what to do as well."""
+    places = "".join(f", {place}" for place in internals.error_places(event))
+    found = internals.lake_error(event)
+    if found is None:
+        return f"{internals.error_class(event)}{places}"
+    kind, text = found
+    advice = getattr(resolve(kind), "advice", "")
+    described = f"{kind.rpartition(':')[2]}: {text}{places}"
+    return f"{described}; {advice}" if advice else described

@@ -30,6 +30,7 @@ D = TypeVar("D", bound=dg.AssetsDefinition)
 OnFailure: TypeAlias = Callable[
     [dg.DagsterInstance, dg.DagsterRun, Iterable[dg.DagsterEvent]], None
 ]
+_LAKE = "hc_assets.lake."
 
 
 def with_body(definition: D, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> D:
@@ -162,10 +163,32 @@ def error_class(event: dg.DagsterEvent) -> str:
 
     Rests on `DagsterEvent.step_failure_data`, whose error has a class's name and a cause.
     """
+    error = _first_error(event)
+    return (error.cls_name if error is not None else None) or "an unknown error"
+
+
+def lake_error(event: dg.DagsterEvent) -> tuple[str, str] | None:
+    """Class, as `module:name`, and text of the lake's own error that a step failed with.
+
+    None where it failed with another one: only the lake's are sure to name our files alone.
+
+    Rests on the message of a recorded error, which begins with its class and its module.
+    """
+    error: SerializableErrorInfo | None = event.step_failure_data.error
+    while error is not None:
+        kind, _, text = error.message.partition(": ")
+        module, _, name = kind.rpartition(".")
+        if module.startswith(_LAKE):
+            return f"{module}:{name}", text.strip()
+        error = error.cause
+    return None
+
+
+def _first_error(event: dg.DagsterEvent) -> SerializableErrorInfo | None:
     error: SerializableErrorInfo | None = event.step_failure_data.error
     while error is not None and error.cause is not None:
         error = error.cause
-    return (error.cls_name if error is not None else None) or "an unknown error"
+    return error
 
 
 def error_places(event: dg.DagsterEvent) -> list[str]:

@@ -11,6 +11,7 @@ import dagster as dg
 import pyarrow as pa
 
 from hc_assets.core.redaction import texts_redacted
+from hc_assets.lake.incremental import refuse_shrinking
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import Commit, Part, PartWriter, commit
 from hc_assets.lake.tables import LakeTable, read_partition, read_partitions
@@ -117,10 +118,13 @@ def commit_content(
 
     Raises:
         TypeError: the content holds rows that are not written yet.
+        ShrinkingTableError: a table over all batches would lose some that are committed.
     """
     parts = [part for part in content.rows if isinstance(part, Part)]
     if not isinstance(content.rows, list) or len(parts) != len(content.rows):
         raise TypeError(f"{table}: expected written parts, found rows")
+    if batch is None:
+        refuse_shrinking(layout, table, content.inputs, code_version)
     return commit(layout, table, batch, parts, inputs=content.inputs, code_version=code_version)
 
 

@@ -13,9 +13,9 @@ from hc_assets.core.settings import CoreSettings
 from hc_assets.domains import CATALOG, rebuild
 from hc_assets.lake.atomic import write_bytes
 from hc_assets.lake.backlog import unfinished
-from hc_assets.lake.landing import batch_keys
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.locks import exclusive
+from hc_assets.lake.manifests import batch_keys
 from hc_assets.lake.warehouse import Warehouse
 from hc_assets.orchestration import internals
 from hc_assets.orchestration.check_results import report_of

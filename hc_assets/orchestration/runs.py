@@ -19,15 +19,14 @@ from upath import UPath
 
 from hc_assets.core.domain import Landing
 from hc_assets.core.settings import CoreSettings
-from hc_assets.domains import CATALOG
+from hc_assets.domains import CATALOG, finished_batches, sources_of, taken_in, warehouse_of
 from hc_assets.lake.atomic import keep_private, write_bytes
-from hc_assets.lake.backlog import left_out, unfinished
+from hc_assets.lake.backlog import is_behind, unfinished
 from hc_assets.lake.layout import Layout
-from hc_assets.lake.parts import read_commit
 from hc_assets.orchestration import internals
 from hc_assets.orchestration.check_results import read_report
 from hc_assets.orchestration.errors import BlockedError, RunFailedError, own_errors
-from hc_assets.orchestration.failures import summarizing
+from hc_assets.orchestration.failures import described_error, summarizing
 
 PROCESS_TAG = "hc_assets/process"
 _INSTANCE_SETTINGS = b"""\
@@ -75,10 +74,12 @@ def jobs_to_finish(layout: Layout, kind: str, batches: Iterable[str]) -> list[Jo
 
 
 def _is_unpublished(layout: Layout, landing: Landing) -> bool:
-    made = tables_to_compare(landing)
-    if any(read_commit(layout.partition(table, None)) is None for table in made):
-        return True
-    return bool(left_out(layout, landing.batch_tables, made))
+    finished, warehouse = finished_batches(layout, landing), warehouse_of(layout)
+    sources = sources_of(landing)
+    return any(
+        is_behind(layout, taken_in(warehouse, table), sources, finished)
+        for table in landing.publish_tables
+    )
 
 
 def tables_to_compare(landing: Landing) -> list[str]:
@@ -206,8 +207,7 @@ def failures(outcome: dg.ExecuteInProcessResult) -> Iterable[str]:
     """List each step that raised, with the class of its error, and where it was."""
     for event in outcome.all_events:
         if event.is_step_failure:
-            places = "".join(f", {place}" for place in internals.error_places(event))
-            yield f"step {event.step_key} failed with {internals.error_class(event)}{places}"
+            yield f"step {event.step_key} failed with {described_error(event)}"
 
 
 def process_name(pid: int) -> str:

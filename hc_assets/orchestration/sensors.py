@@ -15,8 +15,9 @@ from hc_assets.core.redaction import texts_redacted
 from hc_assets.core.settings import CoreSettings
 from hc_assets.domains import CATALOG
 from hc_assets.lake.backlog import left_out, unfinished
-from hc_assets.lake.landing import BatchLimits, batch_keys, read_manifest
+from hc_assets.lake.landing import BatchLimits
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import DamagedManifestError, batch_keys, read_manifest
 from hc_assets.lake.warehouse import Warehouse
 from hc_assets.lake.watching import look
 from hc_assets.orchestration import internals
@@ -87,7 +88,7 @@ def _landing_sensor(landing: Landing, settings: CoreSettings) -> dg.SensorDefini
         return dg.SensorResult(
             run_requests=[
                 dg.RunRequest(
-                    run_key=read_manifest(layout, landing.kind.name, key).content_sha256,
+                    run_key=_run_key(layout, landing.kind.name, key),
                     partition_key=key,
                 )
                 for key in due
@@ -97,6 +98,13 @@ def _landing_sensor(landing: Landing, settings: CoreSettings) -> dg.SensorDefini
         )
 
     return new_files
+
+
+def _run_key(layout: Layout, kind: str, batch: str) -> str:
+    try:
+        return read_manifest(layout, kind, batch).content_sha256
+    except DamagedManifestError:
+        return batch  # its run fails, and names the manifest; the other batches go on
 
 
 def _due(

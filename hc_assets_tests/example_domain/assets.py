@@ -4,8 +4,8 @@ import dagster as dg
 import pyarrow as pa
 from hc_assets.example.schemas import LINES
 
-from hc_assets.lake.landing import read_manifest
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import read_manifest, verified_file
 from hc_assets.orchestration.io_manager import Content
 from hc_assets.orchestration.specs import table_asset
 
@@ -21,7 +21,7 @@ def lines(
         rows = [
             {"batch": batch, "source_file": file.source_file, "length": len(line)}
             for file in manifest.files
-            for line in layout.landed_file("notes", batch, file.stored).read_text().splitlines()
+            for line in verified_file(layout, "notes", batch, file).read_text().splitlines()
         ]
         inputs = {"manifest": manifest.content_sha256}
         contents[batch] = Content(pa.Table.from_pylist(rows, LINES), inputs)

@@ -118,7 +118,7 @@ def kept(data_dir: Path) -> dict[str, str]:
             found.pop(f"{path.relative_to(data_dir)}", None)
     for path in data_dir.glob("batches/*/*/manifest.json"):
         # A second landing notes that it met the files of the first once more
-        manifest = json.loads(path.read_bytes()) | {"duplicates": []}
+        manifest = json.loads(path.read_bytes()) | {"duplicates": [], "check": ""}
         found[str(path.relative_to(data_dir))] = json.dumps(manifest)
     if (data_dir / "warehouse.duckdb").exists():
         found |= {f"warehouse/{table}": rows for table, rows in warehouse_rows(data_dir).items()}

@@ -19,8 +19,8 @@ from hc_assets.fhir.validation.workers import validate_rows
 from hc_assets.fhir.verdicts.accounting import (
     entry_keys,
 )
-from hc_assets.lake.landing import LandedFile
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import LandedFile
 from hc_assets.lake.parts import Part, commit, declare
 from hc_assets.lake.tables import LakeTable, read_partition
 

@@ -19,15 +19,9 @@ from hc_assets.lake.archives import (
     members,
 )
 from hc_assets.lake.discovery import discover, guess_kind
-from hc_assets.lake.landing import (
-    BatchLimits,
-    LandingResult,
-    Manifest,
-    batch_keys,
-    land,
-    read_manifest,
-)
+from hc_assets.lake.landing import BatchLimits, LandingResult, land
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import Manifest, batch_keys, read_manifest
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
 FILES = {"a/1.dcm": b"one", "a/b/2.dcm": b"two" * 1000, "3": b"three"}

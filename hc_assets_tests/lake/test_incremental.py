@@ -4,8 +4,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from upath import UPath
 
-from hc_assets.lake.incremental import Update, compare, inputs_of_tables, reusable_commit
-from hc_assets.lake.parts import Commit, Part
+from hc_assets.lake.incremental import (
+    ShrinkingTableError,
+    Update,
+    compare,
+    inputs_of_tables,
+    refuse_shrinking,
+    reusable_commit,
+)
+from hc_assets.lake.layout import COMMIT_NAME, Layout
+from hc_assets.lake.parts import Commit, Part, commit
 from hc_assets.lake.tables import LakeTable
 
 SOURCE, OTHER, TABLE = "imaging/source", "imaging/source_2", "imaging/made"
@@ -52,7 +60,8 @@ def test_only_parts_of_new_partitions_are_added():
     update = Update.since(committed(before), [present], code_version="1")
     assert not update.is_rebuild
     assert update.changes.unchanged == names("b1")
-    assert update.added_parts(present) == [str(present.parts()[1])]
+    folder, made = present.partitions[1]
+    assert update.added_parts(present) == [str(folder / made.parts[0].name)]
     assert Update.since(committed(update), [present], code_version="1").added_parts(present) == []
 
 
@@ -86,13 +95,13 @@ def test_inputs_are_the_digests_of_all_sources_then_the_options():
     first, second = source({"b1": "x"}), source({"b1": "y"}, OTHER)
     inputs = Update.since(None, [first, second], code_version="1", options={"size": "3"}).inputs
     assert [*inputs.items()] == [*first.digests().items(), *second.digests().items(), ("size", "3")]
-    assert inputs_of_tables(Commit(TABLE, None, 0, [], inputs), [SOURCE]) == first.digests()
+    assert inputs_of_tables(inputs, [SOURCE]) == first.digests()
 
 
 def test_a_source_over_all_batches_is_known_by_the_name_of_its_table():
     made = Commit(TABLE, None, 0, [], {SOURCE: "x", f"{OTHER}/b1": "y", "size": "3"})
-    assert inputs_of_tables(made, [SOURCE]) == {SOURCE: "x"}
-    assert inputs_of_tables(made, [OTHER]) == {f"{OTHER}/b1": "y"}
+    assert inputs_of_tables(made.inputs, [SOURCE]) == {SOURCE: "x"}
+    assert inputs_of_tables(made.inputs, [OTHER]) == {f"{OTHER}/b1": "y"}
 
 
 DIGESTS = st.dictionaries(st.sampled_from("abcd"), st.sampled_from("xyz"))
@@ -118,3 +127,24 @@ def test_taking_in_what_is_new_step_by_step_equals_making_all_from_scratch(state
         again = Update.since(last, [present], code_version=version, options={"size": size})
         assert again.changes.unchanged == present.digests().keys()
         assert again.inputs == update.inputs
+
+
+def test_a_table_may_lose_a_batch_only_once_its_commits_are_gone(tmp_path):
+    layout = Layout.of(tmp_path)
+    for batch in ("b1", "b2"):
+        commit(layout, SOURCE, batch, [])
+    inputs = {f"{SOURCE}/b1": "x", f"{SOURCE}/b2": "y", "size": "3"}
+    refuse_shrinking(layout, TABLE, inputs, "1")  # there is none yet
+    commit(layout, TABLE, None, [], inputs=inputs, code_version="1")
+
+    refuse_shrinking(layout, TABLE, inputs | {f"{SOURCE}/b3": "z"}, "1")
+    lacking = {f"{SOURCE}/b1": "other"}
+    with pytest.raises(ShrinkingTableError, match=f"{TABLE} would lose 1 batches.* b2 the first"):
+        refuse_shrinking(layout, TABLE, lacking, "2")
+    with pytest.raises(ShrinkingTableError, match="lose 2 batches"):
+        refuse_shrinking(layout, TABLE, {}, "1")
+    refuse_shrinking(layout, TABLE, {}, "2")  # other code may make it of something else
+    refuse_shrinking(layout, TABLE, {f"{OTHER}/b1": "x", f"{OTHER}/b2": "y"}, "1")
+
+    (layout.partition(SOURCE, "b2") / COMMIT_NAME).unlink()
+    refuse_shrinking(layout, TABLE, lacking, "1")

@@ -11,14 +11,9 @@ from hc_assets.domains import CATALOG
 from hc_assets.fhir.domain import FHIR_FILES
 from hc_assets.lake import landing
 from hc_assets.lake.discovery import AmbiguousKindError, discover, guess_kind
-from hc_assets.lake.landing import (
-    BatchLimits,
-    LandingResult,
-    batch_keys,
-    land,
-    read_manifest,
-)
+from hc_assets.lake.landing import BatchLimits, LandingResult, land
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import batch_keys, read_manifest
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
 LIMITS = BatchLimits(files=100, size=10**9)

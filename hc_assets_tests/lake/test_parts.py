@@ -19,6 +19,7 @@ from hc_assets.lake.parts import (
 )
 from hc_assets.lake.tables import (
     MissingPartitionError,
+    opened_part,
     read_partition,
     read_partitions,
 )
@@ -202,3 +203,27 @@ def test_files_appear_whole_or_not_at_all(tmp_path):
     assert (folder / "file").read_bytes() == b"whole"
     assert (tmp_path / "new" / "file").stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_page_that_changed_is_refused_whoever_opens_the_part(layout):
+    (part,) = put(layout, "a", [1, 2])
+    path = layout.partition(TABLE, "a") / part.name
+    data = bytearray(path.read_bytes())
+    data[data.index(b"\x28\xb5\x2f\xfd") + 12] ^= 1  # in the first packed page
+    path.write_bytes(bytes(data))
+    with (
+        pytest.raises(DamagedPartError, match=f"{part.name} is damaged: it can't be read"),
+        opened_part(path) as file,
+    ):
+        file.read()
+    with pytest.raises(DamagedPartError, match=f"{part.name} is damaged"):
+        read_partitions(layout, TABLE).check_pages(["batch", "number"])
+
+
+def test_a_part_that_changed_in_place_is_refused_by_its_hash(layout):
+    (part,) = put(layout, "a", [1, 2])
+    path = layout.partition(TABLE, "a") / part.name
+    data = path.read_bytes()
+    path.write_bytes(data[:-9] + bytes([data[-9] ^ 1]) + data[-8:])  # in the footer: no page has it
+    with pytest.raises(DamagedPartError, match=f"batch=a/{part.name} is not what its commit says"):
+        numbers(layout)

@@ -1,3 +1,4 @@
+import shutil
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from hc_assets.core.columns import column
 from hc_assets.lake.layout import Layout
-from hc_assets.lake.parts import PartWriter, commit
+from hc_assets.lake.parts import DamagedPartError, PartWriter, commit
 from hc_assets.lake.warehouse import (
     State,
     Warehouse,
@@ -123,6 +124,46 @@ def test_tables_that_change_in_place_are_there_before_anything_is_in_them(wareho
     more.ensure()
     with more.read() as connection:
         assert connection.sql("SELECT * FROM fhir.current").fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize("how", ["read", "write", "ensure"])
+def test_a_copied_or_moved_folder_reads_its_own_rows(warehouse, tmp_path, how):
+    write(warehouse, "a", 1)
+    warehouse.ensure()
+    shutil.copytree(tmp_path / "o'data", tmp_path / "copied")
+    copied = Warehouse(Layout.of(tmp_path / "copied"), warehouse.tables)
+    write(copied, "b", 2)
+    write(warehouse, "c", 3)
+    if how == "write":
+        with copied.write():
+            pass
+    if how == "ensure":
+        copied.ensure()
+    assert sizes(copied) == [("a", 1), ("b", 2)]
+    assert sizes(warehouse) == [("a", 1), ("c", 3)]
+    shutil.rmtree(tmp_path / "copied")
+    shutil.move(tmp_path / "o'data", tmp_path / "copied")
+    assert sizes(copied) == [("a", 1), ("c", 3)]
+
+
+def test_a_folder_that_a_link_leads_to_is_the_same_folder(warehouse, tmp_path):
+    warehouse.ensure()
+    before = warehouse.layout.warehouse.stat().st_mtime_ns
+    (tmp_path / "link").symlink_to(tmp_path / "o'data")
+    assert sizes(Warehouse(Layout.of(tmp_path / "link"), warehouse.tables)) == []
+    assert warehouse.layout.warehouse.stat().st_mtime_ns == before
+
+
+def test_a_damaged_part_is_named_where_its_view_is_read_and_where_it_is_made(warehouse):
+    write(warehouse, "a", 1)
+    warehouse.ensure()
+    (part,) = (warehouse.layout.table(TABLE) / "batch=a").glob("part-*")
+    data = part.read_bytes()
+    part.write_bytes(data[:-20] + bytes(20))
+    with pytest.raises(DamagedPartError, match=part.name), warehouse.read(TABLE):
+        pass
+    with pytest.raises(DamagedPartError, match=part.name), warehouse.write() as connection:
+        warehouse.create_views(connection)
 
 
 def test_the_file_is_private(warehouse):

@@ -11,8 +11,9 @@ import pytest
 from upath import UPath
 
 from hc_assets.fhir.domain import FHIR_FILES
-from hc_assets.lake.landing import BatchLimits, LandingResult, batch_keys, read_manifest
+from hc_assets.lake.landing import BatchLimits, LandingResult
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import batch_keys, read_manifest
 from hc_assets.lake.watching import look
 
 

@@ -18,7 +18,9 @@ import dagster as dg
 import pytest
 
 import hc_assets
+from hc_assets.lake.parts import DamagedPartError
 from hc_assets.orchestration import internals
+from hc_assets.orchestration.failures import described_error
 
 PACKAGE = Path(hc_assets.__file__).parent
 INTERNALS = PACKAGE / "orchestration" / "internals.py"
@@ -229,6 +231,26 @@ def test_the_first_error_of_a_step_is_named_without_its_text(instance):
     assert internals.error_class(event) == "KeyError", (
         "DagsterEvent.step_failure_data or its error's cause changed"
     )
+
+
+def test_only_an_error_of_the_lake_is_quoted_with_what_to_do(instance):
+    @dg.asset
+    def damaged() -> None:
+        try:
+            raise FileNotFoundError(2, "gone", "part-1")
+        except FileNotFoundError as error:
+            raise DamagedPartError("fhir/things/all/part-1 is gone") from error
+
+    @dg.asset
+    def broken() -> None:
+        raise ValueError("Quvzixbrandt")
+
+    outcome = dg.materialize([damaged, broken], instance=instance, raise_on_error=False)
+    described = {e.step_key: described_error(e) for e in outcome.all_events if e.is_step_failure}
+    assert described == {
+        "damaged": f"DamagedPartError: fhir/things/all/part-1 is gone; {DamagedPartError.advice}",
+        "broken": "ValueError",
+    }, "the message of SerializableErrorInfo no longer begins with the class and its module"
 
 
 def test_a_run_in_progress_is_ended(instance):

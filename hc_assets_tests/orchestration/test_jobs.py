@@ -14,9 +14,9 @@ import pytest
 from typer.testing import Result
 
 from hc_assets.definitions import build_defs
-from hc_assets.lake import landing
 from hc_assets.lake.backlog import hours_behind, hours_unfinished
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import batch_keys
 from hc_assets.orchestration.check_results import read_report
 from hc_assets.orchestration.checks import FINISHED_IN_TIME, TAKEN_IN_IN_TIME
 from hc_assets.orchestration.errors import RunFailedError
@@ -84,7 +84,7 @@ def accounted(instance: dg.DagsterInstance) -> list[CheckOutcome]:
 def test_the_jobs_over_all_batches_check_rebuild_and_report(ingested, query):
     before = query("SELECT count(*), sum(length(resource::VARCHAR)) FROM fhir.current_resources")
 
-    keys = landing.batch_keys(Layout.of(ingested), "fhir")
+    keys = batch_keys(Layout.of(ingested), "fhir")
     with open_instance(Layout.of(ingested)) as instance:
         earlier = {o.batch: o.run_id for o in accounted(instance)}
     command(ingested, "check_quality")
@@ -125,11 +125,9 @@ def test_freshness_warns_of_a_batch_that_waits(hc_assets, tmp_path, data_dir, mo
     assert waiting[0].metadata["value"].value > 0
 
 
-def test_a_table_is_behind_for_as_long_as_its_source_is_newer():
-    assert hours_behind(200.0, 100.0, 7300.0) == 0
-    assert hours_behind(50.0, 100.0, 7300.0) == 2
-    assert hours_behind(None, 100.0, 7300.0) == 2
-    assert hours_behind(None, None, 7300.0) == 0
+def test_a_table_is_behind_since_the_first_commit_that_it_lacks():
+    assert hours_behind([3700.0, 100.0], 7300.0) == 2
+    assert hours_behind([], 7300.0) == 0
 
 
 def test_finished_batches_do_not_wait(ingested):
@@ -137,7 +135,7 @@ def test_finished_batches_do_not_wait(ingested):
 
     layout = Layout.of(ingested)
     assert hours_unfinished(layout, "fhir", ["fhir/raw_bundles"], datetime.now(UTC)) == {}
-    (key, _) = landing.batch_keys(layout, "fhir")
+    (key, _) = batch_keys(layout, "fhir")
     (layout.partition("fhir/raw_bundles", key) / "_commit.json").unlink()
     assert set(hours_unfinished(layout, "fhir", ["fhir/raw_bundles"], datetime.now(UTC))) == {key}
 
@@ -173,11 +171,11 @@ def test_a_failed_run_leaves_and_sends_a_summary_with_step_and_batch_but_no_pati
     assert not outcome.success
     text = failure_summary(data_dir, outcome)
     assert f"ingest_fhir failed on batch {key}" in text
-    assert "step `fhir__raw_bundles` ended with DecodeError" in text
+    assert "step `fhir__raw_bundles` ended with DamagedManifestError" in text
     assert "zq-secret" not in text
     (alert,) = received
     assert alert["title"] == f"hc_assets: ingest_fhir failed on batch {key}"
-    assert "ended with DecodeError" in alert["message"]
+    assert "ended with DamagedManifestError" in alert["message"]
 
 
 def test_a_run_of_a_command_that_fails_leaves_a_summary(hc_assets, tmp_path, data_dir):
@@ -202,7 +200,7 @@ def test_a_failed_run_in_a_process_of_its_own_leaves_a_summary(hc_assets, tmp_pa
     assert not outcome.success
     text = (data_dir / "reports" / "failures" / f"{outcome.run_id}.md").read_text()
     assert f"ingest_fhir failed on batch {key}" in text
-    assert "step `fhir__raw_bundles` ended with DecodeError" in text
+    assert "step `fhir__raw_bundles` ended with DamagedManifestError" in text
 
 
 def ingest_of_this_module() -> dg.JobDefinition:

@@ -10,8 +10,8 @@ import pytest
 from hc_assets.core.redaction import ForeignError
 from hc_assets.definitions import build_defs
 from hc_assets.domains import CATALOG
-from hc_assets.lake.landing import batch_keys, read_manifest
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import batch_keys, read_manifest
 from hc_assets.orchestration import sensors as sensors_module
 from hc_assets.orchestration.runs import open_instance, register_batches
 from hc_assets.settings import Settings
@@ -209,6 +209,21 @@ def test_a_batch_landed_by_hand_runs(daemon, hc_assets, tmp_path):
     key = hc_assets("land", tmp_path / "a.json").stdout.strip()
     daemon.tick()
     assert list(daemon.runs.values()) == [key]
+
+
+def test_a_batch_whose_manifest_is_damaged_holds_up_no_other(daemon, hc_assets, layout, tmp_path):
+    for number in range(2):
+        (tmp_path / f"{number}.json").write_text(patient(number))
+        hc_assets("land", tmp_path / f"{number}.json")
+    first, second = batch_keys(layout, "fhir")
+    layout.manifest("fhir", first).write_bytes(b"\0" * 100)
+    daemon.instance.delete_dynamic_partition("fhir_batches", first)
+    daemon.instance.delete_dynamic_partition("fhir_batches", second)
+    daemon.tick()
+    assert daemon.runs == {
+        first: first,
+        read_manifest(layout, "fhir", second).content_sha256: second,
+    }
 
 
 def test_a_batch_named_before_the_last_one_runs_where_nobody_knows_of_it(

@@ -24,8 +24,8 @@ from typer.testing import CliRunner
 from hc_assets.cli.main import FINDINGS, ReportFormat, app
 from hc_assets.definitions import build_defs
 from hc_assets.imaging.domain import STUDIES_FOLDER
-from hc_assets.lake.landing import batch_keys
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import batch_keys
 from hc_assets.orchestration.runs import open_instance
 from hc_assets.settings import Settings
 from hc_assets_tests.conftest import listening

@@ -23,8 +23,8 @@ from hc_assets.fhir.bundles.entry_columns import (
 )
 from hc_assets.fhir.bundles.text_streams import DEFAULT_TEXT_LIMITS, TextLimits
 from hc_assets.fhir.schemas import RAW_BUNDLES
-from hc_assets.lake.landing import LandedFile
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import LandedFile, verified_file
 from hc_assets.lake.parts import PART_BYTES, Part, PartWriter
 
 
@@ -51,6 +51,9 @@ def split_files(
         work: the files.
         bounds: of what is written at a time.
         part_bytes: size from which a part is full.
+
+    Raises:
+        DamagedFileError: a landed file is gone or is not what its manifest says.
     """
     layout = Layout.of(work.data_dir)
     folder = layout.partition("fhir/raw_bundles", work.batch)
@@ -82,7 +85,7 @@ def _entries_of(
     if file.problem:
         yield columns_of([Entry(0, None, f"the file {file.problem}")])
         return
-    with layout.landed_file("fhir", work.batch, file.stored).open("rb") as stream:
+    with verified_file(layout, "fhir", work.batch, file).open("rb") as stream:
         yield from read_columns(stream, file.media_type, bounds, work.limits)
 
 

@@ -67,11 +67,17 @@ def published(base: str, rules: Iterable[Rule] = RULES) -> dict[str, bytes]:
     }
 
 
-def write_published(folder: UPath, base: str) -> None:
-    """Write the definitions for a base URL into a folder; other files there stay."""
+def write_published(folder: UPath, base: str) -> list[str]:
+    """Write the definitions for a base URL into a folder; other files there stay.
+
+    Returns:
+        Names of the files.
+    """
     make_folder(folder)
-    for name, text in published(base).items():
+    files = published(base)
+    for name, text in files.items():
         write_bytes(folder / name, text)
+    return list(files)
 
 
 def _header(base: str, kind: str, name: str, title: str, description: str) -> dict[str, Any]:

@@ -25,8 +25,8 @@ from hc_assets.fhir.export.ndjson import (
     writing,
 )
 from hc_assets.fhir.settings import FhirSettings
-from hc_assets.lake.landing import read_manifest
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import read_manifest
 from hc_assets.lake.tables import read_partitions
 from hc_assets.lake.warehouse import Warehouse
 
@@ -81,8 +81,8 @@ def export(
 
 def _landed_at(layout: Layout, batches: list[str]) -> str:
     """Landing time of the last batch: the state that an export holds is as of then."""
-    times = [read_manifest(layout, "fhir", batch).landed_at for batch in batches]
-    return max(times, default=_BEFORE_EVERYTHING)
+    # Keys begin with the time of landing
+    return read_manifest(layout, "fhir", max(batches)).landed_at if batches else _BEFORE_EVERYTHING
 
 
 def _request(layout: Layout, since: str | None) -> str:

@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from hc_assets.fhir.operations.provenance import Made, Step, provenance
 from hc_assets.fhir.schemas import PROVENANCE_RESOURCES
-from hc_assets.lake.landing import read_manifest
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import read_manifest
 from hc_assets.lake.parts import Commit
 from hc_assets.lake.tables import read_partition
 

@@ -25,7 +25,7 @@ _METRICS = "fhir/pipeline_metrics"
 )
 def references_resolve(warehouse: dg.ResourceParam[Warehouse]) -> dg.AssetCheckResult:
     """Count references to nothing and to what was deleted; sources leave out much, so it warns."""
-    with warehouse.read() as connection:
+    with warehouse.read("fhir/enriched_resources") as connection:
         return result(resolved(connection), WARN)
 
 
@@ -37,7 +37,7 @@ def conditional_requests_unambiguous(
     warehouse: dg.ResourceParam[Warehouse],
 ) -> dg.AssetCheckResult:
     """Count requests that a server would have applied to another resource; nothing is lost."""
-    with warehouse.read() as connection:
+    with warehouse.read("fhir/enriched_resources") as connection:
         return result(unambiguous(connection), WARN)
 
 

@@ -16,7 +16,7 @@ PROVENANCE_FOLDER, DEFINITIONS_FOLDER = "fhir_provenance", "fhir_definitions"
 _PROVENANCE_FILE = "Provenance.ndjson"
 
 
-def write_companions(layout: Layout, base: str) -> int:
+def write_companions(layout: Layout, base: str) -> dict[str, list[str]]:
     """Write all batches' Provenance as NDJSON, and the definitions of our extensions.
 
     Args:
@@ -24,17 +24,15 @@ def write_companions(layout: Layout, base: str) -> int:
         base: URL that our extensions share.
 
     Returns:
-        How many Provenance resources were written, by batch and step.
+        Names of the files by their folder.
     """
-    write_published(layout.exports(DEFINITIONS_FOLDER), base)
+    definitions = write_published(layout.exports(DEFINITIONS_FOLDER), base)
     folder = layout.exports(PROVENANCE_FOLDER)
-    written = 0
     with atomic_file(folder, lambda _: UPath(folder / _PROVENANCE_FILE)) as sink:
         for resource in _resources(layout):
             sink.write(resource)
             sink.write(b"\n")
-            written += 1
-    return written
+    return {DEFINITIONS_FOLDER: definitions, PROVENANCE_FOLDER: [_PROVENANCE_FILE]}
 
 
 def _resources(layout: Layout) -> Iterator[bytes]:

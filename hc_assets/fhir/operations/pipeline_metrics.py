@@ -16,8 +16,8 @@ from hc_assets.core.fence import InternalError, fenced
 from hc_assets.fhir.r4.definitions import r4
 from hc_assets.fhir.verdicts.batches import entries_by_rule
 from hc_assets.lake.incremental import compare
-from hc_assets.lake.landing import read_manifest
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import read_manifest
 from hc_assets.lake.tables import LakeTable, read_partition
 
 RAW, VALIDATED = "fhir/raw_bundles", "fhir/validated_resources"

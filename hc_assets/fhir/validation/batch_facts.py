@@ -17,6 +17,7 @@ from upath import UPath
 from hc_assets.core.fence import InternalError, fenced
 from hc_assets.fhir.bundles.requests import IDENTITY, known_id
 from hc_assets.fhir.times import first_day_of
+from hc_assets.lake.tables import opened_part
 
 _CACHED_BATCHES = 4
 
@@ -61,6 +62,7 @@ def bundle_targets(siblings: tuple[str, ...]) -> BundleTargets:
                 stream,
                 columns=columns,
                 filters=[("resource_type", "in", ["Patient", "Encounter"])],
+                page_checksum_verification=True,
             )
         for row in table.to_pylist():
             id_ = fenced(known_id, row)
@@ -101,7 +103,7 @@ _PATIENT_COLUMNS = ["source_sha256", "position", "resource_type", "resource_id",
 
 
 def _patient_rows(path: str, *, mixed_too: bool) -> Iterator[pa.Table]:
-    with UPath(path).open("rb") as stream, pq.ParquetFile(stream) as file:
+    with opened_part(path) as file:
         column = file.schema_arrow.get_field_index("resource_type")
         for group in range(file.num_row_groups):
             types = file.metadata.row_group(group).column(column).statistics

@@ -167,7 +167,7 @@ def apply_batches(
         What was done.
 
     Raises:
-        duckdb.Error: a part is gone or damaged; nothing has changed then.
+        DamagedPartError: a part is gone or is not what its commit says; nothing has changed then.
     """
     digests = {str(made.batch): made.digest() for _, made in enriched.partitions}
     unresolved: Counter[str] = Counter()
@@ -176,6 +176,8 @@ def apply_batches(
         create_tables(connection)
         changes = compare(ledger.digests(connection), digests)
         gone, new = sorted(changes.to_take_back()), sorted(changes.to_take_in())
+        # Before any of them is read by DuckDB, which would not say which part is damaged
+        enriched.only(new).parts()
         if gone or new:
             sequence = ledger.sequence_after(connection, new)
             unresolved = _apply(
@@ -194,17 +196,22 @@ def apply_batches(
     return Applied(len(new), len(gone), rows, deleted, versions, unresolved)
 
 
-def rebuild(connection: duckdb.DuckDBPyConnection, layout: Layout) -> int:
+def rebuild(
+    connection: duckdb.DuckDBPyConnection, layout: Layout, *, batches: Iterable[str] | None = None
+) -> int:
     """Rebuild the versions of resources from the Parquet.
 
     Args:
         connection: to a warehouse without them.
         layout: where the lake is.
+        batches: keys of those that are wanted; all that are committed where None.
 
     Returns:
         How many current resources it holds.
     """
     enriched = read_partitions(layout, "fhir/enriched_resources")
+    if batches is not None:
+        enriched = enriched.only(batches)
     return apply_batches(connection, enriched).rows
 
 
@@ -277,6 +284,7 @@ def _insert_versions(
     """Fetch the content of the new versions, a stream over the batches that hold some."""
     batches = connection.execute("SELECT DISTINCT batch FROM new_versions ORDER BY 1").fetchall()
     for (batch,) in batches:
+        enriched.of(batch).parts()  # old batches may be among them
         wanted: Any = connection.execute(
             "SELECT place, version_id, is_current FROM new_versions WHERE batch = ? ORDER BY place",
             [batch],

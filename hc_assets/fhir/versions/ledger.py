@@ -8,6 +8,12 @@ from collections.abc import Mapping
 import duckdb
 import pyarrow as pa
 
+from hc_assets.lake.incremental import refuse_lost
+from hc_assets.lake.layout import Layout
+from hc_assets.lake.tables import LakeTable
+
+_ENRICHED = "fhir/enriched_resources"
+
 
 def digests(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
     """Hash of each batch that was taken in, by its key."""
@@ -16,9 +22,32 @@ def digests(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
 
 
 def inputs(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    """Hash of each batch that was taken in, by `<table>/<batch>`."""
+    """Hash of each batch that was taken in, by `<table>/<batch>`; none where no batch ever was."""
+    made = connection.execute(
+        "SELECT 1 FROM duckdb_tables() "
+        "WHERE schema_name = 'fhir' AND table_name = 'applied_batches'"
+    ).fetchall()
+    if not made:
+        return {}
     rows = connection.execute("SELECT batch, digest FROM fhir.applied_batches ORDER BY batch")
-    return {f"fhir/enriched_resources/{batch}": digest for batch, digest in rows.fetchall()}
+    return {f"{_ENRICHED}/{batch}": digest for batch, digest in rows.fetchall()}
+
+
+def refuse_lost_batches(
+    connection: duckdb.DuckDBPyConnection, layout: Layout, enriched: LakeTable
+) -> None:
+    """Refuse to take batches back that are committed, only because they are not among the rows.
+
+    Args:
+        connection: to the warehouse.
+        layout: where the lake is.
+        enriched: the batches that are about to be what the warehouse holds.
+
+    Raises:
+        ShrinkingTableError: a batch that was taken in is not among them, and stands still.
+    """
+    gone = inputs(connection).keys() - enriched.digests().keys()
+    refuse_lost(layout, "fhir/current_resources", ((_ENRICHED, n.rpartition("/")[2]) for n in gone))
 
 
 def sequence_after(connection: duckdb.DuckDBPyConnection, new: list[str]) -> int:

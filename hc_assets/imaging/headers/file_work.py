@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hc_assets.lake.landing import LandedFile
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import LandedFile, verified_file
 
 _MOST_FILES = 500
 _NAMED_BY = 12
@@ -59,12 +59,16 @@ class FileWork:
         return Layout.of(self.data_dir)
 
     def to_read(self) -> list[FileToRead]:
-        """The files that have bytes, with the paths of their copies."""
+        """The files that have bytes, with the paths of their copies.
+
+        Raises:
+            DamagedFileError: a copy is gone or is not what its manifest says.
+        """
         layout = self.layout()
         return [
             FileToRead(
                 source_file=file.source_file,
-                path=Path(layout.landed_file("dicom", self.batch, file.stored).path),
+                path=Path(verified_file(layout, "dicom", self.batch, file).path),
                 sha256=file.sha256,
                 size=file.size,
             )

@@ -9,7 +9,7 @@ import pyarrow as pa
 from hc_assets.imaging.headers.file_work import FileWork
 from hc_assets.imaging.headers.rows import index_files
 from hc_assets.imaging.schemas.index import DICOM_INDEX, UNREADABLE_FILES
-from hc_assets.lake.landing import LandedFile
+from hc_assets.lake.manifests import LandedFile
 from hc_assets.lake.parts import Part, PartWriter
 
 

@@ -13,8 +13,8 @@ from hc_assets.imaging.preprocessing.standing import Group, Key, standing_parts
 from hc_assets.imaging.preprocessing.workers import ArraysMade
 from hc_assets.imaging.schemas.index import TABLES
 from hc_assets.lake.incremental import reusable_commit
-from hc_assets.lake.landing import LandedFile
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import LandedFile
 from hc_assets.lake.parts import Part, read_commit
 from hc_assets.lake.tables import LakeTable
 

@@ -64,7 +64,7 @@ def add_percentiles(
 
 def _read(folder: UPath, part: Part, columns: list[str] | None = None) -> pa.Table:
     with (folder / part.name).open("rb") as stream:
-        return pq.read_table(stream, columns=columns)
+        return pq.read_table(stream, columns=columns, page_checksum_verification=True)
 
 
 def _ranked(

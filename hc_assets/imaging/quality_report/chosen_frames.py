@@ -7,16 +7,17 @@ look is in `thumbnails.py`.
 import hashlib
 import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pyarrow as pa
 
 from hc_assets.imaging.headers.defined_terms import modality_term
-from hc_assets.imaging.headers.file_work import FileWork
+from hc_assets.imaging.headers.file_work import FileToRead, FileWork
 from hc_assets.imaging.pixels.frames import Frame, frames_of
-from hc_assets.lake.landing import read_manifest
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import DamagedFileError, DamagedManifestError, read_manifest
 
 COLUMNS = (
     *("batch", "source_file", "file_sha256", "frame", "modality", "overall_quality"),
@@ -128,16 +129,26 @@ def read_frames(
         chosen: in any order, each once or several times.
 
     Yields:
-        Each once; none that can't be decoded any more.
+        Each once; none that can't be decoded any more, or whose file is damaged: pictures only
+        decorate, and whatever reads the file for its rows refuses it.
     """
     by_batch: defaultdict[str, dict[str, dict[int, ChosenFrame]]] = defaultdict(dict)
     for each in chosen:
         by_batch[each.batch].setdefault(each.source_file, {})[each.frame] = each
     for batch, by_file in sorted(by_batch.items()):
-        landed = read_manifest(layout, "dicom", batch).files
-        wanted = tuple(file for file in landed if file.source_file in by_file)
-        for file in FileWork(str(layout.data_dir), batch, wanted, 0).to_read():
+        for file in _whole_files(layout, batch, by_file):
             of_file = by_file[file.source_file]
             for frame in frames_of(file.path, wanted=frozenset(of_file)):
                 if isinstance(frame, Frame):
                     yield of_file[frame.index], frame
+
+
+def _whole_files(layout: Layout, batch: str, names: Container[str]) -> Iterator[FileToRead]:
+    try:
+        landed = read_manifest(layout, "dicom", batch).files
+    except DamagedManifestError:
+        return
+    for each in landed:
+        if each.source_file in names:
+            with suppress(DamagedFileError):
+                yield from FileWork(str(layout.data_dir), batch, (each,), 0).to_read()

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from io import BytesIO
 
 import numpy as np
-import pyarrow.parquet as pq
 from upath import UPath
 
 from hc_assets.imaging.quality.gates import Rules
@@ -18,6 +17,7 @@ from hc_assets.imaging.quality_report.statistics import BINS, COLUMNS, Scores
 from hc_assets.imaging.quality_report.thumbnails import Tile, data_uri, montage, png, tile
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import Part
+from hc_assets.lake.tables import opened_part
 
 WORST, SAMPLE = 6, 6
 # Base64 makes four bytes of three: 62 KB in all
@@ -42,7 +42,7 @@ def batch_pictures(
     scores, selection = Scores(), Selection(WORST, SAMPLE)
     columns = sorted({*COLUMNS, *chosen_frames.COLUMNS})
     for part in parts:
-        with (folder / part.name).open("rb") as stream, pq.ParquetFile(stream) as file:
+        with opened_part(folder / part.name) as file:
             for rows in file.iter_batches(columns=columns):
                 scores.add(rows)
                 selection.add(rows)

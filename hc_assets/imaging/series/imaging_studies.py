@@ -13,7 +13,6 @@ from itertools import groupby
 from typing import Any
 
 import msgspec
-import pyarrow.parquet as pq
 from upath import UPath
 
 from hc_assets.core.fence import InternalError, fenced
@@ -25,6 +24,7 @@ from hc_assets.lake.atomic import HashingSink, atomic_file
 from hc_assets.lake.incremental import compare
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import read_commit
+from hc_assets.lake.tables import opened_part, verified_part
 
 HANDED_OVER = "handed_to_fhir"
 """Input in the table's commit that is there where its resources were handed over."""
@@ -318,7 +318,7 @@ def handed_over(layout: Layout) -> dict[str, str]:
     if made is None or HANDED_OVER not in made.inputs:
         return {}
     keys = ["study_instance_uid", "content_sha256"]
-    rows = (row for part in made.parts for row in _rows(folder / part.name, keys))
+    rows = (row for part in made.parts for row in _rows(verified_part(folder, part), keys))
     return {
         row["study_instance_uid"]: row["content_sha256"]
         for row in rows
@@ -327,6 +327,6 @@ def handed_over(layout: Layout) -> dict[str, str]:
 
 
 def _rows(path: UPath, columns: list[str]) -> Iterator[dict[str, Any]]:
-    with path.open("rb") as stream, pq.ParquetFile(stream) as file:
+    with opened_part(path) as file:
         for batch in file.iter_batches(_ROWS, columns=columns):
             yield from batch.to_pylist()

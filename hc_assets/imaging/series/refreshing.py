@@ -10,7 +10,6 @@ from heapq import merge
 from itertools import islice
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from hc_assets.core.fence import row_seconds
 from hc_assets.imaging.fenced_batches import Failed, Row, errors_in, whole_batch
@@ -18,7 +17,7 @@ from hc_assets.imaging.series.instances import Instance, read_series
 from hc_assets.lake.incremental import Update
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import Part, PartWriter, read_commit
-from hc_assets.lake.tables import LakeTable, read_partition
+from hc_assets.lake.tables import LakeTable, opened_part, read_partition
 
 _ROWS = 500
 
@@ -106,8 +105,8 @@ def studies_in(parts: Iterable[str]) -> set[str | None]:
     """StudyInstanceUIDs of the files that parts of the index refer to, None where one has none."""
     studies: set[str | None] = set()
     for path in parts:
-        column = pq.read_table(path, columns=["study_instance_uid"], partitioning=None)
-        studies.update(column["study_instance_uid"].to_pylist())
+        with opened_part(path) as file:
+            studies.update(file.read(["study_instance_uid"])["study_instance_uid"].to_pylist())
     return studies
 
 

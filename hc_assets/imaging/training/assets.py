@@ -5,8 +5,11 @@ Belongs here: wiring only. Choosing and writing are in `plan.py` and `export.py`
 
 import dagster as dg
 
+from hc_assets.imaging.exported_files import MANIFEST_INPUT
 from hc_assets.imaging.settings import ImagingSettings
 from hc_assets.imaging.training.export import export_training_set, selection_of
+from hc_assets.imaging.training.manifest import MANIFEST_NAME
+from hc_assets.lake.hashes import sha256_of
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import read_partitions
 from hc_assets.lake.warehouse import Warehouse
@@ -46,7 +49,8 @@ def training_set(
             **{f"samples: {name}": split.samples for name, split in made.manifest.splits.items()},
         }
     )
-    return Content(made.parts, {"plan": made.manifest.content_sha256} | taken_in)
+    noted = {MANIFEST_INPUT: sha256_of(layout.exports("training_set") / MANIFEST_NAME)}
+    return Content(made.parts, {"plan": made.manifest.content_sha256} | noted | taken_in)
 
 
 def assets(settings: ImagingSettings) -> list[dg.AssetsDefinition]:

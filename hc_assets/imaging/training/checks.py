@@ -7,6 +7,8 @@ import dagster as dg
 
 from hc_assets.imaging.settings import ImagingSettings
 from hc_assets.imaging.training.manifest import read_manifest
+from hc_assets.imaging.training.plan import ARRAY_COLUMNS
+from hc_assets.imaging.training.shards import ARRAYS
 from hc_assets.imaging.verdicts.internal_errors import (
     NO_INTERNAL,
     NO_INTERNAL_DESCRIPTION,
@@ -14,6 +16,7 @@ from hc_assets.imaging.verdicts.internal_errors import (
 )
 from hc_assets.imaging.verdicts.training import class_balance, splits_disjoint
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.tables import read_partitions
 from hc_assets.lake.warehouse import Warehouse
 from hc_assets.orchestration.checks import WARN, result, table_check
 
@@ -29,7 +32,8 @@ def splits_disjoint_by_patient(
     warehouse: dg.ResourceParam[Warehouse],
 ) -> dg.AssetCheckResult:
     """Compare the splits with the PatientIDs of the index; a leak spoils every evaluation."""
-    with warehouse.read() as connection:
+    read_partitions(warehouse.layout, ARRAYS).check_pages(ARRAY_COLUMNS)
+    with warehouse.read(_TRAINING_SET, "imaging/dicom_index") as connection:
         return result(splits_disjoint(connection))
 
 

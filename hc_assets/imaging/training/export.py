@@ -28,7 +28,7 @@ from hc_assets.imaging.training.manifest import (
     encode,
     read_manifest,
 )
-from hc_assets.imaging.training.plan import Plan
+from hc_assets.imaging.training.plan import ARRAY_COLUMNS, Plan
 from hc_assets.imaging.training.salts import kept_salt
 from hc_assets.imaging.training.selection import Selection
 from hc_assets.imaging.training.shards import ARRAYS, SHARD_BYTES, ShardWork, export_or_failure
@@ -126,6 +126,7 @@ def export_training_set(
     Raises:
         labels.LabelsError: a file of labels is not as it must be.
         shards.DamagedArrayError: an array is not what its row says.
+        DamagedPartError: a part that is read is gone or is not what its commit says.
     """
     layout = warehouse.layout
     make_folder(folder)
@@ -222,7 +223,8 @@ def _plan(
     work: list[ShardWork] = []
     counts: dict[str, int] = {}
     digests: dict[str, str] = {}
-    with warehouse.read() as connection:
+    read_partitions(warehouse.layout, ARRAYS).only(batches).check_pages(ARRAY_COLUMNS)
+    with warehouse.read("imaging/quality_metrics", "imaging/dicom_index") as connection:
         plan = Plan(connection, selection, batches)
         for batch in batches:
             rows = plan.of_batch(batch)

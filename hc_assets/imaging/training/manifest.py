@@ -113,13 +113,15 @@ def read_manifest(folder: UPath) -> Manifest:
         raise ManifestError(
             f"{folder}: expected a training set, found no {MANIFEST_NAME}"
         ) from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ManifestError(f"{path}: expected the manifest of a training set: {error}") from error
     if (made.format, made.format_version) != (FORMAT, FORMAT_VERSION):
         raise ManifestError(
             f"{path}: expected {FORMAT!r} {FORMAT_VERSION},"
             f" found {made.format!r} {made.format_version}"
         )
+    if content_hash(made.shards) != made.content_sha256:
+        raise ManifestError(f"{path} is damaged: it does not list what was exported")
     return made
 
 

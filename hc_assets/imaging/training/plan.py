@@ -24,6 +24,20 @@ _ROWS = 10_000
 # Hexadecimal digits of a hash that place a group on the line from 0 to 1: 52 bits.
 _DIGITS = 13
 
+# Of the arrays, all that is read here: their pixels are the larger part by far.
+ARRAY_COLUMNS = (
+    "batch",
+    "source_file",
+    "file_sha256",
+    "sop_instance_uid",
+    "frame",
+    "modality",
+    "pipeline",
+    "parameters",
+    "source_to_array",
+    "content_sha256",
+)
+
 _FRAMES = """
 CREATE TEMP TABLE frames AS
 SELECT

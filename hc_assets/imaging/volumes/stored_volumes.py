@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from upath import UPath
 
 from hc_assets.core.errors import DamagedLakeError
 from hc_assets.imaging.volumes.rows import Row
 from hc_assets.imaging.volumes.schemas import TABLES
 from hc_assets.imaging.volumes.volume import Volume
-from hc_assets.lake.tables import LakeTable
+from hc_assets.lake.parts import Part
+from hc_assets.lake.tables import LakeTable, opened_part, verified_part
 
 
 class IncompleteVolumeError(DamagedLakeError):
@@ -44,19 +44,19 @@ class StoredVolumes:
 
     Attributes:
         key: column that says which volume a slice is of.
-        parts: paths of the parts by their writer's number.
+        parts: folder of the partition and part, by the number of the part's writer.
     """
 
     key: str
-    parts: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    parts: Mapping[int, Sequence[tuple[str, Part]]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, table: LakeTable, key: str) -> "StoredVolumes":
         """Sort the parts of a table by the number of their writer."""
-        parts: dict[int, list[str]] = {}
+        parts: dict[int, list[tuple[str, Part]]] = {}
         for folder, made in table.partitions:
             for part in made.parts:
-                parts.setdefault(part.number, []).append(str(folder / part.name))
+                parts.setdefault(part.number, []).append((str(folder), part))
         return cls(key, parts)
 
     def load(self, row: Row, number: int) -> Volume:
@@ -68,11 +68,12 @@ class StoredVolumes:
 
         Raises:
             IncompleteVolumeError: not all of its slices are there.
+            DamagedPartError: a part is gone or is not what its commit says.
         """
         voxels = np.empty(row["shape"], np.float32)
         found = 0
-        for path in self.parts.get(number, ()):
-            with UPath(path).open("rb") as stream, pq.ParquetFile(stream) as file:
+        for folder, part in self.parts.get(number, ()):
+            with opened_part(verified_part(UPath(folder), part)) as file:
                 for group in range(file.num_row_groups):
                     read = file.read_row_group(group, columns=[self.key, "slice", "voxels"])
                     rows = read.filter(pc.equal(read[self.key], row[self.key]))

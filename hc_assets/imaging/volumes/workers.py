@@ -22,8 +22,8 @@ from hc_assets.imaging.volumes.series_work import SeriesWork
 from hc_assets.imaging.volumes.stored_volumes import part_number
 from hc_assets.imaging.volumes.study_work import StudyWork
 from hc_assets.imaging.volumes.volume import Volume
-from hc_assets.lake.landing import read_manifest
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import LandedFile, read_manifest, verified_file
 from hc_assets.lake.parts import Part, PartWriter
 
 SLICES_TABLE = "imaging/volume_slices"
@@ -41,7 +41,11 @@ class MadeVolumes:
 
 
 def make_volumes(work: SeriesWork) -> MadeVolumes:
-    """Make the volumes of a series; write their slices into parts of the series' own."""
+    """Make the volumes of a series; write their slices into parts of the series' own.
+
+    Raises:
+        DamagedFileError: a landed file is gone or is not what its manifest says.
+    """
     layout = Layout.of(work.data_dir)
     rows = []
     number = part_number(work.files[0]["series_instance_uid"])
@@ -116,10 +120,10 @@ def _paths(layout: Layout, files: Iterable[Instance]) -> list[Path]:
 
 
 def _path(layout: Layout, file: Instance) -> Path:
-    stored = _stored_names(layout, file["batch"])[file["source_file"]]
-    return Path(layout.landed_file("dicom", file["batch"], stored).path)
+    landed = _landed_files(layout, file["batch"])[file["source_file"]]
+    return Path(verified_file(layout, "dicom", file["batch"], landed).path)
 
 
 @lru_cache(maxsize=16)
-def _stored_names(layout: Layout, batch: str) -> dict[str, str]:
-    return {f.source_file: f.stored for f in read_manifest(layout, "dicom", batch).files}
+def _landed_files(layout: Layout, batch: str) -> dict[str, LandedFile]:
+    return {file.source_file: file for file in read_manifest(layout, "dicom", batch).files}

@@ -15,8 +15,8 @@ from hc_assets.fhir.bundles.entry_columns import EntryColumns, read_columns
 from hc_assets.fhir.bundles.workers import SplitWork, split_files
 from hc_assets.fhir.domain import FHIR_FILES
 from hc_assets.fhir.schemas import TABLES
-from hc_assets.lake.landing import LandedFile
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import LandedFile
 from hc_assets.lake.tables import read_partition
 from hc_assets_tests.fhir.worker_runs import BATCH, RAW, Run, bundle, entry, patient, rows
 

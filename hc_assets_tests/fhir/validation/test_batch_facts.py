@@ -5,8 +5,9 @@ from hc_assets.fhir.bundles.workers import SplitWork, split_files
 from hc_assets.fhir.domain import FHIR_FILES
 from hc_assets.fhir.validation.batch_facts import birth_dates, bundle_targets
 from hc_assets.lake.discovery import discover
-from hc_assets.lake.landing import BatchLimits, land, read_manifest
+from hc_assets.lake.landing import BatchLimits, land
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import read_manifest
 from hc_assets.lake.parts import commit
 from hc_assets.lake.tables import read_partition
 

@@ -20,8 +20,8 @@ from hc_assets.fhir.verdicts.accounting import (
     identifiers_unique,
     identity_keys,
 )
-from hc_assets.lake.landing import LandedFile
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import LandedFile
 from hc_assets.lake.parts import Part
 from hc_assets.lake.tables import read_partition
 from hc_assets_tests.fhir.worker_runs import (

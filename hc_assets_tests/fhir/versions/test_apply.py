@@ -12,7 +12,7 @@ from hc_assets.fhir.export.exported_rows import current_lines
 from hc_assets.fhir.schemas import CURRENT_RESOURCES, ENRICHED_RESOURCES, RESOURCE_HISTORY
 from hc_assets.fhir.versions.apply import Applied, apply_batches
 from hc_assets.lake.layout import Layout
-from hc_assets.lake.parts import PartWriter, commit
+from hc_assets.lake.parts import DamagedPartError, PartWriter, commit
 from hc_assets.lake.tables import LakeTable, read_partitions
 from hc_assets_tests.fhir.versions.delivered_rows import (
     START,
@@ -301,7 +301,7 @@ def test_a_failure_halfway_leaves_rows_and_ledger_as_they_were(layout, connectio
     whole = part.read_bytes()
     part.write_bytes(whole[:-1])
 
-    with pytest.raises(duckdb.Error, match=r"has \d+ bytes, its commit says"):
+    with pytest.raises(DamagedPartError, match=f"{part.name} is not what its commit says"):
         apply(connection, layout)
 
     assert state(connection) == before
@@ -340,7 +340,7 @@ def test_a_failure_while_taking_back_keeps_the_old_state(layout, connection):
     write(layout, "b1", [Sent("p1", "z", 0)])
     part = read_partitions(layout, TABLE).parts()[0]
     part.unlink()
-    with pytest.raises(duckdb.Error, match="is gone"):
+    with pytest.raises(DamagedPartError):
         apply(connection, layout)
     assert state(connection) == {"p1": (1, "a", 0, "b1")}
     assert ledger(connection) == ["b1"]

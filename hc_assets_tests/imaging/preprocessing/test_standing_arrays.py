@@ -1,6 +1,7 @@
 """Arrays are rebuilt only where frames, parameters or libraries changed."""
 
 import base64
+import hashlib
 import re
 import shutil
 from dataclasses import replace
@@ -24,8 +25,9 @@ from hc_assets.imaging.preprocessing.parameters import (
 from hc_assets.imaging.preprocessing.planning import ARRAYS, ARRAYS_VERSION, plan_arrays
 from hc_assets.imaging.preprocessing.workers import write_arrays
 from hc_assets.lake.discovery import discover
-from hc_assets.lake.landing import BatchLimits, land, read_manifest
+from hc_assets.lake.landing import BatchLimits, land
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import LandedFile, read_manifest
 from hc_assets.lake.parts import PartWriter, commit
 from hc_assets.lake.tables import read_partition
 from hc_assets.settings import Settings
@@ -70,7 +72,7 @@ class Batch:
         """
         metrics = read_partition(self.layout, "imaging/quality_metrics", self.key)
         landed = [
-            structs.replace(file, sha256="0" * 64)
+            self._with_another_preamble(file)
             if other_content and file.source_file.endswith(other_content)
             else file
             for file in read_manifest(self.layout, "dicom", self.key).files
@@ -83,6 +85,13 @@ class Batch:
         commit(self.layout, ARRAYS, self.key, parts, code_version=planning.ARRAYS_VERSION)
         made = sum(part.rows for arrays in done for each in arrays.parts.values() for part in each)
         return made, [part.name for part in parts]
+
+    def _with_another_preamble(self, file: LandedFile) -> LandedFile:
+        data = self.layout.landed_file("dicom", self.key, file.stored).read_bytes()
+        other = b"other" + data[5:]
+        sha256 = hashlib.sha256(other).hexdigest()
+        self.layout.landed_file("dicom", self.key, sha256).write_bytes(other)
+        return structs.replace(file, stored=sha256, sha256=sha256)
 
 
 @pytest.fixture

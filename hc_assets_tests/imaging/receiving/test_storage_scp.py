@@ -23,8 +23,8 @@ from pynetdicom import AE
 
 from hc_assets.imaging.headers.read import read_header
 from hc_assets.imaging.receiving.storage_scp import ReceiverOptions, ReceiverRunningError, receive
-from hc_assets.lake.landing import batch_keys
 from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import batch_keys
 from hc_assets_tests.imaging.receiving.conftest import LIMITS, PATIENCE
 
 needs_dcmtk = pytest.mark.skipif(

@@ -11,10 +11,9 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from upath import UPath
 
 from hc_assets.fhir.bundles.requests import IDENTITY, known_id
+from hc_assets.lake.tables import opened_part
 
 _CACHED_BATCHES = 2
 # Batches of rows that follow one another come from the same few row groups.
@@ -65,7 +64,7 @@ def _entries_of(path: str, group: int) -> dict[str, list[Entries]]:
 
     Several for a file whose rows are not together, or give a fullUrl twice.
     """
-    with UPath(path).open("rb") as stream, pq.ParquetFile(stream) as file:
+    with opened_part(path) as file:
         rows = file.read_row_group(group, _COLUMNS)
         if rows["resource_id"].null_count:
             rows = file.read_row_group(group, ["source_sha256", *IDENTITY])
@@ -94,7 +93,7 @@ def _row_groups(parts: tuple[str, ...]) -> dict[str, tuple[tuple[str, int], ...]
     """Part and row group of the rows that have a fullUrl, by hash of their file."""
     places: dict[str, list[tuple[str, int]]] = {}
     for path in parts:
-        with UPath(path).open("rb") as stream, pq.ParquetFile(stream) as file:
+        with opened_part(path) as file:
             full_url = file.schema_arrow.get_field_index("full_url")
             for group in range(file.num_row_groups):
                 known = file.metadata.row_group(group).column(full_url).statistics
