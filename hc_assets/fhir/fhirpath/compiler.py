@@ -12,9 +12,9 @@ from hc_assets.fhir.fhirpath import conversions as fhirpath_conversions
 from hc_assets.fhir.fhirpath import criteria as fhirpath_criteria
 from hc_assets.fhir.fhirpath import operators as fhirpath_operators
 from hc_assets.fhir.fhirpath import strings as fhirpath_strings
-from hc_assets.fhir.fhirpath.equality import UCUM
+from hc_assets.fhir.fhirpath.constants import constant
 from hc_assets.fhir.fhirpath.errors import EvaluationError, FhirPathSyntaxError
-from hc_assets.fhir.fhirpath.kept import Kept
+from hc_assets.fhir.fhirpath.kept import asked_once
 from hc_assets.fhir.fhirpath.model import Collection, Node, Scope, TypeView
 from hc_assets.fhir.fhirpath.operators import Collect, Truth
 from hc_assets.fhir.fhirpath.shortcuts import equals_text, has_member
@@ -36,15 +36,6 @@ from hc_assets.fhir.fhirpath.syntax import (
 )
 from hc_assets.fhir.fhirpath.types import type_test
 
-_CONSTANTS = {
-    "ucum": UCUM,
-    "sct": "http://snomed.info/sct",
-    "loinc": "http://loinc.org",
-}
-_CONSTANT_PREFIXES = {
-    "vs-": "http://hl7.org/fhir/ValueSet/",
-    "ext-": "http://hl7.org/fhir/StructureDefinition/",
-}
 _LOGIC: dict[str, Callable[[Sequence[Truth]], Truth]] = {
     "and": fhirpath_operators.both,
     "or": fhirpath_operators.either,
@@ -142,22 +133,7 @@ class Compiler:
         # The same part may stand in several places: what it gives is the same.
         mark = self._marks.setdefault(repr(expression), object())
 
-        def of_context(items: Collection, scope: Scope) -> Collection:
-            found: Collection | None = scope.kept.get(mark)
-            if found is None:
-                found = scope.kept[mark] = Kept.of(collect(items, scope))
-            return found
-
-        def of_resources(items: Collection, scope: Scope) -> Collection:
-            environment = scope.environment
-            resource = id(environment.resource.value) if "resource" in constants else None
-            key = mark, resource, id(environment.root_resource.value)
-            found: Collection | None = environment.kept.get(key)
-            if found is None:
-                found = environment.kept[key] = Kept.of(collect(items, scope))
-            return found
-
-        return of_context if "context" in constants else of_resources
+        return asked_once(collect, constants, mark)
 
     # What gives a collection
 
@@ -362,8 +338,8 @@ def _leaf(expression: Expression) -> Collect | None:
     """The closure of an expression that has no parts; None of any other."""
     match expression:
         case Literal(value):
-            constant: Collection = [value]
-            return lambda _items, _scope: constant
+            values: Collection = [value]
+            return lambda _items, _scope: values
         case EmptyCollection():
             return lambda _items, _scope: []
         case Variable("this"):
@@ -373,25 +349,8 @@ def _leaf(expression: Expression) -> Collect | None:
         case Variable():
             return lambda _, scope: scope.total or []
         case Constant(name):
-            return _constant(name)
+            return constant(name)
     return None
-
-
-def _constant(name: str) -> Collect:
-    if name == "resource":
-        return lambda _, scope: [scope.environment.resource]
-    if name == "rootResource":
-        return lambda _, scope: [scope.environment.root_resource]
-    if name == "context":
-        return lambda _, scope: scope.context
-    value = _CONSTANTS.get(name)
-    for prefix, url in _CONSTANT_PREFIXES.items():
-        if name.startswith(prefix):
-            value = url + name.removeprefix(prefix)
-    if value is None:
-        raise FhirPathSyntaxError(f"unknown constant %{name}")
-    constant: Collection = [value]
-    return lambda _items, _scope: constant
 
 
 def _may_be_type(name: str) -> bool:

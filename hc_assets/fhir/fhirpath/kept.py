@@ -4,12 +4,12 @@ Belongs here: looking items up and set operations, at a cost that grows with wha
 not with the whole. What makes two items the same is in `equality.py`.
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Optional
 
 from hc_assets.fhir.fhirpath.equality import as_temporal, equal, identity, raw
 from hc_assets.fhir.fhirpath.errors import EvaluationError
-from hc_assets.fhir.fhirpath.model import Collection, Item
+from hc_assets.fhir.fhirpath.model import Collection, Item, Scope
 from hc_assets.fhir.fhirpath.values import Quantity
 
 _FEW = 16
@@ -210,3 +210,32 @@ def all_in(wanted: Collection, items: Collection) -> bool:
     if len(wanted) > _FEW and len(items) > _FEW:
         return all(map(Lookup(items).has, wanted))
     return all(any(equal(one, other) is True for other in items) for one in wanted)
+
+
+def asked_once(
+    collect: Callable[[Collection, Scope], Collection], constants: frozenset[str], mark: object
+) -> Callable[[Collection, Scope], Collection]:
+    """A part of an expression that is worked out once, since it depends on constants alone.
+
+    Args:
+        collect: the closure that works it out.
+        constants: of `resource`, `rootResource` and `context` those that it depends on.
+        mark: tells it from other parts.
+    """
+
+    def of_context(items: Collection, scope: Scope) -> Collection:
+        found: Collection | None = scope.kept.get(mark)
+        if found is None:
+            found = scope.kept[mark] = Kept.of(collect(items, scope))
+        return found
+
+    def of_resources(items: Collection, scope: Scope) -> Collection:
+        environment = scope.environment
+        resource = id(environment.resource.value) if "resource" in constants else None
+        key = mark, resource, id(environment.root_resource.value)
+        found: Collection | None = environment.kept.get(key)
+        if found is None:
+            found = environment.kept[key] = Kept.of(collect(items, scope))
+        return found
+
+    return of_context if "context" in constants else of_resources
