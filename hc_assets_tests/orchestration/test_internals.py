@@ -17,6 +17,7 @@ import dagster as dg
 import pytest
 
 import hc_assets
+from hc_assets.core.places import at
 from hc_assets.orchestration import internals
 
 PACKAGE = Path(hc_assets.__file__).parent
@@ -227,6 +228,19 @@ def test_the_first_error_of_a_step_is_named_without_its_text(instance):
     (event,) = [each for each in outcome.all_events if each.is_step_failure]
     assert internals.error_class(event) == "KeyError", (
         "DagsterEvent.step_failure_data or its error's cause changed"
+    )
+
+
+def test_a_step_failure_says_where_in_the_data_it_was(instance):
+    @dg.asset
+    def broken() -> None:
+        with at("batch b1"), at("file 0a1b"):
+            raise ValueError("text")
+
+    outcome = dg.materialize([broken], instance=instance, raise_on_error=False)
+    (event,) = [each for each in outcome.all_events if each.is_step_failure]
+    assert internals.error_places(event) == ["file 0a1b", "batch b1"], (
+        "DagsterEvent.step_failure_data or its error's message changed"
     )
 
 
