@@ -18,6 +18,7 @@ import dagster as dg
 import pytest
 
 import hc_assets
+from hc_assets.core.places import at
 from hc_assets.lake.parts import DamagedPartError
 from hc_assets.orchestration import internals
 from hc_assets.orchestration.failures import described_error
@@ -251,6 +252,19 @@ def test_only_an_error_of_the_lake_is_quoted_with_what_to_do(instance):
         "damaged": f"DamagedPartError: fhir/things/all/part-1 is gone; {DamagedPartError.advice}",
         "broken": "ValueError",
     }, "the message of SerializableErrorInfo no longer begins with the class and its module"
+
+
+def test_a_step_failure_says_where_in_the_data_it_was(instance):
+    @dg.asset
+    def broken() -> None:
+        with at("batch b1"), at("file 0a1b"):
+            raise ValueError("text")
+
+    outcome = dg.materialize([broken], instance=instance, raise_on_error=False)
+    (event,) = [each for each in outcome.all_events if each.is_step_failure]
+    assert internals.error_places(event) == ["file 0a1b", "batch b1"], (
+        "DagsterEvent.step_failure_data or its error's message changed"
+    )
 
 
 def test_a_run_in_progress_is_ended(instance):
