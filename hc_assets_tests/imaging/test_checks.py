@@ -41,7 +41,7 @@ def outcomes(hc_assets) -> dict[str, dict]:
 def test_a_clean_image_passes_every_check(hc_assets, image):
     assert hc_assets("ingest", image).exit_code == 0
     found = outcomes(hc_assets)
-    assert len(found) == 21
+    assert len(found) == 22
     assert all(check["passed"] for check in found.values())
 
 

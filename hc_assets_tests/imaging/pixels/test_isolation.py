@@ -6,7 +6,8 @@ import pytest
 from pydicom import dcmread
 from pydicom.uid import RLELossless
 
-from hc_assets.imaging.pixels import decoding
+from hc_assets.core.fence import RowTimeoutError
+from hc_assets.imaging.pixels import decoding, isolation
 from hc_assets.imaging.pixels.decoding import UndecodableFrame
 from hc_assets.imaging.pixels.frames import Frame, iter_frames
 from hc_assets.imaging.pixels.isolation import DecoderDiedError, DecoderFailedError, DecoderProcess
@@ -126,3 +127,16 @@ def test_the_process_outlives_a_file_and_ends_when_closed(testdata):
     os.kill(child.pid, 0)
     process.close()
     assert child.returncode is not None
+
+
+def test_the_answer_to_a_request_that_was_interrupted_is_no_later_frames(monkeypatch):
+    with DecoderProcess(seconds=600, start_seconds=600, end_seconds=600) as process:
+        monkeypatch.setattr(isolation, "_answer", interrupted)
+        with pytest.raises(RowTimeoutError):
+            ask(process, b"any")
+        monkeypatch.undo()
+        assert process._child is None
+
+
+def interrupted(*_: object) -> None:
+    raise RowTimeoutError
