@@ -86,10 +86,11 @@ class ExportedFile:
     @property
     def snapshot(self) -> str:
         """Its name in the manifest, which no other content ever has."""
-        return _snapshot(self.file, self.sha256)
+        return snapshot_name(self.file, self.sha256)
 
 
-def _snapshot(file: str, sha256: str) -> str:
+def snapshot_name(file: str, sha256: str) -> str:
+    """Give the name in the manifest of a file of an export, which no other content ever has."""
     name, dot, suffix = file.partition(".ndjson")
     return f"{SNAPSHOTS_FOLDER}/{name}-{sha256[:16]}{dot}{suffix}"
 
@@ -185,7 +186,7 @@ def _write_files(
         with ExitStack() as stack:
             sink = stack.enter_context(
                 atomic_file(
-                    place, lambda sink, name=name: folder / _snapshot(name, sink.hexdigest())
+                    place, lambda sink, name=name: folder / snapshot_name(name, sink.hexdigest())
                 )
             )
             packed = stack.enter_context(_packed(sink, options.compression))

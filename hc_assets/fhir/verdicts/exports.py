@@ -16,7 +16,7 @@ from hc_assets.fhir.bundles.entries import Entry
 from hc_assets.fhir.bundles.read import read_entries
 from hc_assets.fhir.bundles.text_streams import TextLimits
 from hc_assets.fhir.domain import FHIR_FILES
-from hc_assets.fhir.export.ndjson import MANIFEST_NAME
+from hc_assets.fhir.export.ndjson import MANIFEST_NAME, snapshot_name
 from hc_assets.lake.archives import ArchiveLimits
 from hc_assets.lake.atomic import HashingSink
 
@@ -64,9 +64,15 @@ def export_equals(
     manifest = msgspec.json.decode((folder / MANIFEST_NAME).read_bytes())
     written = {str(file["file"]): file for file in files}
     urls = [str(each["url"]) for each in manifest["output"]]
-    outputs = [name for url in urls for name in written if url == name or url.endswith(f"/{name}")]
+    snapshots = {name: snapshot_name(name, file["sha256"]) for name, file in written.items()}
+    outputs = [
+        name
+        for url in urls
+        for name, snapshot in snapshots.items()
+        if f"/{url}".endswith(f"/{snapshot}")
+    ]
     damaged = sum(
-        not (folder / name).exists() or _sha256(folder / name) != file["sha256"]
+        not all(_is_as_written(folder / path, file["sha256"]) for path in (name, snapshots[name]))
         for name, file in written.items()
     )
     unlisted = sum(f["list"] == "output" and n not in outputs for n, f in written.items())
@@ -87,6 +93,10 @@ def export_equals(
         f" files: {damaged} are not as written, {unlisted} not in the manifest",
         counts={"resources": total, "differing": differing, "damaged": damaged},
     )
+
+
+def _is_as_written(path: UPath, sha256: str) -> bool:
+    return path.exists() and _sha256(path) == sha256
 
 
 def _lines(folder: UPath, names: Iterable[str]) -> Iterator[Entry]:

@@ -133,7 +133,7 @@ def test_the_answer_to_a_request_that_was_interrupted_is_no_later_frames(monkeyp
     with DecoderProcess(seconds=600, start_seconds=600, end_seconds=600) as process:
         monkeypatch.setattr(isolation, "_answer", interrupted)
         with pytest.raises(RowTimeoutError):
-            ask(process, b"any")
+            send_word(process, b"any")
         monkeypatch.undo()
         assert process._child is None
 
