@@ -165,7 +165,7 @@ class _Watch:
         return True
 
     def leave(self, watched: bool) -> None:
-        """End a row; one around it has its time anew, since it made progress."""
+        """End a row; the time of one around it begins again, since it made progress."""
         if watched:
             self._depth -= 1
             self._last_event = time.monotonic()

@@ -9,7 +9,7 @@ from collections import Counter
 import dagster as dg
 
 from hc_assets.core.verdicts import no_internal_errors, rate_at_least
-from hc_assets.fhir.enrichment.workers import judge_anew
+from hc_assets.fhir.enrichment.workers import revalidate
 from hc_assets.fhir.export.exported_rows import current_lines
 from hc_assets.fhir.settings import FhirSettings
 from hc_assets.fhir.validation.problems import internal_errors
@@ -100,7 +100,7 @@ def enriched_resources_valid(
     """Validate every enriched resource once more; where that fails, it warns and blocks nothing."""
     enriched = read_partitions(layout, "fhir/enriched_resources", batches_of(context))
     units = list(enriched.work(settings.chunk_bytes))
-    judged = fan_out(judge_anew, units, workers=settings.workers, row_seconds=settings.row_seconds)
+    judged = fan_out(revalidate, units, workers=settings.workers, row_seconds=settings.row_seconds)
     invalid = sum(each.invalid for each in judged)
     not_judged = sum((each.not_judged for each in judged), Counter[str]())
     verdict = all_still_valid(invalid, not_judged, enriched.count_rows())

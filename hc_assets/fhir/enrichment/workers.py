@@ -109,7 +109,7 @@ def enrich_rows(
 
 
 @dataclass(frozen=True)
-class JudgedAnew:
+class Revalidated:
     """What validating enriched resources once more found.
 
     Attributes:
@@ -121,7 +121,7 @@ class JudgedAnew:
     not_judged: Counter[str]
 
 
-def judge_anew(rows: RowWork) -> JudgedAnew:
+def revalidate(rows: RowWork) -> Revalidated:
     """Validate the resources of some enriched rows."""
     invalid = 0
     not_judged: Counter[str] = Counter()
@@ -132,4 +132,4 @@ def judge_anew(rows: RowWork) -> JudgedAnew:
                 not_judged[valid.error] += 1
             else:
                 invalid += not valid
-    return JudgedAnew(invalid, not_judged)
+    return Revalidated(invalid, not_judged)

@@ -2,7 +2,7 @@ import pyarrow as pa
 import pytest
 from upath import UPath
 
-from hc_assets.fhir.enrichment.workers import judge_anew
+from hc_assets.fhir.enrichment.workers import revalidate
 from hc_assets.fhir.schemas import TABLES
 from hc_assets.fhir.verdicts.batches import (
     entries_by_rule,
@@ -75,4 +75,4 @@ def test_enriched_resources_that_are_not_valid_are_counted(tmp_path):
     ]
     rows = [{"resource": resource} for resource in resources]
     enriched = table(tmp_path, "fhir/enriched_resources", rows)
-    assert [judge_anew(unit).invalid for unit in enriched.work(10**9)] == [2]
+    assert [revalidate(unit).invalid for unit in enriched.work(10**9)] == [2]
