@@ -133,6 +133,8 @@ def row_seconds(seconds: float) -> Iterator[None]:
         yield
     finally:
         _watch.seconds = before
+        if not before:
+            _watch.stop()
 
 
 def _is_of_the_environment(error: BaseException) -> bool:
@@ -150,6 +152,7 @@ class _Watch:
         self._depth = 0
         self._last_event = 0.0
         self._thread: threading.Thread | None = None
+        self._stopped = threading.Event()
 
     def enter(self) -> bool:
         """Begin a row; whether it is watched, as only the main thread's are."""
@@ -158,6 +161,7 @@ class _Watch:
         if self._thread is None:
             signal.signal(signal.SIGALRM, self._interrupt)
             signal.siginterrupt(signal.SIGALRM, False)  # reads of libraries are not cut short
+            self._stopped.clear()
             self._thread = threading.Thread(target=self._look, name="row-seconds", daemon=True)
             self._thread.start()
         self._last_event = time.monotonic()
@@ -170,6 +174,13 @@ class _Watch:
             self._depth -= 1
             self._last_event = time.monotonic()
 
+    def stop(self) -> None:
+        """End the thread: a process that has none may fork."""
+        if self._thread is not None:
+            self._stopped.set()
+            self._thread.join()
+            self._thread = None
+
     def _is_late(self, times: float = 1) -> bool:
         late = time.monotonic() - self._last_event > times * self.seconds
         return self.seconds > 0 and self._depth > 0 and late
@@ -180,8 +191,7 @@ class _Watch:
 
     def _look(self) -> None:
         main = threading.main_thread().ident
-        while main is not None:
-            time.sleep(min(max(self.seconds / 10, 0.05), 1.0))
+        while main is not None and not self._stopped.wait(min(max(self.seconds / 10, 0.05), 1.0)):
             if not self._is_late():
                 continue
             if self._is_late(2) and multiprocessing.parent_process() is not None:

@@ -134,3 +134,10 @@ def test_it_is_said_and_not_tried_again() -> None:
         list(in_order(pool, exec, [NATIVE_CODE_THAT_NEVER_RETURNS] * 2, row_seconds=0.2))
 
     assert not is_transient(caught.value)
+
+
+def test_no_thread_is_left_where_no_time_is_bounded() -> None:
+    with row_seconds(600):
+        fenced(divmod, 7, 2)
+        assert "row-seconds" in {thread.name for thread in threading.enumerate()}
+    assert "row-seconds" not in {thread.name for thread in threading.enumerate()}
