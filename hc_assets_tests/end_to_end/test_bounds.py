@@ -14,9 +14,6 @@ import pytest
 from hc_assets_tests.conftest import DataFolder
 from hc_assets_tests.imaging.conftest import image_dataset
 
-# Whoever of the processes has the shared folder runs all tests of it.
-pytestmark = pytest.mark.xdist_group("end_to_end_bounds")
-
 ENVIRONMENT = {
     "HC_FHIR_TEXT_BYTES": "200000",
     "HC_IMAGING_STUDIES_TO_FHIR": "false",

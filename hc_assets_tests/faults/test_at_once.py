@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -178,3 +179,20 @@ def test_many_at_once(
     assert spawner.ingest(data_dir, *files, "--kind", "fhir") == 0
     exported = (data_dir / "exports" / "fhir" / "Patient.ndjson").read_text()
     assert all(f'"h{number}-4"' in exported for number in range(ingests))
+
+
+@pytest.mark.exhaustive
+def test_runs_that_publish_at_the_same_time_leave_nobody_out(spawner: Spawner, tmp_path: Path):
+    """Two hospitals at once, two hundred times: all of their people are current and exported."""
+    data_dir = tmp_path / "data"
+    spawner.must("command", data_dir, arguments=["warehouse", "rebuild"])
+    people = set()
+    for each in range(200):
+        pair = [2 * each, 2 * each + 1]
+        files = [of_hospital(number, tmp_path / "deliveries") for number in pair]
+        now = (datetime.fromisoformat(NOW) + timedelta(minutes=each)).isoformat()
+        results = spawner.at_once(*[ingesting(data_dir, file, now) for file in files])
+        assert [r.get("value", r) for r in results] == [0, 0], spawner.tail()
+        people |= {f"h{number}-{person}" for number in pair for person in range(5)}
+    lines = (data_dir / "exports" / "fhir" / "Patient.ndjson").read_text().splitlines()
+    assert sorted(json.loads(line)["id"] for line in lines) == sorted(people)

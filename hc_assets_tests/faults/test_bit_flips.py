@@ -21,8 +21,6 @@ from hc_assets.lake.manifests import read_manifest, verified_file
 from hc_assets.lake.tables import read_partition, read_partitions
 from hc_assets_tests.faults.conftest import SEED, Fed, copied
 
-pytestmark = pytest.mark.xdist_group("faults")
-
 KINDS = {
     "part": "lake/*/*/*/part-*",
     "commit": "lake/*/*/*/_commit.json",
