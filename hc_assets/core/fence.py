@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import ParamSpec, TypeVar, cast
 
-from hc_assets.core.errors import EnvironmentFaultError, HcAssetsError
+from hc_assets.core.errors import EnvironmentFaultError, FindingsError
 from hc_assets.core.places import present_place
 from hc_assets.core.redaction import described
 from hc_assets.core.transient import is_transient
@@ -36,7 +36,7 @@ T = TypeVar("T")
 _END = object()
 
 
-class RowTimeoutError(HcAssetsError):
+class RowTimeoutError(FindingsError):
     """A row took longer than it may."""
 
 

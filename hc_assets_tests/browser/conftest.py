@@ -190,7 +190,7 @@ def _dagster_dev(url: str, demo: Demo, log: Any) -> Iterator[None]:
     finally:
         process.send_signal(signal.SIGINT)
         try:
-            process.wait(timeout=60)
+            process.wait(timeout=5)  # it waits for the connections of pages
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()

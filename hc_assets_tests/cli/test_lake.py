@@ -57,10 +57,14 @@ def test_a_moved_or_copied_folder_reads_its_own_rows(ingested, data):
 
 
 def test_exports_that_are_damaged_are_named_and_written_again(data):
-    expected = {
-        path: path.read_bytes() for path in data.path.glob("exports/**/*") if path.is_file()
-    }
     exports = data.path / "exports"
+    manifest = (exports / "fhir/manifest.json").read_text()
+    expected = {
+        path: path.read_bytes()
+        for path in exports.glob("**/*")
+        # A snapshot of the export before is for whoever still follows that
+        if path.is_file() and (".snapshots" not in path.parts or path.name in manifest)
+    }
     changed(exports / "fhir/Patient.ndjson")
     changed(exports / "fhir/manifest.json")
     (exports / "fhir_provenance/Provenance.ndjson").unlink()

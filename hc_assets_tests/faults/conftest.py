@@ -100,13 +100,14 @@ def kept(data_dir: Path) -> dict[str, str]:
     """All that is kept: batches, lake, exports, and the rows of the warehouse.
 
     What a killed writer leaves is not among it: temporary names, and parts that no commit
-    lists, are seen by no reader and cleared a day later. Nor are times that steps took, and the
-    export before the last one.
+    lists, are seen by no reader and cleared a day later. Nor are times that steps took, the export
+    before the last one, and summaries of runs that failed.
     """
     found = {}
     for name in ("batches", "lake", "exports", "reports"):
         for file, digest in files_below(data_dir / name).items():
-            if not file.rpartition("/")[2].startswith(".tmp-") and _TIMES not in file:
+            is_temporary = file.rpartition("/")[2].startswith(".tmp-")
+            if not is_temporary and _TIMES not in file and not file.startswith("failures/"):
                 found[f"{name}/{file}"] = digest
     for path in (data_dir / "lake").glob("*/*/*/part-*"):
         commit = path.with_name("_commit.json")

@@ -6,7 +6,7 @@ are written by `exports.py` and, those beside an export, by `fhir/operations/com
 
 from collections.abc import Iterator, Mapping
 
-from hc_assets.fhir.export.ndjson import MANIFEST_NAME
+from hc_assets.fhir.export.ndjson import MANIFEST_NAME, snapshot_name
 from hc_assets.lake.hashes import sha256_of
 from hc_assets.lake.integrity import Export
 from hc_assets.lake.layout import Layout
@@ -34,7 +34,9 @@ def noted(layout: Layout, companions: Mapping[str, list[str]]) -> dict[str, str]
 
 
 def exports(layout: Layout) -> Iterator[Export]:
-    """Give the files that the last export wrote, by folder.
+    """Return the files that the last export wrote, by folder.
+
+    Snapshots of the export before are not among them: they stay for whoever still follows it.
 
     Raises:
         DamagedLakeError: a commit or a part that says so is damaged.
@@ -44,7 +46,9 @@ def exports(layout: Layout) -> Iterator[Export]:
         return
     files: dict[str, dict[str, str]] = {_FOLDER: {}}
     for rows in read_partition(layout, TABLE, None).batches(["file", "sha256"]):
-        files[_FOLDER] |= {row["file"]: row["sha256"] for row in rows.to_pylist()}
+        for row in rows.to_pylist():
+            for name in (row["file"], snapshot_name(row["file"], row["sha256"])):
+                files[_FOLDER][name] = row["sha256"]
     for name, sha256 in made.inputs.items():
         if name.startswith(_NOTED):
             folder, _, file = name.removeprefix(_NOTED).partition("/")
