@@ -9,6 +9,7 @@ import pytest
 from hc_assets.domains import CATALOG
 from hc_assets_tests.faults.conftest import (
     EARLIER,
+    NOW,
     Ended,
     Fed,
     Kill,
@@ -100,8 +101,11 @@ def test_two_runs_over_the_same_batch(spawner: Spawner, fed_dicom: Fed, tmp_path
 
 def test_two_runs_over_different_batches(spawner: Spawner, fed_dicom: Fed, tmp_path: Path):
     data_dir = tmp_path / "data"
-    first, second = (ingesting(fed_dicom, name) for name in ("first", "second"))
-    at_once(spawner, data_dir, first | {"now": EARLIER}, second)
+    # Landed in their order, since whichever is landed later has the later key
+    for name, now in (("first", EARLIER), ("second", NOW)):
+        arguments = ["land", str(fed_dicom.deliveries / name), "--kind", "dicom"]
+        assert spawner.must("command", data_dir, arguments=arguments, now=now) == 0
+    at_once(spawner, data_dir, *(ingesting(fed_dicom, name) for name in ("first", "second")))
     expected = kept(fed_dicom.both)
     wrong = differences(data_dir, expected)
     assert [name for name in wrong if "imaging/" in name] == []
