@@ -87,12 +87,13 @@ def fenced(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R 
         _watch.leave(watched)
         raise
     except Exception as error:
+        # Whatever it is: it costs this row, unless every other row would meet it too
         _watch.leave(watched)
         if _is_of_the_environment(error):
             raise
         within = error.__traceback__.tb_next if error.__traceback__ is not None else None
         return InternalError(described(error.with_traceback(within)))
-    except BaseException:
+    except BaseException:  # an interruption: no row's fault, but the row is over
         _watch.leave(watched)
         raise
 

@@ -1,5 +1,4 @@
 import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -7,34 +6,16 @@ import pytest
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
-from pydicom.encaps import encapsulate, generate_frames
+from pydicom.encaps import generate_frames
 from pydicom.pixels import apply_color_lut, apply_modality_lut
 from pydicom.sequence import Sequence
 from pydicom.uid import MPEG2MPML, JPEG2000Lossless, JPEGExtended12Bit, RLELossless
 
 from hc_assets.imaging.headers.reading import UnreadableFile, opened, parse
-from hc_assets.imaging.pixels.decoding import MISSING_LIMIT, UndecodableFrame
+from hc_assets.imaging.pixels.decoding import MISSING_LIMIT
 from hc_assets.imaging.pixels.encapsulation import encoded_frames
 from hc_assets.imaging.pixels.frames import Frame, iter_frames
-
-RAMP = np.arange(12, dtype=np.uint16).reshape(3, 4)
-
-
-def frames(path, **kwargs) -> list[Frame]:
-    found = list(iter_frames(path, **kwargs))
-    assert all(isinstance(frame, Frame) for frame in found), found
-    return found
-
-
-def only(path) -> Frame:
-    (frame,) = frames(path)
-    return frame
-
-
-def failures(path, **kwargs) -> list[UndecodableFrame]:
-    found = list(iter_frames(path, **kwargs))
-    assert all(isinstance(frame, UndecodableFrame) for frame in found), found
-    return found
+from hc_assets_tests.imaging.pixels.decoded import RAMP, compressed, failures, frames, only
 
 
 def test_pixels_are_those_that_pydicom_decodes_and_rescales(pydicom_files):
@@ -254,18 +235,6 @@ def test_bytes_beyond_the_last_frame_are_padding(write_dicom):
     np.testing.assert_array_equal(only(path).pixels, RAMP)
 
 
-def compressed(write_dicom, encoded: list[bytes], syntax: str, pixels=RAMP, **attributes):
-    path = write_dicom(pixels, **attributes)
-    dataset = dcmread(path)
-    dataset.file_meta.TransferSyntaxUID = syntax
-    dataset.NumberOfFrames = len(encoded)
-    dataset.PixelData = encapsulate(encoded)
-    dataset["PixelData"].is_undefined_length = True
-    dataset["PixelData"].VR = "OB"
-    dataset.save_as(path)
-    return path
-
-
 @pytest.fixture
 def rle_frames(write_dicom):
     dataset = dcmread(write_dicom(np.stack([RAMP, RAMP + 1])))
@@ -379,58 +348,6 @@ def test_what_describes_no_pixels_has_no_frames(write_dicom):
 def test_an_impossible_description_is_reported(write_dicom, attributes, words):
     (frame,) = failures(write_dicom(RAMP, **attributes))
     assert words in frame.reason
-
-
-def bits_dataset(write_dicom, bits: np.ndarray, encoded: list[bytes], syntax: str):
-    packed = np.zeros(bits.shape[-2:], np.uint8)
-    return compressed(
-        write_dicom,
-        encoded,
-        syntax,
-        packed,
-        BitsAllocated=1,
-        BitsStored=1,
-        HighBit=0,
-    )
-
-
-def packed_bits(bits: np.ndarray) -> bytes:
-    return np.packbits(bits.ravel(), bitorder="little").tobytes()
-
-
-def test_deflated_image_frames_of_single_bits_are_decoded(write_dicom):
-    bits = np.random.default_rng(1).integers(0, 2, (2, 5, 7), dtype=np.uint8)
-    encoded = []
-    for frame in bits:
-        compress = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-        encoded.append(compress.compress(packed_bits(frame)) + compress.flush())
-    # pydicom does not know the syntax and so does not write it
-    path = bits_dataset(write_dicom, bits, encoded, JPEG2000Lossless)
-    known, wanted = JPEG2000Lossless.encode(), b"1.2.840.10008.1.2.8.1\0"
-    path.write_bytes(path.read_bytes().replace(known, wanted))
-    for frame, expected in zip(frames(path), bits, strict=True):
-        np.testing.assert_array_equal(frame.pixels, expected)
-        assert frame.context.is_labels
-
-
-def test_run_lengths_of_single_bits_are_decoded(write_dicom):
-    bits = np.zeros((1, 16, 16), np.uint8)
-    bits[0, 4:9] = 1
-    plain = packed_bits(bits)
-    segment = b"".join(
-        struct.pack("bB", 1 - (end - start), plain[start])
-        for start, end in ((0, 8), (8, 18), (18, 32))
-    )
-    header = struct.pack("<16L", 1, 64, *[0] * 14)
-    path = bits_dataset(write_dicom, bits, [header + segment], RLELossless)
-    np.testing.assert_array_equal(only(path).pixels, bits[0])
-
-
-def test_a_run_length_segment_that_ends_early_is_reported(write_dicom):
-    header = struct.pack("<16L", 1, 64, *[0] * 14)
-    path = bits_dataset(write_dicom, np.zeros((1, 16, 16)), [header + b"\xf9\x01"], RLELossless)
-    (frame,) = failures(path)
-    assert frame.decoders == (("rle-1-bit", "the RLE segment gives 8 bytes, 32 are needed"),)
 
 
 def test_a_file_that_is_not_dicom_raises(tmp_path):
