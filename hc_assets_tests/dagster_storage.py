@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from sqlalchemy.pool import NullPool
 
 _ENGINES = 64  # an engine without a pool holds no connection
 
@@ -20,12 +21,17 @@ _ENGINES = 64  # an engine without a pool holds no connection
 def reuse_engines() -> None:
     """Let `sqlalchemy.create_engine` return the same engine for the same SQLite file."""
     create: Callable[..., sqlalchemy.Engine] = sqlalchemy.create_engine
-    reused = lru_cache(maxsize=_ENGINES)(create)
+
+    @lru_cache(maxsize=_ENGINES)
+    def reused(url: str, connection: tuple[tuple[str, Any], ...]) -> sqlalchemy.Engine:
+        return create(url, poolclass=NullPool, connect_args=dict(connection))
 
     def create_engine(url: Any, **options: Any) -> sqlalchemy.Engine:
         is_sqlite = isinstance(url, str) and url.startswith("sqlite")
-        if is_sqlite and options.keys() == {"poolclass"}:
-            return reused(url, **options)
+        connection = options.get("connect_args", {})
+        others = {name: value for name, value in options.items() if name != "connect_args"}
+        if is_sqlite and others == {"poolclass": NullPool}:
+            return reused(url, tuple(sorted(connection.items())))
         return create(url, **options)
 
     sqlalchemy.create_engine = create_engine
