@@ -71,6 +71,9 @@ faults: $(VENV)/.installed-dev
 	@echo "==> every fault, from seed $(SEED)"
 	@HC_FAULT_SEED=$(SEED) TMPDIR=$(FAULTS_FOLDER) $(BIN)/pytest -m "not sanitized" \
 		-o tmp_path_retention_policy=failed --durations=0 hc_assets_tests/faults
+	@echo "==> every case of what is otherwise sampled"
+	@TMPDIR=$(FAULTS_FOLDER) $(BIN)/pytest -m exhaustive -o tmp_path_retention_policy=failed \
+		--ignore hc_assets_tests/faults
 
 fuzz: $(VENV)/.installed-dev
 	@echo "==> $(FILES) damaged files from seed $(SEED)"

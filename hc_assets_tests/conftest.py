@@ -1,6 +1,7 @@
 """What all tests share: a data folder of their own, and the real data beside the checkout."""
 
 import json
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -17,15 +18,15 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from typer.testing import CliRunner, Result
 
+import hc_assets_tests.quick_record  # noqa: F401 - works by being imported, before Dagster
 from hc_assets.cli.main import app
-from hc_assets_tests.dagster_storage import reuse_engines, reuse_migrations
 from hc_assets_tests.scheduling import ByScope, place_of
 
 # Other processes may hold the cores: how long an example takes says nothing of the code.
 settings.register_profile("no_deadline", deadline=None)
 settings.load_profile("no_deadline")
-reuse_engines()
-reuse_migrations()
+# A second process is tested where it matters; in hundreds of small ingests it only starts and ends.
+os.environ.setdefault("HC_WORKERS", "1")
 
 
 @event.listens_for(Engine, "connect")

@@ -19,11 +19,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
-import pyarrow as pa
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+import hc_assets_tests.quick_record  # noqa: F401 - works by being imported, before Dagster
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import dagster as dg
+import pyarrow as pa
 from deliveries import write_deliveries
 from kill_points import KillPoints, die_beyond, refuse_leavings
 

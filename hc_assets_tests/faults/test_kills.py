@@ -23,8 +23,8 @@ from hc_assets_tests.faults.conftest import (
 # All of them by `make faults`, a seeded sample always.
 EXHAUSTIVE = pytest.mark.exhaustive
 ALL = pytest.param(None, id="all", marks=EXHAUSTIVE)
-HOW_MANY = [pytest.param(8, id="sampled"), ALL]
-FEW = [pytest.param(4, id="sampled"), ALL]
+HOW_MANY = [pytest.param(4, id="sampled"), ALL]
+FEW = [pytest.param(3, id="sampled"), ALL]
 
 
 @pytest.mark.parametrize("at_most", HOW_MANY)

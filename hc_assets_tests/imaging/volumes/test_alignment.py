@@ -96,9 +96,9 @@ STUDY = """
     path = Path(nibabel.__file__).parent / "tests" / "data" / "example4d.nii.gz"
     image = nibabel.load(path)
     voxels = np.ascontiguousarray(
-        image.get_fdata(dtype=np.float32)[..., 0].transpose(2, 1, 0)[:, ::2, ::2]
+        image.get_fdata(dtype=np.float32)[..., 0].transpose(2, 1, 0)[:, ::4, ::4]
     )
-    affine = ras_from_lps(image.affine) @ np.diag([2, 2, 1, 1])
+    affine = ras_from_lps(image.affine) @ np.diag([4, 4, 1, 1])
     fixed = Volume(voxels, affine, 0.0)
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     moving, _ = moved(fixed, (0, 0, 8), (8, 2, -3))
@@ -113,7 +113,7 @@ STUDY = """
         def load(self, row, number):
             return volumes[row["volume_id"]]
 
-    made = align_study(StudyWork(folder, rows, Stored(), "0", 3.0, True, 8))
+    made = align_study(StudyWork(folder, rows, Stored(), "0", 4.0, True, 8))
     assert sitk.ProcessObject.GetGlobalDefaultNumberOfThreads() == threads
     print([each["verdict"] for each in made.rows])
     print([(each["content_sha256"], each["to_source"]) for each in made.rows])
