@@ -13,6 +13,7 @@ from datetime import datetime
 from functools import cached_property, partial
 from typing import IO, NamedTuple
 
+import xxhash
 from filelock import FileLock
 
 from hc_assets.core.domain import Kind
@@ -35,6 +36,7 @@ from hc_assets.lake.atomic import (
 )
 from hc_assets.lake.batch_names import batch_name
 from hc_assets.lake.discovery import Found, state_of
+from hc_assets.lake.hashes import HEAD_BYTES, head_hash
 from hc_assets.lake.known_files import KnownFiles
 from hc_assets.lake.layout import MANIFEST_NAME, Layout
 from hc_assets.lake.manifests import (
@@ -289,11 +291,22 @@ class _OpenBatch:
 
     def _copy(self, source: IO[bytes], name: str) -> LandedFile:
         files = self._staging / "files"
+        head, quick = b"", xxhash.xxh3_64()
         with atomic_file(files, lambda sink: files / sink.hexdigest()) as sink:
             for block in blocks(source):
+                head += block[: HEAD_BYTES - len(head)]
+                quick.update(block)
                 sink.write(block)
-        sha256, media_type = sink.hexdigest(), self.kind.media_type(name)
-        return LandedFile(name, sha256, sink.size, sha256, media_type)
+        sha256 = sink.hexdigest()
+        return LandedFile(
+            source_file=name,
+            stored=sha256,
+            size=sink.size,
+            sha256=sha256,
+            media_type=self.kind.media_type(name),
+            head=head_hash(head),
+            quick=quick.hexdigest(),
+        )
 
     def close(self, result: LandingResult) -> None:
         """Assign the batch its key and write its manifest; nothing where it holds no file."""

@@ -12,7 +12,7 @@ import msgspec
 from upath import UPath
 
 from hc_assets.core.errors import DamagedLakeError
-from hc_assets.lake.hashes import sha256_when_first_opened
+from hc_assets.lake.hashes import quick_hash_of, sha256_when_first_opened
 from hc_assets.lake.layout import MANIFEST_NAME, Layout
 
 # 1 had no hash of its own
@@ -30,6 +30,8 @@ class LandedFile(msgspec.Struct, frozen=True):
         sha256: of its bytes, in hex; "" where they could not be taken.
         media_type: by its name.
         problem: why its bytes could not be taken; "" where they were.
+        head: `hashes.head_hash` of its beginning; "" where the manifest is an older one.
+        quick: `hashes.quick_hash_of` all of it; "" where the manifest is an older one.
     """
 
     source_file: str
@@ -38,6 +40,8 @@ class LandedFile(msgspec.Struct, frozen=True):
     sha256: str
     media_type: str
     problem: str = ""
+    head: str = ""
+    quick: str = ""
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -149,11 +153,29 @@ def verified_file(layout: Layout, kind: str, key: str, file: LandedFile) -> UPat
             files may be those of patients.
     """
     path = layout.landed_file(kind, key, file.stored)
-    name = f"batches/{kind}/{key}/files/{file.stored}"
+    require_landed(path, kind, key, file.sha256)
+    return path
+
+
+def require_landed(path: UPath, kind: str, key: str, sha256: str, quick: str = "") -> None:
+    """Refuse a landed file whose bytes are not those that its batch's manifest lists.
+
+    Args:
+        path: where the file lies.
+        kind: of the batch.
+        key: of the batch.
+        sha256: of the file, by the manifest.
+        quick: its `LandedFile.quick`, where that is enough: it tells damage, not forgery.
+
+    Raises:
+        DamagedFileError: as `verified_file`.
+    """
+    name = f"batches/{kind}/{key}/files/{path.name}"
     try:
+        if quick and quick_hash_of(path) == quick:
+            return
         found = sha256_when_first_opened(path)
     except FileNotFoundError as error:
         raise DamagedFileError(f"{name} is gone") from error
-    if found != file.sha256:
+    if found != sha256:
         raise DamagedFileError(f"{name} is not what was landed: its SHA-256 is {found}")
-    return path

@@ -35,10 +35,10 @@ from hc_assets.imaging.headers.elements import AMBIGUOUS_BYTES, Elements, privat
 from hc_assets.imaging.headers.fast_columns import VRS, FastColumns, Found
 from hc_assets.imaging.headers.functional_groups import MACROS
 from hc_assets.imaging.headers.reading import NO_PREFIX, NO_SYNTAX, quiet_pydicom
+from hc_assets.lake.hashes import HEAD_BYTES, head_hash
 
 _OUTCOMES = _DONE, _REFUSED, _MORE = range(3)
 
-_HEAD_BYTES = 16 * 1024
 _JSON_BYTES = 32 * 1024**2
 _NUMBERS = 15
 _SLOT_NUMBERS = 3
@@ -73,15 +73,17 @@ class _Refused(Exception):  # noqa: N818 - an outcome, not a fault
     """The thorough reader has to look at the file."""
 
 
-def fast_header(path: Path) -> dict[str, object] | None:
+def fast_header(path: Path, head: str = "") -> dict[str, object] | None:
     """Read what the index says about a file.
 
     Args:
         path: the file.
+        head: `hashes.head_hash` of the file, where nothing but bytes that have it may be read.
 
     Returns:
         As `headers.read_header`; None where the thorough reader has to look at the file, also
-        because it can't be read.
+        because it can't be read; with `head` also where its beginning is another, or is not all
+        that the header needs.
     """
     reader = _reader()
     try:
@@ -89,7 +91,7 @@ def fast_header(path: Path) -> dict[str, object] | None:
     except OSError:
         return None  # the thorough reader meets the same and says what is wrong
     try:
-        return reader.read(file)
+        return reader.read(file, head)
     except (OSError, _Refused):
         return None
     finally:
@@ -108,19 +110,21 @@ class _Reader:
         self._fragments: dict[tuple[object, ...], bytes] = {}
         self._owners: dict[tuple[object, ...], list[str] | None] = {}
 
-    def read(self, file: int) -> dict[str, object]:
-        """Make the row of an open file.
+    def read(self, file: int, expected: str) -> dict[str, object]:
+        """Make the row of an open file whose beginning has the expected hash, where one is.
 
         Raises:
             _Refused: the file is not plainly regular.
             OSError: it can't be read.
         """
         size = os.fstat(file).st_size
-        head = os.pread(file, _HEAD_BYTES, 0)
+        head = os.pread(file, HEAD_BYTES, 0)
+        if expected and head_hash(head) != expected:
+            raise _Refused
         outcome = self._walked(head, len(head), size)
         if outcome == _DONE:
             return self._row(head)
-        if outcome != _MORE:
+        if outcome != _MORE or expected:
             raise _Refused
         # A private copy, since ctypes takes the address of writable memory only
         with mmap.mmap(file, size, access=mmap.ACCESS_COPY) as mapped:

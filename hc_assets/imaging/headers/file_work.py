@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from upath import UPath
+
 from hc_assets.lake.layout import Layout
-from hc_assets.lake.manifests import LandedFile, verified_file
+from hc_assets.lake.manifests import LandedFile, require_landed
 
 _MOST_FILES = 500
 _NAMED_BY = 12
@@ -25,16 +27,33 @@ class FileToRead:
         path: where its bytes are.
         sha256: of its bytes, in hex.
         size: bytes.
+        head: `hashes.head_hash` of its beginning; "" where that is not known.
+        quick: `hashes.quick_hash_of` all of it; "" where that is not known.
     """
 
     source_file: str
     path: Path
     sha256: str
     size: int
+    head: str = ""
+    quick: str = ""
 
     def columns(self, batch: str) -> dict[str, Any]:
         """Columns that every row of a file has; `batch` is the key of its batch."""
         return {"batch": batch, "source_file": self.source_file, "file_sha256": self.sha256}
+
+    def require_landed(self, batch: str, *, quickly: bool = False) -> None:
+        """Refuse a copy whose bytes are not those of the manifest of its batch.
+
+        Args:
+            batch: key of the batch.
+            quickly: whether a hash that tells damage, not forgery, is enough.
+
+        Raises:
+            DamagedFileError: they are not, or the copy is gone.
+        """
+        quick = self.quick if quickly else ""
+        require_landed(UPath(self.path), "dicom", batch, self.sha256, quick)
 
     def place(self, batch: str) -> str:
         """What an error may say of where it was: not the name, which may be a patient's."""
@@ -64,13 +83,22 @@ class FileWork:
         Raises:
             DamagedFileError: a copy is gone or is not what its manifest says.
         """
+        files = self.to_verify()
+        for file in files:
+            file.require_landed(self.batch)
+        return files
+
+    def to_verify(self) -> list[FileToRead]:
+        """The same without a look at their bytes, for who does that himself."""
         layout = self.layout()
         return [
             FileToRead(
                 source_file=file.source_file,
-                path=Path(verified_file(layout, "dicom", self.batch, file).path),
+                path=Path(layout.landed_file("dicom", self.batch, file.stored).path),
                 sha256=file.sha256,
                 size=file.size,
+                head=file.head,
+                quick=file.quick,
             )
             for file in self.files
             if not file.problem

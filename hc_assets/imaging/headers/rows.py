@@ -14,6 +14,7 @@ import pyarrow as pa
 from hc_assets.core.fence import InternalError, fenced
 from hc_assets.core.places import at
 from hc_assets.imaging.fenced_batches import divided_batch
+from hc_assets.imaging.headers.fast_headers import fast_header
 from hc_assets.imaging.headers.file_work import FileToRead
 from hc_assets.imaging.headers.read import read_header
 from hc_assets.imaging.headers.reading import UnreadableFile
@@ -35,6 +36,7 @@ def index_files(
     files: Iterable[FileToRead],
     batch: str,
     *,
+    is_verified: bool = True,
     most_rows: int = _ROWS,
     most_characters: int = _HEADER_CHARACTERS,
 ) -> Iterator[IndexBatch]:
@@ -43,11 +45,15 @@ def index_files(
     Args:
         files: in the order of the rows.
         batch: key of their batch.
+        is_verified: whether their bytes are known to be those that were landed.
         most_rows: that are yielded at a time.
         most_characters: of headers that wait; rows are yielded once there are as many.
 
     Yields:
         Rows of some of the files.
+
+    Raises:
+        DamagedFileError: a file is gone or is not what its batch's manifest says.
     """
     index: list[dict[str, Any]] = []
     unreadable: list[dict[str, Any]] = []
@@ -55,7 +61,7 @@ def index_files(
     for file in files:
         row = file.columns(batch) | {"file_size": file.size}
         try:
-            header = fenced(_header_or_reason, file)
+            header = fenced(_header_or_reason, file, None if is_verified else batch)
         except Exception:
             with at(file.place(batch)):  # here, since entering it costs a tenth of a header's time
                 raise
@@ -73,7 +79,12 @@ def index_files(
         yield _index_batch(index, unreadable)
 
 
-def _header_or_reason(file: FileToRead) -> dict[str, object] | str:
+def _header_or_reason(file: FileToRead, to_verify: str | None) -> dict[str, object] | str:
+    if to_verify is not None:
+        # Most headers are in the first bytes of an image; all of it is hashed when it is decoded
+        if file.head and (header := fast_header(file.path, file.head)) is not None:
+            return header
+        file.require_landed(to_verify, quickly=True)
     try:
         return read_header(file.path)
     except UnreadableFile as error:

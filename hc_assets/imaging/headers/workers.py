@@ -29,7 +29,7 @@ def write_index(work: FileWork) -> tuple[list[Part], list[Part]]:
         without_bytes = [_row_of(work.batch, file) for file in work.files if file.problem]
         if without_bytes:
             unreadable.write(pa.RecordBatch.from_pylist(without_bytes, UNREADABLE_FILES))
-        for found in index_files(work.to_read(), work.batch):
+        for found in index_files(work.to_verify(), work.batch, is_verified=False):
             index.write(found.index)
             unreadable.write(found.unreadable)
     return index.parts, unreadable.parts
