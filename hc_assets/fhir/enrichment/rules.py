@@ -1,7 +1,7 @@
 """The rules of enrichment: which extensions a resource gets, by its type, in one table.
 
 Belongs here: what a rule is, the table, and the few lines that lead from a resource to the modules
-that work it out (`demographics.py`, `significance.py`). Both ways of enriching are made from the
+that work it out (`demographics.py`, `significance/`). Both ways of enriching are made from the
 table: row by row (`enricher.py`) and by columns (`columns/enrich.py`). An entry is all that a new
 rule takes: what an earlier run added is taken away, and its extensions are published, by it.
 """
@@ -33,7 +33,7 @@ from hc_assets.fhir.enrichment.extension_model import (
     ExtensionValue,
 )
 from hc_assets.fhir.enrichment.extensions import AGE, AGE_GROUP, RISK_FACTOR, SIGNIFICANCE
-from hc_assets.fhir.enrichment.significance import (
+from hc_assets.fhir.enrichment.significance.judgement import (
     CODED_RESULT,
     NOBODY,
     OWN_RANGE,

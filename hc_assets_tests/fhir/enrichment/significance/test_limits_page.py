@@ -1,9 +1,9 @@
 from pathlib import Path
 
-from hc_assets.fhir.enrichment.limits import LIMITS
-from hc_assets.fhir.enrichment.limits_page import render
+from hc_assets.fhir.enrichment.significance.limits import LIMITS
+from hc_assets.fhir.enrichment.significance.limits_page import render
 
-DOCUMENT = Path(__file__).parents[3] / "docs" / "reference-limits.md"
+DOCUMENT = Path(__file__).parents[4] / "docs" / "reference-limits.md"
 
 
 def test_the_document_is_what_the_table_says():

@@ -8,16 +8,16 @@ import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
-from hc_assets.fhir.enrichment.limits import LIMITS, LimitsRow
+from hc_assets.fhir.enrichment.significance.limits import LIMITS, LimitsRow
 
 _HEAD = """\
 # Normal and critical limits
 
-Generated from `hc_assets/fhir/enrichment/limits.py` by `make docs`; a test holds it against that.
-An observation is held against this table where it brings no reference range of its own that
-applies. Below `LL` is critically low, below the first normal value low, above the last one high,
-above `HH` critically high; `<` before a value says that this value itself is high. Ages are
-completed years.
+Generated from `hc_assets/fhir/enrichment/significance/limits.py` by `make docs`; a test holds it
+against that. An observation is held against this table where it brings no reference range of
+its own that applies. Below `LL` is critically low, below the first normal value low, above the last
+one high, above `HH` critically high; `<` before a value says that this value itself is high. Ages
+are completed years.
 
 | what | LOINC | unit | age | sex | LL | normal | HH | source |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |

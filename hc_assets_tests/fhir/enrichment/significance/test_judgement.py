@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from ucumvert import PintUcumRegistry
 
 from hc_assets.fhir.enrichment.batch_index import PatientFacts
-from hc_assets.fhir.enrichment.limits import LIMITS, LIMITS_BY_LOINC
+from hc_assets.fhir.enrichment.significance.limits import LIMITS, LIMITS_BY_LOINC
 from hc_assets.fhir.times import span_of
 from hc_assets_tests.fhir.enrichment.judged_observations import (
     code_of,

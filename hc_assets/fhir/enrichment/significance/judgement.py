@@ -15,9 +15,9 @@ import msgspec
 from hc_assets.fhir.enrichment.demographics import Ages
 from hc_assets.fhir.enrichment.elements import Concept, Measured, Quantity, Range, ReferenceRange
 from hc_assets.fhir.enrichment.extensions import SIGNIFICANCE, extension
-from hc_assets.fhir.enrichment.limits import LIMITS_BY_LOINC, LimitsRow
 from hc_assets.fhir.enrichment.sex_specific_codes import LOINC, SNOMED
-from hc_assets.fhir.enrichment.units import NO_ANALYTE, UCUM, Analyte, conversion
+from hc_assets.fhir.enrichment.significance.limits import LIMITS_BY_LOINC, LimitsRow
+from hc_assets.fhir.enrichment.significance.units import NO_ANALYTE, UCUM, Analyte, conversion
 
 INTERPRETATION = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
 OWN_RANGE, TABLE, CODED_RESULT = "reference-range", "reference-table", "coded-result"

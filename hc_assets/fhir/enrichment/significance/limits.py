@@ -7,7 +7,7 @@ brings no reference range of its own. Laboratories differ, so their own ranges a
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from hc_assets.fhir.enrichment.units import NO_ANALYTE, Analyte
+from hc_assets.fhir.enrichment.significance.units import NO_ANALYTE, Analyte
 
 # Nobody has lived longer than 122 years.
 _FROM_16 = (16, 200)
