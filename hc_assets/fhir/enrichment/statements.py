@@ -13,8 +13,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import xxhash
 
-from hc_assets.fhir.enrichment.columns.resource_columns import Keys, distinct, hashed
+from hc_assets.fhir.enrichment.columns.resource_columns import Keys, distinct, hashed, rows_with
 from hc_assets.fhir.enrichment.columns.resource_texts import Members, Numbers, members_in, texts_of
+from hc_assets.fhir.enrichment.significance.answers import is_answer, is_score_value
 
 # Types of which one resource can contradict another.
 STATING = frozenset({"Condition", "Observation", "Patient"})
@@ -35,6 +36,7 @@ class _Part(msgspec.Struct, gc=False):
 
 # What an Observation's statement is about, and what it says.
 _ABOUT = ("effectiveDateTime", "code", "bodySite", "method", "specimen", "device")
+_SCORE = b'"{score}"'
 _VALUES = (
     "valueQuantity",
     "valueCodeableConcept",
@@ -90,7 +92,8 @@ def readings(resources: pa.Array, patients: Keys) -> tuple[Numbers, Keys, Keys]:
     """Find the statements of valid Observations.
 
     Each says the value of a code for a patient at a time of the day (a date alone leaves room for
-    several), by one method, on one specimen, at one site.
+    several), by one method, on one specimen, at one site. Answers of a survey and scores state
+    nothing: a question may have several, and two people score differently.
 
     Args:
         resources: binary, as JSON.
@@ -106,6 +109,7 @@ def readings(resources: pa.Array, patients: Keys) -> tuple[Numbers, Keys, Keys]:
     effective = about[:, 0]
     has_time = effective[:, 1] - effective[:, 0] > _DATE
     states = has_time & _is_stated(members) & (values[:, :, 0] >= 0).any(axis=1)
+    states &= ~_is_answer(members, states)
     rows = np.flatnonzero(states)
     about, values = about[rows], values[rows]
     parts, size = [texts.buffer], len(texts.buffer)
@@ -126,6 +130,24 @@ def _is_stated(members: Members) -> npt.NDArray[np.bool_]:
     first, which = distinct(buffer, places, np.zeros(len(places), np.int32))
     stated = [_decode_text(buffer[b:e]) not in _NOT_STATED for b, e in places[first].tolist()]
     return np.array([*stated, True])[which]
+
+
+def _is_answer(members: Members, asked: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Whether each of the Observations that are asked for is an answer of a survey, or a score."""
+    buffer, found = members.texts.buffer, np.zeros(len(asked), bool)
+    of_category, of_origin = members.places("category"), members.places("derivedFrom")
+    first, which = distinct(buffer, of_category, np.zeros(len(asked), np.int32))
+    by_category = [is_answer(buffer[begin:end]) for begin, end in of_category[first].tolist()]
+    found |= np.array([*by_category, False])[which]
+    for row in np.flatnonzero(asked & (of_origin[:, 0] >= 0)).tolist():
+        category = buffer[slice(*of_category[row])] if of_category[row, 0] >= 0 else b""
+        found[row] = is_answer(category, buffer[slice(*of_origin[row])])
+    has_score = rows_with((_SCORE,), members.texts)
+    if has_score.any():
+        of_value = members.places("valueQuantity")
+        for row in np.flatnonzero(asked & has_score & (of_value[:, 0] >= 0)).tolist():
+            found[row] |= is_score_value(buffer[slice(*of_value[row])])
+    return found
 
 
 def _bare(components: bytes) -> bytes:

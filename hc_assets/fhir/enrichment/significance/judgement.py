@@ -1,40 +1,66 @@
 """What a measured value means: HL7 v3 ObservationInterpretation codes, with the reason.
 
-Belongs here: one value against limits. The limits are those of the observation itself, where it
-brings any that apply to the patient; else those of `limits.py`. Units are converted by
-`units.py`; where that can't be done there is an issue, and no interpretation.
+Belongs here: one value against all that is known of it, in this order.
+
+1. A value that nobody can have (`plausible.py`) means nothing, whatever else is said of it.
+2. What is normal, the observation's own range says where one is for this patient (`own_ranges.py`),
+   else the table (`limits.py`); what is critical, the table alone says, whatever the range.
+3. The observation's own interpretation (`interpretations.py`) is held against that. It is taken
+   where there is nothing else, or where it is the graver on the same side.
 """
 
-import math
 from collections.abc import Iterable
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import NamedTuple
 
-import msgspec
-
 from hc_assets.fhir.enrichment.demographics import Ages
-from hc_assets.fhir.enrichment.elements import Concept, Measured, Quantity, Range, ReferenceRange
-from hc_assets.fhir.enrichment.extensions import SIGNIFICANCE, extension
+from hc_assets.fhir.enrichment.elements import Concept, Measured, Quantity
 from hc_assets.fhir.enrichment.sex_specific_codes import LOINC, SNOMED
+from hc_assets.fhir.enrichment.significance.interpretations import (
+    contradict,
+    interpretations,
+    is_graver,
+)
 from hc_assets.fhir.enrichment.significance.limits import LIMITS_BY_LOINC, LimitsRow
-from hc_assets.fhir.enrichment.significance.units import NO_ANALYTE, UCUM, Analyte, conversion
+from hc_assets.fhir.enrichment.significance.notes import (
+    CRITICAL_IN_RANGE,
+    DISAGREEING,
+    REVERSED,
+    SEVERAL_INTERPRETATIONS,
+    UNIT_AMBIGUOUS,
+    UNIT_CONVERTIBLE,
+    Note,
+    by_text,
+    contradicted,
+)
+from hc_assets.fhir.enrichment.significance.own_ranges import (
+    NO_RANGES,
+    NOBODY,
+    Ends,
+    OwnRanges,
+    Person,
+    own_ranges,
+)
+from hc_assets.fhir.enrichment.significance.plausible import BOUNDS_BY_LOINC, not_plausible
+from hc_assets.fhir.enrichment.significance.quantities import (
+    AT_LEAST,
+    AT_MOST,
+    Amount,
+    Unit,
+    amount,
+    is_score,
+    less,
+    number,
+    unit_of,
+)
+from hc_assets.fhir.enrichment.significance.units import UCUM
 
-INTERPRETATION = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
+__all__ = ["NOBODY", "Judgement", "Limits", "Person", "Significance", "significance"]
+
 OWN_RANGE, TABLE, CODED_RESULT = "reference-range", "reference-table", "coded-result"
-DISPLAYS = {
-    "H": "High",
-    "HH": "Critical high",
-    "L": "Low",
-    "LL": "Critical low",
-    "N": "Normal",
-    "POS": "Positive",
-    "NEG": "Negative",
-    "DET": "Detected",
-    "ND": "Not detected",
-    "IND": "Indeterminate",
-    "RR": "Reactive",
-    "NR": "Non-reactive",
-}
+OWN_INTERPRETATION = "interpretation"
+_OF_RANGE = "the observation's reference range"
+_CACHED = 4_096
 # What laboratories answer in codes, as HL7's interpretation of it.
 _BY_RESULT = {
     "10828004": "POS",
@@ -45,30 +71,7 @@ _BY_RESULT = {
     "11214006": "RR",
     "131194007": "NR",
 }
-# Of an own reference range: HL7 referencerange-meaning, and sexes by either code system.
-_NORMAL_MEANING = "normal"
-_SEXES = {
-    (SNOMED, "248152002"): "female",
-    (SNOMED, "248153007"): "male",
-    ("http://hl7.org/fhir/administrative-gender", "female"): "female",
-    ("http://hl7.org/fhir/administrative-gender", "male"): "male",
-    ("http://terminology.hl7.org/CodeSystem/v3-AdministrativeGender", "F"): "female",
-    ("http://terminology.hl7.org/CodeSystem/v3-AdministrativeGender", "M"): "male",
-}
-# A limit that was converted is met by what is as close to it as rounding leaves it.
-_ROUNDING = 1e-9
-_AT_MOST, _AT_LEAST = frozenset({"<", "<="}), frozenset({">", ">="})
-
-
-class Person(NamedTuple):
-    """Whom a value is of: completed years and days at that time, and sex; None where unknown."""
-
-    ages: Ages | None = None
-    sex: str | None = None
-    days: Ages | None = None
-
-
-NOBODY = Person()
+_UNIT_RULES = frozenset({UNIT_CONVERTIBLE, UNIT_AMBIGUOUS})
 
 
 class Limits(NamedTuple):
@@ -77,11 +80,11 @@ class Limits(NamedTuple):
     Attributes:
         low: least normal value.
         high: highest normal value.
-        unit: UCUM code; "" where there is none.
-        evidence: OWN_RANGE or TABLE.
-        source: of the limits, for people.
+        unit: of them: UCUM code, or text; "" where there is none.
+        source: of what is normal, for people; "" where that is not known.
         critical_low: below it is LL.
         critical_high: above it is HH.
+        critical_source: of those two, for people.
         high_is_normal: whether `high` itself is normal.
         is_ucum: whether `unit` is a code of UCUM, or just text.
     """
@@ -89,298 +92,255 @@ class Limits(NamedTuple):
     low: float | None
     high: float | None
     unit: str
-    evidence: str
     source: str
     critical_low: float | None = None
     critical_high: float | None = None
+    critical_source: str = ""
     high_is_normal: bool = True
     is_ucum: bool = True
 
 
 class Significance(NamedTuple):
-    """An interpretation: its code, and the limits that it rests on (None for a coded result)."""
+    """An interpretation: its code, what it rests on, and the limits, where it rests on any."""
 
     code: str
-    limits: Limits | None
+    evidence: str
+    limits: Limits | None = None
 
 
-class NotConvertible(NamedTuple):
-    """Why there is no interpretation: a unit that is not that of the limits, nor convertible."""
+class Judgement(NamedTuple):
+    """What a value means, if anything, and what is to be noted of it."""
 
-    found: str
-    expected: str
+    found: Significance | None = None
+    notes: tuple[Note, ...] = ()
 
 
-def significance(measured: Measured, person: Person) -> Significance | NotConvertible | None:
+_NOTHING = Judgement()
+
+
+def significance(measured: Measured, person: Person) -> Judgement:
     """Interpret a value.
 
     Args:
         measured: an Observation or a component of one.
         person: whom it is of.
-
-    Returns:
-        None where there is nothing to interpret or to hold it against.
     """
     quantity = measured.quantity
-    if quantity is None:
-        return _coded_result(measured.concept)
-    value = _number(quantity)
-    if value is None:
-        return None
+    if quantity is not None and is_score(quantity):
+        return _NOTHING
+    value = number(quantity)
+    if quantity is None or value is None:
+        by_code = _coded_result(measured.concept) if quantity is None else None
+        return _with_interpretation(by_code, (), measured.interpretation)
+    code = _loinc(measured)
+    unit = unit_of(quantity)
+    bounds = BOUNDS_BY_LOINC.get(code)
+    unlike = None
+    if bounds is not None or value < 0:
+        unlike = not_plausible(value, quantity.comparator, unit, bounds)
+        if unlike is not None and unlike.rule not in _UNIT_RULES:
+            return Judgement(None, (unlike,))
+    rows = LIMITS_BY_LOINC.get(code, ())
+    ranges = NO_RANGES
     if measured.reference_range:
-        found = _by_own_range(value, quantity, measured.reference_range, person)
-        if found is not None:
-            return found
-    if measured.code is None:
-        return None
-    for coding in measured.code.coding:
-        rows = LIMITS_BY_LOINC.get(coding.code or "") if coding.system == LOINC else None
-        if rows is not None:
-            return _by_table(value, quantity, rows, person)
-    return None
+        ranges = own_ranges(quantity, measured.reference_range, person)
+    if ranges.are_for_patient:
+        found, notes = _by_ranges(value, quantity, ranges, _fitting(rows, person))
+        if not ranges.usable and REVERSED in ranges.notes:
+            return Judgement(found, notes)  # a range that can't be is no base for anybody's word
+    else:
+        found, notes = _by_table(value, quantity, rows, person)
+        if unlike is not None and not notes:
+            notes = (unlike,)
+    if notes and notes[-1] is DISAGREEING:
+        return Judgement(found, notes)
+    return _with_interpretation(found, notes, measured.interpretation)
+
+
+def _loinc(measured: Measured) -> str:
+    """First LOINC code of what was measured that a table has, else any; "" where it has none."""
+    first = ""
+    for coding in measured.code.coding if measured.code is not None else ():
+        if coding.system == LOINC and coding.code is not None:
+            if coding.code in LIMITS_BY_LOINC or coding.code in BOUNDS_BY_LOINC:
+                return coding.code
+            first = first or coding.code
+    return first
 
 
 def _coded_result(concept: Concept | None) -> Significance | None:
     for coding in concept.coding if concept is not None else ():
         if coding.system == SNOMED and coding.code in _BY_RESULT:
-            return Significance(_BY_RESULT[coding.code], None)
+            return Significance(_BY_RESULT[coding.code], CODED_RESULT)
     return None
 
 
-def _number(quantity: Quantity | None) -> float | None:
-    text = bytes(quantity.value) if quantity is not None else b""
-    if not text:
-        return None
-    value = float(text)
-    return value if math.isfinite(value) else None
+# --- The table ---
 
 
 def _by_table(
     value: float, quantity: Quantity, rows: Iterable[LimitsRow], person: Person
-) -> Significance | NotConvertible | None:
-    for row in rows:
-        if _within(person.ages, row.ages) and (row.sex is None or row.sex == person.sex):
-            unit = _unit(quantity)
-            if row.only_unit and unit != row.unit:
-                return NotConvertible(_unit_text(quantity), row.unit)
-            converted = _converted(value, quantity, row.unit, row.analyte)
-            if converted is None:
-                return NotConvertible(_unit_text(quantity), row.unit)
-            return _judged(converted, quantity.comparator, _limits_of(row))
-    return None
+) -> tuple[Significance | None, tuple[Note, ...]]:
+    fitting = _fitting(rows, person)
+    if not fitting:
+        return None, ()
+    row = fitting[0]
+    found = amount(value, unit_of(quantity), row.unit, row.analyte, only=row.only_unit)
+    if isinstance(found, Note):
+        return None, (found,)
+    # Of somebody whose sex isn't known, only what is the same for all.
+    limits = _limits_of(row) if len(fitting) == 1 else _critical_limits_of(row)
+    notes = (by_text(row.unit),) if found.is_by_text else ()
+    return _judged(found.value, quantity.comparator, limits, TABLE), notes
+
+
+def _fitting(rows: Iterable[LimitsRow], person: Person) -> tuple[LimitsRow, ...]:
+    """The row for a person; where the sex isn't known, all whose critical limits are the same."""
+    of_age = tuple(row for row in rows if _within(person.ages, row.ages))
+    fitting = tuple(row for row in of_age if row.sex is None or row.sex == person.sex)
+    if fitting or not of_age:
+        return fitting[:1]
+    critical = {(row.critical_low, row.critical_high) for row in of_age}
+    return of_age if len(critical) == 1 and critical != {(None, None)} else ()
 
 
 def _within(ages: Ages | None, wanted: tuple[int, int]) -> bool:
     return ages is not None and wanted[0] <= ages.least and ages.most < wanted[1]
 
 
-@cache
+@lru_cache(maxsize=_CACHED)
 def _limits_of(row: LimitsRow) -> Limits:
     return Limits(
         row.low,
         row.high,
         row.unit,
-        TABLE,
         row.source,
         row.critical_low,
         row.critical_high,
+        row.critical_source,
         row.high_is_normal,
     )
 
 
-def _unit(quantity: Quantity) -> str | None:
-    """UCUM unit of a quantity; None where it states none.
-
-    A unit that is only text counts as UCUM where it is spelled as that of the limits: see
-    `_converted`.
-    """
-    if quantity.system == UCUM and quantity.code is not None:
-        return quantity.code
-    return quantity.unit if quantity.system is None else None
+@lru_cache(maxsize=_CACHED)
+def _critical_limits_of(row: LimitsRow) -> Limits:
+    return _limits_of(row)._replace(low=None, high=None, source="")
 
 
-def _unit_text(quantity: Quantity) -> str:
-    return quantity.code or quantity.unit or "no unit"
+# --- The observation's own ranges ---
 
 
-def _converted(value: float, quantity: Quantity, unit: str, analyte: Analyte) -> float | None:
-    found = _unit(quantity)
-    if found == unit:
-        return value
-    if found is None or quantity.system != UCUM:
-        return None  # text that only looks like a unit is no base for a calculation
-    known = conversion(found, unit, analyte)
-    return None if known is None else known(value)
+def _by_ranges(
+    value: float, quantity: Quantity, ranges: OwnRanges, rows: tuple[LimitsRow, ...]
+) -> tuple[Significance | None, tuple[Note, ...]]:
+    notes = list(ranges.notes)
+    critical = _critical(unit_of(quantity), rows[0], notes) if rows else (None, None, "")
+    judged = [
+        _judged(value, quantity.comparator, _limits_by(ends, quantity, critical), OWN_RANGE)
+        for ends in ranges.usable or (Ends(None, None),)
+    ]
+    found = judged[0]
+    if found is not None and found.code in ("LL", "HH"):
+        found = found._replace(evidence=TABLE)
+        if any(_holds(ends, value) for ends in ranges.usable):
+            notes.append(CRITICAL_IN_RANGE)
+    elif len({each and each.code for each in judged}) > 1:
+        return None, (*notes, DISAGREEING)
+    return found, tuple(dict.fromkeys(notes))
 
 
-def _by_own_range(
-    value: float, quantity: Quantity, ranges: Iterable[ReferenceRange], person: Person
-) -> Significance | NotConvertible | None:
-    applicable = [(r, _specificity(r, person)) for r in ranges if r.low or r.high]
-    fitting = [(r, how) for r, how in applicable if how is not None]
-    if not fitting:
-        return None
-    # One for this age and sex is more specific than one for everybody.
-    chosen = max(fitting, key=lambda pair: pair[1])[0]
-    ends = [_end(end, quantity) for end in (chosen.low, chosen.high)]
-    for end in ends:
-        if isinstance(end, NotConvertible):
-            return end
-    low, high = (end if isinstance(end, float) else None for end in ends)
-    if low is None and high is None:
-        return None
-    return _judged(
-        value,
-        quantity.comparator,
-        Limits(
-            low,
-            high,
-            _unit(quantity) or "",
-            OWN_RANGE,
-            "the observation's reference range",
-            is_ucum=quantity.system == UCUM,
-        ),
+def _limits_by(
+    ends: Ends, quantity: Quantity, critical: tuple[float | None, float | None, str]
+) -> Limits:
+    is_ucum = quantity.system == UCUM and quantity.code is not None
+    unit = quantity.code if is_ucum else quantity.unit
+    source = _OF_RANGE if ends != Ends(None, None) else ""
+    return Limits(ends.low, ends.high, unit or "", source, *critical, is_ucum=is_ucum)
+
+
+def _holds(ends: Ends, value: float) -> bool:
+    is_low = ends.low is not None and less(value, ends.low)
+    return not is_low and not (ends.high is not None and less(ends.high, value))
+
+
+def _critical(
+    unit: Unit, row: LimitsRow, notes: list[Note]
+) -> tuple[float | None, float | None, str]:
+    """Critical limits of a row in the unit of a value; none where that is not known."""
+    ends: list[float | None] = []
+    for limit in (row.critical_low, row.critical_high):
+        found = None if limit is None else _back(limit, unit, row)
+        if isinstance(found, Note):
+            notes.append(found)
+            return None, None, ""
+        ends.append(found.value if found is not None else None)
+        if found is not None and found.is_by_text:
+            notes.append(by_text(row.unit))
+    return ends[0], ends[1], row.critical_source
+
+
+@lru_cache(maxsize=_CACHED)
+def _back(limit: float, unit: Unit, row: LimitsRow) -> Amount | Note:
+    """A limit in another unit: conversions are affine, so two points of one say it all."""
+    zero, one = (
+        amount(each, unit, row.unit, row.analyte, only=row.only_unit) for each in (0.0, 1.0)
     )
+    if isinstance(zero, Note) or isinstance(one, Note):
+        return zero if isinstance(zero, Note) else one
+    return one._replace(value=(limit - zero.value) / (one.value - zero.value))
 
 
-def _end(end: Quantity | None, of_value: Quantity) -> float | NotConvertible | None:
-    """Return an end of a range in the unit of the value; where it states none, it is that."""
-    limit = _number(end)
-    if end is None or limit is None:
-        return None
-    if end.code is None and end.unit is None:
-        return limit
-    if (end.system, end.code, end.unit) == (of_value.system, of_value.code, of_value.unit):
-        return limit
-    unit = _unit(of_value)
-    converted = _converted(limit, end, unit, NO_ANALYTE) if unit is not None else None
-    return NotConvertible(_unit_text(of_value), _unit_text(end)) if converted is None else converted
+# --- A value against limits ---
 
 
-def _specificity(range_: ReferenceRange, person: Person) -> int | None:
-    """How specific a range is about whom it is for; None where that is not this person."""
-    specific = 0
-    if range_.type is not None and not any(
-        coding.code == _NORMAL_MEANING for coding in range_.type.coding
-    ):
-        return None
-    for group in range_.applies_to:
-        sexes = {_SEXES.get((c.system or "", c.code or "")) for c in group.coding} - {None}
-        if person.sex is None or person.sex not in sexes:
-            return None  # of others, or of a group that can't be known from here
-        specific += 1
-    if range_.age is not None:
-        if not _in_age(range_.age, person):
-            return None
-        specific += 1
-    return specific
-
-
-def _in_age(range_: Range, person: Person) -> bool:
-    if person.ages is None or person.days is None:
-        return False
-    for end, is_low in ((range_.low, True), (range_.high, False)):
-        if end is None:
-            continue
-        years, days = _age(end, "a"), _age(end, "d")
-        if years is None or days is None:
-            return False
-        # A whole number of years counts as completed: "up to 17 a" ends on the 18th birthday.
-        counts_years = _unit(end) == "a" and years.is_integer()
-        limit, ages = (years, person.ages) if counts_years else (days, person.days)
-        if ages.least < limit if is_low else ages.most > limit:
-            return False
-    return True
-
-
-def _age(age: Quantity, unit: str) -> float | None:
-    value = _number(age)
-    return None if value is None else _converted(value, age, unit, NO_ANALYTE)
-
-
-def _judged(value: float, comparator: str | None, limits: Limits) -> Significance | None:
-    """Hold a value against limits; None where a comparator leaves it open."""
+def _judged(
+    value: float, comparator: str | None, limits: Limits, evidence: str
+) -> Significance | None:
+    """Hold a value against limits; None where a comparator or lack of limits leaves it open."""
     code = _code(value, limits)
-    if comparator in _AT_MOST:
+    if code == "N" and limits.low is None and limits.high is None:
+        return None
+    if comparator in AT_MOST:
         # It may be anything below: certain only where nothing below is judged otherwise.
         certain = code in ("L", "LL") or (code == "N" and limits.low is None)
-    elif comparator in _AT_LEAST:
+    elif comparator in AT_LEAST:
         certain = code in ("H", "HH") or (code == "N" and limits.high is None)
     else:
         certain = True
-    return Significance(code, limits) if certain else None
+    return Significance(code, evidence, limits) if certain else None
 
 
 def _code(value: float, limits: Limits) -> str:
-    if limits.critical_low is not None and _less(value, limits.critical_low):
+    if limits.critical_low is not None and less(value, limits.critical_low):
         return "LL"
-    if limits.critical_high is not None and _less(limits.critical_high, value):
+    if limits.critical_high is not None and less(limits.critical_high, value):
         return "HH"
-    if limits.low is not None and _less(value, limits.low):
+    if limits.low is not None and less(value, limits.low):
         return "L"
     if limits.high is not None:
-        is_above = _less(limits.high, value)
-        if is_above or not (limits.high_is_normal or _less(value, limits.high)):
+        is_above = less(limits.high, value)
+        if is_above or not (limits.high_is_normal or less(value, limits.high)):
             return "H"
     return "N"
 
 
-def _less(one: float, other: float) -> bool:
-    return one < other and not math.isclose(one, other, rel_tol=_ROUNDING)
+# --- The observation's own interpretation ---
 
 
-@lru_cache(maxsize=4_096)
-def significance_extension(base: str, found: Significance) -> bytes:
-    """Write an interpretation as an extension.
-
-    Args:
-        base: URL that our extensions share.
-        found: the interpretation.
-
-    Returns:
-        A complex extension: `interpretation` (Coding), `evidence` (code), `interval` (Range: the
-        limits between which a value is normal, where there are any) and `reason` (string).
-    """
-    limits = found.limits
-    coding = {"system": INTERPRETATION, "code": found.code, "display": DISPLAYS[found.code]}
-    evidence = CODED_RESULT if limits is None else limits.evidence
-    parts: list[dict[str, object]] = [
-        {"url": "interpretation", "valueCoding": coding},
-        {"url": "evidence", "valueCode": evidence},
-    ]
-    if limits is not None:
-        parts.append({"url": "interval", "valueRange": _range(limits)})
-    parts.append({"url": "reason", "valueString": _reason(found)})
-    return extension(base, SIGNIFICANCE, extension=parts)
-
-
-def _range(limits: Limits) -> dict[str, object]:
-    ends = {"low": limits.low, "high": limits.high}
-    unit = {"unit": limits.unit} if limits.unit else {}
-    if unit and limits.is_ucum:
-        unit |= {"system": UCUM, "code": limits.unit}
-    return {
-        name: {"value": _plain(value)} | unit for name, value in ends.items() if value is not None
-    }
-
-
-def _plain(value: float) -> msgspec.Raw:
-    return msgspec.Raw(f"{value:.12g}".encode())
-
-
-def _reason(found: Significance) -> str:
-    limits = found.limits
-    if limits is None:
-        return "the value is a code that says so"
-    below, above = "below", "above" if limits.high_is_normal else "not below"
-    passed = {
-        "LL": ("below the critical limit", limits.critical_low),
-        "HH": ("above the critical limit", limits.critical_high),
-        "L": (f"{below} the lower limit", limits.low),
-        "H": (f"{above} the upper limit", limits.high),
-    }.get(found.code)
-    if passed is None:
-        return f"within the limits; {limits.source}"
-    words, limit = passed
-    unit = f" {limits.unit}" if limits.unit else ""
-    return f"{words} of {limit:.12g}{unit}; {limits.source}"
+def _with_interpretation(
+    found: Significance | None, notes: tuple[Note, ...], raw: bytes
+) -> Judgement:
+    theirs = interpretations(bytes(raw)) if raw else ()
+    if not theirs:
+        return Judgement(found, notes) if found is not None or notes else _NOTHING
+    if any(contradict(one, other) for one in theirs for other in theirs):
+        return Judgement(found, (*notes, SEVERAL_INTERPRETATIONS))
+    if found is None:
+        return Judgement(Significance(theirs[0], OWN_INTERPRETATION), notes)
+    for code in theirs:
+        if contradict(code, found.code):
+            note = contradicted(code, found.code, found.evidence)
+            return Judgement(found, (*notes, note))
+        if is_graver(code, found.code):
+            found = Significance(code, OWN_INTERPRETATION, found.limits)
+    return Judgement(found, notes)

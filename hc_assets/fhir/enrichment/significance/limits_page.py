@@ -1,7 +1,7 @@
-"""The table of normal and critical limits as Markdown, from `limits.py`.
+"""The tables of limits and of plausible values as Markdown, with their sources.
 
-Belongs here: rendering, and the command that writes the file. The limits and their sources are
-stated there alone.
+Belongs here: rendering, and the command that writes the file. Limits, bounds and sources are stated
+in `limits.py`, `plausible.py` and `sources.py` alone.
 """
 
 import argparse
@@ -9,34 +9,68 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from hc_assets.fhir.enrichment.significance.limits import LIMITS, LimitsRow
+from hc_assets.fhir.enrichment.significance.plausible import BOUNDS, Bounds
+from hc_assets.fhir.enrichment.significance.sources import SOURCES, SOURCES_OF_BOUNDS, Source
 
 _HEAD = """\
 # Normal and critical limits
 
-Generated from `hc_assets/fhir/enrichment/significance/limits.py` by `make docs`; a test holds it
-against that. An observation is held against this table where it brings no reference range of
-its own that applies. Below `LL` is critically low, below the first normal value low, above the last
-one high, above `HH` critically high; `<` before a value says that this value itself is high. Ages
-are completed years.
+Generated from `hc_assets/fhir/enrichment/significance/` by `make docs`; a test holds it against
+that. What is normal, this table says where an observation brings no reference range of its own that
+applies; what is critical, it says whatever range the observation brings. Below `LL` is critically
+low, below the first normal value low, above the last one high, above `HH` critically high; `<`
+before a value says that this value itself is high. Ages are completed years. `looked up` says
+whether every source of the row was: how, the table of sources says.
 
-| what | LOINC | unit | age | sex | LL | normal | HH | source |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- |
+| what | LOINC | unit | age | sex | LL | normal | HH | source | looked up |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+"""
+_PLAUSIBLE = """
+# Plausible values
+
+What is outside is an issue (`plausible-value`) and has no significance. Beside these, whatever the
+code: a count or an activity in a volume and a rate are not negative, a temperature is above
+absolute zero. Concentrations of mass or amount may be negative where they have no row: a base
+excess is.
+
+| what | LOINC | unit | least | most | from |
+| --- | --- | --- | --- | --- | --- |
+"""
+_SOURCES = """
+# Sources
+
+| source | edition, page | looked up |
+| --- | --- | --- |
 """
 _OLDEST = 200
 
 
-def render(rows: Iterable[LimitsRow]) -> str:
-    """Render rows of the table as a Markdown document."""
-    return _HEAD + "".join(map(_line, rows))
+def render(rows: Iterable[LimitsRow], bounds: Iterable[Bounds], sources: Iterable[Source]) -> str:
+    """Render the tables as a Markdown document."""
+    return (
+        _HEAD
+        + "".join(map(line, rows))
+        + _PLAUSIBLE
+        + "".join(map(_bounds_line, bounds))
+        + _SOURCES
+        + "".join(map(_source_line, sources))
+    )
 
 
-def _line(row: LimitsRow) -> str:
+def page() -> str:
+    """The document, of all there is."""
+    return render(LIMITS, BOUNDS, (*SOURCES, *SOURCES_OF_BOUNDS))
+
+
+def line(row: LimitsRow) -> str:
+    """Render a row of the table of limits as a line of Markdown."""
     source = row.source
     if row.critical_source and row.critical_source != row.source:
         source += f"; critical: {row.critical_source}"
     first, after = row.ages
     age = f"{first} and older" if after == _OLDEST else f"{first} to {after - 1}"
-    cells = (
+    unseen = [each.name for each in (*row.sources, *row.critical) if not each.seen]
+    return _row(
         row.name,
         ", ".join(row.codes),
         f"`{row.unit}`",
@@ -46,7 +80,20 @@ def _line(row: LimitsRow) -> str:
         _normal(row),
         _number(row.critical_high),
         source,
+        f"not: {', '.join(unseen)}" if unseen else "yes",
     )
+
+
+def _bounds_line(bounds: Bounds) -> str:
+    low, high = f"{bounds.low:g}", f"{bounds.high:g}"
+    return _row(bounds.name, ", ".join(bounds.codes), f"`{bounds.unit}`", low, high, bounds.source)
+
+
+def _source_line(source: Source) -> str:
+    return _row(source.name, source.edition, source.seen or "could not be looked up")
+
+
+def _row(*cells: str) -> str:
     return f"| {' | '.join(cells)} |\n"
 
 
@@ -64,11 +111,11 @@ def _number(limit: float | None) -> str:
 
 
 def main() -> None:
-    """Write the table to the file named on the command line."""
-    parser = argparse.ArgumentParser(description="Write the table of limits.")
+    """Write the document to the file named on the command line."""
+    parser = argparse.ArgumentParser(description="Write the tables of limits.")
     parser.add_argument("file", type=Path)
     arguments = parser.parse_args()
-    arguments.file.write_text(render(LIMITS), encoding="utf-8")
+    arguments.file.write_text(page(), encoding="utf-8")
 
 
 if __name__ == "__main__":
