@@ -13,9 +13,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import xxhash
 
-from hc_assets.fhir.enrichment.columns.resource_columns import Keys, distinct, hashed, rows_with
+from hc_assets.fhir.enrichment.columns.resource_columns import Keys, distinct, hashed
 from hc_assets.fhir.enrichment.columns.resource_texts import Members, Numbers, members_in, texts_of
-from hc_assets.fhir.enrichment.significance.answers import is_answer, is_score_value
+from hc_assets.fhir.enrichment.significance.answers import filed_as, is_derived, is_score_value
 
 # Types of which one resource can contradict another.
 STATING = frozenset({"Condition", "Observation", "Patient"})
@@ -36,7 +36,6 @@ class _Part(msgspec.Struct, gc=False):
 
 # What an Observation's statement is about, and what it says.
 _ABOUT = ("effectiveDateTime", "code", "bodySite", "method", "specimen", "device")
-_SCORE = b'"{score}"'
 _VALUES = (
     "valueQuantity",
     "valueCodeableConcept",
@@ -133,21 +132,19 @@ def _is_stated(members: Members) -> npt.NDArray[np.bool_]:
 
 
 def _is_answer(members: Members, asked: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Whether each of the Observations that are asked for is an answer of a survey, or a score."""
-    buffer, found = members.texts.buffer, np.zeros(len(asked), bool)
-    of_category, of_origin = members.places("category"), members.places("derivedFrom")
-    first, which = distinct(buffer, of_category, np.zeros(len(asked), np.int32))
-    by_category = [is_answer(buffer[begin:end]) for begin, end in of_category[first].tolist()]
-    found |= np.array([*by_category, False])[which]
-    for row in np.flatnonzero(asked & (of_origin[:, 0] >= 0)).tolist():
-        category = buffer[slice(*of_category[row])] if of_category[row, 0] >= 0 else b""
-        found[row] = is_answer(category, buffer[slice(*of_origin[row])])
-    has_score = rows_with((_SCORE,), members.texts)
-    if has_score.any():
-        of_value = members.places("valueQuantity")
-        for row in np.flatnonzero(asked & has_score & (of_value[:, 0] >= 0)).tolist():
-            found[row] |= is_score_value(buffer[slice(*of_value[row])])
-    return found
+    """Whether each of the Observations that are asked for is an answer, or a score."""
+    buffer = members.texts.buffer
+    places = members.places("category")
+    first, which = distinct(buffer, places, np.zeros(len(asked), np.int32))
+    filed = [filed_as(buffer[begin:end]) for begin, end in places[first].tolist()]
+    is_answer = np.array([*(each is True for each in filed), False])[which]
+    is_open = np.array([*(each is None for each in filed), True])[which]
+    of_origin, of_value = members.places("derivedFrom"), members.places("valueQuantity")
+    for row in np.flatnonzero(asked & is_open).tolist():
+        (begin, end), (value, value_end) = of_origin[row].tolist(), of_value[row].tolist()
+        derived = begin >= 0 and is_derived(buffer[begin:end])
+        is_answer[row] = derived or (value >= 0 and is_score_value(buffer[value:value_end]))
+    return is_answer
 
 
 def _bare(components: bytes) -> bytes:

@@ -1,7 +1,8 @@
 """Observations that are answers or scores: what somebody said or reckons, and no measurement.
 
-Belongs here: telling them. Answers are not held against limits, and two of one question at one time
-(a choice of several) don't contradict one another.
+Belongs here: telling them. Answers and scores are not held against limits, and two of one question
+at one time (a choice of several) don't contradict one another; scores that are filed as
+measurements do.
 """
 
 from functools import lru_cache
@@ -21,29 +22,42 @@ _CATEGORY = frozenset(
 _SURVEY = "survey"
 # A measurement that was reported through a survey is one still.
 _MEASURED = frozenset({"laboratory", "vital-signs"})
-_QUESTIONNAIRE = b"QuestionnaireResponse"
+_QUESTIONNAIRE, _SCORE = b"QuestionnaireResponse", b"{score}"
 
 _decode = msgspec.json.Decoder(list[Concept]).decode
 _decode_quantity = msgspec.json.Decoder(Quantity).decode
 
 
 @lru_cache(maxsize=_CACHED)
-def is_answer(category: bytes, derived_from: bytes = b"") -> bool:
-    """Whether an Observation is an answer of a survey.
+def filed_as(category: bytes) -> bool | None:
+    """Whether an Observation is filed as an answer of a survey; False where as a measurement.
+
+    Args:
+        category: the member as JSON; empty where there is none.
+    """
+    listed = _decode(category) if category else []
+    codes = {c.code for each in listed for c in each.coding if c.system in _CATEGORY}
+    if codes & _MEASURED:
+        return False
+    return True if _SURVEY in codes else None
+
+
+def is_answer(category: bytes, derived_from: bytes) -> bool:
+    """Whether an Observation is an answer: filed as one, or derived from answers.
 
     Args:
         category: the member as JSON; empty where there is none.
         derived_from: the same.
     """
-    codes = set()
-    if category:
-        listed = _decode(category)
-        codes = {c.code for each in listed for c in each.coding if c.system in _CATEGORY}
-    if codes & _MEASURED:
-        return False
-    return _SURVEY in codes or _QUESTIONNAIRE in derived_from
+    filed = filed_as(category)
+    return is_derived(derived_from) if filed is None else filed
+
+
+def is_derived(derived_from: bytes) -> bool:
+    """Whether an Observation.derivedFrom, as JSON, leads to answers of a questionnaire."""
+    return _QUESTIONNAIRE in derived_from
 
 
 def is_score_value(value: bytes) -> bool:
     """Whether an Observation.valueQuantity, as JSON, is a score."""
-    return is_score(_decode_quantity(value))
+    return _SCORE in value and is_score(_decode_quantity(value))

@@ -9,7 +9,6 @@ Belongs here: one value against all that is known of it, in this order.
    where there is nothing else, or where it is the graver on the same side.
 """
 
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -71,6 +70,7 @@ _BY_RESULT = {
     "11214006": "RR",
     "131194007": "NR",
 }
+_KNOWN = LIMITS_BY_LOINC.keys() | BOUNDS_BY_LOINC.keys()
 _UNIT_RULES = frozenset({UNIT_CONVERTIBLE, UNIT_AMBIGUOUS})
 
 
@@ -133,23 +133,23 @@ def significance(measured: Measured, person: Person) -> Judgement:
         by_code = _coded_result(measured.concept) if quantity is None else None
         return _with_interpretation(by_code, (), measured.interpretation)
     code = _loinc(measured)
-    unit = unit_of(quantity)
     bounds = BOUNDS_BY_LOINC.get(code)
     unlike = None
-    if bounds is not None or value < 0:
-        unlike = not_plausible(value, quantity.comparator, unit, bounds)
+    # Nearly all are within their bounds, in the unit of these.
+    if value < 0 if bounds is None else not bounds.hold(value, quantity):
+        unlike = not_plausible(value, quantity, bounds)
         if unlike is not None and unlike.rule not in _UNIT_RULES:
             return Judgement(None, (unlike,))
-    rows = LIMITS_BY_LOINC.get(code, ())
+    fitting = _fitting(code, person.ages, person.sex)
     ranges = NO_RANGES
     if measured.reference_range:
         ranges = own_ranges(quantity, measured.reference_range, person)
     if ranges.are_for_patient:
-        found, notes = _by_ranges(value, quantity, ranges, _fitting(rows, person))
+        found, notes = _by_ranges(value, quantity, ranges, fitting)
         if not ranges.usable and REVERSED in ranges.notes:
             return Judgement(found, notes)  # a range that can't be is no base for anybody's word
     else:
-        found, notes = _by_table(value, quantity, rows, person)
+        found, notes = _by_table(value, quantity, fitting)
         if unlike is not None and not notes:
             notes = (unlike,)
     if notes and notes[-1] is DISAGREEING:
@@ -158,14 +158,12 @@ def significance(measured: Measured, person: Person) -> Judgement:
 
 
 def _loinc(measured: Measured) -> str:
-    """First LOINC code of what was measured that a table has, else any; "" where it has none."""
-    first = ""
-    for coding in measured.code.coding if measured.code is not None else ():
-        if coding.system == LOINC and coding.code is not None:
-            if coding.code in LIMITS_BY_LOINC or coding.code in BOUNDS_BY_LOINC:
-                return coding.code
-            first = first or coding.code
-    return first
+    """First LOINC code of what was measured that a table has; "" where there is none."""
+    if measured.code is not None:
+        for coding in measured.code.coding:
+            if coding.code in _KNOWN and coding.system == LOINC:
+                return coding.code or ""
+    return ""
 
 
 def _coded_result(concept: Concept | None) -> Significance | None:
@@ -178,37 +176,46 @@ def _coded_result(concept: Concept | None) -> Significance | None:
 # --- The table ---
 
 
+class _Fitting(NamedTuple):
+    """The row for a person, and its limits: those that hold for this person, whatever the sex."""
+
+    row: LimitsRow
+    limits: Limits
+
+
 def _by_table(
-    value: float, quantity: Quantity, rows: Iterable[LimitsRow], person: Person
+    value: float, quantity: Quantity, fitting: _Fitting | None
 ) -> tuple[Significance | None, tuple[Note, ...]]:
-    fitting = _fitting(rows, person)
-    if not fitting:
+    if fitting is None:
         return None, ()
-    row = fitting[0]
-    found = amount(value, unit_of(quantity), row.unit, row.analyte, only=row.only_unit)
-    if isinstance(found, Note):
-        return None, (found,)
-    # Of somebody whose sex isn't known, only what is the same for all.
-    limits = _limits_of(row) if len(fitting) == 1 else _critical_limits_of(row)
-    notes = (by_text(row.unit),) if found.is_by_text else ()
-    return _judged(found.value, quantity.comparator, limits, TABLE), notes
+    row = fitting.row
+    notes: tuple[Note, ...] = ()
+    if quantity.code != row.unit or quantity.system != UCUM:
+        found = amount(value, unit_of(quantity), row.unit, row.analyte, only=row.only_unit)
+        if isinstance(found, Note):
+            return None, (found,)
+        value = found.value
+        notes = (by_text(row.unit),) if found.is_by_text else ()
+    return _judged(value, quantity.comparator, fitting.limits, TABLE), notes
 
 
-def _fitting(rows: Iterable[LimitsRow], person: Person) -> tuple[LimitsRow, ...]:
-    """The row for a person; where the sex isn't known, all whose critical limits are the same."""
-    of_age = tuple(row for row in rows if _within(person.ages, row.ages))
-    fitting = tuple(row for row in of_age if row.sex is None or row.sex == person.sex)
-    if fitting or not of_age:
-        return fitting[:1]
+@lru_cache(maxsize=_CACHED)
+def _fitting(code: str, ages: Ages | None, sex: str | None) -> _Fitting | None:
+    """The row for a person; where the sex isn't known, what is critical for either."""
+    of_age = [row for row in LIMITS_BY_LOINC.get(code, ()) if _within(ages, row.ages)]
+    for row in of_age:
+        if row.sex is None or row.sex == sex:
+            return _Fitting(row, _limits_of(row))
     critical = {(row.critical_low, row.critical_high) for row in of_age}
-    return of_age if len(critical) == 1 and critical != {(None, None)} else ()
+    if len(critical) != 1 or critical == {(None, None)}:
+        return None
+    return _Fitting(of_age[0], _limits_of(of_age[0])._replace(low=None, high=None, source=""))
 
 
 def _within(ages: Ages | None, wanted: tuple[int, int]) -> bool:
     return ages is not None and wanted[0] <= ages.least and ages.most < wanted[1]
 
 
-@lru_cache(maxsize=_CACHED)
 def _limits_of(row: LimitsRow) -> Limits:
     return Limits(
         row.low,
@@ -222,19 +229,14 @@ def _limits_of(row: LimitsRow) -> Limits:
     )
 
 
-@lru_cache(maxsize=_CACHED)
-def _critical_limits_of(row: LimitsRow) -> Limits:
-    return _limits_of(row)._replace(low=None, high=None, source="")
-
-
 # --- The observation's own ranges ---
 
 
 def _by_ranges(
-    value: float, quantity: Quantity, ranges: OwnRanges, rows: tuple[LimitsRow, ...]
+    value: float, quantity: Quantity, ranges: OwnRanges, fitting: _Fitting | None
 ) -> tuple[Significance | None, tuple[Note, ...]]:
     notes = list(ranges.notes)
-    critical = _critical(unit_of(quantity), rows[0], notes) if rows else (None, None, "")
+    critical = _critical(unit_of(quantity), fitting, notes)
     judged = [
         _judged(value, quantity.comparator, _limits_by(ends, quantity, critical), OWN_RANGE)
         for ends in ranges.usable or (Ends(None, None),)
@@ -264,9 +266,12 @@ def _holds(ends: Ends, value: float) -> bool:
 
 
 def _critical(
-    unit: Unit, row: LimitsRow, notes: list[Note]
+    unit: Unit, fitting: _Fitting | None, notes: list[Note]
 ) -> tuple[float | None, float | None, str]:
-    """Critical limits of a row in the unit of a value; none where that is not known."""
+    """Critical limits in the unit of a value; none where there are none, or that is not known."""
+    if fitting is None:
+        return None, None, ""
+    row = fitting.row
     ends: list[float | None] = []
     for limit in (row.critical_low, row.critical_high):
         found = None if limit is None else _back(limit, unit, row)
@@ -332,7 +337,7 @@ def _with_interpretation(
 ) -> Judgement:
     theirs = interpretations(bytes(raw)) if raw else ()
     if not theirs:
-        return Judgement(found, notes) if found is not None or notes else _NOTHING
+        return Judgement(found, notes)
     if any(contradict(one, other) for one in theirs for other in theirs):
         return Judgement(found, (*notes, SEVERAL_INTERPRETATIONS))
     if found is None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
+from hc_assets.fhir.enrichment.elements import Quantity
 from hc_assets.fhir.enrichment.significance.limits import (
     ALBUMIN,
     BICARBONATE,
@@ -27,10 +28,18 @@ from hc_assets.fhir.enrichment.significance.limits import (
     UREA_NITROGEN,
 )
 from hc_assets.fhir.enrichment.significance.notes import Note, implausible
-from hc_assets.fhir.enrichment.significance.quantities import AT_LEAST, AT_MOST, Unit, amount, less
+from hc_assets.fhir.enrichment.significance.quantities import (
+    AT_LEAST,
+    AT_MOST,
+    Unit,
+    amount,
+    less,
+    unit_of,
+)
 from hc_assets.fhir.enrichment.significance.unit_texts import readings
 from hc_assets.fhir.enrichment.significance.units import (
     NO_ANALYTE,
+    UCUM,
     Analyte,
     Dimension,
     dimension,
@@ -62,6 +71,12 @@ class Bounds(NamedTuple):
     high: float
     source: str
     analyte: Analyte = NO_ANALYTE
+
+    def hold(self, value: float, quantity: Quantity) -> bool:
+        """Whether a value is at a glance well within them."""
+        return (
+            self.low < value < self.high and quantity.code == self.unit and quantity.system == UCUM
+        )
 
 
 _B = Bounds
@@ -146,21 +161,19 @@ def _by_code() -> Mapping[str, Bounds]:
 BOUNDS_BY_LOINC = _by_code()
 
 
-def not_plausible(
-    value: float, comparator: str | None, unit: Unit, bounds: Bounds | None
-) -> Note | None:
+def not_plausible(value: float, quantity: Quantity, bounds: Bounds | None) -> Note | None:
     """Return a note where a value can't be.
 
     Args:
-        value: in its own unit.
-        comparator: of the quantity.
-        unit: its own.
+        value: of the quantity.
+        quantity: with its unit and comparator.
         bounds: of its code, if it has any.
 
     Returns:
         None where it can be, or where its unit is not known well enough to say so. Where it is of
         another dimension than the bounds, the note says that.
     """
+    unit, comparator = unit_of(quantity), quantity.comparator
     if bounds is not None:
         found = amount(value, unit, bounds.unit, bounds.analyte)
         if isinstance(found, Note):
