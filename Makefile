@@ -102,7 +102,7 @@ format: $(VENV)/.installed-dev
 
 docs: $(VENV)/.installed
 	@$(BIN)/python -m hc_assets.reports.data_dictionary docs/data-dictionary.md
-	@$(BIN)/python -m hc_assets.fhir.enrichment.limits_page docs/reference-limits.md
+	@$(BIN)/python -m hc_assets.fhir.enrichment.significance.limits_page docs/reference-limits.md
 	@$(BIN)/python -m hc_assets.fhir.enrichment.extension_definitions docs/fhir
 
 docs-screenshots: $(VENV)/.installed-dev

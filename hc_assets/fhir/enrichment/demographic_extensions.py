@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from hc_assets.fhir.enrichment.demographics import Ages, age_group, risk_factors
 from hc_assets.fhir.enrichment.extensions import AGE, AGE_GROUP, RISK_FACTOR, canonical, extension
-from hc_assets.fhir.enrichment.units import UCUM
+from hc_assets.fhir.enrichment.significance.units import UCUM
 
 _CACHED = 16_384
 

@@ -15,6 +15,9 @@ from hc_assets.fhir.times import Span, day_from, first_and_last_day
 # as the age groups of the FDA (21 CFR 201.57(c)(9)(v), geriatric) and common practice have it.
 ADULT_FROM = 18
 OLDER_ADULT_FROM = 65
+# Completed years of the longest life known (Jeanne Calment, 1875 to 1997, 122 years and 164 days).
+# What is older is a date that stands for none: 0001-01-01, 1900-01-01.
+LONGEST_LIFE = 122
 _CACHED = 16_384
 
 
@@ -112,6 +115,11 @@ def ages(born: Span, until: str) -> Ages | None:
     if most < 0:
         return None
     return Ages(max(0, age_in_years(day_from(born.last), first)), most)
+
+
+def is_plausible_age(found: Ages) -> bool:
+    """Whether anybody can be as old as that."""
+    return found.least <= LONGEST_LIFE
 
 
 @lru_cache(maxsize=_CACHED)

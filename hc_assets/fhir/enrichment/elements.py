@@ -7,6 +7,8 @@ stay text, since FHIR's decimals are longer than any float.
 
 import msgspec
 
+_NOTHING = msgspec.Raw(b"")
+
 
 class Period(msgspec.Struct, gc=False):
     """A Period: its ends as text."""
@@ -26,6 +28,12 @@ class Concept(msgspec.Struct):
     """A CodeableConcept, without its text."""
 
     coding: list[Coding] = []
+
+
+class RangeMeaning(Concept):
+    """What a reference range is for: a CodeableConcept with its text."""
+
+    text: str | None = None
 
 
 class Quantity(msgspec.Struct):
@@ -50,13 +58,13 @@ class ReferenceRange(msgspec.Struct):
 
     low: Quantity | None = None
     high: Quantity | None = None
-    type: Concept | None = None
+    type: RangeMeaning | None = None
     applies_to: list[Concept] = msgspec.field(name="appliesTo", default_factory=list)
     age: Range | None = None
 
 
 class Measured(msgspec.Struct):
-    """What an Observation and its components have in common."""
+    """What an Observation and its components have in common; `interpretation` as JSON."""
 
     code: Concept | None = None
     quantity: Quantity | None = msgspec.field(name="valueQuantity", default=None)
@@ -64,6 +72,7 @@ class Measured(msgspec.Struct):
     reference_range: list[ReferenceRange] = msgspec.field(
         name="referenceRange", default_factory=list
     )
+    interpretation: msgspec.Raw = _NOTHING
 
 
 class Encounter(msgspec.Struct):
@@ -73,9 +82,11 @@ class Encounter(msgspec.Struct):
 
 
 class Observation(Measured):
-    """An Observation."""
+    """An Observation; `category` and `derived_from` as JSON."""
 
     status: str | None = None
+    category: msgspec.Raw = _NOTHING
+    derived_from: msgspec.Raw = msgspec.field(name="derivedFrom", default=_NOTHING)
     effective: str | None = msgspec.field(name="effectiveDateTime", default=None)
     effective_instant: str | None = msgspec.field(name="effectiveInstant", default=None)
     effective_period: Period | None = msgspec.field(name="effectivePeriod", default=None)

@@ -1,7 +1,7 @@
 """The rules of enrichment: which extensions a resource gets, by its type, in one table.
 
 Belongs here: what a rule is, the table, and the few lines that lead from a resource to the modules
-that work it out (`demographics.py`, `significance.py`). Both ways of enriching are made from the
+that work it out (`demographics.py`, `significance/`). Both ways of enriching are made from the
 table: row by row (`enricher.py`) and by columns (`columns/enrich.py`). An entry is all that a new
 rule takes: what an earlier run added is taken away, and its extensions are published, by it.
 """
@@ -16,13 +16,14 @@ from hc_assets.fhir.enrichment.columns.resource_texts import Names
 from hc_assets.fhir.enrichment.demographic_extensions import age_extensions, risk_extensions
 from hc_assets.fhir.enrichment.demographics import (
     ADULT_FROM,
+    LONGEST_LIFE,
     OLDER_ADULT_FROM,
     RISK_FACTORS,
     age_in_days,
     ages,
+    is_plausible_age,
 )
 from hc_assets.fhir.enrichment.elements import (
-    Measured,
     Observation,
     decode_observation,
     decode_patient,
@@ -33,16 +34,19 @@ from hc_assets.fhir.enrichment.extension_model import (
     ExtensionValue,
 )
 from hc_assets.fhir.enrichment.extensions import AGE, AGE_GROUP, RISK_FACTOR, SIGNIFICANCE
-from hc_assets.fhir.enrichment.significance import (
+from hc_assets.fhir.enrichment.significance.answers import is_answer
+from hc_assets.fhir.enrichment.significance.judgement import (
     CODED_RESULT,
     NOBODY,
+    OWN_INTERPRETATION,
     OWN_RANGE,
     TABLE,
-    NotConvertible,
+    Judgement,
     Person,
     significance,
-    significance_extension,
 )
+from hc_assets.fhir.enrichment.significance.notes import PLAUSIBLE
+from hc_assets.fhir.enrichment.significance.written import significance_extension
 from hc_assets.fhir.r4.issues import Issue
 
 _CACHED = 16_384
@@ -149,6 +153,15 @@ def additions(rules: tuple[Rule, ...], subject: Subject) -> Addition:
 # --- Age and risk factors of a Patient ---
 
 
+_NO_AGE = Issue(
+    severity="warning",
+    code="value",
+    expression="Patient.birthDate",
+    rule=PLAUSIBLE,
+    diagnostics=f"found no age that anybody has: expected 0 to {LONGEST_LIFE} completed years",
+)
+
+
 def _demographics(subject: Subject) -> Addition:
     patient, base = decode_patient(subject.text), subject.extension_base
     if patient.is_dead:
@@ -157,6 +170,8 @@ def _demographics(subject: Subject) -> Addition:
     found = ages(birth, patient.deceased or subject.today) if birth is not None else None
     if found is None:
         return NOTHING
+    if not is_plausible_age(found):
+        return Addition(issues=[_NO_AGE])
     added = list(age_extensions(base, found))
     if patient.deceased is None:
         is_multiple = patient.is_multiple_birth or patient.birth_order is not None
@@ -212,40 +227,36 @@ def _significance(subject: Subject) -> Addition:
     seen = decode_observation(subject.text)
     if seen.status in _WITHOUT_SIGNIFICANCE:
         return NOTHING
+    if is_answer(bytes(seen.category), bytes(seen.derived_from)):
+        return NOTHING
     person, base = _person(seen, subject.patient), subject.extension_base
-    own = _judgement(seen, person, base)
-    extensions = [own] if isinstance(own, bytes) else []
-    if not seen.component and not isinstance(own, NotConvertible):
+    own = significance(seen, person)
+    extensions = _extensions(own, base)
+    if not seen.component and not own.notes:
         return Addition(extensions) if extensions else NOTHING
-    judged = [_judgement(part, person, base) for part in seen.component]
-    of_parts = [[each] if isinstance(each, bytes) else [] for each in judged]
+    judged = [significance(part, person) for part in seen.component]
+    of_parts = [_extensions(each, base) for each in judged]
     return Addition(
         extensions,
         {"component": of_parts} if any(of_parts) else {},
-        list(_not_convertible(own, judged)),
+        list(_issues(own, judged)),
     )
 
 
-def _judgement(measured: Measured, person: Person, base: str) -> bytes | NotConvertible | None:
-    found = significance(measured, person)
-    if found is None or isinstance(found, NotConvertible):
-        return found
-    return significance_extension(base, found)
+def _extensions(judged: Judgement, base: str) -> list[bytes]:
+    return [] if judged.found is None else [significance_extension(base, judged.found)]
 
 
-def _not_convertible(
-    own: bytes | NotConvertible | None, of_parts: Sequence[bytes | NotConvertible | None]
-) -> Iterator[Issue]:
+def _issues(own: Judgement, of_parts: Sequence[Judgement]) -> Iterator[Issue]:
     places = ["", *(f".component[{number}]" for number in range(len(of_parts)))]
-    for place, found in zip(places, [own, *of_parts], strict=True):
-        if isinstance(found, NotConvertible):
+    for place, judged in zip(places, [own, *of_parts], strict=True):
+        for note in judged.notes:
             yield Issue(
                 severity="warning",
-                code="not-supported",
-                expression=f"Observation{place}.valueQuantity",
-                rule="unit-convertible",
-                diagnostics=f"found {found.found}, expected a UCUM unit that becomes"
-                f" {found.expected}",
+                code=note.code,
+                expression=f"Observation{place}.{note.member}",
+                rule=note.rule,
+                diagnostics=note.text,
             )
 
 
@@ -257,7 +268,10 @@ def _person(seen: Observation, patient: PatientFacts | None) -> Person:
         when = seen.effective_period.start
     if when is None or patient.birth is None:
         return Person(sex=patient.sex)
-    return Person(ages(patient.birth, when), patient.sex, age_in_days(patient.birth, when))
+    found = ages(patient.birth, when)
+    if found is not None and not is_plausible_age(found):
+        return Person(sex=patient.sex)
+    return Person(found, patient.sex, age_in_days(patient.birth, when))
 
 
 _EVIDENCE = "significance-evidence"
@@ -266,7 +280,8 @@ _SIGNIFICANCE = ExtensionDefinition(
     SIGNIFICANCE,
     "Clinical significance",
     "What the value means, by the observation's own reference range where one applies to the"
-    " patient, else by a table of common vital signs and laboratory tests.",
+    " patient, else by a table of common vital signs and laboratory tests, which alone says what is"
+    " critical; by the observation's own interpretation where neither says anything.",
     ("Observation", "Observation.component"),
     {
         "interpretation": ExtensionValue(
@@ -284,6 +299,7 @@ _EVIDENCE_CODES = CodeSystem(
         (OWN_RANGE, "Reference range", "A reference range that the observation itself states"),
         (TABLE, "Reference table", "The table of common vital signs and laboratory tests"),
         (CODED_RESULT, "Coded result", "The observation's value is a code of that meaning"),
+        (OWN_INTERPRETATION, "Interpretation", "The observation itself states an interpretation"),
     ),
 )
 
@@ -304,7 +320,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "clinical significance",
         frozenset({"Observation"}),
-        frozenset({"valueQuantity", "valueCodeableConcept", "component"}),
+        frozenset({"valueQuantity", "valueCodeableConcept", "component", "interpretation"}),
         _significance,
         (_SIGNIFICANCE,),
         (_EVIDENCE_CODES,),

@@ -15,6 +15,7 @@ import xxhash
 
 from hc_assets.fhir.enrichment.columns.resource_columns import Keys, distinct, hashed
 from hc_assets.fhir.enrichment.columns.resource_texts import Members, Numbers, members_in, texts_of
+from hc_assets.fhir.enrichment.significance.answers import filed_as, is_derived, is_score_value
 
 # Types of which one resource can contradict another.
 STATING = frozenset({"Condition", "Observation", "Patient"})
@@ -90,7 +91,8 @@ def readings(resources: pa.Array, patients: Keys) -> tuple[Numbers, Keys, Keys]:
     """Find the statements of valid Observations.
 
     Each says the value of a code for a patient at a time of the day (a date alone leaves room for
-    several), by one method, on one specimen, at one site.
+    several), by one method, on one specimen, at one site. Answers of a survey and scores state
+    nothing: a question may have several, and two people score differently.
 
     Args:
         resources: binary, as JSON.
@@ -106,6 +108,7 @@ def readings(resources: pa.Array, patients: Keys) -> tuple[Numbers, Keys, Keys]:
     effective = about[:, 0]
     has_time = effective[:, 1] - effective[:, 0] > _DATE
     states = has_time & _is_stated(members) & (values[:, :, 0] >= 0).any(axis=1)
+    states &= ~_is_answer(members, states)
     rows = np.flatnonzero(states)
     about, values = about[rows], values[rows]
     parts, size = [texts.buffer], len(texts.buffer)
@@ -126,6 +129,22 @@ def _is_stated(members: Members) -> npt.NDArray[np.bool_]:
     first, which = distinct(buffer, places, np.zeros(len(places), np.int32))
     stated = [_decode_text(buffer[b:e]) not in _NOT_STATED for b, e in places[first].tolist()]
     return np.array([*stated, True])[which]
+
+
+def _is_answer(members: Members, asked: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Whether each of the Observations that are asked for is an answer, or a score."""
+    buffer = members.texts.buffer
+    places = members.places("category")
+    first, which = distinct(buffer, places, np.zeros(len(asked), np.int32))
+    filed = [filed_as(buffer[begin:end]) for begin, end in places[first].tolist()]
+    is_answer = np.array([*(each is True for each in filed), False])[which]
+    is_open = np.array([*(each is None for each in filed), True])[which]
+    of_origin, of_value = members.places("derivedFrom"), members.places("valueQuantity")
+    for row in np.flatnonzero(asked & is_open).tolist():
+        (begin, end), (value, value_end) = of_origin[row].tolist(), of_value[row].tolist()
+        derived = begin >= 0 and is_derived(buffer[begin:end])
+        is_answer[row] = derived or (value >= 0 and is_score_value(buffer[value:value_end]))
+    return is_answer
 
 
 def _bare(components: bytes) -> bytes:

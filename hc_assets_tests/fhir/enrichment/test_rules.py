@@ -152,7 +152,7 @@ def test_what_a_rule_notes_is_an_issue_of_the_row():
     sent = [json.dumps(RESOURCES[name]).encode() for name in ("Device", "Condition")]
     made, share = both_ways(validated(sent), rules=(odd,))
     assert [[each["rule"] for each in row] for row in made["issues"].to_pylist()] == [["odd"], []]
-    assert share == 0.5
+    assert share == 1
 
 
 def test_a_rule_adds_in_the_worker(tmp_path: Path):

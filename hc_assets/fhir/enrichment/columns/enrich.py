@@ -3,11 +3,11 @@
 Belongs here: separating the ordinary resources from the others, for which `Enricher.enriched` does
 all of it, and putting both into columns. An ordinary one differs from others in nothing but what
 compiled code can see: it has an id, is enriched for the first time, its meta has no times,
-all of its facts hold, and what the rules add to it are extensions at its end. Both ways give the
-same bytes.
+all of its facts hold, and what the rules add to it are extensions at its end, and issues. Both ways
+give the same bytes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -37,6 +37,7 @@ from hc_assets.fhir.enrichment.enricher import Enriched, Enricher
 from hc_assets.fhir.enrichment.identifiers import identifier_tokens
 from hc_assets.fhir.enrichment.resource_meta import EnrichedMeta, content_sha256
 from hc_assets.fhir.enrichment.statements import STATING
+from hc_assets.fhir.r4.issues import Issue
 from hc_assets.fhir.schemas import ENRICHED_RESOURCES
 from hc_assets.fhir.validation.issue_columns import issue_lists
 
@@ -73,7 +74,7 @@ def enriched(
     is_plain &= ~rows_with(enricher.signs, rows.members.texts)
     metas = _metas(rows, enricher)
     is_plain &= ~_dated_by_entry(rows, metas)
-    added = _added(rows, is_plain, enricher, index)
+    added, noted = _added(rows, is_plain, enricher, index)
     others = {
         row: _other(rows, row, enricher, index)
         for row in np.flatnonzero(~is_plain & (rows.shape_of >= 0)).tolist()
@@ -87,7 +88,10 @@ def enriched(
         added=added,
         others=others,
     )
-    made = _other_columns(rows, is_plain, metas, (scores, score_of), others) | {"resource": written}
+    made = _other_columns(
+        rows, is_plain, metas=metas, scores=(scores, score_of), noted=noted, others=others
+    )
+    made["resource"] = written
     arrays = [
         made[field.name] if field.name in made else validated[field.name]
         for field in ENRICHED_RESOURCES
@@ -151,9 +155,14 @@ def _dated_by_entry(rows: Rows, metas: _Metas) -> Flags:
     return dated
 
 
-def _added(rows: Rows, is_plain: Flags, enricher: Enricher, index: BatchIndex) -> dict[int, bytes]:
-    """What rules add at the end of plain rows; a row to which they add more is not plain."""
-    added = {}
+def _added(
+    rows: Rows, is_plain: Flags, enricher: Enricher, index: BatchIndex
+) -> tuple[dict[int, bytes], dict[int, Sequence[Issue]]]:
+    """What rules add at the end of plain rows, and their issues of these.
+
+    A row to which they add more is not plain.
+    """
+    added, noted = {}, {}
     ruled = is_plain & rows.of_shape([bool(shape.rules) for shape in rows.shapes], False)
     of_these = np.flatnonzero(ruled)
     chosen = rows.validated.select(["patient_id", "encounter_id"]).take(pa.array(of_these))
@@ -170,11 +179,14 @@ def _added(rows: Rows, is_plain: Flags, enricher: Enricher, index: BatchIndex) -
         )
         text = buffer[offsets[row] : offsets[row + 1]]
         found = enricher.added(shape.rules, shape.type, text, facts)
-        if found.of_elements or found.issues:
+        if found.of_elements:
             is_plain[row] = False
-        elif found.extensions:
+            continue
+        if found.extensions:
             added[row] = b',"extension":[%b]' % b",".join(found.extensions)
-    return added
+        if found.issues:
+            noted[row] = found.issues
+    return added, noted
 
 
 def _other(rows: Rows, row: int, enricher: Enricher, index: BatchIndex) -> Enriched:
@@ -274,8 +286,10 @@ def _written(
 def _other_columns(
     rows: Rows,
     is_plain: Flags,
+    *,
     metas: _Metas,
     scores: tuple[Scores, Numbers],
+    noted: Mapping[int, Sequence[Issue]],
     others: Mapping[int, Enriched],
 ) -> dict[str, pa.Array]:
     """All columns that enrichment makes, but the resource."""
@@ -305,6 +319,8 @@ def _other_columns(
         own = {row: id_ for row, id_ in ids.items() if rows.types[row] == type_}
         columns[name] = _changed(rows.validated[name], own)
     issues: list[Any] = [None if is_absent else () for is_absent in absent.to_pylist()]
+    for row, found_issues in noted.items():
+        issues[row] = found_issues
     for row, each in others.items():
         issues[row] = each.issues
     columns["issues"] = issue_lists(issues)

@@ -67,18 +67,56 @@ META = st.fixed_dictionaries(
     },
 )
 QUANTITY = st.builds(
-    lambda value, unit: {"value": value, "unit": unit, "system": UCUM, "code": unit},
-    st.integers(-5, 300),
-    st.sampled_from(["mg/dL", "mmol/L", "mm[Hg]", "kg"]),
+    lambda value, unit, coded: (
+        {"value": value, "unit": unit} | coded | ({"code": unit} if coded else {})
+    ),
+    st.integers(-5, 600),
+    st.sampled_from(["mg/dL", "mmol/L", "mm[Hg]", "kg", "{score}", "MG/DL", "deg"]),
+    st.sampled_from([{"system": UCUM}, {"system": UCUM}, {}]),
 )
-CODE = st.sampled_from(["2345-7", "8480-6", "2857-1"])
+CODE = st.sampled_from(["2345-7", "8480-6", "2857-1", "2823-3"])
+RANGES = st.lists(
+    st.builds(lambda low, high: {"low": low, "high": high}, QUANTITY, QUANTITY),
+    min_size=1,
+    max_size=2,
+)
+INTERPRETATION = st.builds(
+    lambda code: [
+        {
+            "coding": [
+                {
+                    "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation",
+                    "code": code,
+                }
+            ]
+        }
+    ],
+    st.sampled_from(["H", "HH", "L", "N", "U"]),
+)
+CATEGORY = st.builds(
+    lambda code: [
+        {
+            "coding": [
+                {
+                    "system": "http://terminology.hl7.org/CodeSystem/observation-category",
+                    "code": code,
+                }
+            ]
+        }
+    ],
+    st.sampled_from(["survey", "laboratory"]),
+)
 MEASURED = st.builds(
-    lambda code, value: {
+    lambda code, value, rest: {
         "code": {"coding": [{"system": LOINC, "code": code}]},
         "valueQuantity": value,
+        **rest,
     },
     CODE,
     QUANTITY,
+    st.fixed_dictionaries(
+        {}, optional={"referenceRange": RANGES, "interpretation": INTERPRETATION}
+    ),
 )
 EVENTS = st.one_of(
     st.builds(
@@ -103,6 +141,8 @@ EVENTS = st.one_of(
                 "effectiveInstant": TIMES,
                 "issued": TIMES,
                 "component": st.lists(MEASURED, min_size=1, max_size=2),
+                "category": CATEGORY,
+                "derivedFrom": st.just([{"reference": "QuestionnaireResponse/q"}]),
                 "extension": st.just([{"url": "urn:e", "valueCode": "x"}]),
             },
         ),
@@ -180,6 +220,21 @@ def test_what_is_ordinary_is_done_by_columns():
     listed = [*(ordinary | {"id": f"o{number}"} for number in range(9)), patient]
     made, share = both_ways(validated(json.dumps(each).encode() for each in listed))
     assert share == 0.9
+    assert b"clinical-significance" in made["resource"][0].as_py()
+
+
+def test_what_is_ordinary_but_for_issues_is_done_by_columns():
+    sent = {
+        "resourceType": "Observation",
+        "id": "o",
+        "status": "final",
+        "code": {"coding": [{"system": LOINC, "code": "2345-7"}]},
+        "valueQuantity": {"value": 90, "unit": "mg/dL"},
+        "referenceRange": [{"high": {"value": 99, "unit": "mg/dL"}}],
+    }
+    made, share = both_ways(validated([json.dumps(sent).encode()]))
+    assert share == 1
+    assert [issue["rule"] for issue in made["issues"][0].as_py()] == ["unit-code"]
     assert b"clinical-significance" in made["resource"][0].as_py()
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hc_assets.fhir.enrichment.units import NO_ANALYTE, Analyte, conversion
+from hc_assets.fhir.enrichment.significance.units import NO_ANALYTE, Analyte, conversion
 
 GLUCOSE = Analyte(180.156)
 CALCIUM = Analyte(40.078, valence=2)
@@ -81,7 +81,7 @@ def test_no_text_makes_it_raise(text):
 
 def test_the_library_is_loaded_only_when_units_differ():
     script = (
-        "import sys; from hc_assets.fhir.enrichment.units import conversion; "
+        "import sys; from hc_assets.fhir.enrichment.significance.units import conversion; "
         "conversion('mg/dL', 'mg/dL'); conversion('{beats}/min', '/min'); "
         "assert 'pint' not in sys.modules; "
         "conversion('g', 'kg'); assert 'pint' in sys.modules"

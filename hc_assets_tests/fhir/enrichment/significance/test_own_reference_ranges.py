@@ -25,6 +25,13 @@ def years(low: int | None = None, high: int | None = None) -> dict[str, Any]:
     return {"age": {n: quantity(v, "a") for n, v in ends.items() if v is not None}}
 
 
+def sex(code: str) -> dict[str, Any]:
+    return {"appliesTo": [coded(code, "http://snomed.info/sct")]}
+
+
+MALE, FEMALE = sex("248153007"), sex("248152002")
+
+
 def aged(unit: str, low: float | None = None, high: float | None = None) -> dict[str, Any]:
     ends = {"low": low, "high": high}
     return {"age": {n: quantity(v, unit) for n, v in ends.items() if v is not None}}
@@ -65,22 +72,89 @@ def test_ages_in_days_weeks_and_months_are_not_taken_for_years(born, applies):
         assert found["interval"]["high"]["value"] == highs[applies]
 
 
-def sex(code: str) -> dict[str, Any]:
-    return {"appliesTo": [coded(code, "http://snomed.info/sct")]}
-
-
-MALE, FEMALE = sex("248153007"), sex("248152002")
-
-
 def by_ranges(value: float, *ranges: dict[str, Any], loinc: str = "2823-3") -> str | None:
     return code_of(
         code=coded(loinc), valueQuantity=quantity(value, "mmol/L"), referenceRange=list(ranges)
     )
 
 
-@pytest.mark.parametrize(("value", "code"), [(1, "L"), (2, "N"), (9, "N"), (10, "H"), (99, "H")])
+@pytest.mark.parametrize(("value", "code"), [(98, "L"), (99, "N"), (104, "N"), (105, "H")])
 def test_the_own_range_comes_before_the_table(value, code):
-    assert by_ranges(value, own(2, 9)) == code
+    assert by_ranges(value, own(99, 104), loinc="2075-0") == code
+
+
+@pytest.mark.parametrize(
+    ("loinc", "value", "ranges", "code"),
+    [
+        ("2823-3", 7.5, [own(3.5, 5.1)], "HH"),
+        ("2823-3", 6.2, [own(3.5, 5.1)], "H"),
+        ("2951-2", 105, [own(135, 145)], "LL"),
+        ("2951-2", 105, [own(145, 135)], "LL"),  # whatever the range
+        ("2951-2", 105, [own(100, 110), own(135, 145)], "LL"),
+        ("2951-2", 130, [own(135, 145, type={"text": "Normal Range"})], "L"),
+        ("2345-7", 2.5, [own(3.9, 5.6)], "LL"),  # the table's 54 mg/dL
+        ("2345-7", 30, [own(3.9, 5.6)], "HH"),
+    ],
+)
+def test_critical_limits_hold_whatever_the_own_range_is(loinc, value, ranges, code):
+    assert by_ranges(value, *ranges, loinc=loinc) == code
+
+
+def test_a_critical_value_names_the_table_and_keeps_the_own_interval():
+    found = significance_of(
+        code=coded("2823-3"), valueQuantity=quantity(7.5, "mmol/L"), referenceRange=[own(3.5, 5.1)]
+    )
+    assert found["evidence"] == "reference-table"
+    assert found["interval"] == {"low": quantity(3.5, "mmol/L"), "high": quantity(5.1, "mmol/L")}
+    assert "Kost" in found["reason"]
+    assert "normal: the observation's reference range" in found["reason"]
+
+
+def test_critical_limits_hold_for_nobody_whose_age_is_unknown():
+    found = significance_of(
+        None,
+        code=coded("2823-3"),
+        valueQuantity=quantity(7.5, "mmol/L"),
+        referenceRange=[own(3, 5)],
+    )
+    assert found["interpretation"]["code"] == "H"
+
+
+def rules_of(value: float, *ranges: dict[str, Any], loinc: str = "2823-3") -> list[str]:
+    members = {"code": coded(loinc), "valueQuantity": quantity(value, "mmol/L")}
+    return [issue.rule for issue in enriched(**members, referenceRange=list(ranges)).issues]
+
+
+def test_a_normal_range_that_holds_a_critical_value_is_an_issue():
+    assert by_ranges(7.5, own(3, 8)) == "HH"
+    assert rules_of(7.5, own(3, 8)) == ["reference-range"]
+    assert rules_of(7.5, own(3, 5)) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "ranges"),
+    [
+        (4.0, [own(5.1, 3.5)]),  # reversed
+        (5.0, [own(3.5, 4.5), own(4.6, 5.5)]),  # they disagree
+        (5.0, [own(3.5, 4.5, **sex("248152002")), own(4.6, 5.5, **sex("248152002"))]),
+    ],
+)
+def test_ranges_that_can_not_be_used_give_nothing_and_an_issue(value, ranges):
+    assert by_ranges(value, *ranges) is None
+    assert rules_of(value, *ranges) == ["reference-range"]
+    said = [coded("H", "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation")]
+    members = {"code": coded("2823-3"), "valueQuantity": quantity(value, "mmol/L")}
+    assert code_of(**members, referenceRange=ranges, interpretation=said) is None
+
+
+def test_ranges_that_differ_and_agree_on_the_value_are_no_issue():
+    assert by_ranges(4.0, own(3.5, 5.1), own(3.4, 5.0)) == "N"
+    assert rules_of(4.0, own(3.5, 5.1), own(3.4, 5.0)) == []
+
+
+def test_a_usable_range_beside_a_reversed_one_counts():
+    assert by_ranges(6.0, own(5.1, 3.5), own(3.5, 5.1)) == "H"
+    assert rules_of(6.0, own(5.1, 3.5), own(3.5, 5.1)) == ["reference-range"]
 
 
 def test_an_own_range_needs_no_known_patient_and_says_that_it_is_the_evidence():
@@ -105,7 +179,10 @@ def test_an_own_range_needs_no_known_patient_and_says_that_it_is_the_evidence():
         ([own(1, 2, **MALE)], "N"),
         ([own(1, 2, **sex("77386006"))], "N"),  # of the pregnant: it is unknown from here
         ([own(1, 2, type=coded("therapeutic", "x"))], "N"),
+        ([own(1, 2, type=coded("treatment", "x") | {"text": "Normal"})], "N"),
+        ([own(1, 2, type={"text": "Severe"})], "N"),
         ([own(1, 2, type=coded("normal", "x"))], "H"),
+        ([own(1, 2, type={"text": "Normal range"})], "H"),
         ([{"text": "up to 2"}], "N"),
     ],
 )

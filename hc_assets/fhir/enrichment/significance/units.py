@@ -80,6 +80,26 @@ def conversion(source: str, target: str, analyte: Analyte = NO_ANALYTE) -> Conve
         return None
 
 
+def is_ucum(text: str) -> bool:
+    """Whether a text is a code of UCUM, case-sensitive."""
+    return _parsed(text) is not None
+
+
+Dimension = frozenset[tuple[str, int]]
+
+
+@lru_cache(maxsize=_CACHED)
+def dimension(unit: str) -> Dimension | None:
+    """Dimension of a unit: names, as pint has them, and powers; None where it is no UCUM.
+
+    Arbitrary units count as numbers: a concentration of them is one of a number.
+    """
+    parsed = _parsed(unit)
+    if parsed is None:
+        return None
+    return frozenset((name, int(power)) for name, power in parsed.dimensionality.items())
+
+
 @lru_cache(maxsize=_CACHED)
 def _bare(unit: str) -> str:
     """A unit without its annotations, which change nothing (UCUM section 6)."""

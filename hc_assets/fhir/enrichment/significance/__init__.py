@@ -1,0 +1,1 @@
+"""What measured values mean: judgement, limits and their sources, units."""
