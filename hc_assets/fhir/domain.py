@@ -64,7 +64,7 @@ _TABLES = (
     Table(
         "fhir/current_resources",
         _SCHEMAS,
-        row="One row per resource type and id: its latest version over all batches.",
+        row="One row per source, resource type and id: its latest version over all batches.",
         layer="core",
         per="all",
         kinds=frozenset({"duckdb", "fhir"}),
