@@ -13,6 +13,7 @@ FHIR_FILES = Kind(
     "fhir",
     suffixes={".ndjson": "application/fhir+ndjson", ".json": "application/fhir+json"},
     looks_like=lambda head: b'"resourceType"' in head,
+    has_sources=True,
 )
 
 _TABLES = (

@@ -1,28 +1,21 @@
 """Which source an entry is of, as far as the addresses in it say so.
 
-Belongs here: the base of a RESTful address (R4 http, 3.1.0.1.2), written in one way, and what of
-the addresses of an entry and its Bundle counts. A source that was named when files were landed goes
-before all of it: that is put in by `workers.py`.
+Belongs here: reading a RESTful address (R4 http, 3.1.0.1.2), and what of the addresses of an entry
+and its Bundle counts. A source that was named when files were landed goes before all of it: that is
+put in by `workers.py`.
 """
 
 import re
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from typing import NamedTuple
-from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
+from hc_assets.core.source_names import base_of
 from hc_assets.fhir.bundles.entries import ABSENT, Entry, Unreadable, text_in
 
 _RESTFUL = re.compile(r"(.*?)/?([A-Z][A-Za-z]*)/([A-Za-z0-9\-.]{1,64})", re.DOTALL)
-_SERVER = re.compile(r"https?://[^/?#\s]+(?:/[^?#\s]*)?", re.IGNORECASE)
 _HAS_ADDRESS = re.compile(rb'"fullUrl"\s*:\s*"http', re.IGNORECASE)
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-# What may stand between the slashes of a path as it is; letters and digits besides.
-_PLAIN = "-._~!$&'()*+,;=:@"
-_ANY_BYTES = "surrogateescape"
-_CACHED = 4_096
 
 
 class Address(NamedTuple):
@@ -57,41 +50,6 @@ def address(url: str | None) -> Address | None:
 
 def _is_path(path: str) -> bool:
     return not any(each in path for each in "?#$ ")
-
-
-@lru_cache(maxsize=_CACHED)
-def base_of(url: str) -> str | None:
-    """Write the base of a server in one way; None where it is not that of one.
-
-    `http` and `https` are the same server, as are hosts in any case, with or without the port that
-    the protocol has by itself, and any number of slashes at the end. Names and passwords before the
-    host are left out. All else of the path counts, its case too.
-    """
-    if not _SERVER.fullmatch(url):
-        return None
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        return None  # no port, or no address of that version
-    if not host:
-        return None
-    if ":" in host:
-        host = f"[{host}]"
-    place = host if port in (None, _DEFAULT_PORTS[parts.scheme]) else f"{host}:{port}"
-    segments: list[str] = []
-    for segment in parts.path.split("/"):
-        if segment == "..":
-            del segments[-1:]
-        elif segment not in ("", "."):
-            text = unquote(segment, errors=_ANY_BYTES)
-            segments.append(quote(text, safe=_PLAIN, errors=_ANY_BYTES))
-    return "/".join([f"https://{place.rstrip('.')}", *segments])
-
-
-def is_base(source: str) -> bool:
-    """Whether a source is the base of a server, and not a name."""
-    return "://" in source
 
 
 def own_source(
