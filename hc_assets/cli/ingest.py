@@ -15,8 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from hc_assets.cli.exit_codes import errors_become_exit_codes, print_message
 from hc_assets.core.domain import Landing
-from hc_assets.core.errors import UnreadableInputError
+from hc_assets.core.errors import UnreadableInputError, UsageError
 from hc_assets.core.settings import CoreSettings
+from hc_assets.core.source_names import named_source
 from hc_assets.domains import CATALOG, warehouse_of
 from hc_assets.lake.discovery import AnyPath, discover, guess_kind
 from hc_assets.lake.landing import BatchLimits, LandingResult, land
@@ -47,38 +48,54 @@ KindOption = Annotated[
 ]
 
 
+SourceOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Server or hospital that the files came from, or the base of its FHIR server: its"
+        " resources are kept apart from those of others.",
+    ),
+]
+
+
 @ingest_app.command("land")
-def land_command(paths: Paths, kind: KindOption = None) -> None:
+def land_command(paths: Paths, kind: KindOption = None, source: SourceOption = None) -> None:
     """Copy files into immutable batches, and print the batches' keys."""
     with errors_become_exit_codes():
-        result, _ = _land(paths, kind, Settings())
+        result, _ = _land(paths, kind, Settings(), source)
     for key in result.batches:
         typer.echo(key)
 
 
 @ingest_app.command()
-def ingest(paths: Paths, kind: KindOption = None) -> None:
+def ingest(paths: Paths, kind: KindOption = None, source: SourceOption = None) -> None:
     """Land files, materialize everything that depends on them, and print what they became."""
     settings = Settings()
     with errors_become_exit_codes():
-        ingest_paths(paths, kind, settings)
+        ingest_paths(paths, kind, settings, source)
 
 
-def ingest_paths(paths: Sequence[AnyPath], kind: str | None, settings: CoreSettings) -> None:
+def ingest_paths(
+    paths: Sequence[AnyPath], kind: str | None, settings: CoreSettings, source: str | None = None
+) -> None:
     """Land files and materialize what depends on them, in other domains too.
 
     Args:
         paths: files and folders.
         kind: of the files; detected from their content where None.
         settings: of the deployment.
+        source: that the files came from; None where only their folders or what they hold say so.
 
     Raises:
         UnreadableInputError: a path does not exist.
+        SourceNameError: the source is no name of one.
+        ContradictingSourceError: files lie in the folder of another source.
+        NoSourcesError: the files are of a kind that has none.
         AmbiguousKindError: the kind does not follow from the files.
         BlockedError: a blocking check failed.
         RunFailedError: a step raised.
     """
-    result, landing = _land(paths, kind, settings)
+    result, landing = _land(paths, kind, settings, source)
     batches = sorted({*result.batches, *result.known_batches})
     _materialize(landing, batches, settings)
     _print_rows(landing, batches, settings)
@@ -89,23 +106,31 @@ def ingest_paths(paths: Sequence[AnyPath], kind: str | None, settings: CoreSetti
             ingest_paths([made], fed, settings)
 
 
+class NoSourcesError(UsageError):
+    """A source was named for files of a kind that has none."""
+
+
 def _land(
-    paths: Sequence[AnyPath], kind: str | None, settings: CoreSettings
+    paths: Sequence[AnyPath], kind: str | None, settings: CoreSettings, source: str | None
 ) -> tuple[LandingResult, Landing]:
     from hc_assets.orchestration.runs import open_instance, register_batches
 
     layout = Layout.configured(settings)
+    source = "" if source is None else named_source(source)
     for path in paths:
         if not path.exists():
             raise UnreadableInputError(f"{path}: no such file or folder")
     kind = kind or guess_kind(discover(paths, Path(settings.data_dir)), CATALOG.kinds)
     landing = CATALOG.landings[kind]
+    if source and not landing.kind.has_sources:
+        raise NoSourcesError(f"{kind} files are kept by no source: leave out --source")
     result = land(
         discover(paths, layout.landing(kind)),
         layout,
         landing.kind,
         limits=BatchLimits.configured(settings),
         now=datetime.now(UTC),
+        source=source,
     )
     warehouse_of(layout).ensure()
     with open_instance(layout) as instance:

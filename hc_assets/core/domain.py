@@ -51,11 +51,13 @@ class Kind:
         suffixes: media type by the suffix of a file's name, in lower case. Where two fit, the first
             counts. Those of compression are left out.
         looks_like: whether the first bytes of a file, at most 64 KiB, unpacked, are of this kind.
+        has_sources: whether rows are told apart by the source that files came from.
     """
 
     name: str
     suffixes: Mapping[str, str]
     looks_like: Callable[[bytes], bool]
+    has_sources: bool = False
 
     @property
     def partitions(self) -> str:

@@ -68,7 +68,7 @@ def raw_bundles(
     for batch in context.partition_keys:
         manifest = read_manifest(layout, "fhir", batch)
         units = [
-            SplitWork(str(layout.data_dir), batch, files, number, limits)
+            SplitWork(str(layout.data_dir), batch, files, number, limits, manifest.source)
             for number, files in enumerate(_by_size(manifest.files, settings.chunk_bytes))
         ]
         parts = fan_out(

@@ -13,6 +13,7 @@ FHIR_FILES = Kind(
     "fhir",
     suffixes={".ndjson": "application/fhir+ndjson", ".json": "application/fhir+json"},
     looks_like=lambda head: b'"resourceType"' in head,
+    has_sources=True,
 )
 
 _TABLES = (
@@ -64,7 +65,7 @@ _TABLES = (
     Table(
         "fhir/current_resources",
         _SCHEMAS,
-        row="One row per resource type and id: its latest version over all batches.",
+        row="One row per source, resource type and id: its latest version over all batches.",
         layer="core",
         per="all",
         kinds=frozenset({"duckdb", "fhir"}),

@@ -37,6 +37,12 @@ _KEYS = [
         "Entry of the bundle or line of the NDJSON file, from 0",
         nullable=False,
     ),
+    column(
+        "source",
+        pa.string(),
+        "Source that the entry is of: the name that its file was landed under, else the base of the"
+        " addresses in it; null where nothing names one",
+    ),
     column("resource_type", pa.string(), "resourceType; null where it can't be read"),
     column(
         "resource_id",
@@ -52,6 +58,13 @@ _KEYS = [
         pa.timestamp("us", tz="UTC"),
         "Bundle.entry.response.lastModified; of a deletion without one, when its Bundle was made",
     ),
+    column(
+        "last_modified_digits",
+        pa.string(),
+        "Digits of that time behind its microseconds, without zeros at the end; of a leap second"
+        " an L and its fraction",
+    ),
+    column("response_etag", pa.string(), "Bundle.entry.response.etag"),
 ]
 _RESOURCE = column(
     "resource", pa.binary(), "The resource as JSON, byte for byte as received; null for a deletion"
@@ -85,6 +98,17 @@ ENRICHED_RESOURCES = pa.schema(
         column("patient_id", pa.string(), "Patient that the resource is about"),
         column("encounter_id", pa.string(), "Encounter that it belongs to"),
         column("last_updated", pa.timestamp("us", tz="UTC"), "meta.lastUpdated after enrichment"),
+        column(
+            "last_updated_digits",
+            pa.string(),
+            "Digits of that time behind its microseconds, as last_modified_digits has them",
+        ),
+        column(
+            "stated_version",
+            pa.string(),
+            "meta.versionId as sent, else the version that response_etag names; null where neither"
+            " is there",
+        ),
         column(
             "content_sha256",
             pa.string(),
@@ -225,6 +249,11 @@ PIPELINE_METRICS = pa.schema(
 
 CURRENT_RESOURCES = pa.schema(
     [
+        column(
+            "source",
+            pa.string(),
+            "Source that it is of: a name, or the base of a server; null where nothing names one",
+        ),
         column("resource_type", pa.string(), "resourceType", nullable=False),
         column("resource_id", pa.string(), "Resource.id", nullable=False),
         column("version_id", pa.int64(), "1 for the first content, counted up with each other one"),
@@ -261,7 +290,16 @@ _CURRENT, _PROVENANCE = "fhir/current_resources", "fhir/provenance_resources"
 # whether their content differs.
 _VERSION = tuple(
     f"{_ENRICHED}.{name}"
-    for name in ("last_updated", "batch", "source_file", "position", "content_sha256")
+    for name in (
+        "source",
+        "last_updated",
+        "last_updated_digits",
+        "stated_version",
+        "batch",
+        "source_file",
+        "position",
+        "content_sha256",
+    )
 )
 _OF_RAW = (f"{_RAW}.resource",)
 _OF_VALIDATED = (f"{_VALIDATED}.resource",)
@@ -269,7 +307,7 @@ _JUDGED = (f"{_VALIDATED}.position", f"{_QUARANTINED}.position")
 
 # What each column is made from: one source for Dagster and the data dictionary.
 TABLES: Mapping[str, TableSchema] = {
-    _RAW: TableSchema(RAW_BUNDLES, Lineage(rest=())),
+    _RAW: TableSchema(RAW_BUNDLES, Lineage(rest=()), code_version="2"),
     _VALIDATED: TableSchema(
         VALIDATED_RESOURCES,
         Lineage(
@@ -280,6 +318,7 @@ TABLES: Mapping[str, TableSchema] = {
                 "warnings": _OF_RAW,
             },
         ),
+        code_version="2",
     ),
     _QUARANTINED: TableSchema(
         QUARANTINED_RESOURCES,
@@ -287,6 +326,7 @@ TABLES: Mapping[str, TableSchema] = {
             carries=(_RAW,),
             made={"issues": (f"{_RAW}.problem", *_OF_RAW, f"{_RAW}.request_method")},
         ),
+        code_version="2",
     ),
     _ENRICHED: TableSchema(
         ENRICHED_RESOURCES,
@@ -299,6 +339,8 @@ TABLES: Mapping[str, TableSchema] = {
                     *_OF_VALIDATED,
                 ),
                 "last_updated": (f"{_VALIDATED}.last_modified", *_OF_VALIDATED),
+                "last_updated_digits": (f"{_VALIDATED}.last_modified_digits", *_OF_VALIDATED),
+                "stated_version": (f"{_VALIDATED}.response_etag", *_OF_VALIDATED),
                 "content_sha256": _OF_VALIDATED,
                 "quality_score": (f"{_VALIDATED}.warnings", *_OF_VALIDATED),
                 "completeness": _OF_VALIDATED,
@@ -353,6 +395,7 @@ TABLES: Mapping[str, TableSchema] = {
                 ),
             },
         ),
+        code_version="2",
     ),
     "fhir/resource_history": TableSchema(
         RESOURCE_HISTORY,
@@ -364,6 +407,7 @@ TABLES: Mapping[str, TableSchema] = {
                 "is_current": _VERSION,
             },
         ),
+        code_version="2",
     ),
     "fhir/ndjson_exports": TableSchema(
         NDJSON_EXPORTS,

@@ -15,6 +15,9 @@ _DAY_MICROSECONDS = 86_400_000_000
 _EPOCH = date(1970, 1, 1).toordinal()
 # Dates and times come again and again: all of an encounter share a few.
 _CACHED_TEXTS = 65_536
+_SECOND = re.compile(r"T\d\d:\d\d:(\d\d)(?:\.(\d+))?")
+# Greater than any digit, as texts are compared.
+_LEAP = "L"
 _LEAP_SECOND = re.compile(r"(.{17})60(?:\.\d+)?(.*)")
 
 
@@ -42,6 +45,20 @@ def moment_of(text: object) -> datetime | None:
         return None
     leap = _LEAP_SECOND.fullmatch(text)
     return datetime.fromisoformat(f"{leap[1]}59.999999{leap[2]}" if leap else text)
+
+
+def finer_digits(text: object) -> str:
+    """Digits of a dateTime's or instant's second that `moment_of` cuts off, as a text to sort by.
+
+    Of two times of one microsecond, the one whose text is greater is the later one. Zeros at the
+    end are left out, so that equal times have equal texts. What a leap second becomes is earlier
+    than it is: its text begins with a letter, and holds all of its fraction.
+    """
+    found = _SECOND.search(text) if isinstance(text, str) else None
+    if found is None:
+        return ""
+    fraction = (found[2] or "").rstrip("0")
+    return f"{_LEAP}{fraction}" if found[1] == "60" else fraction[6:]
 
 
 class Span(NamedTuple):

@@ -8,7 +8,7 @@ import gzip
 import os
 import stat
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -19,6 +19,7 @@ from upath import UPath
 
 from hc_assets.core.domain import Kind
 from hc_assets.core.errors import UsageError
+from hc_assets.core.source_names import FOLDER_PREFIX
 from hc_assets.lake.archives import (
     DEFAULT_LIMITS,
     ArchiveError,
@@ -83,6 +84,8 @@ class Found:
         version: changes when its content does; "" where it could not be looked at.
         changed_at: POSIX time of its last change; None where its file system does not say.
         is_unfinished: whether its name is one that copying tools give a file until it is whole.
+        source_folder: the folder that stands for its source, just below the landing folder or the
+            path that was named; "" where it lies in none.
     """
 
     path: AnyPath
@@ -91,10 +94,16 @@ class Found:
     version: str = ""
     changed_at: float | None = None
     is_unfinished: bool = False
+    source_folder: str = ""
 
     def noted(self) -> str:
         """Version and problem, as one text: what is the same needs no look."""
         return f"{self.version} {self.problem}"
+
+
+def source_folder_in(parts: Sequence[str]) -> str:
+    """The folder that stands for a source, of the parts of a path below a landing folder, or ""."""
+    return parts[0] if len(parts) > 1 and parts[0].startswith(FOLDER_PREFIX) else ""
 
 
 def is_stored(path: AnyPath) -> bool:
@@ -141,7 +150,7 @@ def discover(
             raise FileNotFoundError(f"{named}: no such file or folder")
         # Nothing on this machine lies below a landing folder in an object store
         folder = Path(os.devnull) if is_stored(landing_folder) else as_local(landing_folder)
-        place = Place(root.resolve(), folder.absolute())
+        place = Place(root.resolve(), folder.absolute(), root)
         yield from _walk(str(root), place, leave_out, is_folder=root.is_dir())
 
 
@@ -152,10 +161,12 @@ class Place:
     Attributes:
         root: what links must not lead out of, itself without links.
         landing_folder: files below it are named relative to it.
+        named: the root as it was named, with its links.
     """
 
     root: Path
     landing_folder: Path
+    named: Path
 
     def version(self, path: str) -> str | None:
         """Return the version and the problem of what `examine` finds, as one text."""
@@ -191,7 +202,14 @@ class Place:
             problem = "is neither a file nor a folder"
         changed_at = max(status.st_mtime, status.st_ctime)
         unfinished = is_unfinished(path.name)
-        return Found(path, name, problem, _version(status), changed_at, unfinished)
+        folder = self._source_folder(path)
+        return Found(path, name, problem, _version(status), changed_at, unfinished, folder)
+
+    def _source_folder(self, path: Path) -> str:
+        above = next(
+            (each for each in (self.landing_folder, self.named) if path.is_relative_to(each)), path
+        )
+        return source_folder_in(path.relative_to(above).parts)
 
     def _problem_of_folder(self, path: Path, *, is_link: bool) -> str:
         if is_link and path.resolve() in path.absolute().parents:
@@ -253,7 +271,12 @@ def _stored(named: UPath, landing_folder: AnyPath) -> Iterator[Found]:
         if not any(part.startswith(".") for part in below.split("/")):
             source_file = below if path.path.startswith(prefix) else str(path)
             version, unfinished = _stored_version(listed[name]), is_unfinished(path.name)
-            yield Found(path, source_file, version=version, is_unfinished=unfinished)
+            below_named = path.path.removeprefix(f"{named.path.rstrip('/')}/")
+            relative = below if path.path.startswith(prefix) else below_named
+            folder = source_folder_in(relative.lstrip("/").split("/"))
+            yield Found(
+                path, source_file, version=version, is_unfinished=unfinished, source_folder=folder
+            )
 
 
 def _stored_version(info: Mapping[str, object]) -> str:

@@ -3,24 +3,24 @@
 Belongs here: when a file counts as the same as another. Landing it is in `landing.py`.
 """
 
-from collections.abc import Iterable
-
 from hc_assets.lake.manifests import LandedFile, Manifest
 
 
 class KnownFiles:
-    """The files that batches of a kind hold already.
+    """The files that batches of a kind and source hold already.
 
     A file is the same by its content. One without any is the same by its name and what is wrong
     with it, so that each empty or unreadable file is reported, and once.
     """
 
-    def __init__(self, manifests: Iterable[Manifest]) -> None:
+    def __init__(self) -> None:
         self._batches: dict[tuple[str, ...], str] = {}
         self._sizes: set[int] = set()
-        for manifest in manifests:
-            for file in manifest.files:
-                self.add(file, manifest.key)
+
+    def add_batch(self, manifest: Manifest) -> None:
+        """Remember the files of a batch."""
+        for file in manifest.files:
+            self.add(file, manifest.key)
 
     def add(self, file: LandedFile, batch: str) -> None:
         """Remember a file; `batch` is "" where its key is not known yet."""

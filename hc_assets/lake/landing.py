@@ -17,7 +17,9 @@ import xxhash
 from filelock import FileLock
 
 from hc_assets.core.domain import Kind
+from hc_assets.core.errors import UsageError
 from hc_assets.core.settings import CoreSettings
+from hc_assets.core.source_names import SourceNameError, source_of_folder
 from hc_assets.lake.archives import (
     DEFAULT_LIMITS,
     ArchiveError,
@@ -35,7 +37,7 @@ from hc_assets.lake.atomic import (
     write_bytes,
 )
 from hc_assets.lake.batch_names import batch_name
-from hc_assets.lake.discovery import Found, state_of
+from hc_assets.lake.discovery import Found, source_folder_in, state_of
 from hc_assets.lake.hashes import HEAD_BYTES, head_hash
 from hc_assets.lake.known_files import KnownFiles
 from hc_assets.lake.layout import MANIFEST_NAME, Layout
@@ -94,6 +96,10 @@ class LandingResult:
     is_clock_behind: bool = False
 
 
+class ContradictingSourceError(UsageError):
+    """A file lies in the folder of another source than the one that it is to be landed under."""
+
+
 class StillBeingWrittenError(Exception):
     """A file changed while it was copied."""
 
@@ -105,16 +111,18 @@ def land(
     *,
     limits: BatchLimits,
     now: datetime,
+    source: str = "",
     wait_seconds: float = -1,
 ) -> LandingResult:
     """Take files into batches: copy, hash, list.
 
     A file under a name that copying tools use until it is whole waits for its own.
 
-    An archive is landed as the files in it, named as if it were a folder. A file whose content a
-    batch of this kind already has is not landed twice. A file that can't be read is listed with the
-    reason, once. One landing of a kind runs at a time. A batch exists when its manifest does, so a
-    kill in between leaves only what the next landing clears away.
+    An archive is landed as the files in it, named as if it were a folder. A batch is of one source.
+    A file whose content a batch of this kind and source already has is not landed twice. A file
+    that can't be read is listed with the reason, once. One landing of a kind runs at a time. A
+    batch exists when its manifest does, so a kill in between leaves only what the next landing
+    clears away.
 
     Args:
         found: what `discover` lists.
@@ -122,6 +130,7 @@ def land(
         kind: of the files.
         limits: how large a batch may grow.
         now: landing time, UTC; part of the batch keys.
+        source: that the files came from; "" where only folders in which they lie say so.
         wait_seconds: how long to wait for another landing of this kind; below 0, for as long as
             it takes.
 
@@ -130,6 +139,8 @@ def land(
 
     Raises:
         filelock.Timeout: another landing took longer.
+        ContradictingSourceError: a file lies in the folder of another source; batches that were
+            full before stay.
         OSError: the batch folder can't be written; what was landed before stays whole.
     """
     make_folder(layout.batches(kind.name))
@@ -137,7 +148,7 @@ def land(
     with FileLock(folder / ".lock", timeout=wait_seconds, mode=0o600):
         for leftover in folder.glob(f"{_STAGING_PREFIX}*"):
             shutil.rmtree(leftover)
-        landing = _Landing(layout, kind, limits, now)
+        landing = _Landing(layout, kind, limits, now, source)
         for each in found:
             landing.take(each)
         return landing.close()
@@ -146,18 +157,27 @@ def land(
 class _Landing:
     """One landing: the batch that is open, what is known, and what was done."""
 
-    def __init__(self, layout: Layout, kind: Kind, limits: BatchLimits, now: datetime) -> None:
-        self._limits, self._layout, self._kind = limits, layout, kind
+    def __init__(
+        self, layout: Layout, kind: Kind, limits: BatchLimits, now: datetime, source: str
+    ) -> None:
+        self._limits, self._layout, self._kind, self._source = limits, layout, kind, source
         self._result = LandingResult()
         self._new_batch = partial(_OpenBatch, layout, kind, now)
-        self._batch = self._new_batch()
+        self._batch = self._new_batch(source)
 
     @cached_property
-    def _known(self) -> KnownFiles:
+    def _known_by_source(self) -> dict[str, KnownFiles]:
         # Read when there is a file to be landed: most looks at a folder find nothing new.
         kind = self._kind.name
-        keys = batch_keys(self._layout, kind)
-        return KnownFiles(read_manifest(self._layout, kind, key) for key in keys)
+        known: dict[str, KnownFiles] = {}
+        for key in batch_keys(self._layout, kind):
+            manifest = read_manifest(self._layout, kind, key)
+            known.setdefault(manifest.source, KnownFiles()).add_batch(manifest)
+        return known
+
+    @property
+    def _known(self) -> KnownFiles:
+        return self._known_by_source.setdefault(self._batch.source, KnownFiles())
 
     def take(self, found: Found) -> None:
         """Take a file, or the files of an archive."""
@@ -165,11 +185,12 @@ class _Landing:
             self._result.waiting += 1
             return
         try:
+            self._open_batch_of(found.source_folder)
             if found.problem:
                 self._add(_not_copied(self._kind, found.source_file, found.problem))
             else:
                 self._take_open(found)
-        except UnreadableSourceError as error:
+        except (UnreadableSourceError, SourceNameError) as error:
             self._add(_not_copied(self._kind, found.source_file, str(error)))
         except FileNotFoundError:
             # Deleted between listing and landing: whoever put it there took it back.
@@ -186,7 +207,7 @@ class _Landing:
         with opened(found.path) as source:
             before = state_of(found.path, source)
             if archive_in(source):
-                landed = self._take_members(found.source_file, source)
+                landed = self._take_members(found, source)
             else:
                 size = found.path.stat().st_size
                 self._make_room(size)
@@ -198,29 +219,59 @@ class _Landing:
         if landed is not None:
             self._add(landed)
 
-    def _take_members(self, source_file: str, source: IO[bytes]) -> LandedFile | None:
+    def _take_members(self, found: Found, source: IO[bytes]) -> LandedFile | None:
         """Take the files of an archive; gives the archive itself where not all could be read."""
         count = 0
         try:
             for member in members(source, self._limits.archives):
                 count += 1
+                name = f"{found.source_file}/{member.name}"
+                inside = source_folder_in(member.name.split("/"))
+                try:
+                    self._open_batch_of(found.source_folder or inside)
+                except SourceNameError as error:
+                    self._add(_not_copied(self._kind, name, str(error)))
+                    continue
                 self._make_room(member.size)
-                name = f"{source_file}/{member.name}"
                 self._add(self._batch.take_member(name, member, self._known))
         except ArchiveError as error:
-            return _not_copied(self._kind, source_file, str(error))
+            return _not_copied(self._kind, found.source_file, str(error))
         return (
             None
             if count
-            else _not_copied(self._kind, source_file, "is an archive with nothing in it")
+            else _not_copied(self._kind, found.source_file, "is an archive with nothing in it")
         )
+
+    def _open_batch_of(self, folder: str) -> None:
+        """Go on with a batch of the source that a folder stands for, "" for none.
+
+        Raises:
+            SourceNameError: it stands for none; the file goes to a batch without a source.
+            ContradictingSourceError: the files are to be landed under another one.
+        """
+        source = self._source
+        if folder and self._kind.has_sources:
+            try:
+                of_folder = source_of_folder(folder)
+            except SourceNameError as error:
+                self._change_batch("")
+                raise SourceNameError("lies in a folder whose name is that of no source") from error
+            if source not in ("", of_folder):
+                raise ContradictingSourceError("files lie in the folder of another source")
+            source = of_folder
+        self._change_batch(source)
+
+    def _change_batch(self, source: str) -> None:
+        if source != self._batch.source:
+            self._batch.close(self._result)
+            self._batch = self._new_batch(source)
 
     def _make_room(self, size: int) -> None:
         batch, limits = self._batch, self._limits
         full = len(batch.files) >= limits.files or batch.size + size > limits.size
         if batch.files and full:
             batch.close(self._result)
-            self._batch = self._new_batch()
+            self._batch = self._new_batch(batch.source)
 
     def _add(self, landed: LandedFile) -> None:
         if landed in self._known:
@@ -236,8 +287,8 @@ class _Landing:
 class _OpenBatch:
     """A batch being filled; its bytes wait in a hidden folder until the key is known."""
 
-    def __init__(self, layout: Layout, kind: Kind, now: datetime) -> None:
-        self.layout, self.kind, self.now = layout, kind, now
+    def __init__(self, layout: Layout, kind: Kind, now: datetime, source: str) -> None:
+        self.layout, self.kind, self.now, self.source = layout, kind, now, source
         self.files: list[LandedFile] = []
         self.duplicates: list[tuple[str, str]] = []
         self.size = 0
@@ -315,7 +366,7 @@ class _OpenBatch:
                 shutil.rmtree(local_path(self._staging))
             return
         files = sorted(self.files, key=lambda file: file.source_file)
-        content = content_sha256(files)
+        content = content_sha256(files, self.source)
         others = (path.name for path in self.layout.batches(self.kind.name).iterdir())
         key, landed_at, is_clock_behind = batch_name(self.now, content, others)
         result.is_clock_behind |= is_clock_behind
@@ -326,6 +377,7 @@ class _OpenBatch:
             content_sha256=content,
             files=files,
             duplicates=sorted(self.duplicates),
+            source=self.source,
         )
         # The rename makes the batch; a kill before it leaves what the next landing clears away.
         write_bytes(self._staging / MANIFEST_NAME, encode_manifest(manifest))

@@ -53,7 +53,9 @@ class Manifest(msgspec.Struct, frozen=True):
         landed_at: UTC time of landing, ISO 8601.
         content_sha256: over the hashes and names of its files.
         files: by source_file.
-        duplicates: files whose bytes the batch, or an earlier one, already had: name and hash.
+        duplicates: files whose bytes the batch, or an earlier one of its source, already had: name
+            and hash.
+        source: that its files were landed under, all of them; "" where none was named.
         format: version of this layout.
         check: SHA-256 of the manifest itself, without this, in hex.
     """
@@ -64,6 +66,7 @@ class Manifest(msgspec.Struct, frozen=True):
     content_sha256: str
     files: list[LandedFile]
     duplicates: list[tuple[str, str]] = []
+    source: str = ""
     format: int = _FORMAT
     check: str = ""
 
@@ -109,7 +112,7 @@ def read_manifest(layout: Layout, kind: str, key: str) -> Manifest:
         raise DamagedManifestError(f"{where} is damaged: its hash is not that of its content")
     if (kind, key) != (manifest.kind, manifest.key):
         raise DamagedManifestError(f"{where} is damaged: it is the manifest of another batch")
-    if content_sha256(manifest.files) != manifest.content_sha256:
+    if content_sha256(manifest.files, manifest.source) != manifest.content_sha256:
         raise DamagedManifestError(f"{where} is damaged: it does not list what was landed")
     return manifest
 
@@ -131,9 +134,9 @@ def batch_keys(layout: Layout, kind: str) -> list[str]:
     )
 
 
-def content_sha256(files: Sequence[LandedFile]) -> str:
-    """Hash of what a batch holds: names, hashes and problems of its files, in order."""
-    digest = hashlib.sha256()
+def content_sha256(files: Sequence[LandedFile], source: str = "") -> str:
+    """Hash of what a batch holds: its source, and names, hashes and problems of its files."""
+    digest = hashlib.sha256(f"{source}\0\n".encode() if source else b"")
     for file in files:
         digest.update(f"{file.source_file}\0{file.sha256}\0{file.problem}\n".encode())
     return digest.hexdigest()

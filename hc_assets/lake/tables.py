@@ -45,9 +45,10 @@ class RowWork:
         return prefetched(self._read(columns))
 
     def _read(self, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+        table = UPath(self.path).parent.parent
         with opened_part(self.path) as file:
             for group in self.groups:
-                yield from file.read_row_group(group, columns=columns).to_batches()
+                yield from _rows_of(file, group, columns, table)
 
 
 @dataclass(frozen=True)
@@ -70,12 +71,10 @@ class LakeTable:
         Raises:
             MissingPartitionError: nobody declared it.
         """
-        folder = self.folder / SCHEMA_FOLDER
-        declared = read_commit(folder)
+        declared = declared_schema(self.folder)
         if declared is None:
             raise MissingPartitionError(f"{self.table}: no schema is declared")
-        with opened_part(verified_part(folder, declared.parts[0])) as file:
-            return file.schema_arrow
+        return declared
 
     def parts(self) -> list[UPath]:
         """Paths of the parts, in the order of the rows.
@@ -139,7 +138,7 @@ class LakeTable:
             for part in made.parts:
                 with opened_part(verified_part(folder, part)) as file:
                     for group in range(file.num_row_groups):
-                        yield from file.read_row_group(group, columns=columns).to_batches()
+                        yield from _rows_of(file, group, columns, self.folder)
 
     def work(self, work_bytes: int) -> Iterator[RowWork]:
         """Divide the rows of one partition into pieces of work.
@@ -193,6 +192,47 @@ def _grouped(sizes: Sequence[int], limit: int) -> Iterator[tuple[int, ...]]:
             groups, size = [], 0
     if groups:
         yield tuple(groups)
+
+
+def declared_schema(table: UPath) -> pa.Schema | None:
+    """The schema that is declared for a table.
+
+    Args:
+        table: its folder.
+
+    Returns:
+        None where nobody declared one.
+
+    Raises:
+        DamagedPartError: what was written down of it is damaged.
+    """
+    folder = table / SCHEMA_FOLDER
+    declared = read_commit(folder)
+    if declared is None:
+        return None
+    with opened_part(verified_part(folder, declared.parts[0])) as file:
+        return file.schema_arrow
+
+
+def _rows_of(
+    file: pq.ParquetFile, group: int, columns: Sequence[str] | None, table: UPath
+) -> Iterator[pa.RecordBatch]:
+    """Read a row group; columns that the table has got since the part was written are null."""
+    rows = file.read_row_group(group, columns=columns)
+    there = {*file.schema_arrow.names}
+    if columns is not None and there.issuperset(columns):
+        yield from rows.to_batches()
+        return
+    declared = declared_schema(table)
+    if declared is None or there.issuperset(declared.names):
+        yield from rows.to_batches()
+        return
+    wanted = [f for f in declared if columns is None or f.name in columns]
+    for batch in rows.to_batches():
+        arrays = [
+            batch[f.name] if f.name in there else pa.nulls(batch.num_rows, f.type) for f in wanted
+        ]
+        yield pa.RecordBatch.from_arrays(arrays, schema=pa.schema(wanted))
 
 
 def verified_part(folder: UPath, part: Part) -> UPath:

@@ -19,9 +19,9 @@ from filelock import FileLock, Timeout
 from hc_assets.core.columns import note
 from hc_assets.core.errors import EnvironmentFaultError, TransientError
 from hc_assets.lake.atomic import is_local, make_folder, sync_folder
-from hc_assets.lake.layout import COMMIT_NAME, SCHEMA_FOLDER, Layout
+from hc_assets.lake.layout import COMMIT_NAME, Layout
 from hc_assets.lake.parts import declare
-from hc_assets.lake.tables import read_partitions
+from hc_assets.lake.tables import declared_schema, read_partitions
 
 _RETRY_SECONDS = 0.1
 _TURN = ".turn.lock"
@@ -221,8 +221,11 @@ class Warehouse:
 
     def is_made(self) -> bool:
         """Whether the file is there and every table's schema is declared, without opening it."""
-        declared = (self.layout.table(t) / SCHEMA_FOLDER / COMMIT_NAME for t in self.tables)
-        return self.layout.warehouse.exists() and all(path.exists() for path in declared)
+        return self.layout.warehouse.exists() and all(
+            (found := declared_schema(self.layout.table(table))) is not None
+            and found.names == schema.names
+            for table, schema in self.tables.items()
+        )
 
     def ensure(self) -> None:
         """Make the file, and those views and tables that it lacks, or that read another folder.
@@ -239,13 +242,18 @@ class Warehouse:
             pass
 
     def _has_views(self, connection: duckdb.DuckDBPyConnection) -> bool:
-        """Whether there is a view of all that is named, and those of tables read this folder."""
+        """Whether there is a view of all that is named, and those of tables read this folder.
+
+        One that has fewer columns than its table was made before the table got them.
+        """
         rows = connection.sql(
-            "SELECT schema_name || '/' || view_name, sql FROM duckdb_views() WHERE NOT internal"
+            "SELECT schema_name || '/' || view_name, sql, column_count FROM duckdb_views() "
+            "WHERE NOT internal"
         ).fetchall()
-        views = dict(rows)
+        views = {name: (sql, columns) for name, sql, columns in rows}
         return self._names() <= views.keys() and all(
-            self._commits(table) in views.get(table, "") for table in self.tables
+            self._commits(table) in views[table][0] and views[table][1] == len(schema)
+            for table, schema in self.tables.items()
         )
 
     def _commits(self, table: str) -> str:

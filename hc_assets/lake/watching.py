@@ -210,7 +210,7 @@ def _found(folder: AnyPath, watch: Watch, asked_at_once: int) -> Iterator[Found]
         yield from listed
         return
     local = as_local(folder).absolute()
-    watch.forget_changed(Place(local.resolve(), local), asked_at_once)
+    watch.forget_changed(Place(local.resolve(), local, local), asked_at_once)
     yield from discover([folder], folder, watch.is_of_no_interest)
 
 

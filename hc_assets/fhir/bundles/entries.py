@@ -27,6 +27,9 @@ class Entry(msgspec.Struct, frozen=True):
         if_none_exist: Bundle.entry.request.ifNoneExist.
         last_modified: Bundle.entry.response.lastModified; of a deletion without one, when the
             Bundle says that it was made (meta.lastUpdated, timestamp).
+        last_modified_digits: of that time, behind its microseconds; see `finer_digits`.
+        response_etag: Bundle.entry.response.etag.
+        source: that its addresses name, if any.
     """
 
     position: int
@@ -39,6 +42,9 @@ class Entry(msgspec.Struct, frozen=True):
     request_url: str | None = None
     if_none_exist: str | None = None
     last_modified: datetime | None = None
+    last_modified_digits: str | None = None
+    response_etag: str | None = None
+    source: str | None = None
 
 
 ABSENT = msgspec.Raw(b"null")

@@ -13,10 +13,12 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from hc_assets.core.compiled import load_library
 from hc_assets.fhir.bundles.entries import Entry
 from hc_assets.fhir.bundles.read import ending, entries_of_document, entries_of_lines
+from hc_assets.fhir.bundles.sources import only_base, own_source
 from hc_assets.fhir.bundles.text_streams import (
     BYTE_ORDER_MARK,
     DEFAULT_TEXT_LIMITS,
@@ -46,6 +48,7 @@ _SPANS = (
     "request_url",
     "request_if_none_exist",
 )
+_ADDRESSED = ("full_url", "request_method", "request_url", "resource_type", "resource_id")
 _WIDTH = 2 * len(_SPANS) + 1
 _LAYOUT = {"version": 1, "EntryRow": _WIDTH * np.dtype(np.int64).itemsize}
 _NO_ROOM = -2
@@ -122,8 +125,10 @@ def read_columns(
     if rows is None:
         yield from _one_by_one(entries_of_document(data), bounds)
     else:
+        full_urls = _texts(text, rows, 2 * _SPANS.index("full_url"), pa.string())
+        base = only_base(full_urls.to_pylist()) if _has_address(full_urls) else None
         for start, until in _portions(rows, bounds):
-            yield _gathered(text, rows[start:until])
+            yield _gathered(text, rows[start:until], base)
 
 
 def _of_lines(lines: Lines, bounds: Bounds) -> Iterator[EntryColumns]:
@@ -208,15 +213,30 @@ def _portions(rows: _Rows, bounds: Bounds) -> Iterator[tuple[int, int]]:
         start = until
 
 
-def _gathered(text: bytes, rows: _Rows) -> EntryColumns:
-    """The columns of entries, by where they are in the text."""
+def _gathered(text: bytes, rows: _Rows, base: str | None = None) -> EntryColumns:
+    """The columns of entries, by where they are in the text; `base` is that of their Bundle."""
     count = len(rows)
     columns: dict[str, pa.Array] = {"position": pa.array(rows[:, -1])}
     for number, name in enumerate(_SPANS):
         columns[name] = _texts(text, rows, 2 * number, RAW_BUNDLES.field(name).type)
-    for name in ("problem", "last_modified"):
+    for name in ("problem", "last_modified", "last_modified_digits", "response_etag"):
         columns[name] = pa.nulls(count, RAW_BUNDLES.field(name).type)
+    columns["source"] = _sources(columns, base)
     return columns
+
+
+def _has_address(urls: pa.Array) -> bool:
+    return bool(pc.any(pc.match_substring(urls, "://")).as_py())
+
+
+def _sources(columns: EntryColumns, base: str | None) -> pa.Array:
+    """The source of each entry, as `sources.with_source` has it."""
+    type_ = RAW_BUNDLES.field("source").type
+    if not any(_has_address(columns[name]) for name in ("full_url", "request_url")):
+        count = len(columns["position"])
+        return pa.nulls(count, type_) if base is None else pa.repeat(pa.scalar(base, type_), count)
+    rows = zip(*(columns[name].to_pylist() for name in _ADDRESSED), strict=True)
+    return pa.array([own_source(*row) or base for row in rows], type_)
 
 
 def _texts(text: bytes, rows: _Rows, column: int, type_: pa.DataType) -> pa.Array:

@@ -9,10 +9,9 @@ import hashlib
 import re
 from collections.abc import Mapping
 
+from hc_assets.fhir.bundles.sources import address
 from hc_assets.fhir.references import uuid_of
 
-# What R4 allows as a type and an id, and nothing around them: no query, version or server.
-_TYPE_AND_ID = re.compile(r"([A-Z][A-Za-z]*)/([A-Za-z0-9\-.]{1,64})")
 _CRITERIA = re.compile(r"([A-Z][A-Za-z]*)\?(.+)", re.DOTALL)
 _WRITES = frozenset({None, "POST", "PUT"})
 _MADE_ID_LENGTH = 32
@@ -27,15 +26,18 @@ IDENTITY = (
 
 
 def deleted(url: str | None) -> tuple[str, str] | None:
-    """Type and id that a DELETE names; None where it names them by a query or not at all."""
-    named = _TYPE_AND_ID.fullmatch(url or "")
-    return (named[1], named[2]) if named else None
+    """Type and id that a DELETE names; None where it names them by a query or not at all.
+
+    Whether a server or path before them is one that is known is judged by `validation/workers.py`.
+    """
+    named = address(url)
+    return (named.resource_type, named.resource_id) if named else None
 
 
 def requested_id(method: str | None, url: str | None) -> str | None:
     """The id that a PUT's url names; None for any other request."""
-    named = _TYPE_AND_ID.fullmatch(url or "") if method == "PUT" else None
-    return named[2] if named else None
+    named = address(url) if method == "PUT" else None
+    return named.resource_id if named else None
 
 
 def refusal(
@@ -60,8 +62,10 @@ def refusal(
         return f"Bundle.entry.request.method is {method_text}: expected POST, PUT or DELETE"
     if url and "$" in url:
         return "Bundle.entry.request.url calls an operation, whose input is no data"
-    named = _TYPE_AND_ID.fullmatch(url or "") if method == "PUT" else None
-    if named and (named[1] != resource_type or resource_id not in (None, named[2])):
+    named = address(url) if method == "PUT" else None
+    if named and (
+        named.resource_type != resource_type or resource_id not in (None, named.resource_id)
+    ):
         return "Bundle.entry is a PUT whose request.url names another resource than it carries"
     return None
 

@@ -21,7 +21,8 @@ from hc_assets.fhir.bundles.entries import (
 )
 from hc_assets.fhir.bundles.repeated_names import RepeatedNameError, refuse_repeated, without
 from hc_assets.fhir.bundles.requests import deleted, refusal, requested_id
-from hc_assets.fhir.times import moment_of
+from hc_assets.fhir.bundles.sources import base_of_entries, with_source
+from hc_assets.fhir.times import finer_digits, moment_of
 
 _NONE: frozenset[str] = frozenset()
 
@@ -88,6 +89,9 @@ _decode_entry = msgspec.json.Decoder(_BundleEntry).decode
 _decode_bundle = msgspec.json.Decoder(_Bundle).decode
 _decode_meta = msgspec.json.Decoder(_Meta).decode
 _NO_REQUEST = _Request()
+# A time, and what of its text is finer than a microsecond.
+_Moment = tuple[datetime | None, str | None]
+_NO_MOMENT: _Moment = (None, None)
 
 
 def split_bundle(
@@ -119,21 +123,22 @@ def split_bundle(
     if not bundle.entry:
         yield Entry(first, data, "the Bundle has no entry", "Bundle")
     made_at = _made_at(bundle)
+    base = base_of_entries(data, bundle.entry)
     for position, raw in enumerate(bundle.entry, start=first):
-        yield _from_bundle(position, bytes(raw), made_at)
+        yield with_source(_from_bundle(position, bytes(raw), made_at), base)
 
 
-def _made_at(bundle: _Bundle) -> datetime | None:
+def _made_at(bundle: _Bundle) -> _Moment:
     # Neither a Meta nor a text: said of the Bundle by whoever validates it.
-    stated = timestamp = None
+    stated = timestamp = _NO_MOMENT
     with suppress(*Unreadable):
         stated = _moment(text_in(_decode_meta(bundle.meta).last_updated))
     with suppress(*Unreadable):
         timestamp = _moment(text_in(bundle.timestamp))
-    return stated or timestamp
+    return timestamp if stated == _NO_MOMENT else stated
 
 
-def _from_bundle(position: int, raw: bytes, made_at: datetime | None) -> Entry:
+def _from_bundle(position: int, raw: bytes, made_at: _Moment) -> Entry:
     try:
         entry = _decode_entry(raw)
         # What is in the resource is validation's matter.
@@ -146,11 +151,13 @@ def _from_bundle(position: int, raw: bytes, made_at: datetime | None) -> Entry:
     return _requested(position, entry, raw, made_at)
 
 
-def _requested(position: int, entry: _BundleEntry, raw: bytes, made_at: datetime | None) -> Entry:
+def _requested(position: int, entry: _BundleEntry, raw: bytes, made_at: _Moment) -> Entry:
     """Return what an entry wants stored or deleted, or why that can't be."""
     request = entry.request or _NO_REQUEST
     method, url = _text(request.method), _text(request.url)
-    modified = _moment(_text(entry.response.last_modified)) if entry.response else None
+    modified, etag = _NO_MOMENT, None
+    if entry.response:
+        modified, etag = _moment(_text(entry.response.last_modified)), _text(entry.response.etag)
     full_url, condition = _text(entry.full_url), _text(request.if_none_exist)
     of_request = (full_url, method, url, condition)
     if method == "DELETE":
@@ -158,21 +165,29 @@ def _requested(position: int, entry: _BundleEntry, raw: bytes, made_at: datetime
         named = deleted(url)
         if named is None:
             problem = "Bundle.entry is a DELETE whose request.url is not <type>/<id>"
-            return Entry(position, raw, problem, None, None, *of_request, modified)
-        return Entry(position, None, None, *named, *of_request, modified or made_at)
+            return Entry(position, raw, problem, None, None, *of_request, *modified, etag)
+        at = made_at if modified == _NO_MOMENT else modified
+        return Entry(position, None, None, *named, *of_request, *at, etag)
     resource = bytes(entry.resource)
     if resource == b"null":
         problem = "Bundle.entry has no resource"
-        return Entry(position, raw, problem, None, None, *of_request, modified)
+        return Entry(position, raw, problem, None, None, *of_request, *modified, etag)
     taken = resource_entry(position, resource)
     type_, id_ = taken.resource_type, taken.resource_id
     if taken.problem is not None:
-        return Entry(position, resource, taken.problem, type_, id_, *of_request, modified)
+        return Entry(position, resource, taken.problem, type_, id_, *of_request, *modified, etag)
     refused = data_only(taken).problem or refusal(method, url, type_, id_)
     if refused is not None:
-        return Entry(position, raw, refused, type_, id_, *of_request, modified)
+        return Entry(position, raw, refused, type_, id_, *of_request, *modified, etag)
     return Entry(
-        position, resource, None, type_, id_ or requested_id(method, url), *of_request, modified
+        position,
+        resource,
+        None,
+        type_,
+        id_ or requested_id(method, url),
+        *of_request,
+        *modified,
+        etag,
     )
 
 
@@ -180,9 +195,11 @@ def _text(value: _Text) -> str | None:
     return None if value is msgspec.UNSET else value
 
 
-def _moment(text: str | None) -> datetime | None:
+def _moment(text: str | None) -> _Moment:
     try:
         moment = moment_of(text)
     except ValueError:
-        return None  # no instant: reported for the Bundle by its validation
-    return moment if moment is not None and moment.tzinfo is not None else None
+        return _NO_MOMENT  # no instant: reported for the Bundle by its validation
+    if moment is None or moment.tzinfo is None:
+        return _NO_MOMENT
+    return moment, finer_digits(text)

@@ -30,13 +30,17 @@ from hc_assets.lake.parts import PART_BYTES, Part, PartWriter
 
 @dataclass(frozen=True)
 class SplitWork:
-    """Files of one batch to be split, the number of the part they fill, and how much is read."""
+    """Files of one batch to be split, the number of the part they fill, and how much is read.
+
+    `source` is the one that they were landed under; "" where none was named.
+    """
 
     data_dir: str
     batch: str
     files: tuple[LandedFile, ...]
     number: int
     limits: TextLimits = DEFAULT_TEXT_LIMITS
+    source: str = ""
 
 
 @no_cycles()
@@ -73,9 +77,9 @@ def _rows_of(
     for columns in fenced_each(_entries_of(layout, work, file, bounds)):
         if isinstance(columns, InternalError):
             rest = columns_of([Entry(position, None, columns.text)])
-            yield _raw_rows(work.batch, file, rest)
+            yield _raw_rows(work, file, rest)
         else:
-            yield _raw_rows(work.batch, file, columns)
+            yield _raw_rows(work, file, columns)
             position = columns["position"][-1].as_py() + 1
 
 
@@ -89,8 +93,10 @@ def _entries_of(
         yield from read_columns(stream, file.media_type, bounds, work.limits)
 
 
-def _raw_rows(batch: str, file: LandedFile, columns: EntryColumns) -> pa.RecordBatch:
-    of_file = {"batch": batch, "source_file": file.source_file, "source_sha256": file.sha256}
+def _raw_rows(work: SplitWork, file: LandedFile, columns: EntryColumns) -> pa.RecordBatch:
+    of_file = {"batch": work.batch, "source_file": file.source_file, "source_sha256": file.sha256}
+    if work.source:
+        of_file["source"] = work.source
     count = len(columns["position"])
     arrays = [
         pa.repeat(of_file[field.name], count) if field.name in of_file else columns[field.name]

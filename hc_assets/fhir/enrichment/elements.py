@@ -110,6 +110,7 @@ class Meta(msgspec.Struct):
 
     last_updated: str | None = msgspec.field(name="lastUpdated", default=None)
     source: str | None = None
+    version_id: str | None = msgspec.field(name="versionId", default=None)
 
 
 class Stamped(msgspec.Struct):

@@ -10,15 +10,18 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from hc_assets.fhir.enrichment.elements import decode_meta
 from hc_assets.fhir.enrichment.extensions import SCORE, Members, extend, url
-from hc_assets.fhir.times import moment_of
+from hc_assets.fhir.times import finer_digits, moment_of
 
 _VOLATILE = frozenset({"lastUpdated", "versionId"})
 # Of the score, until it is known: no JSON text has such a byte in it.
 _PLACEHOLDER = b"\0"
 _CACHED = 16_384
+_ETAG = r'^(?:W/)?"(?P<version>[^"]*)"$'
 
 _decode_members = msgspec.json.Decoder(Members).decode
 _encode = msgspec.json.encode
@@ -34,6 +37,8 @@ class EnrichedMeta(NamedTuple):
         last_updated: of the resource.
         content: what counts of the meta that was sent, as JSON; empty where nothing does.
         states_time: whether the meta that was sent says when it was updated.
+        digits: of that time, behind its microseconds; see `finer_digits`.
+        version: versionId as sent.
     """
 
     before: bytes
@@ -41,6 +46,8 @@ class EnrichedMeta(NamedTuple):
     last_updated: datetime
     content: bytes
     states_time: bool
+    digits: str
+    version: str | None
 
 
 class MetaWriter:
@@ -87,7 +94,15 @@ class MetaWriter:
         before, _, after = _encode(meta).partition(_PLACEHOLDER)
         stated = _moment_of(known.last_updated)
         last_updated = stated or modified or self._landed_at
-        return EnrichedMeta(before, after, last_updated, content, stated is not None)
+        digits = finer_digits(known.last_updated)
+        return EnrichedMeta(
+            before, after, last_updated, content, stated is not None, digits, known.version_id
+        )
+
+
+def version_in(etags: pa.Array) -> pa.Array:
+    """The version that each ETag of a response names (R4 http, 3.1.0.1.3): `W/"3"` is of 3."""
+    return pc.struct_field(pc.extract_regex(etags, _ETAG), "version")
 
 
 def content_sha256(

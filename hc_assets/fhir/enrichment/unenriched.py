@@ -14,13 +14,17 @@ from hc_assets.core.fence import InternalError, fenced
 from hc_assets.fhir.bundles.requests import IDENTITY, known_id
 from hc_assets.fhir.enrichment.batch_index import Failures
 from hc_assets.fhir.enrichment.elements import decode_stamped
+from hc_assets.fhir.enrichment.resource_meta import version_in
 from hc_assets.fhir.schemas import ENRICHED_RESOURCES
-from hc_assets.fhir.times import moment_of
+from hc_assets.fhir.times import finer_digits, moment_of
 from hc_assets.fhir.validation.issue_columns import issue_lists
 from hc_assets.fhir.validation.problems import internal_error
 
 _MADE_ID_LENGTH = 32
 _WHITE_SPACE = b" \t\r\n"
+# When it was updated, digits finer than that, and its version, as its meta says.
+_Stated = tuple[datetime | None, str, str | None]
+_UNSTATED: _Stated = (None, "", None)
 _ITSELF = {"Patient": "patient_id", "Encounter": "encounter_id"}
 
 
@@ -50,20 +54,29 @@ def unenriched(row: pa.RecordBatch, failure: InternalError, landed_at: datetime)
 
 def _columns(row: dict[str, Any], landed_at: datetime) -> dict[str, Any]:
     sent: bytes | None = row["resource"]
+    made: dict[str, Any] = {
+        "last_updated_digits": row["last_modified_digits"] or "",
+        "stated_version": version_in(pa.array([row["response_etag"]], pa.string()))[0].as_py(),
+    }
     if sent is None:
-        return row | {"last_updated": row["last_modified"] or landed_at}
+        return row | made | {"last_updated": row["last_modified"] or landed_at}
     line = sent.strip(_WHITE_SPACE).replace(b"\r", b" ").replace(b"\n", b" ")
     content = hashlib.sha256(line).hexdigest()
     known = fenced(known_id, {name: row[name] for name in IDENTITY})
     id_ = content[:_MADE_ID_LENGTH] if isinstance(known, InternalError) or not known else known
     stated = fenced(_stated_time, sent)
     if isinstance(stated, InternalError):
-        stated = None
-    made: dict[str, Any] = {
+        stated = _UNSTATED
+    moment, digits, version = stated
+    if moment is not None:
+        made["last_updated_digits"] = digits
+    if version is not None:
+        made["stated_version"] = version
+    made |= {
         "resource": line,
         "resource_id": id_,
         "content_sha256": content,
-        "last_updated": stated or row["last_modified"] or landed_at,
+        "last_updated": moment or row["last_modified"] or landed_at,
         "literal_references": [],
         "identifiers": [],
         "conditional_references": [],
@@ -72,10 +85,14 @@ def _columns(row: dict[str, Any], landed_at: datetime) -> dict[str, Any]:
     return row | made | ({itself: id_} if itself else {})
 
 
-def _stated_time(resource: bytes) -> datetime | None:
+def _stated_time(resource: bytes) -> _Stated:
     meta = decode_stamped(resource).meta
-    moment = moment_of(meta.last_updated) if meta is not None else None
-    return moment if moment is not None and moment.tzinfo is not None else None
+    if meta is None:
+        return _UNSTATED
+    moment = moment_of(meta.last_updated)
+    if moment is not None and moment.tzinfo is None:
+        moment = None
+    return moment, finer_digits(meta.last_updated), meta.version_id
 
 
 def with_failures(rows: pa.RecordBatch, failures: Failures) -> pa.RecordBatch:

@@ -28,11 +28,12 @@ _IDENTITIES = """
     FROM (
         SELECT count(*) FILTER (is_current) AS number
         FROM (
-            SELECT resource_type, resource_id, true AS is_current FROM fhir.current_resources
+            SELECT source, resource_type, resource_id, true AS is_current
+            FROM fhir.current_resources
             UNION ALL
-            SELECT DISTINCT resource_type, resource_id, false FROM fhir.deliveries
+            SELECT DISTINCT source, resource_type, resource_id, false FROM fhir.deliveries
         )
-        GROUP BY resource_type, resource_id
+        GROUP BY source, resource_type, resource_id
     )
 """
 

@@ -11,11 +11,9 @@ give the same. So what arrives late goes into the history where it belongs.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import duckdb
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -31,9 +29,12 @@ from hc_assets.lake.tables import LakeTable, read_partitions
 
 # Read first, without the content, to find which rows are versions.
 _SLIM = (
+    "source",
     "resource_type",
     "resource_id",
     "last_updated",
+    "last_updated_digits",
+    "stated_version",
     "batch",
     "source_file",
     "position",
@@ -68,21 +69,23 @@ _VERSIONS_GONE = """
 # In the order of the rows: those found in any other order are each an update of their own.
 _VERSIONS_MOVED = """
     CREATE OR REPLACE TEMP TABLE moved AS
-    SELECT known.rowid AS row, changes.version_id, changes.is_current
+    SELECT known.rowid AS row, changes.source, changes.version_id, changes.is_current
     FROM fhir.resource_versions AS known JOIN changes USING (batch, place)
     ORDER BY row
 """
 _VERSIONS_RENUMBERED = """
     UPDATE fhir.resource_versions AS known
-    SET version_id = moved.version_id, is_current = moved.is_current,
-        changed_sequence = CASE WHEN moved.is_current AND NOT known.is_current
+    SET source = moved.source, version_id = moved.version_id, is_current = moved.is_current,
+        changed_sequence = CASE
+            WHEN moved.is_current
+                AND (NOT known.is_current OR known.source IS DISTINCT FROM moved.source)
             THEN $sequence ELSE known.changed_sequence END
     FROM moved WHERE moved.row = known.rowid
 """
 # In the order of the batches, so that each finds its own without reading the others'.
 _VERSIONS_NEW = """
     CREATE OR REPLACE TEMP TABLE new_versions AS
-    SELECT batch, place, version_id, is_current, is_new FROM changes
+    SELECT batch, place, source, version_id, is_current, is_new FROM changes
     WHERE version_id IS NOT NULL AND old_version_id IS NULL
     ORDER BY batch, place
 """
@@ -136,6 +139,8 @@ class Applied:
         versions: there are now, of all resources.
         unresolved: resources whose references by query were left as they are, since resolving them
             raised, by class and place of the error.
+        compared: deliveries that were put in order: those that are new, and all of the same
+            resources.
     """
 
     batches: int
@@ -144,6 +149,7 @@ class Applied:
     deleted: int
     versions: int
     unresolved: Counter[str] = field(default_factory=Counter)
+    compared: int = field(default=0, compare=False)
 
 
 def apply_batches(
@@ -171,6 +177,7 @@ def apply_batches(
     """
     digests = {str(made.batch): made.digest() for _, made in enriched.partitions}
     unresolved: Counter[str] = Counter()
+    compared = 0
     connection.begin()
     try:
         create_tables(connection)
@@ -180,7 +187,7 @@ def apply_batches(
         enriched.only(new).parts()
         if gone or new:
             sequence = ledger.sequence_after(connection, new)
-            unresolved = _apply(
+            compared, unresolved = _apply(
                 connection, enriched, new, gone, sequence=sequence, slice_rows=slice_rows
             )
             ledger.record(connection, {batch: digests[batch] for batch in new})
@@ -193,7 +200,7 @@ def apply_batches(
         connection.rollback()
         raise
     rows, deleted, versions = counts
-    return Applied(len(new), len(gone), rows, deleted, versions, unresolved)
+    return Applied(len(new), len(gone), rows, deleted, versions, unresolved, compared)
 
 
 def rebuild(
@@ -223,13 +230,13 @@ def _apply(
     *,
     sequence: int,
     slice_rows: int,
-) -> Counter[str]:
+) -> tuple[int, Counter[str]]:
     connection.register("taken_back", pa.table({"batch": pa.array(gone, pa.string())}))
     version_deliveries.take_back(connection)
     connection.execute(_VERSIONS_TAKEN_BACK)
     slim = pa.schema([*(ENRICHED_RESOURCES.field(name) for name in _SLIM), _PLACE])
     _from_stream(connection, version_deliveries.ARRIVED, slim, _placed(enriched, new))
-    version_deliveries.take_in(connection, slice_rows)
+    compared = version_deliveries.take_in(connection, slice_rows)
     connection.execute(_VERSIONS_GONE)
     connection.execute(_VERSIONS_MOVED)
     connection.execute(_VERSIONS_RENUMBERED, {"sequence": sequence})
@@ -241,7 +248,7 @@ def _apply(
     _resolve_again(connection, resolver, sequence)
     for table in _TEMPORARY:
         connection.execute(f"DROP TABLE {table}")
-    return resolver.failures
+    return compared, resolver.failures
 
 
 def _from_stream(
@@ -270,6 +277,7 @@ _VERSION_ROWS = pa.schema(
     [
         *(ENRICHED_RESOURCES.field(name) for name in _FULL if name != "conditional_references"),
         _PLACE,
+        pa.field("source", pa.string()),
         pa.field("version_id", pa.int64()),
         pa.field("is_current", pa.bool_()),
         pa.field("is_deleted", pa.bool_()),
@@ -285,10 +293,11 @@ def _insert_versions(
     batches = connection.execute("SELECT DISTINCT batch FROM new_versions ORDER BY 1").fetchall()
     for (batch,) in batches:
         enriched.of(batch).parts()  # old batches may be among them
-        wanted: Any = connection.execute(
-            "SELECT place, version_id, is_current FROM new_versions WHERE batch = ? ORDER BY place",
-            [batch],
-        ).fetchnumpy()
+        wanted = connection.sql(
+            "SELECT place, source, version_id, is_current FROM new_versions "
+            "WHERE batch = ? ORDER BY place",
+            params=[batch],
+        ).to_arrow_table()
         _from_stream(
             connection,
             "INSERT INTO fhir.resource_versions BY NAME SELECT * FROM incoming",
@@ -298,24 +307,22 @@ def _insert_versions(
 
 
 def _versions_of(
-    batch: LakeTable, wanted: Mapping[str, npt.NDArray[Any]], resolver: "_Resolver"
+    batch: LakeTable, wanted: pa.Table, resolver: "_Resolver"
 ) -> Iterator[pa.RecordBatch]:
     """Rows of the table of versions, of those places of a batch that are wanted."""
-    places = wanted["place"]
+    places = wanted["place"].to_numpy()
     first = 0
     for rows in batch.batches(_FULL):
         begin, end = np.searchsorted(places, [first, first + rows.num_rows])
         if begin < end:
             chosen = rows.take(pa.array(places[begin:end] - first))
             resources = chosen["resource"]
-            is_current = wanted["is_current"][begin:end]
+            of_rows = wanted.slice(begin, end - begin).combine_chunks()
             columns = {name: chosen[name] for name in _VERSION_ROWS.names if name in _FULL}
+            columns |= {name: of_rows[name].chunk(0) for name in wanted.column_names}
             columns |= {
-                "place": pa.array(places[begin:end]),
-                "version_id": pa.array(wanted["version_id"][begin:end]),
-                "is_current": pa.array(is_current),
                 "is_deleted": resources.is_null(),
-                "resolved": _resolved(chosen, is_current, resolver),
+                "resolved": _resolved(chosen, columns, resolver),
             }
             yield pa.RecordBatch.from_arrays(
                 [columns[name] for name in _VERSION_ROWS.names], schema=_VERSION_ROWS
@@ -324,13 +331,15 @@ def _versions_of(
 
 
 def _resolved(
-    rows: pa.RecordBatch, is_current: npt.NDArray[Any], resolver: "_Resolver"
+    rows: pa.RecordBatch, columns: Mapping[str, pa.Array], resolver: "_Resolver"
 ) -> pa.Array:
+    is_current = columns["is_current"].to_numpy(zero_copy_only=False)
     lengths = pc.fill_null(pc.list_value_length(rows["conditional_references"]), 0)
     concerned = np.flatnonzero(is_current & (lengths.to_numpy(zero_copy_only=False) > 0))
     found: list[bytes | None] = [None] * rows.num_rows
     for index in concerned:
-        found[index] = resolver(rows["resource"][index].as_py())
+        source = columns["source"][index].as_py()
+        found[index] = resolver(rows["resource"][index].as_py(), source)
     return pa.array(found, pa.binary())
 
 
@@ -342,13 +351,13 @@ def _resolve_again(
     count = connection.execute("SELECT count(*) FROM stale").fetchall()[0][0]
     for first in range(1, count + 1, _RESOLVED_AT_ONCE):
         rows = connection.execute(
-            "SELECT batch, place, resource FROM stale "
+            "SELECT batch, place, source, resource FROM stale "
             "JOIN fhir.resource_versions USING (batch, place) WHERE number BETWEEN ? AND ?",
             [first, first + _RESOLVED_AT_ONCE - 1],
         ).fetchall()
         again = [
-            {"batch": batch, "place": place, "resolved": resolver(resource)}
-            for batch, place, resource in rows
+            {"batch": batch, "place": place, "resolved": resolver(resource, source)}
+            for batch, place, source, resource in rows
         ]
         connection.register("resolved_again", pa.Table.from_pylist(again, _RESOLVED_ROWS))
         connection.execute(
@@ -369,15 +378,16 @@ class _Resolver:
         failures: how many those are, by class and place of the error.
     """
 
-    def __init__(self, targets: Mapping[str, str]) -> None:
+    def __init__(self, targets: Mapping[str | None, Mapping[str, str]]) -> None:
         self._targets = targets
         self.failures: Counter[str] = Counter()
 
-    def __call__(self, resource: bytes | None) -> bytes | None:
+    def __call__(self, resource: bytes | None, source: str | None) -> bytes | None:
         """The resource with its references resolved; None where that changes nothing."""
-        if resource is None:
+        targets = self._targets.get(source)
+        if resource is None or not targets:
             return None
-        made = fenced(_changed, resource, self._targets)
+        made = fenced(_changed, resource, targets)
         if isinstance(made, InternalError):
             self.failures[made.error] += 1
             return None

@@ -6,17 +6,20 @@ not on the order in which they came.
 
 import duckdb
 
-# `place` distinguishes rows that a broken source gave one position; without it their order would be
-# chance.
-_IN_ORDER = (
-    "PARTITION BY resource_type, resource_id "
-    "ORDER BY last_updated, batch, source_file, position, place"
-)
-# Most resources came once: they need no order.
-_SINGLE = """
-    CREATE OR REPLACE TEMP TABLE single AS
-    SELECT resource_type, resource_id FROM events GROUP BY ALL HAVING count(*) = 1
+_RESOURCE = "source, resource_type, resource_id"
+# Times to their last digit, then versions that are whole numbers. `place` distinguishes rows that a
+# broken source gave one position; without it their order would be chance.
+_ORDER = """
+    ORDER BY last_updated, last_updated_digits, version_order NULLS LAST,
+        batch, source_file, position, place
 """
+_IN_ORDER = f"PARTITION BY {_RESOURCE} {_ORDER}"
+# Most resources came once: they need no order.
+_SINGLE = f"""
+    CREATE OR REPLACE TEMP TABLE single AS
+    SELECT any_value(batch) AS batch, any_value(place) AS place FROM events
+    GROUP BY {_RESOURCE} HAVING count(*) = 1
+"""  # noqa: S608 - constants
 # A conditional create does nothing where the resource is there. Counted from the last delivery that
 # is no conditional create: if that left the resource there, all that follow do nothing; if it
 # deleted it, or there is none, all but the first do nothing.
@@ -36,24 +39,23 @@ _IGNORED = f"""
     ranked AS (
         SELECT *,
             max((NOT is_conditional AND content_sha256 IS NOT NULL)::INT) OVER same = 1 AS is_there,
-            row_number() OVER (PARTITION BY resource_type, resource_id, since, is_conditional
-                ORDER BY last_updated, batch, source_file, position, place) AS number
+            row_number() OVER (PARTITION BY {_RESOURCE}, since, is_conditional {_ORDER}) AS number
         FROM grouped
-        WINDOW same AS (PARTITION BY resource_type, resource_id, since)
+        WINDOW same AS (PARTITION BY {_RESOURCE}, since)
     )
     SELECT batch, place FROM ranked WHERE is_conditional AND (is_there OR number > 1)
 """  # noqa: S608 - constants
-_KEPT = "batch, place, is_new, old_version_id, was_current"
+_KEPT = "batch, place, source, is_new, old_source, old_version_id, was_current"
 _CHAIN = f"""
     CREATE OR REPLACE TEMP TABLE chain AS
     SELECT {_KEPT}, 1::BIGINT AS version_id, true AS is_current
-    FROM events SEMI JOIN single USING (resource_type, resource_id)
+    FROM events SEMI JOIN single USING (batch, place)
     UNION ALL
     SELECT {_KEPT}, NULL::BIGINT, false
     FROM events SEMI JOIN ignored USING (batch, place)
     UNION ALL
     SELECT {_KEPT}, version_id,
-        coalesce(version_id = max(version_id) OVER (PARTITION BY resource_type, resource_id), false)
+        coalesce(version_id = max(version_id) OVER (PARTITION BY {_RESOURCE}), false)
     FROM (
         SELECT * EXCLUDE (differs), CASE WHEN differs THEN
             sum(differs::INT) OVER ({_IN_ORDER} ROWS UNBOUNDED PRECEDING)::BIGINT
@@ -63,7 +65,7 @@ _CHAIN = f"""
                 OR content_sha256 IS DISTINCT FROM lag(content_sha256) OVER in_order AS differs
             FROM (
                 SELECT events.* FROM events
-                ANTI JOIN single USING (resource_type, resource_id)
+                ANTI JOIN single USING (batch, place)
                 ANTI JOIN ignored USING (batch, place)
             )
             WINDOW in_order AS ({_IN_ORDER})
@@ -75,13 +77,15 @@ _CHAIN = f"""
 def make_chain(connection: duckdb.DuckDBPyConnection) -> None:
     """Number the versions among the deliveries in the temporary table `events`.
 
-    Deliveries are ordered by last_updated, then batch, then source file and position. The first is
-    a version, and so is each whose content differs from that of the one before. A conditional
-    create (`is_conditional`) does nothing where the resource is there by then.
+    Deliveries of a source's resource are ordered by last_updated to its last digit; at the same
+    time by the whole number that they state as their version, those without one behind; then by
+    batch, source file and position. The first is a version, and so is each whose content differs
+    from that of the one before. A conditional create (`is_conditional`) does nothing where the
+    resource is there by then.
 
     Leaves the temporary table `chain`: batch and place of each event with `version_id` (null where
     the delivery is no version) and `is_current`, beside what was known of it (`is_new`,
-    `old_version_id`, `was_current`).
+    `old_source`, `old_version_id`, `was_current`).
     """
     for statement in (_SINGLE, _IGNORED, _CHAIN):
         connection.execute(statement)

@@ -20,9 +20,13 @@ _TYPES = {
 }
 # A row per time that a resource or its deletion was delivered, whether that made a version or not:
 # what arrives late may make a version of it. Holds no content; that is in the Parquet.
+# `stated_source` is the one that it came with, `source` the one whose resource it counts to;
+# `version_order` is a whole number as a text that sorts as the numbers do.
 _DELIVERIES = """
     CREATE TABLE IF NOT EXISTS fhir.deliveries (
-        resource_type VARCHAR, resource_id VARCHAR, last_updated TIMESTAMPTZ,
+        stated_source VARCHAR, source VARCHAR,
+        resource_type VARCHAR, resource_id VARCHAR,
+        last_updated TIMESTAMPTZ, last_updated_digits VARCHAR DEFAULT '', version_order VARCHAR,
         batch VARCHAR, source_file VARCHAR, position BIGINT, place BIGINT,
         content_sha256 VARCHAR, is_conditional BOOLEAN,
         identifiers VARCHAR[], conditional_references VARCHAR[],
@@ -33,14 +37,22 @@ _DELIVERIES = """
 # hash that is the same whatever the release of DuckDB.
 BUCKETS = 4_096
 BUCKET = f"(md5_number_lower(resource_type || '/' || resource_id) % {BUCKETS})::USMALLINT"
-_BUCKET_OF_OLDER = (
+_COLUMNS_OF_OLDER = (
     "ALTER TABLE fhir.deliveries ADD COLUMN IF NOT EXISTS bucket USMALLINT",
     f"UPDATE fhir.deliveries SET bucket = {BUCKET} WHERE bucket IS NULL",  # noqa: S608 - constants
+    "ALTER TABLE fhir.deliveries ADD COLUMN IF NOT EXISTS stated_source VARCHAR",
+    "ALTER TABLE fhir.deliveries ADD COLUMN IF NOT EXISTS source VARCHAR",
+    "ALTER TABLE fhir.deliveries ADD COLUMN IF NOT EXISTS last_updated_digits VARCHAR DEFAULT ''",
+    "ALTER TABLE fhir.deliveries ADD COLUMN IF NOT EXISTS version_order VARCHAR",
+    "ALTER TABLE fhir.resolved_references ADD COLUMN IF NOT EXISTS source VARCHAR",
+    "ALTER TABLE fhir.resource_versions ADD COLUMN IF NOT EXISTS source VARCHAR",
+    "ALTER TABLE fhir.resource_versions ADD COLUMN IF NOT EXISTS changed_sequence BIGINT",
 )
-# What a reference by query stands for; without a target where none or several resources match.
+# What a reference by query stands for in the resources of a source; without a target where none or
+# several resources match.
 _RESOLVED = """
     CREATE TABLE IF NOT EXISTS fhir.resolved_references (
-        reference VARCHAR, target VARCHAR
+        source VARCHAR, reference VARCHAR, target VARCHAR
     )
 """
 # `sequence` is the order in which batches were last taken in, for exports of what came since.
@@ -49,21 +61,25 @@ _LEDGER = """
         batch VARCHAR, digest VARCHAR, sequence BIGINT
     )
 """
-# Where the current content of a resource changed by what another batch brought (a reference by
-# query stands for something else, the version after it was taken back): the ledger's sequence then.
-_CHANGED_SEQUENCE = (
-    "ALTER TABLE fhir.resource_versions ADD COLUMN IF NOT EXISTS changed_sequence BIGINT"
-)
-_CURRENT = """
+# `place` and what follows it is not for readers. `changed_sequence`: where the current content of a
+# resource changed by what another batch brought (a reference by query stands for something else,
+# the version after it was taken back), the ledger's sequence then.
+_VERSIONS = f"""
+    CREATE TABLE IF NOT EXISTS fhir.resource_versions (
+        {", ".join(f"{f.name} {_TYPES[str(f.type)]}" for f in RESOURCE_HISTORY)},
+        place BIGINT, resolved {_CONTENT}, changed_sequence BIGINT
+    )
+"""
+_CURRENT = f"""
     CREATE OR REPLACE VIEW fhir.current_resources AS
-    SELECT * EXCLUDE (source_file, position, is_current, place, resolved, changed_sequence)
-        REPLACE (coalesce(resolved, resource) AS resource)
-    FROM fhir.resource_versions WHERE is_current
-"""
-_HISTORY = """
+    SELECT {", ".join(CURRENT_RESOURCES.names)}
+    FROM (SELECT * REPLACE (coalesce(resolved, resource) AS resource) FROM fhir.resource_versions)
+    WHERE is_current
+"""  # noqa: S608 - constants
+_HISTORY = f"""
     CREATE OR REPLACE VIEW fhir.resource_history AS
-    SELECT * EXCLUDE (place, resolved, changed_sequence) FROM fhir.resource_versions
-"""
+    SELECT {", ".join(RESOURCE_HISTORY.names)} FROM fhir.resource_versions
+"""  # noqa: S608 - constants
 
 
 def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
@@ -74,16 +90,8 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
             connection.execute("DROP TABLE fhir.current_resources")
         connection.execute("DROP TABLE IF EXISTS fhir.applied_batches")
     connection.execute(_LEDGER)
-    connection.execute(_DELIVERIES)
-    for statement in _BUCKET_OF_OLDER:
+    for statement in (_DELIVERIES, _RESOLVED, _VERSIONS, *_COLUMNS_OF_OLDER):
         connection.execute(statement)
-    connection.execute(_RESOLVED)
-    columns = ", ".join(f"{f.name} {_TYPES[str(f.type)]}" for f in RESOURCE_HISTORY)
-    connection.execute(
-        "CREATE TABLE IF NOT EXISTS fhir.resource_versions "
-        f"({columns}, place BIGINT, resolved {_CONTENT})"
-    )
-    connection.execute(_CHANGED_SEQUENCE)
     for view, sql, schema in (
         ("current_resources", _CURRENT, CURRENT_RESOURCES),
         ("resource_history", _HISTORY, RESOURCE_HISTORY),

@@ -31,7 +31,9 @@ def test_a_deletion_names_what_is_deleted_and_has_no_resource():
         "Patient?identifier=a/b",
         "Patient/p1?x=y",
         "Patient/p1/_history/2",
-        "https://example.org/Patient/p1",
+        "https://example.org/Patient/p1?x=y",
+        "//example.org/Patient/p1",
+        "urn:uuid:Patient/p1",
         "Patient/has space",
         "patient/p1",
         "Patient/" + "x" * 65,
@@ -44,6 +46,21 @@ def test_a_deletion_by_anything_but_type_and_id_is_not_guessed_at(url):
     assert (entry.resource_type, entry.resource_id) == (None, None)
     assert entry.request_url == url
     assert entry.resource
+
+
+@pytest.mark.parametrize(
+    ("url", "source"),
+    [
+        ("Patient/p1", None),
+        ("/Patient/p1", None),
+        ("/fhir/Patient/p1", None),
+        ("https://example.org/fhir/Patient/p1", "https://example.org/fhir"),
+    ],
+)
+def test_a_deletion_may_name_a_path_or_a_server(url, source):
+    entry = delete(url)
+    assert (entry.problem, entry.resource) == (None, None)
+    assert (entry.source, entry.resource_type, entry.resource_id) == (source, "Patient", "p1")
 
 
 def test_a_deletion_that_carries_a_resource_is_still_a_deletion():

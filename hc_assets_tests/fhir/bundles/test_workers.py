@@ -43,6 +43,9 @@ def test_each_entry_is_a_row_with_where_it_came_from(run):
         "request_url": "Patient/p1",
         "request_if_none_exist": None,
         "last_modified": None,
+        "last_modified_digits": None,
+        "response_etag": None,
+        "source": None,
         "problem": None,
         "resource": sent,
     }

@@ -48,7 +48,7 @@ def test_every_column_comes_out_as_it_went_in(layout, connection):
     sent = Sent("p1", "a", 0)
     write(layout, "b1", [sent])
     apply(connection, layout)
-    row = ("Patient", "p1", 1, START, False, "p1", None, "b1", "a", body(sent))
+    row = (None, "Patient", "p1", 1, START, False, "p1", None, "b1", "a", body(sent))
     current = connection.sql("SELECT * FROM fhir.current_resources")
     assert (current.columns, current.fetchall()) == (CURRENT_RESOURCES.names, [row])
     history = connection.sql("SELECT * FROM fhir.resource_history")

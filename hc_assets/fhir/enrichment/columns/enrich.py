@@ -35,7 +35,7 @@ from hc_assets.fhir.enrichment.columns.resource_texts import Numbers
 from hc_assets.fhir.enrichment.consistency import Facts, sex_coded
 from hc_assets.fhir.enrichment.enricher import Enriched, Enricher
 from hc_assets.fhir.enrichment.identifiers import identifier_tokens
-from hc_assets.fhir.enrichment.resource_meta import EnrichedMeta, content_sha256
+from hc_assets.fhir.enrichment.resource_meta import EnrichedMeta, content_sha256, version_in
 from hc_assets.fhir.enrichment.statements import STATING
 from hc_assets.fhir.r4.issues import Issue
 from hc_assets.fhir.schemas import ENRICHED_RESOURCES
@@ -312,6 +312,7 @@ def _other_columns(
     of_absent = pc.fill_null(rows.validated["last_modified"].cast(type_), last_updated[-1])
     times = pc.if_else(absent, of_absent, last_updated.take(pa.array(of_row)))
     columns["last_updated"] = _changed(times, {r: e.last_updated for r, e in others.items()})
+    columns |= _order_columns(rows, metas)
     ids = {row: each.resource_id for row, each in others.items()}
     columns["resource_id"] = _changed(rows.validated["resource_id"], ids)
     for type_, name in _ITSELF.items():
@@ -325,6 +326,19 @@ def _other_columns(
         issues[row] = each.issues
     columns["issues"] = issue_lists(issues)
     return columns
+
+
+def _order_columns(rows: Rows, metas: _Metas) -> dict[str, pa.Array]:
+    """What puts versions of one time in order."""
+    of_row = pa.array(metas.of_row % len(metas.different))
+    digits = pa.array([each.digits for each in metas.different], pa.string()).take(of_row)
+    versions = pa.array([each.version for each in metas.different], pa.string()).take(of_row)
+    is_dated = pc.or_(pa.array(_dated_by_entry(rows, metas)), rows.absent)
+    of_entry = pc.fill_null(rows.validated["last_modified_digits"], "")
+    return {
+        "last_updated_digits": pc.if_else(is_dated, of_entry, digits),
+        "stated_version": pc.coalesce(versions, version_in(rows.validated["response_etag"])),
+    }
 
 
 def _changed(column: pa.Array, changed: Mapping[int, Any]) -> pa.Array:
