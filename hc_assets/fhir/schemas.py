@@ -53,6 +53,12 @@ _KEYS = [
         "Bundle.entry.response.lastModified; of a deletion without one, when its Bundle was made",
     ),
 ]
+_PLACE = column(
+    "place",
+    pa.string(),
+    "FHIRPath of the entry in its file or line, where it came in a Bundle within a Bundle or in"
+    " Parameters; null where the position says it",
+)
 _RESOURCE = column(
     "resource", pa.binary(), "The resource as JSON, byte for byte as received; null for a deletion"
 )
@@ -61,6 +67,18 @@ RAW_BUNDLES = pa.schema(
     [
         *_KEYS,
         column("problem", pa.string(), "Why no resource could be taken from here; else null"),
+        column(
+            "not_data",
+            pa.string(),
+            "Why nothing is to be kept of what is here, though it may be valid; else null",
+        ),
+        column(
+            "issues",
+            pa.list_(ISSUE),
+            "What is wrong with a Bundle or Parameters as a whole, in the row that stands for it"
+            " behind those of its entries; else null",
+        ),
+        _PLACE,
         _RESOURCE,
     ]
 )
@@ -76,7 +94,18 @@ VALIDATED_RESOURCES = pa.schema(
 )
 
 QUARANTINED_RESOURCES = pa.schema(
-    [*_KEYS, column("issues", pa.list_(ISSUE), "Every reason, worst first"), _RESOURCE]
+    [
+        *_KEYS,
+        column(
+            "class",
+            pa.string(),
+            "invalid, or not_data: valid, and nothing to be kept as a resource",
+            nullable=False,
+        ),
+        column("issues", pa.list_(ISSUE), "Every reason, worst first"),
+        _PLACE,
+        _RESOURCE,
+    ]
 )
 
 ENRICHED_RESOURCES = pa.schema(
@@ -269,7 +298,7 @@ _JUDGED = (f"{_VALIDATED}.position", f"{_QUARANTINED}.position")
 
 # What each column is made from: one source for Dagster and the data dictionary.
 TABLES: Mapping[str, TableSchema] = {
-    _RAW: TableSchema(RAW_BUNDLES, Lineage(rest=())),
+    _RAW: TableSchema(RAW_BUNDLES, Lineage(rest=()), code_version="2"),
     _VALIDATED: TableSchema(
         VALIDATED_RESOURCES,
         Lineage(
@@ -280,13 +309,24 @@ TABLES: Mapping[str, TableSchema] = {
                 "warnings": _OF_RAW,
             },
         ),
+        code_version="2",
     ),
     _QUARANTINED: TableSchema(
         QUARANTINED_RESOURCES,
         Lineage(
             carries=(_RAW,),
-            made={"issues": (f"{_RAW}.problem", *_OF_RAW, f"{_RAW}.request_method")},
+            made={
+                "class": (f"{_RAW}.not_data", *_OF_RAW),
+                "issues": (
+                    f"{_RAW}.problem",
+                    f"{_RAW}.not_data",
+                    f"{_RAW}.issues",
+                    *_OF_RAW,
+                    f"{_RAW}.request_method",
+                ),
+            },
         ),
+        code_version="2",
     ),
     _ENRICHED: TableSchema(
         ENRICHED_RESOURCES,

@@ -9,12 +9,11 @@ import hashlib
 import re
 from collections.abc import Mapping
 
+from hc_assets.fhir.r4.references import names_another, type_and_id
 from hc_assets.fhir.references import uuid_of
 
-# What R4 allows as a type and an id, and nothing around them: no query, version or server.
-_TYPE_AND_ID = re.compile(r"([A-Z][A-Za-z]*)/([A-Za-z0-9\-.]{1,64})")
 _CRITERIA = re.compile(r"([A-Z][A-Za-z]*)\?(.+)", re.DOTALL)
-_WRITES = frozenset({None, "POST", "PUT"})
+_METHODS = frozenset({None, "POST", "PUT", "DELETE", "GET", "HEAD", "PATCH"})
 _MADE_ID_LENGTH = 32
 IDENTITY = (
     "resource_type",
@@ -28,20 +27,39 @@ IDENTITY = (
 
 def deleted(url: str | None) -> tuple[str, str] | None:
     """Type and id that a DELETE names; None where it names them by a query or not at all."""
-    named = _TYPE_AND_ID.fullmatch(url or "")
-    return (named[1], named[2]) if named else None
+    return type_and_id(url or "")
 
 
 def requested_id(method: str | None, url: str | None) -> str | None:
     """The id that a PUT's url names; None for any other request."""
-    named = _TYPE_AND_ID.fullmatch(url or "") if method == "PUT" else None
-    return named[2] if named else None
+    named = type_and_id(url or "") if method == "PUT" else None
+    return named[1] if named else None
+
+
+def set_aside(method: str | None, url: str | None) -> str | None:
+    """Return why what an entry carries is no data, though its request is one that R4 knows.
+
+    Args:
+        method: Bundle.entry.request.method; None where there is no request.
+        url: Bundle.entry.request.url.
+
+    Returns:
+        The reason, free of patient data; None where the entry's resource may be stored.
+    """
+    if method in ("GET", "HEAD"):
+        return f"Bundle.entry.request.method is {method}: it asks for something and stores nothing"
+    if method == "PATCH":
+        # Parameters, or a Binary with JSON Patch.
+        return "Bundle.entry.request.method is PATCH: it carries changes and no resource"
+    if url and "$" in url:
+        return "Bundle.entry.request.url calls an operation, whose input is no data"
+    return None
 
 
 def refusal(
     method: str | None, url: str | None, resource_type: str | None, resource_id: str | None
 ) -> str | None:
-    """Return why what an entry carries is not to be stored as it is.
+    """Return what is wrong with an entry's request.
 
     Args:
         method: Bundle.entry.request.method; None where there is no request.
@@ -52,16 +70,9 @@ def refusal(
     Returns:
         The reason, free of patient data; None where the resource may be stored.
     """
-    if method not in _WRITES:
-        # A PATCH carries changes (Parameters, or a Binary with JSON Patch), not the resource.
-        method_text = (
-            method if method in ("GET", "HEAD", "PATCH") else "a method that R4 does not know"
-        )
-        return f"Bundle.entry.request.method is {method_text}: expected POST, PUT or DELETE"
-    if url and "$" in url:
-        return "Bundle.entry.request.url calls an operation, whose input is no data"
-    named = _TYPE_AND_ID.fullmatch(url or "") if method == "PUT" else None
-    if named and (named[1] != resource_type or resource_id not in (None, named[2])):
+    if method not in _METHODS:
+        return "Bundle.entry.request.method is a method that R4 does not know"
+    if method == "PUT" and names_another(url or "", resource_type, resource_id):
         return "Bundle.entry is a PUT whose request.url names another resource than it carries"
     return None
 
