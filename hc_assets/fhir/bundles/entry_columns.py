@@ -188,9 +188,7 @@ def columns_of(entries: Sequence[Entry]) -> EntryColumns:
     """Return the columns of entries, of which there is at least one."""
     values = dict(zip(_ENTRY_COLUMNS, zip(*map(_members, entries), strict=True), strict=True))
     values["issues"] = tuple(msgspec.to_builtins(each) or None for each in values["issues"])
-    return {
-        name: pa.array(column, RAW_BUNDLES.field(name).type) for name, column in values.items()
-    }
+    return {name: pa.array(column, RAW_BUNDLES.field(name).type) for name, column in values.items()}
 
 
 def _spans(text: bytes, room: int, function: Any, *arguments: int) -> _Rows | None:

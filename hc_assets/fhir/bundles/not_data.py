@@ -13,6 +13,8 @@ from hc_assets.fhir.r4.issues import Issue
 
 RULE = "not-data"
 """Rule of the issue that says so; nothing is broken."""
+INVALID, NOT_DATA = "invalid", "not_data"
+"""Classes of what is in quarantine."""
 
 NO_ENTRIES = "the Bundle has no entry: there is nothing in it to be kept"
 NO_RESOURCES = "the Parameters hold no resource: there is nothing in them to be kept"
@@ -41,7 +43,8 @@ def data_only(entry: Entry) -> Entry:
         return entry
     if entry.resource_type == "OperationOutcome":
         return msgspec.structs.replace(entry, not_data=_OUTCOME)
-    if entry.resource_type is None and is_bulk_manifest(entry.resource):
+    is_held = entry.place is not None
+    if entry.resource_type is None and not is_held and is_bulk_manifest(entry.resource):
         return msgspec.structs.replace(entry, not_data=_MANIFEST)
     return entry
 

@@ -60,8 +60,8 @@ def read_entries(
         that names what was found; a gzip file cut short yields the lines before the cut, then the
         problem. What is no data, a Bundle without entries among it, says so. A Bundle or Parameters
         yields what it holds, at any depth, counted on, so that positions stay unique; a document or
-        message among lines is one entry. Where splitting itself fails, an entry whose problem is an internal error stands
-        for the line, else for the rest of the file.
+        message among lines is one entry. Where splitting itself fails, an entry whose problem is
+        an internal error stands for the line, else for the rest of the file.
     """
     yield from fenced_entries(_read(file, media_type, limits, _Taking(keep_bundles, judge)))
 
@@ -81,9 +81,7 @@ class _Taking(NamedTuple):
             yield from taken_apart(whole, self.kept_whole, self.judge)
 
 
-def _read(
-    file: BinaryIO, media_type: str, limits: TextLimits, taking: _Taking
-) -> Iterator[Entry]:
+def _read(file: BinaryIO, media_type: str, limits: TextLimits, taking: _Taking) -> Iterator[Entry]:
     stream = unpacked(file, limits)
     if media_type == LINES:
         yield from _lines(bounded_lines(stream, limits.text), taking)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import datetime
 
 import msgspec
+from msgspec.structs import replace
 
 from hc_assets.fhir.bundles.entries import (
     ABSENT,
@@ -22,7 +23,6 @@ from hc_assets.fhir.bundles.not_data import NO_ENTRIES, NO_RESOURCES
 from hc_assets.fhir.bundles.repeated_names import RepeatedNameError, refuse_repeated, without
 from hc_assets.fhir.bundles.requests import deleted, refusal, requested_id, set_aside
 from hc_assets.fhir.times import moment_of
-
 
 # Optional texts are unset rather than None: null is no value of a member, as `validate` says. What
 # isn't used is declared for its JSON type.
@@ -118,13 +118,13 @@ def held_by_bundle(whole: Entry, kept_whole: frozenset[str]) -> list[Entry]:
         refuse_repeated(without(data, bundle.entry), "Bundle")
     except Unreadable as error:
         problem = f"Bundle.entry can't be read: {reason(error)}"
-        return [msgspec.structs.replace(whole, problem=problem)]
+        return [replace(whole, problem=problem)]
     except RepeatedNameError as error:
-        return [msgspec.structs.replace(whole, problem=str(error))]
+        return [replace(whole, problem=str(error))]
     if bundle_type in kept_whole:
         return [whole]
     if not bundle.entry:
-        return [msgspec.structs.replace(whole, not_data=NO_ENTRIES)]
+        return [replace(whole, not_data=NO_ENTRIES)]
     made_at = _made_at(bundle)
     base = f"{whole.place or 'Bundle'}.entry"
     return [
@@ -148,13 +148,13 @@ def held_by_parameters(whole: Entry) -> list[Entry]:
         found = list(resources_in_parameters(data, whole.place or "Parameters"))
         refuse_repeated(without(data, [raw for _, raw in found]), "Parameters")
     except Unreadable as error:
-        return [msgspec.structs.replace(whole, problem=f"not JSON: {reason(error)}")]
+        return [replace(whole, problem=f"not JSON: {reason(error)}")]
     except RepeatedNameError as error:
-        return [msgspec.structs.replace(whole, problem=str(error))]
+        return [replace(whole, problem=str(error))]
     if not found:
-        return [msgspec.structs.replace(whole, not_data=NO_RESOURCES)]
+        return [replace(whole, not_data=NO_RESOURCES)]
     return [
-        msgspec.structs.replace(resource_entry(number, bytes(raw)), place=place)
+        replace(resource_entry(number, bytes(raw)), place=place)
         for number, (place, raw) in enumerate(found)
     ]
 
@@ -216,60 +216,70 @@ def _requested(
     """Return what an entry wants stored or deleted, or why that can't be."""
     request = entry.request or _NO_REQUEST
     method, url = _text(request.method), _text(request.url)
-    modified = _moment(_text(entry.response.last_modified)) if entry.response else None
-    full_url, condition = _text(entry.full_url), _text(request.if_none_exist)
-    of_request = (full_url, method, url, condition)
+    whole = Entry(
+        position,
+        raw,
+        full_url=_text(entry.full_url),
+        request_method=method,
+        request_url=url,
+        if_none_exist=_text(request.if_none_exist),
+        last_modified=_moment(_text(entry.response.last_modified)) if entry.response else None,
+        place=place,
+    )
     if method == "DELETE":
         # The method decides: a body has no meaning in a DELETE, and R4 gives such entries none.
-        named = deleted(url)
-        if named is not None:
-            return Entry(
-                position, None, None, *named, *of_request, modified or made_at, place=place
-            )
-        unclear = "Bundle.entry is a DELETE whose request.url is not <type>/<id>: it can't be told of what"
-        return _without_resource(position, raw, of_request, modified, place, unclear)
-    aside = set_aside(method, url)
-    if entry.resource is ABSENT:
-        if aside is None and entry.request:
-            aside = "Bundle.entry has no resource: its request stores nothing"
-        elif aside is None and entry.response:
-            aside = "Bundle.entry has no resource: it reports on a request"
-        return _without_resource(position, raw, of_request, modified, place, aside)
-    resource = bytes(entry.resource)
-    if resource == b"null":
-        return _without_resource(position, raw, of_request, modified, place, None)
-    place = f"{place}.resource"
+        return _deletion(whole, made_at)
+    resource = None if entry.resource is ABSENT else bytes(entry.resource)
+    if resource is None or resource == b"null":
+        problem, aside = _without_resource(entry, method, is_null=resource is not None)
+        return replace(whole, problem=problem, not_data=aside)
     taken = resource_entry(position, resource)
     type_, id_ = taken.resource_type, taken.resource_id
-    if taken.problem is not None:
-        return Entry(
-            position, resource, taken.problem, type_, id_, *of_request, modified, place=place
+    problem = taken.problem or refusal(method, url, type_, id_)
+    if problem is not None:
+        kept = resource if taken.problem else raw
+        return replace(whole, resource=kept, problem=problem, resource_type=type_, resource_id=id_)
+    return replace(
+        whole,
+        resource=resource,
+        resource_type=type_,
+        resource_id=id_ or requested_id(method, url),
+        # What has no type is for validation to refuse.
+        not_data=set_aside(method, url) if type_ is not None else None,
+        place=f"{place}.resource",
+    )
+
+
+def _deletion(whole: Entry, made_at: datetime | None) -> Entry:
+    named = deleted(whole.request_url)
+    if named is not None:
+        return replace(
+            whole,
+            resource=None,
+            resource_type=named[0],
+            resource_id=named[1],
+            last_modified=whole.last_modified or made_at,
         )
-    refused = refusal(method, url, type_, id_)
-    if refused is not None:
-        return Entry(position, raw, refused, type_, id_, *of_request, modified, place=place)
-    known = id_ or requested_id(method, url)
-    return Entry(position, resource, None, type_, known, *of_request, modified, aside, (), place)
+    unclear = "Bundle.entry is a DELETE whose request.url is not <type>/<id>"
+    if not whole.request_url:
+        return replace(whole, problem=unclear)
+    return replace(whole, not_data=f"{unclear}: nothing is deleted")
 
 
 def _without_resource(
-    position: int,
-    raw: bytes,
-    of_request: tuple[str | None, ...],
-    modified: datetime | None,
-    place: str,
-    aside: str | None,
-) -> Entry:
-    """Return an entry that holds no resource to be kept: no data where R4 lets it have none."""
-    method = of_request[1]
-    problem = None
-    if aside is None:
-        problem = "Bundle.entry has no resource"
-    elif refusal(method, None, None, None) is not None:
-        problem, aside = refusal(method, None, None, None), None
-    return Entry(
-        position, raw, problem, None, None, *of_request, modified, not_data=aside, place=place
-    )
+    entry: _BundleEntry, method: str | None, *, is_null: bool
+) -> tuple[str | None, str | None]:
+    """Return the problem of an entry without resource, or why R4 lets it have none."""
+    request = entry.request or _NO_REQUEST
+    refused = refusal(method, None, None, None)
+    if refused is not None:
+        return refused, None
+    if is_null or not (entry.request or entry.response):
+        return "Bundle.entry has no resource", None
+    aside = set_aside(method, _text(request.url))
+    if aside is None and entry.request:
+        aside = "Bundle.entry has no resource: its request stores nothing"
+    return None, aside or "Bundle.entry has no resource: it reports on a request"
 
 
 def _text(value: _Text) -> str | None:

@@ -37,19 +37,17 @@ def unpacked(
         judge: of what is taken apart; None gives no entry for it.
 
     Yields:
-        What it holds, in order, counted on from its own position. Behind what a Bundle or Parameters
-        hold stands an entry for these themselves where the judge finds an error: with every issue,
-        and in place of each resource what rules on the whole look at.
+        What it holds, in order, counted on from its own position. Behind what a Bundle or
+        Parameters hold stands an entry for these themselves where the judge finds an error: with
+        every issue, and in place of each resource what rules on the whole look at.
     """
     first = whole.position
     for position, entry in enumerate(_held(whole, kept_whole, judge, 0), start=first):
         here = f"Bundle.entry[{position - first}]"
         # Its position says it
         is_plain = not entry.issues and entry.place in (here, f"{here}.resource")
-        if is_plain or entry.position != position:
-            place = None if is_plain else entry.place
-            entry = msgspec.structs.replace(entry, position=position, place=place)
-        yield entry
+        place = None if is_plain else entry.place
+        yield msgspec.structs.replace(entry, position=position, place=place)
 
 
 def is_taken_apart(resource_type: str | None) -> bool:

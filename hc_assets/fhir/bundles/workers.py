@@ -87,9 +87,7 @@ def _entries_of(
         yield columns_of([Entry(0, None, f"the file {file.problem}")])
         return
     with verified_file(layout, "fhir", work.batch, file).open("rb") as stream:
-        yield from read_columns(
-            stream, file.media_type, bounds, work.limits, judge=issues_of_whole
-        )
+        yield from read_columns(stream, file.media_type, bounds, work.limits, judge=issues_of_whole)
 
 
 def _raw_rows(batch: str, file: LandedFile, columns: EntryColumns) -> pa.RecordBatch:

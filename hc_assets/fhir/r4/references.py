@@ -73,9 +73,7 @@ def names_another(url: str, resource_type: str | None, resource_id: str | None) 
         resource_id: of that; None where it has none, and gets the one that the url names.
     """
     named = type_and_id(url)
-    return named is not None and (
-        named[0] != resource_type or resource_id not in (None, named[1])
-    )
+    return named is not None and (named[0] != resource_type or resource_id not in (None, named[1]))
 
 
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^ \t\r\n]+")

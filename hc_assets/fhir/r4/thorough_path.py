@@ -21,7 +21,6 @@ from hc_assets.fhir.r4.rules.search_rules import check_searches
 from hc_assets.fhir.r4.rules.structure_rules import check_structures
 from hc_assets.fhir.r4.walker import Visit, Walker
 
-
 # Where the resources are that a Bundle or Parameters hold.
 _HELD = re.compile(
     r"(?:Bundle\.entry\[(?P<entry>\d+)\]|Parameters\.parameter\[\d+\](?:\.part\[\d+\])*)"

@@ -18,7 +18,7 @@ from hc_assets.core.compute import no_cycles
 from hc_assets.core.fence import InternalError, fenced
 from hc_assets.core.fenced_rows import fenced_rows
 from hc_assets.core.places import at
-from hc_assets.fhir.bundles.not_data import issue_of
+from hc_assets.fhir.bundles.not_data import INVALID, NOT_DATA, issue_of
 from hc_assets.fhir.bundles.requests import IDENTITY, known_id
 from hc_assets.fhir.references import decode_members, links_of
 from hc_assets.fhir.schemas import (
@@ -39,8 +39,6 @@ from hc_assets.lake.tables import RowWork
 
 _WORST_FIRST = ("fatal", "error", "warning", "information")
 _ROWS_PER_BATCH = 2_000
-INVALID, NOT_DATA = "invalid", "not_data"
-"""Classes of what is in quarantine."""
 
 
 @dataclass(frozen=True)

@@ -174,8 +174,8 @@ def accept_envelope(raw: bytes) -> bool:
         raw: the Bundle as JSON; any bytes.
 
     Returns:
-        True where nothing is wrong with the Bundle itself, nor with a resource for where it is: each
-        has only to be judged on its own. False where the thorough path must decide.
+        True where nothing is wrong with the Bundle itself, nor with a resource for where it is:
+        each has only to be judged on its own. False where the thorough path must decide.
     """
     return len(raw) <= MAX_BYTES and bool(
         _library().hc_accept_envelope(_run().handle, raw, len(raw))
