@@ -159,7 +159,7 @@ def _entries_of_lines(
         if not stripped:
             position += 1
             continue
-        of_line = of_lines.entries(resource_entry(position, stripped))
+        of_line = _of_line(position, stripped, of_lines)
         for found in fenced_entries(of_line, position, stripped):
             yield found
             position += 1
@@ -177,3 +177,7 @@ def ending(lines: Lines, position: int) -> Iterator[Entry]:
         yield Entry(position, None, lines.damage)
     elif lines.are_blank:
         yield Entry(0, b"", "the file is blank" if position else "the file is empty")
+
+
+def _of_line(position: int, line: bytes, taking: _Taking) -> Iterator[Entry]:
+    yield from taking.entries(resource_entry(position, line))

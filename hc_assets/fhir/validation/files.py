@@ -296,16 +296,15 @@ def _not_data(entry: Entry) -> list[Issue]:
         return []
     if entry.resource_type == "Bundle" and holds_only_data():
         return []
-    first = msgspec.structs.replace(entry, position=0)
-    return [
-        issue_of(each.not_data, each.place or f"Bundle.entry[{each.position}]{_within(each)}")
-        for each in unpacked(first)
-        if each.not_data is not None
-    ]
+    held = unpacked(msgspec.structs.replace(entry, position=0))
+    return [issue_of(each.not_data, _place(each, entry)) for each in held if each.not_data]
 
 
-def _within(entry: Entry) -> str:
-    return ".resource" if entry.resource_type is not None else ""
+def _place(held: Entry, whole: Entry) -> str:
+    if held.resource is whole.resource:
+        return str(whole.resource_type)
+    within = ".resource" if held.resource_type is not None else ""
+    return held.place or f"Bundle.entry[{held.position}]{within}"
 
 
 class _Bundle(msgspec.Struct):
