@@ -6,7 +6,7 @@ gives what `bundles.read_entries` gives; where the compiled code can't decide, t
 
 import ctypes
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
@@ -21,7 +21,6 @@ from hc_assets.fhir.bundles.text_streams import (
     BYTE_ORDER_MARK,
     DEFAULT_TEXT_LIMITS,
     LINES,
-    WHITE_SPACE,
     DamagedTextError,
     Lines,
     TextLimits,
@@ -132,8 +131,8 @@ def read_columns(
     for start, until in _portions(rows, bounds):
         yield _gathered(text, rows[start:until])
     if judge is not None:
-        whole = resource_entry(len(rows), text.strip(WHITE_SPACE))
-        for entry in as_a_whole(whole, judge):
+        whole = partial(resource_entry, len(rows), text)
+        for entry in as_a_whole(text, judge, whole):
             yield columns_of([entry])
 
 

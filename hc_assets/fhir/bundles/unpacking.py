@@ -75,19 +75,19 @@ def _held(
     for entry in found:
         yield from _held(entry, kept_whole, judge, depth + 1)
     if judge is not None:
-        yield from as_a_whole(whole, judge)
+        yield from as_a_whole(whole.resource or b"", judge, lambda: whole)
 
 
-def as_a_whole(whole: Entry, judge: Judge) -> Iterator[Entry]:
+def as_a_whole(data: bytes, judge: Judge, whole: Callable[[], Entry]) -> Iterator[Entry]:
     """Give the entry that stands for a Bundle or Parameters; none where it has no error.
 
     Args:
-        whole: it.
+        data: it.
         judge: of it.
+        whole: makes its entry, where one is needed.
     """
-    data = whole.resource or b""
     issues = fenced(judge, data)
     if isinstance(issues, InternalError):
-        yield msgspec.structs.replace(whole, resource=reduced(data), problem=issues.text)
+        yield msgspec.structs.replace(whole(), resource=reduced(data), problem=issues.text)
     elif any(issue.severity in _ERRORS for issue in issues):
-        yield msgspec.structs.replace(whole, resource=reduced(data), issues=tuple(issues))
+        yield msgspec.structs.replace(whole(), resource=reduced(data), issues=tuple(issues))
