@@ -9,6 +9,7 @@ from collections import Counter
 import dagster as dg
 
 from hc_assets.core.verdicts import no_internal_errors, rate_at_least
+from hc_assets.fhir.bundles.not_data import INVALID
 from hc_assets.fhir.enrichment.workers import revalidate
 from hc_assets.fhir.export.exported_rows import current_lines
 from hc_assets.fhir.settings import FhirSettings
@@ -17,6 +18,7 @@ from hc_assets.fhir.verdicts import accounting
 from hc_assets.fhir.verdicts import exports as export_accounting
 from hc_assets.fhir.verdicts.batches import (
     all_still_valid,
+    count_by_class,
     entries_by_rule,
     mean_quality,
     quality_at_least,
@@ -40,7 +42,8 @@ _NO_INTERNAL_ERRORS = "no_internal_errors"
     _VALIDATED,
     reads=[_QUARANTINED],
     blocking=True,
-    description="Each entry of the batch is validated or quarantined, exactly once.",
+    description="Each entry of the batch is validated, or quarantined as invalid or as no data,"
+    " exactly once.",
 )
 def every_entry_accounted_for(
     context: dg.AssetCheckExecutionContext, layout: dg.ResourceParam[Layout]
@@ -60,7 +63,8 @@ def every_entry_accounted_for(
 @table_check(
     _VALIDATED,
     reads=[_QUARANTINED],
-    description="At least HC_VALIDATION_RATE_THRESHOLD of the batch's entries are valid R4.",
+    description="At least HC_VALIDATION_RATE_THRESHOLD of the batch's entries that are data are"
+    " valid R4.",
 )
 def validation_rate_at_least_threshold(
     context: dg.AssetCheckExecutionContext,
@@ -70,7 +74,7 @@ def validation_rate_at_least_threshold(
     """Hold the share of valid entries against the threshold."""
     keys = batches_of(context)
     valid = read_partitions(layout, "fhir/validated_resources", keys).count_rows()
-    invalid = read_partitions(layout, "fhir/quarantined_resources", keys).count_rows()
+    invalid = count_by_class(read_partitions(layout, _QUARANTINED, keys))[INVALID]
     threshold = settings.validation_rate_threshold
     return result(rate_at_least(valid, valid + invalid, threshold, what="entries are valid"), ERROR)
 
@@ -165,7 +169,7 @@ def quarantine_rate_by_rule(
     keys = batches_of(context)
     quarantined = read_partitions(layout, "fhir/quarantined_resources", keys)
     validated = read_partitions(layout, "fhir/validated_resources", keys).count_rows()
-    total = validated + quarantined.count_rows()
+    total = validated + count_by_class(quarantined)[INVALID]
     threshold = settings.quarantine_rate_threshold
     return result(quarantine_rate_at_most(entries_by_rule(quarantined), total, threshold), WARN)
 

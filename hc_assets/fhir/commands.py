@@ -65,7 +65,7 @@ def replay_batch(settings: Settings, batch: str) -> tuple[int, int]:
     """Judge a batch's quarantine again, and bring what is now valid to the exports.
 
     Returns:
-        How many entries were moved on, and how many are still in quarantine.
+        How many entries were moved on, and how many are still in quarantine as invalid.
 
     Raises:
         NotReplayableError: there is no such batch, or it was not ingested to its end.
@@ -74,6 +74,8 @@ def replay_batch(settings: Settings, batch: str) -> tuple[int, int]:
     """
     from hc_assets.definitions import build_defs
     from hc_assets.fhir.assets import REPLAY_JOB
+    from hc_assets.fhir.bundles.not_data import INVALID
+    from hc_assets.fhir.verdicts.batches import count_by_class
     from hc_assets.orchestration.runs import Job, open_instance, run_job
 
     layout, landing = Layout.configured(settings), CATALOG.landings["fhir"]
@@ -86,7 +88,7 @@ def replay_batch(settings: Settings, batch: str) -> tuple[int, int]:
     with open_instance(layout) as instance:
         for job in (Job(REPLAY_JOB, batch), Job(landing.publish_job)):
             run_job(definitions, instance, job)
-    left = read_partition(layout, "fhir/quarantined_resources", batch).count_rows()
+    left = count_by_class(read_partition(layout, "fhir/quarantined_resources", batch))[INVALID]
     return _valid(layout, batch) - before, left
 
 

@@ -20,8 +20,9 @@ _TABLES = (
     Table(
         "fhir/raw_bundles",
         _SCHEMAS,
-        row="One row per bundle entry, NDJSON line or single resource, as received; a file "
-        "that can't be split is one row with the reason.",
+        row="One row per bundle entry, NDJSON line or single resource, as received, Bundles and "
+        "Parameters taken apart at any depth; a file that can't be split is one row with the "
+        "reason, and so is a Bundle that is wrong as a whole, behind its entries.",
         layer="raw",
         per="batch",
         kinds=frozenset({"fhir", "parquet"}),
@@ -38,7 +39,8 @@ _TABLES = (
     Table(
         "fhir/quarantined_resources",
         _SCHEMAS,
-        row="One row per entry that is not valid R4, as received, with every reason.",
+        row="One row per entry that is not valid R4, or that is valid and no data, as received, "
+        "with every reason.",
         layer="core",
         per="batch",
         kinds=frozenset({"fhir", "parquet"}),

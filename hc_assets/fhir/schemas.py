@@ -10,6 +10,7 @@ import pyarrow as pa
 from hc_assets.core.columns import column
 from hc_assets.core.lineage import Lineage
 from hc_assets.core.table_schema import TableSchema
+from hc_assets.fhir.operations.schemas import PIPELINE_METRICS, PROVENANCE_RESOURCES
 
 ISSUE = pa.struct(
     [
@@ -66,6 +67,12 @@ _KEYS = [
     ),
     column("response_etag", pa.string(), "Bundle.entry.response.etag"),
 ]
+_PLACE = column(
+    "place",
+    pa.string(),
+    "FHIRPath of the entry in its file or line, where it came in a Bundle within a Bundle or in"
+    " Parameters; null where the position says it",
+)
 _RESOURCE = column(
     "resource", pa.binary(), "The resource as JSON, byte for byte as received; null for a deletion"
 )
@@ -74,6 +81,18 @@ RAW_BUNDLES = pa.schema(
     [
         *_KEYS,
         column("problem", pa.string(), "Why no resource could be taken from here; else null"),
+        column(
+            "not_data",
+            pa.string(),
+            "Why nothing is to be kept of what is here, though it may be valid; else null",
+        ),
+        column(
+            "issues",
+            pa.list_(ISSUE),
+            "What is wrong with a Bundle or Parameters as a whole, in the row that stands for it"
+            " behind those of its entries; else null",
+        ),
+        _PLACE,
         _RESOURCE,
     ]
 )
@@ -89,7 +108,18 @@ VALIDATED_RESOURCES = pa.schema(
 )
 
 QUARANTINED_RESOURCES = pa.schema(
-    [*_KEYS, column("issues", pa.list_(ISSUE), "Every reason, worst first"), _RESOURCE]
+    [
+        *_KEYS,
+        column(
+            "class",
+            pa.string(),
+            "invalid, or not_data: valid, and nothing to be kept as a resource",
+            nullable=False,
+        ),
+        column("issues", pa.list_(ISSUE), "Every reason, worst first"),
+        _PLACE,
+        _RESOURCE,
+    ]
 )
 
 ENRICHED_RESOURCES = pa.schema(
@@ -187,66 +217,6 @@ NDJSON_EXPORTS = pa.schema(
     ]
 )
 
-PROVENANCE_RESOURCES = pa.schema(
-    [
-        column("batch", pa.string(), "Key of the batch that the step was over", nullable=False),
-        column("step", pa.string(), "split, validate or enrich", nullable=False),
-        column("resource_id", pa.string(), "Provenance.id", nullable=False),
-        column("resource", pa.binary(), "The Provenance as JSON", nullable=False),
-    ]
-)
-
-_COUNT_BY_TYPE = pa.struct(
-    [
-        column("resource_type", pa.string(), "resourceType; unknown where R4 knows no such type"),
-        column("entries", pa.int64(), "Entries of the type"),
-        column("valid", pa.int64(), "Of these, valid R4"),
-        column("quarantined", pa.int64(), "Of these, in quarantine"),
-        column("scored", pa.int64(), "Of these, with a quality score"),
-        column("mean_quality", pa.float64(), "Mean of those scores", unit="1"),
-    ]
-)
-_COUNT_BY_RULE = pa.struct(
-    [
-        column("rule", pa.string(), "Identifier of the rule"),
-        column("entries", pa.int64(), "Entries in quarantine that break it"),
-    ]
-)
-_TIME_OF_STEP = pa.struct(
-    [
-        column("table", pa.string(), "Table that the step makes"),
-        column("seconds", pa.float64(), "Time that it took", unit="s"),
-        column("entries_per_second", pa.float64(), "Rows of the table by that time", unit="/s"),
-    ]
-)
-_SHAPE = pa.struct(
-    [
-        column("resource_type", pa.string(), "resourceType"),
-        column("element", pa.string(), "Top-level member of its JSON"),
-        column("present", pa.int64(), "Resources that have it"),
-        column("resources", pa.int64(), "Resources of the type"),
-    ]
-)
-PIPELINE_METRICS = pa.schema(
-    [
-        column("batch", pa.string(), "Key of the batch", nullable=False),
-        column("landed_at", pa.string(), "When it landed, UTC, ISO 8601", nullable=False),
-        column("files", pa.int64(), "Files that it holds", nullable=False),
-        column("bytes", pa.int64(), "Size of those", unit="By", nullable=False),
-        column("entries", pa.int64(), "Entries that they were split into", nullable=False),
-        column("valid", pa.int64(), "Entries that are valid R4", nullable=False),
-        column("quarantined", pa.int64(), "Entries that are not", nullable=False),
-        column("error_rate", pa.float64(), "Share of those in quarantine", unit="1"),
-        column("mean_quality", pa.float64(), "Mean quality score of its resources", unit="1"),
-        column("seconds", pa.float64(), "Time of its steps; null where not measured", unit="s"),
-        column("entries_per_second", pa.float64(), "Entries by that time", unit="/s"),
-        column("by_type", pa.list_(_COUNT_BY_TYPE), "Counts by resource type"),
-        column("quarantined_by_rule", pa.list_(_COUNT_BY_RULE), "Quarantine by broken rule"),
-        column("steps", pa.list_(_TIME_OF_STEP), "Time by step"),
-        column("elements", pa.list_(_SHAPE), "Which members resources of a type have"),
-    ]
-)
-
 CURRENT_RESOURCES = pa.schema(
     [
         column(
@@ -303,7 +273,7 @@ _VERSION = tuple(
 )
 _OF_RAW = (f"{_RAW}.resource",)
 _OF_VALIDATED = (f"{_VALIDATED}.resource",)
-_JUDGED = (f"{_VALIDATED}.position", f"{_QUARANTINED}.position")
+_JUDGED = (f"{_VALIDATED}.position", f"{_QUARANTINED}.class")
 
 # What each column is made from: one source for Dagster and the data dictionary.
 TABLES: Mapping[str, TableSchema] = {
@@ -324,7 +294,16 @@ TABLES: Mapping[str, TableSchema] = {
         QUARANTINED_RESOURCES,
         Lineage(
             carries=(_RAW,),
-            made={"issues": (f"{_RAW}.problem", *_OF_RAW, f"{_RAW}.request_method")},
+            made={
+                "class": (f"{_RAW}.not_data", *_OF_RAW),
+                "issues": (
+                    f"{_RAW}.problem",
+                    f"{_RAW}.not_data",
+                    f"{_RAW}.issues",
+                    *_OF_RAW,
+                    f"{_RAW}.request_method",
+                ),
+            },
         ),
         code_version="2",
     ),
@@ -366,7 +345,8 @@ TABLES: Mapping[str, TableSchema] = {
             made={
                 "entries": (f"{_RAW}.position",),
                 "valid": (f"{_VALIDATED}.position",),
-                "quarantined": (f"{_QUARANTINED}.position",),
+                "quarantined": (f"{_QUARANTINED}.class",),
+                "not_data": (f"{_QUARANTINED}.class",),
                 "error_rate": _JUDGED,
                 "mean_quality": (f"{_ENRICHED}.quality_score",),
                 "entries_per_second": (f"{_RAW}.position",),
@@ -374,6 +354,7 @@ TABLES: Mapping[str, TableSchema] = {
                     f"{_RAW}.resource_type",
                     f"{_VALIDATED}.resource_type",
                     f"{_QUARANTINED}.resource_type",
+                    f"{_QUARANTINED}.class",
                     f"{_ENRICHED}.quality_score",
                 ),
                 "quarantined_by_rule": (f"{_QUARANTINED}.issues",),
@@ -381,6 +362,7 @@ TABLES: Mapping[str, TableSchema] = {
             },
             rest=(),  # from the manifest, and from Dagster's record of the run
         ),
+        code_version="2",
     ),
     _CURRENT: TableSchema(
         CURRENT_RESOURCES,
@@ -413,11 +395,12 @@ TABLES: Mapping[str, TableSchema] = {
         NDJSON_EXPORTS,
         Lineage(
             made={
-                "list": (f"{_CURRENT}.is_deleted", f"{_QUARANTINED}.issues"),
+                "list": (f"{_CURRENT}.is_deleted", f"{_QUARANTINED}.class"),
                 "resource_type": (f"{_CURRENT}.resource_type",),
                 "file": (f"{_CURRENT}.resource_type",),
             },
             rest=(f"{_CURRENT}.resource", f"{_QUARANTINED}.issues"),
         ),
+        code_version="2",
     ),
 }

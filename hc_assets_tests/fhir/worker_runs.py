@@ -105,7 +105,14 @@ def rows(table: LakeTable) -> list[Row]:
 
 
 def bundle(*entries: dict[str, Any]) -> bytes:
-    return json.dumps({"resourceType": "Bundle", "type": "transaction", "entry": entries}).encode()
+    """A transaction; entries that ask for nothing are created."""
+    asking = [
+        each
+        if "request" in each
+        else each | {"request": {"method": "POST", "url": each["resource"]["resourceType"]}}
+        for each in entries
+    ]
+    return json.dumps({"resourceType": "Bundle", "type": "transaction", "entry": asking}).encode()
 
 
 def resource(type_: str, id_: str | None = None, **members: Any) -> dict[str, Any]:

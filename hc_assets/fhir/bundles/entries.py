@@ -10,6 +10,7 @@ from datetime import datetime
 import msgspec
 
 from hc_assets.core.fence import InternalError, fenced_each
+from hc_assets.fhir.r4.issues import Issue
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -30,6 +31,12 @@ class Entry(msgspec.Struct, frozen=True):
         last_modified_digits: of that time, behind its microseconds; see `finer_digits`.
         response_etag: Bundle.entry.response.etag.
         source: that its addresses name, if any.
+        not_data: why nothing is to be kept of what is here, though it may be valid; None where
+            it is data.
+        issues: what is wrong with a Bundle or Parameters as a whole, of the entry that stands for
+            it beside those that it was taken apart into; none for any other.
+        place: where it stands in its file or line, a FHIRPath; None for a file or a line itself,
+            and for the entries of a Bundle that is one.
     """
 
     position: int
@@ -45,6 +52,9 @@ class Entry(msgspec.Struct, frozen=True):
     last_modified_digits: str | None = None
     response_etag: str | None = None
     source: str | None = None
+    not_data: str | None = None
+    issues: tuple[Issue, ...] = ()
+    place: str | None = None
 
 
 ABSENT = msgspec.Raw(b"null")
@@ -80,15 +90,6 @@ def text_in(raw: msgspec.Raw | bytes) -> str | None:
     if not text.startswith(b'"'):
         return None
     return _decode_text(text) if b"\\" in text else text[1:-1].decode()
-
-
-def data_only(entry: Entry) -> Entry:
-    """Set aside the outcome of a request, a search or an export: it is not to be stored."""
-    if entry.resource_type != "OperationOutcome" or entry.problem:
-        return entry
-    return msgspec.structs.replace(
-        entry, problem="an OperationOutcome: it reports on a request and is no data"
-    )
 
 
 def fenced_entries(

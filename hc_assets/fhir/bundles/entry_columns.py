@@ -6,7 +6,7 @@ gives what `bundles.read_entries` gives; where the compiled code can't decide, t
 
 import ctypes
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hc_assets.core.compiled import load_library
-from hc_assets.fhir.bundles.entries import Entry
+from hc_assets.fhir.bundles.entries import Entry, resource_entry
 from hc_assets.fhir.bundles.read import ending, entries_of_document, entries_of_lines
 from hc_assets.fhir.bundles.sources import only_base, own_source
 from hc_assets.fhir.bundles.text_streams import (
@@ -30,6 +30,7 @@ from hc_assets.fhir.bundles.text_streams import (
     read_text,
     unpacked,
 )
+from hc_assets.fhir.bundles.unpacking import Judge, as_a_whole
 from hc_assets.fhir.schemas import RAW_BUNDLES
 
 # Arrow's binary columns count bytes with 32 bits.
@@ -54,6 +55,8 @@ _LAYOUT = {"version": 1, "EntryRow": _WIDTH * np.dtype(np.int64).itemsize}
 _NO_ROOM = -2
 # A guess at the size of an entry; where there are more, the text is read again.
 _BYTES_PER_ENTRY = 512
+
+_members = msgspec.structs.astuple
 
 EntryColumns = Mapping[str, pa.Array]
 _Rows = npt.NDArray[np.int64]
@@ -98,6 +101,8 @@ def read_columns(
     media_type: str,
     bounds: Bounds = DEFAULT_BOUNDS,
     limits: TextLimits = DEFAULT_TEXT_LIMITS,
+    *,
+    judge: Judge | None = None,
 ) -> Iterator[EntryColumns]:
     """Split a file into its entries. Never raises for what the file holds.
 
@@ -106,6 +111,7 @@ def read_columns(
         media_type: as for `bundles.read_entries`.
         bounds: of what is yielded at a time.
         limits: of what is read. What exceeds them is an entry with a problem.
+        judge: as for `bundles.read_entries`.
 
     Yields:
         Columns of `RAW_BUNDLES` by name, except those of the batch and the file: as many
@@ -113,7 +119,7 @@ def read_columns(
     """
     stream = unpacked(file, limits)
     if media_type == LINES:
-        yield from _of_lines(Lines(bounded_lines(stream, limits.text)), bounds)
+        yield from _of_lines(Lines(bounded_lines(stream, limits.text)), bounds, judge)
         return
     try:
         data = read_text(stream, limits.text)
@@ -123,21 +129,25 @@ def read_columns(
     text = data.removeprefix(BYTE_ORDER_MARK)
     rows = _spans(text, len(text) // _BYTES_PER_ENTRY + 1, _library().hc_regular_entries)
     if rows is None:
-        yield from _one_by_one(entries_of_document(data), bounds)
-    else:
-        full_urls = _texts(text, rows, 2 * _SPANS.index("full_url"), pa.string())
-        base = only_base(full_urls.to_pylist()) if _has_address(full_urls) else None
-        for start, until in _portions(rows, bounds):
-            yield _gathered(text, rows[start:until], base)
+        yield from _one_by_one(entries_of_document(data, judge=judge), bounds)
+        return
+    full_urls = _texts(text, rows, 2 * _SPANS.index("full_url"), pa.string())
+    base = only_base(full_urls.to_pylist()) if _has_address(full_urls) else None
+    for start, until in _portions(rows, bounds):
+        yield _gathered(text, rows[start:until], base)
+    if judge is not None:
+        whole = partial(resource_entry, len(rows), text)
+        for entry in as_a_whole(text, judge, whole):
+            yield columns_of([entry])
 
 
-def _of_lines(lines: Lines, bounds: Bounds) -> Iterator[EntryColumns]:
+def _of_lines(lines: Lines, bounds: Bounds, judge: Judge | None) -> Iterator[EntryColumns]:
     position = 0
     for block in _blocks(lines, bounds):
         text = b"".join(block)
         rows = _spans(text, len(block), _library().hc_regular_lines, position)
         if rows is None:
-            entries = entries_of_lines(block, position)
+            entries = entries_of_lines(block, position, judge=judge)
             position = yield from _one_by_one(entries, bounds)
             continue
         if len(rows):
@@ -180,11 +190,9 @@ def _one_by_one(entries: Iterator[Entry], bounds: Bounds) -> Generator[EntryColu
 
 def columns_of(entries: Sequence[Entry]) -> EntryColumns:
     """Return the columns of entries, of which there is at least one."""
-    values = zip(*map(msgspec.structs.astuple, entries), strict=True)
-    return {
-        name: pa.array(column, RAW_BUNDLES.field(name).type)
-        for name, column in zip(_ENTRY_COLUMNS, values, strict=True)
-    }
+    values = dict(zip(_ENTRY_COLUMNS, zip(*map(_members, entries), strict=True), strict=True))
+    values["issues"] = tuple(msgspec.to_builtins(each) or None for each in values["issues"])
+    return {name: pa.array(column, RAW_BUNDLES.field(name).type) for name, column in values.items()}
 
 
 def _spans(text: bytes, room: int, function: Any, *arguments: int) -> _Rows | None:
@@ -219,7 +227,10 @@ def _gathered(text: bytes, rows: _Rows, base: str | None = None) -> EntryColumns
     columns: dict[str, pa.Array] = {"position": pa.array(rows[:, -1])}
     for number, name in enumerate(_SPANS):
         columns[name] = _texts(text, rows, 2 * number, RAW_BUNDLES.field(name).type)
-    for name in ("problem", "last_modified", "last_modified_digits", "response_etag"):
+    for name in (
+        *("problem", "last_modified", "last_modified_digits", "response_etag"),
+        *("not_data", "issues", "place"),
+    ):
         columns[name] = pa.nulls(count, RAW_BUNDLES.field(name).type)
     columns["source"] = _sources(columns, base)
     return columns

@@ -5,19 +5,16 @@ it is a valid resource is judged in `fhir/validation/__init__.py`.
 """
 
 from collections.abc import Generator, Iterable, Iterator
-from typing import Any, BinaryIO
-
-import msgspec
+from typing import BinaryIO, NamedTuple
 
 from hc_assets.fhir.bundles.entries import (
     Entry,
     Unreadable,
-    data_only,
     decode_head,
     fenced_entries,
     resource_entry,
 )
-from hc_assets.fhir.bundles.splitting import split_bundle
+from hc_assets.fhir.bundles.not_data import data_only
 from hc_assets.fhir.bundles.text_streams import (
     BYTE_ORDER_MARK,
     DEFAULT_TEXT_LIMITS,
@@ -31,6 +28,8 @@ from hc_assets.fhir.bundles.text_streams import (
     read_text,
     unpacked,
 )
+from hc_assets.fhir.bundles.unpacking import NOTHING_WHOLE, Judge
+from hc_assets.fhir.bundles.unpacking import unpacked as taken_apart
 
 # A document is attested, and a message sent, as a whole: among the lines of an export they are
 # resources that were stored, whereas the other types carry resources.
@@ -42,6 +41,7 @@ def read_entries(
     media_type: str,
     *,
     keep_bundles: bool = False,
+    judge: Judge | None = None,
     limits: TextLimits = DEFAULT_TEXT_LIMITS,
 ) -> Iterator[Entry]:
     """Split a file into its entries. Never raises for what the file holds.
@@ -50,69 +50,65 @@ def read_entries(
         file: open at its beginning, seekable; gzip and zstd are recognised by content.
         media_type: `application/fhir+ndjson` for lines. Any other file is taken as one JSON
             document; where it is not one but its first line is, as lines after all.
-        keep_bundles: give a document or line that is a Bundle as one entry, the Bundle itself.
+        keep_bundles: give a document or line that is a Bundle or Parameters as one entry, itself.
+        judge: of Bundles and Parameters that are taken apart; each that it finds an error in is an
+            entry of its own, behind those that it holds. None looks for no errors.
         limits: of what is read. What exceeds them is an entry with a problem.
 
     Yields:
-        Entries in the file's order, at least one. What can't be split, and a Bundle without
-        entries, is an entry with a problem that names what was found; a gzip file cut short yields
-        the lines before the cut, then the problem. A line that is a Bundle yields its entries,
-        which are counted on, so that positions stay unique; a document or message among lines is
-        one entry. Where splitting itself fails, an entry whose problem is an internal error stands
-        for the line, else for the rest of the file.
+        Entries in the file's order, at least one. What can't be split is an entry with a problem
+        that names what was found; a gzip file cut short yields the lines before the cut, then the
+        problem. What is no data, a Bundle without entries among it, says so. A Bundle or Parameters
+        yields what it holds, at any depth, counted on, so that positions stay unique; a document or
+        message among lines is one entry. Where splitting itself fails, an entry whose problem is
+        an internal error stands for the line, else for the rest of the file.
     """
-    yield from fenced_entries(_read(file, media_type, limits, keep_bundles=keep_bundles))
+    yield from fenced_entries(_read(file, media_type, limits, _Taking(keep_bundles, judge)))
 
 
-def _read(
-    file: BinaryIO, media_type: str, limits: TextLimits, *, keep_bundles: bool
-) -> Iterator[Entry]:
+class _Taking(NamedTuple):
+    """How Bundles and Parameters are taken."""
+
+    keep_bundles: bool = False
+    judge: Judge | None = None
+    kept_whole: frozenset[str] = NOTHING_WHOLE
+
+    def entries(self, whole: Entry) -> Iterator[Entry]:
+        """Give what a document or line is, or holds."""
+        if self.keep_bundles:
+            yield data_only(whole)
+        else:
+            yield from taken_apart(whole, self.kept_whole, self.judge)
+
+
+def _read(file: BinaryIO, media_type: str, limits: TextLimits, taking: _Taking) -> Iterator[Entry]:
     stream = unpacked(file, limits)
     if media_type == LINES:
-        yield from _lines(bounded_lines(stream, limits.text), keep_bundles=keep_bundles)
+        yield from _lines(bounded_lines(stream, limits.text), taking)
         return
     try:
         data = read_text(stream, limits.text)
     except DamagedTextError as error:
         yield Entry(0, None, str(error))
         return
-    yield from entries_of_document(data, keep_bundles=keep_bundles)
+    yield from _of_document(data, taking)
 
 
-def entries_of_document(data: bytes, *, keep_bundles: bool = False) -> Iterator[Entry]:
+def entries_of_document(data: bytes, *, judge: Judge | None = None) -> Iterator[Entry]:
     """Split the text of a file that should be one JSON document; see `read_entries`."""
-    yield from fenced_entries(_of_document(data, keep_bundles=keep_bundles))
+    yield from fenced_entries(_of_document(data, _Taking(judge=judge)))
 
 
-def _of_document(data: bytes, *, keep_bundles: bool) -> Iterator[Entry]:
+def _of_document(data: bytes, taking: _Taking) -> Iterator[Entry]:
     data = data.removeprefix(BYTE_ORDER_MARK)
     if not data.strip(WHITE_SPACE):
         yield Entry(0, data, "the file is empty" if not data else "the file is blank")
         return
     whole = resource_entry(0, data.strip(WHITE_SPACE))
-    if keep_bundles and not whole.problem:
-        yield whole
-    elif whole.resource_type == "Bundle":
-        yield from split_bundle(data)
-    elif whole.problem and _first_line_is_json(data):
-        yield from _lines(data.split(b"\n"), keep_bundles=keep_bundles)
-    elif whole.resource_type is None and _is_bulk_manifest(whole.resource):
-        yield Entry(0, whole.resource, "a Bulk Data manifest: it lists files and holds no resource")
+    if whole.problem and _first_line_is_json(data):
+        yield from _lines(data.split(b"\n"), taking)
     else:
-        yield data_only(whole)
-
-
-class _Manifest(msgspec.Struct):
-    transaction_time: str = msgspec.field(name="transactionTime")
-    output: list[Any]
-
-
-def _is_bulk_manifest(data: bytes | None) -> bool:
-    try:
-        msgspec.json.decode(data or b"", type=_Manifest)
-    except Unreadable:
-        return False
-    return True
+        yield from taking.entries(whole)
 
 
 def _first_line_is_json(data: bytes) -> bool:
@@ -126,14 +122,14 @@ def _first_line_is_json(data: bytes) -> bool:
     return True
 
 
-def _lines(stream: Iterable[bytes], *, keep_bundles: bool) -> Iterator[Entry]:
+def _lines(stream: Iterable[bytes], taking: _Taking) -> Iterator[Entry]:
     lines = Lines(stream)
-    position = yield from entries_of_lines(lines, 0, keep_bundles=keep_bundles)
+    position = yield from _entries_of_lines(lines, 0, taking)
     yield from ending(lines, position)
 
 
 def entries_of_lines(
-    lines: Iterable[bytes], first: int, *, keep_bundles: bool = False
+    lines: Iterable[bytes], first: int, *, keep_bundles: bool = False, judge: Judge | None = None
 ) -> Generator[Entry, None, int]:
     """Split consecutive lines into entries.
 
@@ -141,10 +137,18 @@ def entries_of_lines(
         lines: with or without their ends.
         first: position of the first one.
         keep_bundles: as for `read_entries`.
+        judge: as for `read_entries`.
 
     Returns:
         The position that the next line has.
     """
+    return (yield from _entries_of_lines(lines, first, _Taking(keep_bundles, judge)))
+
+
+def _entries_of_lines(
+    lines: Iterable[bytes], first: int, taking: _Taking
+) -> Generator[Entry, None, int]:
+    of_lines = taking._replace(kept_whole=_KEPT_WHOLE_IN_LINES)
     position = first
     for line in lines:
         if isinstance(line, LongLine):
@@ -155,7 +159,7 @@ def entries_of_lines(
         if not stripped:
             position += 1
             continue
-        of_line = _of_line(position, stripped, keep_bundles=keep_bundles)
+        of_line = _of_line(position, stripped, of_lines)
         for found in fenced_entries(of_line, position, stripped):
             yield found
             position += 1
@@ -175,11 +179,5 @@ def ending(lines: Lines, position: int) -> Iterator[Entry]:
         yield Entry(0, b"", "the file is blank" if position else "the file is empty")
 
 
-def _of_line(position: int, line: bytes, *, keep_bundles: bool) -> Iterator[Entry]:
-    whole = resource_entry(position, line)
-    if keep_bundles:
-        yield whole
-    elif whole.resource_type != "Bundle":
-        yield data_only(whole)
-    else:
-        yield from split_bundle(line, position, kept_whole=_KEPT_WHOLE_IN_LINES)
+def _of_line(position: int, line: bytes, taking: _Taking) -> Iterator[Entry]:
+    yield from taking.entries(resource_entry(position, line))

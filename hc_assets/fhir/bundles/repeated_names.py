@@ -5,7 +5,7 @@ validation (`fhir/r4/json_text.py`).
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 import numpy as np
@@ -29,19 +29,27 @@ def without(text: bytes, parts: Sequence[msgspec.Raw]) -> bytes:
 
     Args:
         text: JSON.
-        parts: values in it, in order, as msgspec decoded them: they are views of the text.
+        parts: values in it, none in another, as msgspec decoded them: they are views of the text.
     """
-    if not parts:
-        return text
+    return replaced(text, [(part, b"null") for part in parts]) if parts else text
+
+
+def replaced(text: bytes, parts: Iterable[tuple[msgspec.Raw, bytes]]) -> bytes:
+    """A JSON text with others in place of some of its values.
+
+    Args:
+        text: JSON.
+        parts: values in it, as for `without`, and what takes the place of each.
+    """
     begin = _address(text)
     kept = []
     at = 0
-    for part in parts:
-        start = _address(part) - begin
-        kept.append(text[at:start])
-        at = start + len(memoryview(part))
-    kept.append(text[at:])
-    return b"null".join(kept)
+    for start, size, other in sorted(
+        (_address(part) - begin, len(memoryview(part)), other) for part, other in parts
+    ):
+        kept += [text[at:start], other]
+        at = start + size
+    return b"".join([*kept, text[at:]])
 
 
 def _address(text: bytes | msgspec.Raw) -> int:

@@ -10,10 +10,11 @@ import re
 from collections.abc import Mapping
 
 from hc_assets.fhir.bundles.sources import address
+from hc_assets.fhir.r4.references import names_another
 from hc_assets.fhir.references import uuid_of
 
 _CRITERIA = re.compile(r"([A-Z][A-Za-z]*)\?(.+)", re.DOTALL)
-_WRITES = frozenset({None, "POST", "PUT"})
+_METHODS = frozenset({None, "POST", "PUT", "DELETE", "GET", "HEAD", "PATCH"})
 _MADE_ID_LENGTH = 32
 IDENTITY = (
     "resource_type",
@@ -40,10 +41,30 @@ def requested_id(method: str | None, url: str | None) -> str | None:
     return named.resource_id if named else None
 
 
+def set_aside(method: str | None, url: str | None) -> str | None:
+    """Return why what an entry carries is no data, though its request is one that R4 knows.
+
+    Args:
+        method: Bundle.entry.request.method; None where there is no request.
+        url: Bundle.entry.request.url.
+
+    Returns:
+        The reason, free of patient data; None where the entry's resource may be stored.
+    """
+    if method in ("GET", "HEAD"):
+        return f"Bundle.entry.request.method is {method}: it asks for something and stores nothing"
+    if method == "PATCH":
+        # Parameters, or a Binary with JSON Patch.
+        return "Bundle.entry.request.method is PATCH: it carries changes and no resource"
+    if url and "$" in url:
+        return "Bundle.entry.request.url calls an operation, whose input is no data"
+    return None
+
+
 def refusal(
     method: str | None, url: str | None, resource_type: str | None, resource_id: str | None
 ) -> str | None:
-    """Return why what an entry carries is not to be stored as it is.
+    """Return what is wrong with an entry's request.
 
     Args:
         method: Bundle.entry.request.method; None where there is no request.
@@ -54,18 +75,9 @@ def refusal(
     Returns:
         The reason, free of patient data; None where the resource may be stored.
     """
-    if method not in _WRITES:
-        # A PATCH carries changes (Parameters, or a Binary with JSON Patch), not the resource.
-        method_text = (
-            method if method in ("GET", "HEAD", "PATCH") else "a method that R4 does not know"
-        )
-        return f"Bundle.entry.request.method is {method_text}: expected POST, PUT or DELETE"
-    if url and "$" in url:
-        return "Bundle.entry.request.url calls an operation, whose input is no data"
-    named = address(url) if method == "PUT" else None
-    if named and (
-        named.resource_type != resource_type or resource_id not in (None, named.resource_id)
-    ):
+    if method not in _METHODS:
+        return "Bundle.entry.request.method is a method that R4 does not know"
+    if method == "PUT" and names_another(url or "", resource_type, resource_id):
         return "Bundle.entry is a PUT whose request.url names another resource than it carries"
     return None
 

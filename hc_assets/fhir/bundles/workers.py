@@ -21,6 +21,7 @@ from hc_assets.fhir.bundles.entry_columns import (
     columns_of,
     read_columns,
 )
+from hc_assets.fhir.bundles.envelopes import issues_of_whole
 from hc_assets.fhir.bundles.text_streams import DEFAULT_TEXT_LIMITS, TextLimits
 from hc_assets.fhir.schemas import RAW_BUNDLES
 from hc_assets.lake.layout import Layout
@@ -90,7 +91,7 @@ def _entries_of(
         yield columns_of([Entry(0, None, f"the file {file.problem}")])
         return
     with verified_file(layout, "fhir", work.batch, file).open("rb") as stream:
-        yield from read_columns(stream, file.media_type, bounds, work.limits)
+        yield from read_columns(stream, file.media_type, bounds, work.limits, judge=issues_of_whole)
 
 
 def _raw_rows(work: SplitWork, file: LandedFile, columns: EntryColumns) -> pa.RecordBatch:

@@ -10,8 +10,10 @@ from typing import Any
 
 import duckdb
 import msgspec
+import pyarrow.compute as pc
 
 from hc_assets.core.fence import InternalError, fenced
+from hc_assets.fhir.bundles.not_data import INVALID
 from hc_assets.fhir.validation import Issue, operation_outcome
 from hc_assets.fhir.validation.problems import internal_error
 from hc_assets.lake.tables import LakeTable
@@ -85,14 +87,14 @@ def _instant(moment: datetime) -> str:
 
 
 def outcome_lines(quarantined: LakeTable) -> Iterator[tuple[str, bytes]]:
-    """Stream an OperationOutcome for each quarantined entry, in the order of the batches.
+    """Stream an OperationOutcome for each invalid entry in quarantine, in the order of the batches.
 
     `meta.source` names the entry by the hash of its file and its position, since file names may
     hold names of patients.
     """
-    columns = ["source_sha256", "position", "issues"]
+    columns = ["source_sha256", "position", "issues", "class"]
     for rows in quarantined.batches(columns):
-        for row in rows.to_pylist():
+        for row in rows.filter(pc.equal(rows["class"], INVALID)).to_pylist():
             source = f"urn:sha256:{row['source_sha256']}#{row['position']}"
             line = fenced(_outcome, row["issues"], source)
             if isinstance(line, InternalError):

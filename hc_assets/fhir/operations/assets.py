@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from hc_assets.core.decorations import decorations
 from hc_assets.fhir.operations import batch_provenance, pipeline_metrics
+from hc_assets.fhir.operations.schemas import PIPELINE_METRICS
 from hc_assets.fhir.operations.trend_plots import trend_markdown
-from hc_assets.fhir.schemas import PIPELINE_METRICS
 from hc_assets.fhir.settings import FhirSettings
 from hc_assets.lake.incremental import reusable_commit
 from hc_assets.lake.layout import Layout

@@ -10,7 +10,7 @@ from importlib.metadata import version
 import pyarrow as pa
 
 from hc_assets.fhir.operations.provenance import Made, Step, provenance
-from hc_assets.fhir.schemas import PROVENANCE_RESOURCES
+from hc_assets.fhir.operations.schemas import PROVENANCE_RESOURCES
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.manifests import read_manifest
 from hc_assets.lake.parts import Commit

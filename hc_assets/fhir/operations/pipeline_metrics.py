@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hc_assets.core.fence import InternalError, fenced
+from hc_assets.fhir.bundles.not_data import INVALID, NOT_DATA
 from hc_assets.fhir.r4.definitions import r4
-from hc_assets.fhir.verdicts.batches import entries_by_rule
+from hc_assets.fhir.verdicts.batches import count_by_class, entries_by_rule
 from hc_assets.lake.incremental import compare
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.manifests import read_manifest
@@ -48,7 +49,9 @@ def batch_metrics(layout: Layout, batch: str, seconds: Mapping[str, float]) -> d
     manifest = read_manifest(layout, "fhir", batch)
     tables = {name: read_partition(layout, name, batch) for name in TABLES}
     rows = {name: table.count_rows() for name, table in tables.items()}
+    classes = count_by_class(tables[QUARANTINED])
     entries, total = rows[RAW], sum(seconds.values())
+    data = entries - classes[NOT_DATA]
     by_type = _by_type(tables)
     scores = [each for each in by_type if each["mean_quality"] is not None]
     scored = sum(each["scored"] for each in scores)
@@ -60,8 +63,9 @@ def batch_metrics(layout: Layout, batch: str, seconds: Mapping[str, float]) -> d
         "bytes": sum(file.size for file in manifest.files),
         "entries": entries,
         "valid": rows[VALIDATED],
-        "quarantined": rows[QUARANTINED],
-        "error_rate": rows[QUARANTINED] / entries if entries else 0.0,
+        "quarantined": classes[INVALID],
+        "not_data": classes[NOT_DATA],
+        "error_rate": classes[INVALID] / data if data else 0.0,
         "mean_quality": quality / scored if scored else None,
         "seconds": total if seconds else None,
         "entries_per_second": entries / total if total else None,
@@ -83,7 +87,8 @@ def batch_metrics(layout: Layout, batch: str, seconds: Mapping[str, float]) -> d
 
 
 def _by_type(tables: Mapping[str, LakeTable]) -> list[dict[str, Any]]:
-    counts = {name: _types(tables[name]) for name in (RAW, VALIDATED, QUARANTINED)}
+    counts = {name: _types(tables[name]) for name in (RAW, VALIDATED)}
+    invalid, not_data = (_types(tables[QUARANTINED], each) for each in (INVALID, NOT_DATA))
     scores: defaultdict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
     for batch in tables[ENRICHED].batches(["resource_type", "quality_score"]):
         scored = pa.Table.from_batches([batch.filter(pc.is_valid(batch["quality_score"]))])
@@ -98,7 +103,8 @@ def _by_type(tables: Mapping[str, LakeTable]) -> list[dict[str, Any]]:
             "resource_type": type_,
             "entries": counts[RAW][type_],
             "valid": counts[VALIDATED][type_],
-            "quarantined": counts[QUARANTINED][type_],
+            "quarantined": invalid[type_],
+            "not_data": not_data[type_],
             "scored": int(scores[type_][1]),
             "mean_quality": scores[type_][0] / scores[type_][1] if scores[type_][1] else None,
         }
@@ -109,10 +115,13 @@ def _by_type(tables: Mapping[str, LakeTable]) -> list[dict[str, Any]]:
 _SUMS = ("resource_type", "quality_score_sum", "quality_score_count")
 
 
-def _types(table: LakeTable) -> Counter[str]:
+def _types(table: LakeTable, of_class: str | None = None) -> Counter[str]:
+    """Rows by type; of one class of what is in quarantine, where one is named."""
     known = r4().resource_names
     counts: Counter[str] = Counter()
-    for batch in table.batches(["resource_type"]):
+    columns = ["resource_type"] if of_class is None else ["resource_type", "class"]
+    for rows in table.batches(columns):
+        batch = rows if of_class is None else rows.filter(pc.equal(rows["class"], of_class))
         for each in batch["resource_type"].value_counts().to_pylist():
             # A type that is none may be anything: nothing to be shown among ours.
             type_ = each["values"] if each["values"] in known else _UNKNOWN
@@ -145,7 +154,9 @@ def _elements(validated: LakeTable) -> list[dict[str, Any]]:
 def totals(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Add up the metrics of all batches: counts, rates, and counts by type and by rule."""
     listed = list(rows)
-    summed = {name: sum(r[name] for r in listed) for name in ("entries", "valid", "quarantined")}
+    names = ("entries", "valid", "quarantined", "not_data")
+    summed = {name: sum(r[name] for r in listed) for name in names}
+    data = summed["entries"] - summed["not_data"]
     seconds = sum(r["seconds"] or 0.0 for r in listed)
     timed = sum(r["entries"] for r in listed if r["seconds"])
     by_type: Counter[str] = Counter()
@@ -156,7 +167,7 @@ def totals(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "batches": len(listed),
         **summed,
-        "error_rate": summed["quarantined"] / summed["entries"] if summed["entries"] else 0.0,
+        "error_rate": summed["quarantined"] / data if data else 0.0,
         "entries_per_second": timed / seconds if seconds else None,
         "entries_by_type": dict(sorted(by_type.items())),
         "quarantined_by_rule": dict(by_rule.most_common()),

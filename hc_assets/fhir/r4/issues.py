@@ -17,6 +17,7 @@ IssueCode = Literal[
     "exception",
     "extension",
     "incomplete",
+    "informational",
     "invalid",
     "invariant",
     "not-found",

@@ -80,16 +80,7 @@ def read_document(raw: bytes) -> Document:
     Raises:
         JsonProblem: the bytes are no JSON text, or too deep or too large to be taken apart.
     """
-    if len(raw) > MAX_BYTES:
-        raise JsonProblem("size", f"{len(raw)} bytes, expected at most {MAX_BYTES}")
-    if exceeds_depth(raw):
-        raise JsonProblem("nesting", f"objects and arrays nested deeper than {MAX_DEPTH} levels")
-    try:
-        # msgspec's grammar is the judge; the standard library, which is laxer, only adds the
-        # repeated names, which msgspec drops in silence.
-        _check_syntax(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise JsonProblem("json-syntax", f"not JSON: {error}") from None
+    check_text(raw)
     # The objects are kept with their ids, or one that a repeated name displaced could lend its id
     # to another.
     repeated: dict[int, tuple[Any, list[str]]] = {}
@@ -103,6 +94,27 @@ def read_document(raw: bytes) -> Document:
 
     root = json.loads(raw, object_pairs_hook=pairs, parse_float=_decimal, parse_int=_integer)
     return Document(root, repeated)
+
+
+def check_text(raw: bytes) -> None:
+    """Look whether a text can be taken apart.
+
+    Args:
+        raw: any bytes.
+
+    Raises:
+        JsonProblem: as `read_document`.
+    """
+    if len(raw) > MAX_BYTES:
+        raise JsonProblem("size", f"{len(raw)} bytes, expected at most {MAX_BYTES}")
+    if exceeds_depth(raw):
+        raise JsonProblem("nesting", f"objects and arrays nested deeper than {MAX_DEPTH} levels")
+    try:
+        # msgspec's grammar is the judge; the standard library, which is laxer, only adds the
+        # repeated names, which msgspec drops in silence.
+        _check_syntax(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise JsonProblem("json-syntax", f"not JSON: {error}") from None
 
 
 _STRICT = msgspec.json.Decoder(float_hook=str)

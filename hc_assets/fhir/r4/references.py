@@ -54,6 +54,30 @@ def _conditional() -> re.Pattern[str]:
     )
 
 
+# What a request's url names a resource by, and nothing around it: no query, version or server.
+_TYPE_AND_ID = re.compile(rf"([A-Z][A-Za-z]*)/({_ID})")
+
+
+def type_and_id(url: str) -> tuple[str, str] | None:
+    """The type and id that a url is, whether R4 has the type or not; None for any other."""
+    named = _TYPE_AND_ID.fullmatch(url)
+    return (named[1], named[2]) if named else None
+
+
+def names_another(url: str, resource_type: str | None, resource_id: str | None) -> bool:
+    """Whether the url of an update names another resource than the update carries.
+
+    Args:
+        url: of the request.
+        resource_type: of the resource that it carries; None for an unknown one.
+        resource_id: of that; None where it has none, and gets the one that the url names.
+    """
+    named = type_and_id(url)
+    if named is None and (url.startswith("/") or "://" in url):
+        named = type_and_id("/".join(url.split("/")[-2:]))
+    return named is not None and (named[0] != resource_type or resource_id not in (None, named[1]))
+
+
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^ \t\r\n]+")
 _URN_UUID = re.compile(rf"urn:uuid:{_UUID}")
 _URN_OID = re.compile(rf"urn:oid:{_OID}")

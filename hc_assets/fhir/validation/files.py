@@ -18,8 +18,8 @@ import msgspec
 from hc_assets.core.compute import executor, in_order
 from hc_assets.core.fence import ROW_SECONDS, InternalError, fenced
 from hc_assets.fhir.bundles.entries import ABSENT, Entry, Unreadable, decode_head, text_in
+from hc_assets.fhir.bundles.not_data import issue_of
 from hc_assets.fhir.bundles.read import ending, entries_of_lines, read_entries
-from hc_assets.fhir.bundles.splitting import split_bundle
 from hc_assets.fhir.bundles.text_streams import (
     DEFAULT_TEXT_LIMITS,
     Lines,
@@ -28,8 +28,10 @@ from hc_assets.fhir.bundles.text_streams import (
     is_packed,
     skip_line,
 )
+from hc_assets.fhir.bundles.unpacking import is_taken_apart, unpacked
 from hc_assets.fhir.domain import FHIR_FILES
 from hc_assets.fhir.enrichment.quality import BEST_PRACTICE
+from hc_assets.fhir.r4.fast.fast_path import holds_only_data
 from hc_assets.fhir.validation import Issue, has_errors, validate
 from hc_assets.fhir.validation.problems import internal_error, unreadable
 from hc_assets.fhir.validation.profile_rules import profile_issues
@@ -268,17 +270,41 @@ def _judge(entry: Entry, profiles: tuple[str, ...]) -> tuple[int, list[Finding]]
     if entry.problem is not None:
         issues = [unreadable(entry.problem)]
     else:
-        issues = _issues(entry.resource, profiles) if entry.resource is not None else []
+        issues = _issues(entry, profiles) if entry.resource is not None else []
     whole = Finding(entry.position, entry.resource_type, entry.resource_id, issues)
     if entry.resource_type != "Bundle" or entry.resource is None or entry.problem is not None:
         return 1, [whole] if issues else []
     return _by_entry(entry.resource, whole, profiles)
 
 
-def _issues(resource: bytes, profiles: tuple[str, ...]) -> list[Issue]:
+def _issues(entry: Entry, profiles: tuple[str, ...]) -> list[Issue]:
+    resource = entry.resource or b""
+    if entry.not_data is not None and entry.resource_type is None:
+        return _not_data(entry)  # the manifest of an export, or an entry without a resource
     issues = validate(resource)
-    unreadable_as_r4 = any(issue.severity == "fatal" for issue in issues)
-    return issues if unreadable_as_r4 else issues + profile_issues(resource, profiles)
+    if any(issue.severity == "fatal" for issue in issues):
+        return issues
+    issues = [*issues, *_not_data(entry)]  # while it is known what was accepted last
+    return issues + profile_issues(resource, profiles)
+
+
+def _not_data(entry: Entry) -> list[Issue]:
+    """What `ingest` sets aside, as it says it, of what has just been validated."""
+    if entry.not_data is not None:
+        return [issue_of(entry.not_data, entry.resource_type or "")]
+    if not is_taken_apart(entry.resource_type):
+        return []
+    if entry.resource_type == "Bundle" and holds_only_data():
+        return []
+    held = unpacked(msgspec.structs.replace(entry, position=0))
+    return [issue_of(each.not_data, _place(each, entry)) for each in held if each.not_data]
+
+
+def _place(held: Entry, whole: Entry) -> str:
+    if held.resource is whole.resource:
+        return str(whole.resource_type)
+    within = ".resource" if held.resource_type is not None else ""
+    return held.place or f"Bundle.entry[{held.position}]{within}"
 
 
 class _Bundle(msgspec.Struct):
@@ -325,14 +351,14 @@ def _one_by_one(
     bundle: bytes, whole: Finding, profiles: tuple[str, ...]
 ) -> tuple[int, list[Finding]]:
     """Judge the entries of a Bundle that can't be judged as one, each as if it were ingested."""
-    entries = list(split_bundle(bundle))
-    if entries[0].resource == bundle:
+    entries = list(unpacked(Entry(0, bundle, None, "Bundle")))
+    if entries[0].resource is bundle:
         return 1, [whole]  # it can't be split either
     findings = [replace(whole, position=None)]
     for entry in entries:
         if entry.resource is None:
             continue
-        issues = [unreadable(entry.problem)] if entry.problem else _issues(entry.resource, profiles)
+        issues = [unreadable(entry.problem)] if entry.problem else _issues(entry, profiles)
         if issues:
             found = Finding(entry.position, entry.resource_type, entry.resource_id, issues)
             findings.append(found)

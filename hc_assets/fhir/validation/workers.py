@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -18,6 +18,7 @@ from hc_assets.core.compute import no_cycles
 from hc_assets.core.fence import InternalError, fenced
 from hc_assets.core.fenced_rows import fenced_rows
 from hc_assets.core.places import at
+from hc_assets.fhir.bundles.not_data import INVALID, NOT_DATA, issue_of
 from hc_assets.fhir.bundles.requests import IDENTITY, known_id
 from hc_assets.fhir.references import decode_members, links_of
 from hc_assets.fhir.schemas import (
@@ -87,12 +88,19 @@ def validate_rows(
 
 
 class _Verdict(NamedTuple):
-    """What there is to say of a row: its issues, its patient and encounter, whether it is valid."""
+    """What there is to say of a row.
+
+    Attributes:
+        issues: of it.
+        patient_id: that it is about.
+        encounter_id: that it belongs to.
+        class_: in quarantine: `INVALID` or `NOT_DATA`; None for a row that goes on.
+    """
 
     issues: list[Issue]
     patient_id: str | None = None
     encounter_id: str | None = None
-    is_valid: bool = True
+    class_: str | None = None
 
 
 class _JudgedRows(NamedTuple):
@@ -112,7 +120,7 @@ def _not_judged(row: pa.RecordBatch, failure: InternalError) -> _JudgedRows:
 
 
 def _stopped(failure: InternalError) -> _Verdict:
-    return _Verdict([internal_error(failure)], is_valid=False)
+    return _Verdict([internal_error(failure)], class_=INVALID)
 
 
 def _with_verdicts(rows: pa.RecordBatch, verdicts: Sequence[_Verdict]) -> _JudgedRows:
@@ -125,8 +133,8 @@ def _with_verdicts(rows: pa.RecordBatch, verdicts: Sequence[_Verdict]) -> _Judge
 
 
 def _apart(verdicts: Sequence[_Verdict]) -> tuple[list[int], list[int]]:
-    good = [number for number, verdict in enumerate(verdicts) if verdict.is_valid]
-    bad = [number for number, verdict in enumerate(verdicts) if not verdict.is_valid]
+    good = [number for number, verdict in enumerate(verdicts) if verdict.class_ is None]
+    bad = [number for number, verdict in enumerate(verdicts) if verdict.class_ is not None]
     return good, bad
 
 
@@ -140,6 +148,7 @@ def _with(
         "patient_id": lambda: pa.array([v.patient_id for v in of_kept], pa.string()),
         "encounter_id": lambda: pa.array([v.encounter_id for v in of_kept], pa.string()),
         "warnings": lambda: issue_lists([v.issues for v in of_kept]),
+        "class": lambda: pa.array([v.class_ for v in of_kept], pa.string()),
         "issues": lambda: issue_lists([sorted(v.issues, key=_badness) for v in of_kept]),
     }
     arrays = [made[name]() if name in made else kept[name] for name in schema.names]
@@ -163,37 +172,44 @@ class _Judge:
 
     def __call__(self, rows: pa.RecordBatch) -> list[_Verdict]:
         """Judge each of some raw rows; what one raises is its own verdict."""
-        problems, resources = rows["problem"].to_pylist(), rows["resource"].to_pylist()
+        aside, resources = _set_aside(rows), rows["resource"].to_pylist()
         files, positions = (rows[name].to_pylist() for name in ("source_sha256", "position"))
         identities = zip(*(rows[name].to_pylist() for name in IDENTITY), strict=True)
         verdicts = [
             fenced(self._judged, *row)
-            for row in zip(problems, resources, files, identities, strict=True)
+            for row in zip(aside, resources, files, identities, strict=True)
         ]
         found = [_stopped(each) if isinstance(each, InternalError) else each for each in verdicts]
         if self._failures:
             for number, entry in enumerate(zip(files, positions, strict=True)):
-                if entry in self._failures and found[number].is_valid:
+                if entry in self._failures and found[number].class_ is None:
                     found[number] = _stopped(self._failures[entry])
         return found
 
     def _judged(
         self,
-        problem: str | None,
+        aside: "_Aside | None",
         resource: bytes | None,
         file: str,
         identity: tuple[str | None, ...],
     ) -> _Verdict:
-        if problem is not None:
-            return _Verdict([unreadable(problem)], is_valid=False)
+        if aside is not None and aside.problem is not None:
+            return _Verdict([unreadable(aside.problem)], class_=INVALID)
+        if aside is not None and aside.issues:
+            return _Verdict([Issue(**issue) for issue in aside.issues], class_=INVALID)
         if resource is None:
             return _Verdict([])  # a deletion: there is nothing to validate
-        issues = validate(resource)
-        if self._profiles and not has_errors(issues):
-            issues += profile_issues(resource, self._profiles)
-        if has_errors(issues):
-            return _Verdict(issues, is_valid=False)
         resource_type, id_, *_ = identity
+        not_data = None if aside is None else aside.not_data
+        issues = []
+        if not_data is None or resource_type is not None:  # a manifest or a request is no resource
+            issues = validate(resource)
+            if self._profiles and not has_errors(issues):
+                issues += profile_issues(resource, self._profiles)
+        if has_errors(issues):
+            return _Verdict(issues, class_=INVALID)
+        if not_data is not None:
+            return _Verdict([*issues, issue_of(not_data)], class_=NOT_DATA)
         if id_ is None:
             issues.append(_ID_MADE)
             id_ = known_id(dict(zip(IDENTITY, identity, strict=True)))
@@ -204,9 +220,28 @@ class _Judge:
         broken = self._rules.issues_of(members, facts)
         if not broken:
             return _Verdict(issues, patient, encounter)
-        return _Verdict(issues + broken, patient, encounter, not has_errors(broken))
+        class_ = INVALID if has_errors(broken) else None
+        return _Verdict(issues + broken, patient, encounter, class_)
 
 
+class _Aside(NamedTuple):
+    """Why a row is no resource, or not to be kept: columns of `RAW_BUNDLES`."""
+
+    problem: str | None
+    not_data: str | None
+    issues: list[dict[str, Any]] | None
+
+
+def _set_aside(rows: pa.RecordBatch) -> list[_Aside | None]:
+    """What splitting says of each row; nearly always nothing."""
+    columns = [rows[name] for name in _Aside._fields]
+    if all(column.null_count == len(column) for column in columns):
+        return [None] * rows.num_rows
+    each = zip(*(column.to_pylist() for column in columns), strict=True)
+    return [None if row == _NOTHING else _Aside(*row) for row in each]
+
+
+_NOTHING = (None, None, None)
 _NO_TARGETS: Mapping[str, str] = {}
 _ID_MADE = Issue(
     severity="warning",

@@ -69,6 +69,15 @@ def all_still_valid(invalid: int, not_judged: Mapping[str, int], total: int) -> 
     )
 
 
+def count_by_class(quarantined: LakeTable) -> Counter[str]:
+    """How many quarantined entries are of each class: invalid, or not data."""
+    counts: Counter[str] = Counter()
+    for batch in quarantined.batches(["class"]):
+        for each in batch["class"].value_counts().to_pylist():
+            counts[each["values"]] += each["counts"]
+    return counts
+
+
 def entries_by_rule(quarantined: LakeTable) -> Counter[str]:
     """How many quarantined entries break each rule; an entry counts once for a rule."""
     counts: Counter[str] = Counter()
@@ -86,7 +95,7 @@ def quarantine_rate_at_most(by_rule: Mapping[str, int], total: int, threshold: f
 
     Args:
         by_rule: how many entries break each rule.
-        total: entries of the batch.
+        total: entries of the batch that are data.
         threshold: the greatest share that one rule may have, 0 to 1.
 
     Returns:

@@ -42,7 +42,9 @@ def test_a_deletion_names_what_is_deleted_and_has_no_resource():
 )
 def test_a_deletion_by_anything_but_type_and_id_is_not_guessed_at(url):
     entry = delete(url)
-    assert "request.url is not <type>/<id>" in str(entry.problem)
+    assert "request.url is not <type>/<id>" in str(entry.not_data or entry.problem)
+    # R4 lets a request have any url, but not none
+    assert (entry.problem is None) == bool(url)
     assert (entry.resource_type, entry.resource_id) == (None, None)
     assert entry.request_url == url
     assert entry.resource
@@ -112,20 +114,40 @@ def requested(method: str, url: str, resource: bytes = PATIENT) -> Entry:
 @pytest.mark.parametrize(
     ("method", "url", "problem"),
     [
-        ("GET", "Patient/p1", "method is GET"),
-        ("HEAD", "Patient/p1", "method is HEAD"),
-        ("PATCH", "Patient/p1", "method is PATCH"),
         ("BREW", "Patient/p1", "a method that R4 does not know"),
-        ("POST", "Patient/$match", "calls an operation"),
         ("PUT", "Patient/p2", "PUT whose request.url names another resource"),
         ("PUT", "Group/p1", "PUT whose request.url names another resource"),
     ],
 )
-def test_a_request_that_stores_nothing_or_another_resource_is_set_aside(method, url, problem):
+def test_a_request_that_names_another_resource_or_no_method_of_r4_is_refused(method, url, problem):
     entry = requested(method, url)
     assert problem in str(entry.problem)
     assert PATIENT in (entry.resource or b"")
     assert (entry.request_method, entry.request_url) == (method, url)
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "reason"),
+    [
+        ("GET", "Patient/p1", "method is GET"),
+        ("HEAD", "Patient/p1", "method is HEAD"),
+        ("PATCH", "Patient/p1", "method is PATCH"),
+        ("POST", "Patient/$match", "calls an operation"),
+    ],
+)
+def test_a_request_that_stores_nothing_is_no_data_and_keeps_what_it_carries(method, url, reason):
+    entry = requested(method, url)
+    assert reason in str(entry.not_data)
+    assert (entry.problem, entry.resource, entry.resource_type) == (None, PATIENT, "Patient")
+    assert (entry.request_method, entry.request_url) == (method, url)
+
+
+def test_an_entry_without_resource_is_no_data_where_r4_lets_it_have_none():
+    asks = b'{"request":{"method":"%b","url":"Patient"}}'
+    answers = b'{"response":{"status":"404"}}'
+    found = split(bundle(asks % b"GET", asks % b"POST", answers, b"{}", asks % b"BREW"))
+    assert [entry.problem is None for entry in found] == [True, True, True, False, False]
+    assert [entry.not_data is None for entry in found] == [False, False, False, True, True]
 
 
 @pytest.mark.parametrize(
@@ -151,12 +173,16 @@ def test_the_outcome_of_a_search_an_export_or_a_request_is_no_data():
     found = split(bundle(b'{"resource":%b,"search":{"mode":"include"}}' % PATIENT, in_search))
     assert found[0].resource == PATIENT
     for entry in (found[1], only(OUTCOME), only(OUTCOME, LINES)):
-        assert "OperationOutcome: it reports on a request" in str(entry.problem)
+        assert "OperationOutcome: it reports on a request" in str(entry.not_data)
+        assert (entry.problem, entry.resource) == (None, OUTCOME)
     (kept,) = read_entries(io.BytesIO(OUTCOME), DOCUMENT, keep_bundles=True)
     assert kept.problem is None
 
 
 def test_the_manifest_of_a_bulk_data_export_is_recognized():
     manifest = {"transactionTime": "2026-01-01T00:00:00Z", "output": [{"type": "Patient"}]}
-    assert "Bulk Data manifest" in str(only(json.dumps(manifest).encode()).problem)
-    assert only(b'{"output":[]}').problem is None  # for validation to judge
+    data = json.dumps(manifest).encode()
+    for media_type in (DOCUMENT, LINES):
+        assert "Bulk Data manifest" in str(only(data, media_type).not_data)
+    for other in (b'{"output":[]}', bundle(b'{"resource":%b}' % data)):
+        assert (only(other).problem, only(other).not_data) == (None, None)  # validation judges

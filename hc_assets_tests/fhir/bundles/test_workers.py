@@ -18,7 +18,7 @@ from hc_assets.fhir.schemas import TABLES
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.manifests import LandedFile
 from hc_assets.lake.tables import read_partition
-from hc_assets_tests.fhir.worker_runs import BATCH, RAW, Run, bundle, entry, patient, rows
+from hc_assets_tests.fhir.worker_runs import BATCH, RAW, URN_A, Run, bundle, entry, patient, rows
 
 
 @pytest.fixture
@@ -28,7 +28,8 @@ def run(tmp_path: Path) -> Run:
 
 def test_each_entry_is_a_row_with_where_it_came_from(run):
     sent = b'{ "id":"p1", "resourceType":"Patient",\n "multipleBirthInteger":1 }'
-    data = b'{"resourceType":"Bundle","entry":[{"resource":' + sent + b',"fullUrl":"urn:uuid:1",'
+    data = b'{"resourceType":"Bundle","type":"batch","entry":[{"resource":' + sent
+    data += b',"fullUrl":"%b",' % URN_A.encode()
     data += b'"request":{"method":"PUT","url":"Patient/p1"}}]}'
     (row,) = rows(run.split(*run.land(a__json=data)))
     assert row == {
@@ -38,7 +39,7 @@ def test_each_entry_is_a_row_with_where_it_came_from(run):
         "position": 0,
         "resource_type": "Patient",
         "resource_id": "p1",
-        "full_url": "urn:uuid:1",
+        "full_url": URN_A,
         "request_method": "PUT",
         "request_url": "Patient/p1",
         "request_if_none_exist": None,
@@ -47,6 +48,9 @@ def test_each_entry_is_a_row_with_where_it_came_from(run):
         "response_etag": None,
         "source": None,
         "problem": None,
+        "not_data": None,
+        "issues": None,
+        "place": None,
         "resource": sent,
     }
 
@@ -119,8 +123,8 @@ def test_a_line_whose_splitting_raises_is_a_row_with_that_problem(run, monkeypat
 def test_a_file_whose_splitting_raises_keeps_the_rows_before_and_spares_other_files(
     run, monkeypatch
 ):
-    def failing(*arguments: Any) -> Iterator[EntryColumns]:
-        whole = read_columns(*arguments)
+    def failing(*arguments: Any, **options: Any) -> Iterator[EntryColumns]:
+        whole = read_columns(*arguments, **options)
         yield next(whole)
         raise RecursionError
 

@@ -101,7 +101,8 @@ def test_links_to_entries_of_a_transaction_are_replaced_and_those_of_a_collectio
     entries = [entry(binary, URN_A, **post), entry(file, URN_B, **put)]
     whole = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
     asked = run.all(a__json=json.dumps(whole).encode())[ENRICHED]
-    kept = run.all(a__json=bundle(entry(binary, URN_A), entry(file, URN_B)))[ENRICHED]
+    held = {"type": "collection", "entry": [entry(binary, URN_A), entry(file, URN_B)]}
+    kept = run.all(a__json=json.dumps(whole | held).encode())[ENRICHED]
     for made, url in ((asked, f"Binary/{URN_A[9:]}"), (kept, URN_A)):
         (found,) = [json.loads(r["resource"]) for r in made if r["resource_id"] == "d1"]
         assert found["content"] == [{"attachment": {"url": url}}]

@@ -126,7 +126,14 @@ def test_metrics_of_batches_that_have_not_changed_are_kept(ingested):
 
 
 def row(batch: str, **members: Any) -> dict[str, Any]:
-    made = {"batch": batch, "entries": 10, "valid": 9, "quarantined": 1, "error_rate": 0.1}
+    made = {
+        "batch": batch,
+        "entries": 10,
+        "valid": 9,
+        "quarantined": 1,
+        "error_rate": 0.1,
+        "not_data": 0,
+    }
     made |= {"mean_quality": 0.9, "seconds": 2.0, "entries_per_second": 5.0}
     by_type = [{"resource_type": "Patient", "entries": 10}]
     made |= {"by_type": by_type, "quarantined_by_rule": [{"rule": "dom-2", "entries": 1}]}
@@ -140,6 +147,7 @@ def test_totals_add_up_over_batches():
         "entries": 30,
         "valid": 27,
         "quarantined": 3,
+        "not_data": 0,
         "error_rate": 0.1,
         "entries_per_second": 5.0,  # of those that were measured
         "entries_by_type": {"Patient": 30},

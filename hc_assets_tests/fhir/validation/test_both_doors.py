@@ -1,134 +1,27 @@
-"""What `validate` refuses, `ingest` quarantines, entry by entry, and the other way round.
-
-Bundles are damaged in every way that a sender could: members twice under any spelling and at any
-depth, values of another JSON type, values exchanged, bytes cut off or in front.
+"""What `validate` refuses, `ingest` quarantines, file by file and entry by entry, and the other way
+round; and what is no data to one is no data to the other.
 """
 
-import json
-import random
+import os
 import re
-from collections.abc import Iterator
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from hc_assets.fhir.bundles.entries import resource_entry
+from hc_assets.fhir.bundles.envelopes import issues_of_whole
+from hc_assets.fhir.bundles.unpacking import unpacked
+from hc_assets.fhir.validation import has_errors, validate
 from hc_assets.fhir.validation.files import Checked, validate_files
+from hc_assets.fhir.verdicts.accounting import entries_accounted_for, entry_keys
 from hc_assets.lake.discovery import discover
 from hc_assets.lake.layout import Layout
+from hc_assets_tests.fhir.validation.damaged_bundles import DOCUMENTS, damaged
 from hc_assets_tests.fhir.worker_runs import Run, rows
 
-
-class Members(list[tuple[str, Any]]):
-    """A JSON object whose members may come twice, and be spelled in any way."""
-
-
-def read(text: str) -> Any:
-    return json.loads(text, object_pairs_hook=Members)
-
-
-def written(value: Any) -> str:
-    if isinstance(value, Members):
-        return "{" + ",".join(f'"{name}":{written(each)}' for name, each in value) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(map(written, value)) + "]"
-    return json.dumps(value)
-
-
-ORGANIZATION = '{"resourceType":"Organization","id":"o1","name":"x"}'
-PATIENT = (
-    '{"resourceType":"Patient","id":"p1","meta":{"lastUpdated":"2026-01-01T00:00:00Z"},'
-    '"name":[{"family":"x","given":["y"]}],"gender":"male","birthDate":"1970-01-01"}'
-)
-OBSERVATION = (
-    '{"resourceType":"Observation","id":"o1","status":"final","code":{"text":"x"},'
-    '"subject":{"display":"x"},"valueQuantity":{"value":1.50,"unit":"mg"}}'
-)
-
-
-def entry(resource: str, *members: str) -> str:
-    id_ = re.search(r'"resourceType":"(\w+)","id":"(\w+)"', resource)
-    assert id_ is not None
-    url = f'"fullUrl":"https://example.org/fhir/{id_[1]}/{id_[2]}"'
-    return "{" + ",".join([url, f'"resource":{resource}', *members]) + "}"
-
-
-def bundle(type_: str, *entries: str) -> str:
-    return (
-        f'{{"resourceType":"Bundle","id":"b","meta":{{"lastUpdated":"2026-01-01T00:00:00Z"}},'
-        f'"type":"{type_}","timestamp":"2026-01-01T00:00:00Z",'
-        f'"link":[{{"relation":"self","url":"https://example.org"}}],"entry":['
-        + ",".join(entries)
-        + "]}"
-    )
-
-
-POST = '"request":{"method":"POST","url":"Observation","ifNoneExist":"identifier=s|1"}'
-PUT = '"request":{"method":"PUT","url":"Patient/p1","ifMatch":"1"}'
-DELETE = '{"request":{"method":"DELETE","url":"Organization/o1"}}'
-RESPONSE = '"response":{"status":"200","lastModified":"2026-01-01T00:00:00Z","etag":"1"}'
-SEARCH = '"search":{"mode":"match","score":0.5}'
-DOCUMENTS = [
-    bundle("collection", *map(entry, [PATIENT, ORGANIZATION, OBSERVATION])),
-    bundle("transaction", entry(PATIENT, PUT), entry(OBSERVATION, POST), DELETE),
-    bundle("history", entry(PATIENT, PUT, RESPONSE), entry(OBSERVATION, POST, RESPONSE)),
-    bundle("searchset", entry(PATIENT, SEARCH), entry(OBSERVATION, SEARCH)),
-    PATIENT,
-]
-
-
-def objects_in(value: Any) -> Iterator[Members]:
-    if isinstance(value, Members) and value:
-        yield value
-    for each in [v for _, v in value] if isinstance(value, Members) else value:
-        if isinstance(each, list):
-            yield from objects_in(each)
-
-
-def respelled(name: str, chance: random.Random) -> str:
-    return "".join(f"\\u{ord(c):04x}" if chance.random() < 0.3 else c for c in name)
-
-
-def twice(document: Any, chance: random.Random) -> None:
-    members = chance.choice(list(objects_in(document)))
-    name, value = chance.choice(members)
-    other = chance.choice([value, value, chance.choice(members)[1]])
-    members.insert(chance.randrange(len(members) + 1), (respelled(name, chance), other))
-
-
-def of_another_type(document: Any, chance: random.Random) -> None:
-    members = chance.choice(list(objects_in(document)))
-    at = chance.randrange(len(members))
-    name, value = members[at]
-    others = [None, 5, Members(), [], [value], [None], True]
-    members[at] = (name, chance.choice(others if isinstance(value, str) else [*others, "x"]))
-
-
-def exchanged(document: Any, chance: random.Random) -> None:
-    members = chance.choice(list(objects_in(document)))
-    one, other = (chance.randrange(len(members)) for _ in "12")
-    (name, value), (other_name, other_value) = members[one], members[other]
-    members[one], members[other] = (name, other_value), (other_name, value)
-
-
-def damaged(seed: int) -> bytes:
-    """A file that is damaged in one or two ways; the same one for the same seed."""
-    chance = random.Random(seed)  # noqa: S311 - no secret
-    document = read(chance.choice(DOCUMENTS))
-    for _ in range(chance.choice([1, 1, 2])):
-        chance.choice([twice, twice, of_another_type, exchanged])(document, chance)
-    data = written(document).encode()
-    how = chance.random()
-    if how < 0.05:
-        return data[: chance.randrange(len(data))]
-    if how < 0.1:
-        return b"\xef\xbb\xbf" + data
-    if how < 0.15:
-        at = chance.randrange(len(data))
-        return data[:at] + chance.choice([b"\xff", b"\xef\xbb\xbf", b"\0", b"{", b'"']) + data[at:]
-    return data
-
-
+PACKAGE = Path(os.environ.get("HC_R4_PACKAGE", ""))
 # What is ambiguous or no JSON of FHIR. Other rules on what is around a resource hold for the Bundle
 # as a whole (its type, fullUrls, who may refer to whom); its entries are taken each on its own.
 REFUSED_AROUND = {"duplicate-member", "json-type", "null-value"}
@@ -161,30 +54,114 @@ def refused_by_validate(checked: Checked, count: int) -> tuple[set[int], set[int
     return must, may
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_an_entry_is_refused_by_both_or_by_neither(seed: int, tmp_path: Path) -> None:
-    files = {f"f{number}__json": damaged(1_000 * seed + number) for number in range(250)}
-    folder = tmp_path / "files"
+@dataclass
+class Ingested:
+    """What became of a file.
+
+    Attributes:
+        entries: positions of its rows, without those that stand for a Bundle.
+        refused: positions of the invalid ones among them.
+        is_refused: whether any row of the file is invalid.
+        not_data: how many rows are no data.
+        is_flat: whether each entry's position is its number in the file's Bundle or its line.
+    """
+
+    entries: set[int] = field(default_factory=set)
+    refused: set[int] = field(default_factory=set)
+    is_refused: bool = False
+    not_data: int = 0
+    is_flat: bool = True
+
+
+def ingested(folder: Path, files: dict[str, bytes]) -> dict[str, Ingested]:
+    run = Run(Layout.of(folder))
+    raw = run.split(*run.land(**{name.replace(".", "__"): data for name, data in files.items()}))
+    validated, quarantined, _ = run.judge(raw)
+    keys = (entry_keys(table) for table in (raw, validated, quarantined))
+    assert entries_accounted_for(*keys).passed
+    found = {name: Ingested() for name in files}
+    wholes = set()
+    for row in rows(raw):
+        of_file = found[row["source_file"]]
+        of_file.is_flat &= row["place"] is None and row["resource_type"] != "Parameters"
+        if row["issues"] is None:
+            of_file.entries.add(row["position"])
+        else:
+            wholes.add((row["source_file"], row["position"]))
+    for row in rows(quarantined):
+        of_file = found[row["source_file"]]
+        if row["class"] == "not_data":
+            of_file.not_data += 1
+            assert not any(issue["severity"] in ("fatal", "error") for issue in row["issues"])
+            continue
+        assert row["class"] == "invalid"
+        assert any(issue["severity"] in ("fatal", "error") for issue in row["issues"])
+        of_file.is_refused = True
+        if (row["source_file"], row["position"]) not in wholes:
+            of_file.refused.add(row["position"])
+    return found
+
+
+def validated(folder: Path, files: dict[str, bytes]) -> dict[str, Checked]:
     folder.mkdir()
     for name, data in files.items():
-        (folder / name.replace("__", ".")).write_bytes(data)
-    checked = {
-        Path(each.file).name: each for each in validate_files(discover([folder], folder), workers=1)
-    }
-    run = Run(Layout.of(tmp_path))
-    raw = run.split(*run.land(**files))
-    _, quarantined, _ = run.judge(raw)
-    ingested: dict[str, set[int]] = {name: set() for name in checked}
-    refused: dict[str, set[int]] = {name: set() for name in checked}
-    for row in rows(raw):
-        ingested[row["source_file"]].add(row["position"])
-    for row in rows(quarantined):
-        refused[row["source_file"]].add(row["position"])
-    number_refused = 0
-    for name, by_ingest in refused.items():
-        must, may = refused_by_validate(checked[name], len(ingested[name]))
-        text = files[name.replace(".", "__")]
-        assert must & ingested[name] <= by_ingest, text
-        assert by_ingest <= may, text
-        number_refused += len(by_ingest)
-    assert 200 < number_refused < len(list(rows(raw))) - 50
+        (folder / name).write_bytes(data)
+    found = validate_files(discover([folder], folder), workers=1)
+    return {Path(each.file).name: each for each in found}
+
+
+def said_to_be_no_data(checked: Checked) -> int:
+    return sum(i.rule == "not-data" for finding in checked.findings for i in finding.issues)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_file_and_each_entry_is_refused_by_both_or_by_neither(seed: int, tmp_path: Path) -> None:
+    files = {f"f{number}.json": damaged(1_000 * seed + number) for number in range(300)}
+    checked = validated(tmp_path / "files", files)
+    counts: Counter[tuple[bool, bool]] = Counter()
+    for name, found in ingested(tmp_path, files).items():
+        assert (checked[name].invalid() > 0) == found.is_refused, files[name]
+        counts[found.is_refused, found.is_flat] += 1
+        if not found.is_refused:
+            assert said_to_be_no_data(checked[name]) == found.not_data, files[name]
+        if found.is_flat:
+            must, may = refused_by_validate(checked[name], len(found.entries))
+            assert must & found.entries <= found.refused, files[name]
+            assert found.refused <= may, files[name]
+    assert all(counts[refused, flat] > 10 for refused in (True, False) for flat in (True, False))
+
+
+def test_what_nobody_damaged_is_refused_by_neither_and_no_data_to_both(tmp_path: Path) -> None:
+    files = {f"f{number}.json": text.encode() for number, text in enumerate(DOCUMENTS)}
+    checked = validated(tmp_path / "files", files)
+    for name, found in ingested(tmp_path, files).items():
+        assert (checked[name].invalid(), found.is_refused) == (0, False), files[name]
+        assert said_to_be_no_data(checked[name]) == found.not_data, files[name]
+
+
+@pytest.mark.skipif(
+    "HC_R4_PACKAGE" not in os.environ or not PACKAGE.is_dir(),
+    reason="HC_R4_PACKAGE names no unpacked npm package hl7.fhir.r4.examples 4.0.1",
+)
+def test_official_bundles_are_refused_by_both_or_by_neither() -> None:
+    bundles = [
+        data
+        for path in sorted(PACKAGE.glob("*.json"))
+        if b'"Bundle"' in (data := path.read_bytes()) and len(data) < 100_000
+    ]
+    judged = 0
+    for data in bundles:
+        whole = resource_entry(0, data)
+        if whole.resource_type != "Bundle":
+            continue
+        judged += 1
+        held = list(unpacked(whole, judge=issues_of_whole))
+        refused = [
+            each
+            for each in held
+            if each.problem
+            or each.issues
+            or (each.resource and each.resource_type and has_errors(validate(each.resource)))
+        ]
+        assert bool(refused) == has_errors(validate(data))
+    assert judged > 20

@@ -211,7 +211,7 @@ def test_every_issue_of_any_bundle_comes_out_once(tmp_path_factory, entries: lis
     data = {"resourceType": "Bundle", "type": "collection", "entry": entries}
     path.write_text(json.dumps(data))
     (checked,) = validate_files([Found(path, "a.json")])
-    rules = [issue.rule for finding in checked.findings for issue in finding.issues]
+    rules = [i.rule for f in checked.findings for i in f.issues if i.rule != "not-data"]
     assert sorted(rules) == sorted(issue.rule for issue in validate(path.read_bytes()))
     assert checked.resources == 1 + len(entries)
 

@@ -5,6 +5,7 @@ from upath import UPath
 from hc_assets.fhir.enrichment.workers import revalidate
 from hc_assets.fhir.schemas import TABLES
 from hc_assets.fhir.verdicts.batches import (
+    count_by_class,
     entries_by_rule,
     mean_quality,
     quality_at_least,
@@ -50,11 +51,16 @@ def issue(rule: str, severity: str = "error") -> dict[str, str]:
 
 def test_an_entry_counts_once_for_each_rule_that_it_breaks(tmp_path):
     rows = [
-        {"issues": [issue("obs-7"), issue("obs-7"), issue("dom-6", "warning")]},
-        {"issues": [issue("obs-7"), issue("unreadable", "fatal")]},
+        {
+            "issues": [issue("obs-7"), issue("obs-7"), issue("dom-6", "warning")],
+            "class": "invalid",
+        },
+        {"issues": [issue("obs-7"), issue("unreadable", "fatal")], "class": "invalid"},
+        {"issues": [issue("not-data", "information")], "class": "not_data"},
     ]
-    counts = entries_by_rule(table(tmp_path, "fhir/quarantined_resources", rows))
-    assert counts == {"obs-7": 2, "unreadable": 1}
+    quarantined = table(tmp_path, "fhir/quarantined_resources", rows)
+    assert entries_by_rule(quarantined) == {"obs-7": 2, "unreadable": 1}
+    assert count_by_class(quarantined) == {"invalid": 2, "not_data": 1}
 
 
 def test_the_most_frequent_rule_decides():

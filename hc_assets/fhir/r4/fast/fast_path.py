@@ -63,6 +63,8 @@ def _library() -> ctypes.CDLL:
     library.hc_run_free.argtypes = [ctypes.c_void_p]
     library.hc_run_free.restype = None
     library.hc_accept.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
+    library.hc_accept_envelope.argtypes = library.hc_accept.argtypes
+    library.hc_holds_only_data.argtypes = [ctypes.c_void_p]
     library.hc_narratives.argtypes = [ctypes.c_void_p, pairs]
     library.hc_bare.argtypes = [ctypes.c_void_p, pairs]
     return library
@@ -163,3 +165,26 @@ def _remarks(run: _Run, raw: bytes) -> list[str] | None:
         names[shape] if entry < 0 else f"Bundle.entry[{entry}].resource"
         for entry, shape in run.pairs(library.hc_bare)
     ]
+
+
+def accept_envelope(raw: bytes) -> bool:
+    """Decide whether a Bundle is certainly valid but for the resources in its entries.
+
+    Args:
+        raw: the Bundle as JSON; any bytes.
+
+    Returns:
+        True where nothing is wrong with the Bundle itself, nor with a resource for where it is:
+        each has only to be judged on its own. False where the thorough path must decide.
+    """
+    return len(raw) <= MAX_BYTES and bool(
+        _library().hc_accept_envelope(_run().handle, raw, len(raw))
+    )
+
+
+def holds_only_data() -> bool:
+    """Whether the Bundle that this thread has accepted last holds resources to be stored alone.
+
+    False says nothing: entries have to be looked at one by one.
+    """
+    return bool(_library().hc_holds_only_data(_run().handle))

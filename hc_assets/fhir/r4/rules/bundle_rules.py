@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from hc_assets.fhir.r4.definitions import r4
 from hc_assets.fhir.r4.issues import Findings, Severity, clipped
-from hc_assets.fhir.r4.references import parse_reference
+from hc_assets.fhir.r4.references import names_another, parse_reference
 from hc_assets.fhir.r4.rules.extension_rules import is_absolute
 from hc_assets.fhir.r4.walker import Visit
 
@@ -138,6 +138,17 @@ def _check_duplicates(bundle_type: str, entries: list[Entry], findings: Findings
         seen.add(key)
 
 
+def _check_updates(entries: list[Entry], findings: Findings) -> None:
+    """An update carries the resource that its url names (R4, http, update)."""
+    for entry in entries:
+        url = text_of(entry.visit.value, "request", "url")
+        if entry.resource is None or text_of(entry.visit.value, "request", "method") != "PUT":
+            continue
+        if names_another(url, entry.resource.type_name, entry.resource_id or None):
+            text = "the url of the PUT names another resource than the entry carries"
+            findings.error("invalid", f"{entry.path}.request.url", "bundle-request", text)
+
+
 def _check_requests(bundle_type: str, entries: list[Entry], findings: Findings) -> None:
     """A transaction changes each resource once (R4, http, transaction processing rules)."""
     if bundle_type != "transaction":
@@ -216,6 +227,7 @@ def check_bundle(bundle: Visit, entries: list[Entry], findings: Findings) -> Non
     for entry in entries:
         _check_full_url(entry, bundle_type, findings)
     _check_duplicates(bundle_type, entries, findings)
+    _check_updates(entries, findings)
     _check_requests(bundle_type, entries, findings)
     if bundle_type == "searchset":
         _check_search(bundle, entries, findings)

@@ -116,6 +116,20 @@ static int links_are_valid(Text links) {
     return is_certain;
 }
 
+/* Whether an update certainly carries the resource that its url names; see names_another. */
+static int carries_what_it_names(const Run *run, const Entry *entry) {
+    if (!is_text(entry->method, "PUT") || entry->resource < 0) return 1;
+    if (entry->url.at == NULL) return 0;
+    if (memchr(entry->url.at, '?', entry->url.size) != NULL) return 1;
+    const Resource *resource = &run->resources.items[entry->resource];
+    Text type = resource->shape->name, rest = entry->url;
+    if (rest.size <= type.size || memcmp(rest.at, type.at, type.size) != 0) return 0;
+    if (rest.at[type.size] != '/') return 0;
+    rest.at += type.size + 1;
+    rest.size -= type.size + 1;
+    return resource->id.at == NULL || same(rest, resource->id);
+}
+
 static int requests_are_valid(const Run *run, const Nature *nature, Text total) {
     if (total.at != NULL && !nature->is_search && !nature->is_history) return 0; /* bdl-1 */
     for (int32_t i = 0; i < run->entries.count; i++) {
@@ -123,6 +137,7 @@ static int requests_are_valid(const Run *run, const Nature *nature, Text total) 
         if (entry->has_search && !nature->is_search) return 0;       /* bdl-2 */
         if (entry->has_request != nature->asks) return 0;            /* bdl-3 */
         if (entry->has_response != nature->answers) return 0;        /* bdl-4 */
+        if (!carries_what_it_names(run, entry)) return 0;
     }
     return 1;
 }

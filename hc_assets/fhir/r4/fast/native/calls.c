@@ -44,7 +44,8 @@ EXPORT void hc_run_free(Run *run) {
  * what hc_narratives gives is right, and whose remarks hc_bare gives.
  */
 EXPORT int32_t hc_accept(Run *run, const uint8_t *text, size_t size) {
-    if (!accept(run, text, size)) return -1;
+    run->is_accepted = accept(run, text, size);
+    if (!run->is_accepted) return -1;
     if (run->narratives.count > 0 || run->bare.count > 1) return -2;
     if (run->bare.count == 0) return 0;
     return run->bare.items[0].first < 0 ? 1 + run->bare.items[0].second : -2;

@@ -178,9 +178,12 @@ static Position pass_search(const Whole *text, Position at) {
     return at;
 }
 
+/* Whether there is a resource that is neither taken apart nor set aside; see bundles/unpacking.py. */
 static int is_data(const Whole *text, const Row *row) {
-    return row->resource.begin >= 0 &&
-           !(row->type.begin >= 0 && is_text(text_in(text, row->type), "OperationOutcome"));
+    if (row->resource.begin < 0 || row->type.begin < 0) return 0;
+    Text type = text_in(text, row->type);
+    return !is_text(type, "OperationOutcome") && !is_text(type, "Bundle") &&
+           !is_text(type, "Parameters");
 }
 
 /* Whether an entry asks to be stored as it is; see requests.refusal. */
@@ -290,8 +293,6 @@ EXPORT int64_t hc_regular_lines(const uint8_t *begin, size_t size, Row *rows, in
             clear(row);
             at = pass_resource(&line, at, 0, row);
             if (at == NULL || skip_space(at, line.end) != line.end || !is_data(&line, row))
-                return IRREGULAR;
-            if (row->type.begin >= 0 && is_text(text_in(&line, row->type), "Bundle"))
                 return IRREGULAR;
             row->position = position;
         }

@@ -185,6 +185,8 @@ typedef struct {
     const uint8_t *begin, *end;
     int32_t depth;
     int32_t is_out_of_memory;
+    int32_t is_accepted;  /* whether hc_accept has accepted the text that was read last */
+    int32_t is_envelope;  /* resources in entries are noted, and not looked into */
     LIST(Resource) resources;
     LIST(Reference) references;
     LIST(Entry) entries;
@@ -264,7 +266,11 @@ int contained_are_valid(Run *run, int32_t resource);
 int bundle_is_valid(Run *run, const Frame *bundle);
 int may_refer(const Table *table, int32_t targets, const Shape *shape);
 
+/* envelope.c: passes a resource in an entry; notes who it is, and where its URNs lead. */
+const uint8_t *note_resource(Run *run, const uint8_t *at, int32_t number);
+
 /* walk.c */
 int accept(Run *run, const uint8_t *text, size_t size);
+const Shape *stated_type(Run *run, const uint8_t *object, Text *type);
 
 #endif

@@ -157,7 +157,7 @@ static Position read_object(Run *run, Position at, const Member *member, Frame *
 }
 
 /* The resource type that an object states, which nearly always comes first. */
-static const Shape *stated_type(Run *run, Position object, Text *type) {
+const Shape *stated_type(Run *run, Position object, Text *type) {
     const Table *table = run->table;
     const uint8_t *end = run->end;
     Position at = skip_space(object + 1, end);
@@ -212,7 +212,8 @@ static Position read_resource(Run *run, Position at, Frame *parent) {
     if (parent != NULL) {
         /* Whole resources are in bundles' entries and in `contained`; others are left to the
          * thorough path, and so are bundles in bundles. */
-        if (shape->kind == BUNDLE) return NULL;
+        if (shape->kind == BUNDLE && !run->is_envelope) return NULL;
+        if (run->is_envelope && parent->shape->kind != BUNDLE_ENTRY) return NULL;
         if (parent->shape->kind == BUNDLE_ENTRY) entry = run->entries.count - 1;
         else if (parent->shape->kind == DOMAIN_RESOURCE) container = parent->resource;
         else return NULL;
@@ -227,6 +228,11 @@ static Position read_resource(Run *run, Position at, Frame *parent) {
     resource->container = container;
     resource->entry = entry;
     if (entry >= 0 && container < 0) run->entries.items[entry].resource = frame.resource;
+    if (run->is_envelope && parent != NULL) {
+        at = note_resource(run, at, frame.resource);
+        run->depth--;
+        return at;
+    }
     at = read_members(run, at + 1, &frame, &type);
     if (at == NULL || !close_resource(run, &frame, container, entry)) return NULL;
     if (shape->kind == BUNDLE && !bundle_is_valid(run, &frame)) return NULL;
