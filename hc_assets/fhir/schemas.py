@@ -311,7 +311,7 @@ TABLES: Mapping[str, TableSchema] = {
                 "resource": (f"{_RAW}.full_url", f"{_VALIDATED}.warnings", *_OF_VALIDATED),
             },
         ),
-        code_version="2",
+        code_version="3",
     ),
     _PROVENANCE: TableSchema(
         PROVENANCE_RESOURCES,

@@ -307,6 +307,8 @@ def _other_columns(
     issues: list[Any] = [None if is_absent else () for is_absent in absent.to_pylist()]
     for row, each in others.items():
         issues[row] = each.issues
+    for row, kept in rows.links_kept.items():
+        issues[row] = [*issues[row], *kept]
     columns["issues"] = issue_lists(issues)
     return columns
 
