@@ -16,6 +16,7 @@ MANIFEST_NAME = "manifest.json"
 SCHEMA_FOLDER = "_schema"
 ALL_BATCHES_FOLDER = "all"
 BATCH_PREFIX = "batch="
+RETRACTED_FOLDER, RESTORED_FOLDER = ".retracted", ".restored"
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,14 @@ class Layout:
     def manifest(self, kind: str, key: str) -> UPath:
         """Manifest of one batch; the batch exists when it does."""
         return self.batch(kind, key) / MANIFEST_NAME
+
+    def retracted(self, kind: str) -> UPath:
+        """Folder of the records of those that are retracted: `<key>.json` each."""
+        return self.batches(kind) / RETRACTED_FOLDER
+
+    def restored(self, kind: str) -> UPath:
+        """Folder of the records of retractions that were undone."""
+        return self.batches(kind) / RESTORED_FOLDER
 
     def watched_files(self, kind: str) -> Path:
         """What was seen of the landing folder; can be deleted, then every file is hashed again."""

@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from hc_assets.core.columns import note
 from hc_assets.core.errors import EnvironmentFaultError, TransientError
 from hc_assets.lake.atomic import is_local, make_folder, sync_folder
-from hc_assets.lake.layout import COMMIT_NAME, SCHEMA_FOLDER, Layout
+from hc_assets.lake.layout import BATCH_PREFIX, COMMIT_NAME, SCHEMA_FOLDER, Layout
 from hc_assets.lake.parts import declare
 from hc_assets.lake.tables import read_partitions
 
@@ -245,12 +245,21 @@ class Warehouse:
         ).fetchall()
         views = dict(rows)
         return self._names() <= views.keys() and all(
-            self._commits(table) in views.get(table, "") for table in self.tables
+            self._commits(table) in views.get(table, "")
+            and self._retractions() in views.get(table, "")
+            for table in self.tables
         )
 
     def _commits(self, table: str) -> str:
         """Pattern of the paths of a table's commits, as a literal in SQL."""
         return _literal(f"{self._folder(table)}/*/{COMMIT_NAME}")
+
+    def _retractions(self) -> str:
+        """Pattern of the paths of the records of retracted batches, as a literal in SQL."""
+        folder = self.layout.retracted("*")
+        parent = self.layout.data_dir
+        root = os.path.realpath(parent.path) if is_local(parent) else str(parent)
+        return _literal(f"{root}/{'/'.join(folder.parts[-3:])}/*.json")
 
     def _folder(self, table: str) -> str:
         """Folder of a table, without links: the same whichever way leads to it."""
@@ -292,7 +301,8 @@ class Warehouse:
         """SQL that reads what the commits list, whenever it is run.
 
         The view needs no change when a batch is committed, so writers of Parquet need not write
-        here. Parts that a run has written but not committed are left out by name.
+        here. Parts that a run has written but not committed are left out by name, and those of
+        batches that are retracted by theirs.
         """
         commits = self._commits(table)
         parts = _literal(f"{self._folder(table)}/*/part-*.parquet")
@@ -308,6 +318,10 @@ class Warehouse:
                     FROM read_json(
                         {commits}, filename = true, hive_partitioning = false,
                         columns = {{parts: 'STRUCT(name VARCHAR)[]'}}
+                    )
+                    WHERE regexp_extract(filename, '/{BATCH_PREFIX}([^/]*)/[^/]*$', 1) NOT IN (
+                        SELECT regexp_extract(file, '([^/]*)\\.json$', 1)
+                        FROM glob({self._retractions()})
                     )
                 )
             )

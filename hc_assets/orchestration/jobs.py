@@ -15,7 +15,7 @@ from hc_assets.lake.atomic import write_bytes
 from hc_assets.lake.backlog import unfinished
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.locks import exclusive
-from hc_assets.lake.manifests import batch_keys
+from hc_assets.lake.retractions import standing_keys
 from hc_assets.lake.warehouse import Warehouse
 from hc_assets.orchestration import internals
 from hc_assets.orchestration.check_results import report_of
@@ -92,7 +92,7 @@ def check_everything(context: dg.OpExecutionContext, layout: dg.ResourceParam[La
         others = internals.loaded_job(context, _OTHER_CHECKS)
         todo.append((internals.job_of_checks(others, made), ""))
     for landing in CATALOG.landings.values():
-        keys = batch_keys(layout, landing.kind.name)
+        keys = standing_keys(layout, landing.kind.name)
         left = set(unfinished(layout, landing.batch_tables, keys))
         job = internals.loaded_job(context, landing.kind.check_job)
         todo += [(job, key) for key in keys if key not in left]
