@@ -9,22 +9,29 @@ from datetime import datetime
 
 from upath import UPath
 
+from hc_assets.lake.exclusions import excluded, recorded_at, retracted, standing_keys
 from hc_assets.lake.incremental import compare, inputs_of_tables
 from hc_assets.lake.layout import COMMIT_NAME, Layout
 from hc_assets.lake.manifests import read_manifest
 from hc_assets.lake.parts import Commit, read_commit
-from hc_assets.lake.retractions import recorded_at, retracted, standing_keys
 from hc_assets.lake.tables import LakeTable, read_partitions
 
 
 def unfinished(layout: Layout, tables: Iterable[str], keys: Iterable[str]) -> list[str]:
-    """Those batches of which one of the tables is not committed, but for those retracted."""
-    listed, left_out = list(tables), retracted(layout)
+    """Those batches of which one of the tables is not committed, or that a check blocks.
+
+    None of those that are retracted.
+    """
+    listed, gone = list(tables), retracted(layout)
+    blocked = excluded(layout) - gone
     return [
         key
         for key in keys
-        if key not in left_out
-        and any(read_commit(layout.partition(table, key)) is None for table in listed)
+        if key not in gone
+        and (
+            key in blocked
+            or any(read_commit(layout.partition(table, key)) is None for table in listed)
+        )
     ]
 
 
@@ -34,8 +41,8 @@ def left_out(
     """Which content of finished batches is not in what is made of all of them.
 
     A commit says what its rows were made from, whatever any record of runs says; a run that was
-    killed left that of before. A batch counts that has all of its tables; one that is retracted
-    counts where it is in there still.
+    killed left that of before. A batch counts that has all of its tables; one that is retracted or
+    blocked counts where it is in there still.
 
     Args:
         layout: where the lake is.
@@ -45,7 +52,7 @@ def left_out(
 
     Returns:
         Pairs of a table over all batches and the partition that it lacks, or holds although it is
-        retracted, `<table>` or `<table>/<batch>`, those of the earliest batch first.
+        to be left out, `<table>` or `<table>/<batch>`, those of the earliest batch first.
 
     Raises:
         DamagedCommitError: a commit is not what was written.
@@ -57,7 +64,9 @@ def left_out(
     lacking = []
     for table in over_all:
         made = read_commit(layout.partition(table, None))
-        lacking += [(table, each) for each in _held_still(layout, None if not made else made.inputs)]
+        lacking += [
+            (table, each) for each in _held_still(layout, None if not made else made.inputs)
+        ]
         if not finished:
             continue
         sources = [rows for name, rows in held.items() if name != table]
@@ -85,7 +94,7 @@ def not_taken_in(
 ) -> list[float]:
     """When those partitions were committed that a table over all batches was made without.
 
-    Or retracted, of those that it was made with. A commit says what its rows were made from; a run
+    Or left out, of those that it was made with. A commit says what its rows were made from; a run
     that was killed left that of before.
 
     Args:
@@ -107,9 +116,24 @@ def not_taken_in(
     ]
 
 
+def missed_batches(
+    layout: Layout, made_from: Mapping[str, str] | None, sources: Iterable[str], keys: Iterable[str]
+) -> set[str]:
+    """Keys of those batches that a table over all batches was made without.
+
+    Args:
+        layout: where the lake is.
+        made_from: as for `not_taken_in`.
+        sources: as for `not_taken_in`.
+        keys: as for `not_taken_in`.
+    """
+    held = [read_partitions(layout, source) for source in sources]
+    return {each.batch for _, each in _missed(held, made_from, keys) if each.batch is not None}
+
+
 def _held_still(layout: Layout, made_from: Mapping[str, str] | None) -> list[str]:
-    """Partitions of retracted batches that a table was made with."""
-    gone = retracted(layout)
+    """Partitions that a table was made with and that are to be left out."""
+    gone = excluded(layout)
     return [name for name in made_from or {} if gone and name.rpartition("/")[2] in gone]
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from hc_assets.core.errors import EnvironmentFaultError
+from hc_assets.lake.exclusions import excluded
 from hc_assets.lake.layout import COMMIT_NAME, Layout
 from hc_assets.lake.parts import Commit, DamagedCommitError, read_commit
-from hc_assets.lake.retractions import retracted
 from hc_assets.lake.tables import LakeTable
 
 
@@ -154,7 +154,8 @@ def refuse_shrinking(
 ) -> None:
     """Refuse to replace a table over all batches by one that lacks some of them.
 
-    A batch may only leave it once its own commits are gone, or once it is retracted.
+    A batch may only leave it once its own commits are gone, or once a record says that it is left
+    out (`exclusions.py`).
 
     Args:
         layout: where the lake is.
@@ -187,9 +188,9 @@ def refuse_lost(layout: Layout, table: str, gone: Iterable[tuple[str, str]]) -> 
         gone: source and key of each batch that it was made from and would lack.
 
     Raises:
-        ShrinkingTableError: one of them stands still, and is not retracted.
+        ShrinkingTableError: one of them stands still, and is not recorded as left out.
     """
-    allowed = retracted(layout)
+    allowed = excluded(layout)
     lost = sorted(
         {batch for source, batch in gone if batch not in allowed and _stands(layout, source, batch)}
     )

@@ -16,7 +16,7 @@ MANIFEST_NAME = "manifest.json"
 SCHEMA_FOLDER = "_schema"
 ALL_BATCHES_FOLDER = "all"
 BATCH_PREFIX = "batch="
-RETRACTED_FOLDER, RESTORED_FOLDER = ".retracted", ".restored"
+LEFT_OUT_FOLDER, RESTORED_FOLDER = ".left_out", ".restored"
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,9 @@ class Layout:
         """Manifest of one batch; the batch exists when it does."""
         return self.batch(kind, key) / MANIFEST_NAME
 
-    def retracted(self, kind: str) -> UPath:
-        """Folder of the records of those that are retracted: `<key>.json` each."""
-        return self.batches(kind) / RETRACTED_FOLDER
+    def left_out(self, kind: str) -> UPath:
+        """Folder of the records of those that are left out of all batches: `<key>.json` each."""
+        return self.batches(kind) / LEFT_OUT_FOLDER
 
     def restored(self, kind: str) -> UPath:
         """Folder of the records of retractions that were undone."""

@@ -246,7 +246,7 @@ class Warehouse:
         views = dict(rows)
         return self._names() <= views.keys() and all(
             self._commits(table) in views.get(table, "")
-            and self._retractions() in views.get(table, "")
+            and self._left_out() in views.get(table, "")
             for table in self.tables
         )
 
@@ -254,9 +254,9 @@ class Warehouse:
         """Pattern of the paths of a table's commits, as a literal in SQL."""
         return _literal(f"{self._folder(table)}/*/{COMMIT_NAME}")
 
-    def _retractions(self) -> str:
-        """Pattern of the paths of the records of retracted batches, as a literal in SQL."""
-        folder = self.layout.retracted("*")
+    def _left_out(self) -> str:
+        """Pattern of the paths of the records of batches that are left out, as a literal in SQL."""
+        folder = self.layout.left_out("*")
         parent = self.layout.data_dir
         root = os.path.realpath(parent.path) if is_local(parent) else str(parent)
         return _literal(f"{root}/{'/'.join(folder.parts[-3:])}/*.json")
@@ -302,7 +302,7 @@ class Warehouse:
 
         The view needs no change when a batch is committed, so writers of Parquet need not write
         here. Parts that a run has written but not committed are left out by name, and those of
-        batches that are retracted by theirs.
+        batches that are left out by theirs.
         """
         commits = self._commits(table)
         parts = _literal(f"{self._folder(table)}/*/part-*.parquet")
@@ -321,7 +321,7 @@ class Warehouse:
                     )
                     WHERE regexp_extract(filename, '/{BATCH_PREFIX}([^/]*)/[^/]*$', 1) NOT IN (
                         SELECT regexp_extract(file, '([^/]*)\\.json$', 1)
-                        FROM glob({self._retractions()})
+                        FROM glob({self._left_out()})
                     )
                 )
             )

@@ -13,9 +13,9 @@ from hc_assets.core.settings import CoreSettings
 from hc_assets.domains import CATALOG, rebuild
 from hc_assets.lake.atomic import write_bytes
 from hc_assets.lake.backlog import unfinished
+from hc_assets.lake.exclusions import retracted, standing_keys
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.locks import exclusive
-from hc_assets.lake.retractions import standing_keys
 from hc_assets.lake.warehouse import Warehouse
 from hc_assets.orchestration import internals
 from hc_assets.orchestration.check_results import report_of
@@ -53,7 +53,10 @@ def write_the_report(
     """Write the check report in every format into the folder of reports."""
     with exclusive(layout.reports() / ".lock"):  # before the record is read: the newer one stays
         report = report_of(
-            internals.loaded_check_keys(context), context.instance, ui_url=settings.ui_url
+            internals.loaded_check_keys(context),
+            context.instance,
+            ui_url=settings.ui_url,
+            without=retracted(layout),
         )
         for suffix, render in FORMATS.values():
             write_bytes(layout.reports() / f"checks.{suffix}", render(report).encode())
