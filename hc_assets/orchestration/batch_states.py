@@ -108,7 +108,8 @@ def _of_last_run(instance: dg.DagsterInstance, landing: Landing, key: str) -> tu
         events = [e.dagster_event for e in of_run if e.dagster_event is not None]
         steps = failed_run(instance, run, events).steps
         ended = "its process was stopped or lost"
-        return _FAILED, "; ".join(f"{step}: {error}" for step, error in steps) or ended
+        text = "; ".join(f"{step}: {error}" for step, error in steps) or ended
+        return _FAILED, " ".join(text.split())  # one line of whatever notes there are
     return _LANDED, ""
 
 
