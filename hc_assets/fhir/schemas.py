@@ -115,7 +115,8 @@ ENRICHED_RESOURCES = pa.schema(
         column(
             "issues",
             pa.list_(ISSUE),
-            "Facts that do not hold, and units that can't be converted; null for a deletion",
+            "Facts that do not hold, units that can't be converted, and what enrichment left out;"
+            " null for a deletion",
         ),
         column(
             "literal_references",
@@ -168,7 +169,8 @@ PROVENANCE_RESOURCES = pa.schema(
         column("batch", pa.string(), "Key of the batch that the step was over", nullable=False),
         column("step", pa.string(), "split, validate or enrich", nullable=False),
         column("resource_id", pa.string(), "Provenance.id", nullable=False),
-        column("resource", pa.binary(), "The Provenance as JSON", nullable=False),
+        column("resource", pa.binary(), "The Provenance as JSON; null where none could be made"),
+        column("issues", pa.list_(ISSUE), "Why none could be made; null where it is there"),
     ]
 )
 
@@ -315,7 +317,8 @@ TABLES: Mapping[str, TableSchema] = {
     ),
     _PROVENANCE: TableSchema(
         PROVENANCE_RESOURCES,
-        Lineage(carries=(_RAW,), rest=(), made={"resource_id": (), "resource": ()}),
+        Lineage(carries=(_RAW,), rest=(), made={"resource_id": (), "resource": (), "issues": ()}),
+        code_version="2",
     ),
     "fhir/pipeline_metrics": TableSchema(
         PIPELINE_METRICS,

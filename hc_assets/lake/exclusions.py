@@ -5,8 +5,8 @@ one file, written at once, which no kill leaves half done. Its landed files and 
 they are; whatever reads over all batches leaves it out (`tables.read_partitions`, the views of
 `warehouse.py`), and what was published with it counts as behind (`backlog.py`).
 
-Somebody retracts a batch, for good or until it is restored; what is restored keeps its record, in
-`.restored`. A blocking check blocks one by itself, until a run of it passes.
+Somebody retracts a batch, for good or until it is restored. A blocking check blocks one by itself,
+until a run of it passes. Records of what was taken in again are kept, in `.restored`.
 """
 
 import hashlib
@@ -39,8 +39,9 @@ class Exclusion(msgspec.Struct, frozen=True):
             patient: no command prints it.
         blocked_by: `<table>: <check>` of the blocking checks that did not hold; none where it is
             retracted.
-        restored_at: UTC time, ISO 8601; "" while it is retracted.
-        restored_by: name of the account that restored it; "" while it is retracted.
+        restored_at: when it was taken in again, UTC, ISO 8601; "" while it is left out.
+        restored_by: name of the account that restored it; "" while it is left out, and where checks
+            took it in again.
         check: SHA-256 of the record itself, without this, in hex.
     """
 
@@ -134,12 +135,16 @@ def restore(layout: Layout, kind: str, key: str, *, now: datetime, by: str) -> b
     if key not in retracted(layout) or key not in _keys(layout, kind):
         return False
     known = exclusions(layout, kind)[key] or Exclusion(kind=kind, key=key, at="")
-    undone = msgspec.structs.replace(known, restored_at=_stated(now), restored_by=by)
-    # A kill in between leaves the batch retracted, and a second record once it is restored
-    name = f"{key}-{re.sub('[^0-9]', '', undone.restored_at)}{_SUFFIX}"
-    write_bytes(layout.restored(kind) / name, _encoded(undone))
-    _record(layout, kind, key).unlink(missing_ok=True)
+    _undo(layout, known, now, by)
     return True
+
+
+def _undo(layout: Layout, known: Exclusion, now: datetime, by: str) -> None:
+    undone = msgspec.structs.replace(known, restored_at=_stated(now), restored_by=by)
+    # A kill in between leaves the batch left out, and a second record once it is taken in again
+    name = f"{known.key}-{re.sub('[^0-9]', '', undone.restored_at)}{_SUFFIX}"
+    write_bytes(layout.restored(known.kind) / name, _encoded(undone))
+    _record(layout, known.kind, known.key).unlink(missing_ok=True)
 
 
 def block(layout: Layout, kind: str, key: str, *, now: datetime, blocked_by: Sequence[str]) -> None:
@@ -162,11 +167,18 @@ def block(layout: Layout, kind: str, key: str, *, now: datetime, blocked_by: Seq
     write_bytes(_record(layout, kind, key), _encoded(made))
 
 
-def unblock(layout: Layout, kind: str, key: str) -> None:
+def unblock(layout: Layout, kind: str, key: str, *, now: datetime) -> None:
     """Take a batch in again whose blocking checks held; one that is retracted stays so."""
-    known = exclusions(layout, kind).get(key) if key in _keys(layout, kind) else None
+    known = exclusions(layout, kind).get(key)
     if known is not None and known.blocked_by:
-        _record(layout, kind, key).unlink(missing_ok=True)
+        _undo(layout, known, now, by="")
+
+
+def undone(layout: Layout, kind: str) -> int:
+    """How often a batch of a kind was taken in again that had been left out."""
+    folder = layout.restored(kind)
+    names = [path.name for path in folder.iterdir()] if folder.exists() else []
+    return sum(_is_record(name) for name in names)
 
 
 def read_exclusion(layout: Layout, kind: str, key: str) -> Exclusion:
@@ -204,11 +216,11 @@ def recorded_at(layout: Layout, key: str) -> float:
 def _keys(layout: Layout, kind: str) -> set[str]:
     folder = layout.left_out(kind)
     names = {path.name for path in folder.iterdir()} if folder.exists() else set()
-    return {
-        name.removesuffix(_SUFFIX)
-        for name in names
-        if name.endswith(_SUFFIX) and not name.startswith(".")
-    }
+    return {name.removesuffix(_SUFFIX) for name in names if _is_record(name)}
+
+
+def _is_record(name: str) -> bool:
+    return name.endswith(_SUFFIX) and not name.startswith(".")
 
 
 def _record(layout: Layout, kind: str, key: str) -> UPath:

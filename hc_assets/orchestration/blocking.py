@@ -65,7 +65,7 @@ def note_checks(layout: Layout, instance: dg.DagsterInstance, run: dg.DagsterRun
     for kind, names in passed.items():
         known = exclusions(layout, kind).get(batch)
         if kind not in failed and known is not None and names.issuperset(known.blocked_by):
-            unblock(layout, kind, batch)
+            unblock(layout, kind, batch, now=datetime.now(UTC))
 
 
 def note_blocked(layout: Layout, kind: str, batch: str, checks: Iterable[str]) -> None:

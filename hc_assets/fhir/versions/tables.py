@@ -43,6 +43,12 @@ _RESOLVED = """
         reference VARCHAR, target VARCHAR
     )
 """
+# Versions whose references by query were left as they are, since resolving them raised.
+_FAILED_RESOLUTIONS = """
+    CREATE TABLE IF NOT EXISTS fhir.failed_resolutions (
+        batch VARCHAR, place BIGINT, error VARCHAR
+    )
+"""
 # `sequence` is the order in which batches were last taken in, for exports of what came since.
 _LEDGER = """
     CREATE TABLE IF NOT EXISTS fhir.applied_batches (
@@ -78,6 +84,7 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
     for statement in _BUCKET_OF_OLDER:
         connection.execute(statement)
     connection.execute(_RESOLVED)
+    connection.execute(_FAILED_RESOLUTIONS)
     columns = ", ".join(f"{f.name} {_TYPES[str(f.type)]}" for f in RESOURCE_HISTORY)
     connection.execute(
         "CREATE TABLE IF NOT EXISTS fhir.resource_versions "
