@@ -227,10 +227,9 @@ def finish(landing: Landing, batches: list[str], settings: CoreSettings) -> list
                 if not _stderr.is_terminal:
                     print_message(f"{what} failed")
             progress.advance(task)
-        for batch, error in blocked_batches(
-            definitions, instance, layout, {None, *batches}
-        ).items():
-            failed.setdefault(batch, (batch or "over all batches", error))
+        blocked = blocked_batches(definitions, instance, layout, {None, *batches})
+    for batch, why in blocked.items():
+        failed.setdefault(batch, (batch or "over all batches", why))
     is_beside_others = any(
         batch not in failed or isinstance(failed[batch][1], FindingsError) for batch in batches
     )

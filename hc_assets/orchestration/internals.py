@@ -5,7 +5,7 @@ Dagster does not declare public. Each function says which part of Dagster it res
 `hc_assets_tests/orchestration/test_internals.py` has a test that says what moved.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from threading import Event, Thread
@@ -27,7 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hc_assets.core.places import places_in
 
 D = TypeVar("D", bound=dg.AssetsDefinition)
-OnEnd: TypeAlias = Callable[[dg.DagsterInstance, dg.DagsterRun, Iterable[dg.DagsterEvent]], None]
+OnEnd: TypeAlias = Callable[[dg.DagsterInstance, dg.DagsterRun, Sequence[dg.DagsterEvent]], None]
 _LAKE = "hc_assets.lake."
 
 

@@ -39,9 +39,11 @@ class Resolver:
         if resource is None:
             return None
         made = fenced(_changed, resource, self._targets)
-        failed = isinstance(made, InternalError)
-        self.errors[batch, place] = made.error if failed else None
-        return None if failed else made
+        if isinstance(made, InternalError):
+            self.errors[batch, place] = made.error
+            return None
+        self.errors[batch, place] = None
+        return made
 
     def keep_errors(self, connection: duckdb.DuckDBPyConnection) -> Counter[str]:
         """Replace what is kept of these resources' errors; gives how many there are of each."""
