@@ -15,9 +15,9 @@ from hc_assets.domains import CATALOG, DOMAINS, warehouse_of
 from hc_assets.lake.atomic import keep_private
 from hc_assets.lake.layout import Layout
 from hc_assets.orchestration import internals, jobs
+from hc_assets.orchestration.blocking import ending
 from hc_assets.orchestration.checks import FRESHNESS
 from hc_assets.orchestration.errors import own_errors
-from hc_assets.orchestration.failures import summarizing
 from hc_assets.orchestration.io_manager import ParquetIOManager
 from hc_assets.orchestration.resources import warehouse_resource
 from hc_assets.orchestration.sensors import schedules, sensors
@@ -65,7 +65,7 @@ def build_defs(settings: CoreSettings | None = None, **resources: object) -> dg.
         ],
         sensors=sensors(settings),
         schedules=schedules(settings),
-        executor=internals.in_process_executor(summarizing(layout, settings.ui_url)),
+        executor=internals.in_process_executor(ending(layout, settings.ui_url)),
         resources={
             "settings": settings,
             "layout": layout,

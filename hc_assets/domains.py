@@ -36,11 +36,11 @@ def warehouse_of(layout: "Layout") -> "Warehouse":
 
 
 def finished_batches(layout: "Layout", landing: Landing) -> set[str]:
-    """Keys of the landed batches of which every table is committed."""
+    """Keys of the landed batches of which every table is committed, but for those retracted."""
     from hc_assets.lake.backlog import unfinished  # noqa: PLC0415 - brings pyarrow
-    from hc_assets.lake.manifests import batch_keys  # noqa: PLC0415 - brings fsspec
+    from hc_assets.lake.exclusions import standing_keys  # noqa: PLC0415 - brings fsspec
 
-    keys = set(batch_keys(layout, landing.kind.name))
+    keys = set(standing_keys(layout, landing.kind.name))
     return keys.difference(unfinished(layout, landing.batch_tables, keys))
 
 

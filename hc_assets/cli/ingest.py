@@ -7,7 +7,7 @@ Belongs here: their arguments, and what is shown. Landing is in `lake/landing.py
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 from rich.console import Console
@@ -15,11 +15,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from hc_assets.cli.exit_codes import errors_become_exit_codes, print_message
 from hc_assets.core.domain import Landing
-from hc_assets.core.errors import UnreadableInputError, UsageError
+from hc_assets.core.errors import FindingsError, HcAssetsError, UnreadableInputError, UsageError
 from hc_assets.core.settings import CoreSettings
 from hc_assets.core.source_names import named_source
 from hc_assets.domains import CATALOG, warehouse_of
 from hc_assets.lake.discovery import AnyPath, discover, guess_kind
+from hc_assets.lake.exclusions import retracted
 from hc_assets.lake.landing import BatchLimits, LandingResult, land
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.manifests import batch_keys
@@ -80,6 +81,8 @@ def ingest_paths(
 ) -> None:
     """Land files and materialize what depends on them, in other domains too.
 
+    A batch that fails costs itself: the others go on, and what is good is published.
+
     Args:
         paths: files and folders.
         kind: of the files; detected from their content where None.
@@ -92,18 +95,34 @@ def ingest_paths(
         ContradictingSourceError: files lie in the folder of another source.
         NoSourcesError: the files are of a kind that has none.
         AmbiguousKindError: the kind does not follow from the files.
-        BlockedError: a blocking check failed.
-        RunFailedError: a step raised.
+        FailedBatchesError: a batch failed, or a blocking check did not hold.
+        RunFailedError: a step raised, and nothing went well beside it.
     """
+    raise_any(_ingested(paths, kind, settings, source))
+
+
+def _ingested(
+    paths: Sequence[AnyPath],
+    kind: str | None,
+    settings: CoreSettings,
+    source: str | None = None,
+) -> list["Failure"]:
     result, landing = _land(paths, kind, settings, source)
     batches = sorted({*result.batches, *result.known_batches})
-    _materialize(landing, batches, settings)
+    failures = finish(landing, batches, settings)
     _print_rows(landing, batches, settings)
+    return failures + ingest_fed(landing, settings)
+
+
+def ingest_fed(landing: Landing, settings: CoreSettings) -> list["Failure"]:
+    """Ingest what the tables of a kind have put into the landing folders of other kinds."""
     layout = Layout.configured(settings)
+    failures: list[Failure] = []
     for fed, folder in landing.domain.feeds.items():
         made = layout.landing(fed) / folder
         if made.exists():
-            ingest_paths([made], fed, settings)
+            failures += _ingested([made], fed, settings)
+    return failures
 
 
 class NoSourcesError(UsageError):
@@ -141,6 +160,11 @@ def _land(
         f" {result.already_landed} were known by their content,"
         f" {result.unreadable} can't be read, {result.waiting} are still being written"
     )
+    for key in sorted(result.known_batches & retracted(layout)):
+        print_message(
+            f"{key} is retracted: files of it are not ingested again; `hc-assets batches restore"
+            f" {key}` takes it in again"
+        )
     if result.is_clock_behind:
         print_message(
             "the clock is behind an earlier batch: the new ones are named by the time after it"
@@ -148,13 +172,68 @@ def _land(
     return result, landing
 
 
-def _materialize(landing: Landing, batches: list[str], settings: CoreSettings) -> None:
+class FailedBatchesError(FindingsError):
+    """Some batches failed, or are blocked by a check; whatever else there was to do is done."""
+
+
+class Failure(NamedTuple):
+    """A batch that failed, or what is made of all of them.
+
+    Attributes:
+        where: job and batch.
+        error: what it failed of.
+        is_beside_others: whether other batches of the same ingest are whole, or fail of their data:
+            then it is not the environment that fails them all.
+    """
+
+    where: str
+    error: HcAssetsError
+    is_beside_others: bool
+
+
+def raise_any(failures: Sequence[Failure]) -> None:
+    """Raise one error that names all failures; nothing where there is none.
+
+    Raises:
+        FailedBatchesError: the data are at fault, or some batches failed among others.
+        RunFailedError: every batch failed of something else, or what is made of all of them did.
+    """
+    from hc_assets.orchestration.errors import RunFailedError
+
+    if not failures:
+        return
+    text = "; ".join(f"{each.where}: {each.error}" for each in failures)
+    first = failures[0].error
+    if all(isinstance(e.error, FindingsError) or e.is_beside_others for e in failures):
+        raise FailedBatchesError(text) from first
+    raise RunFailedError(text) from first
+
+
+def finish(landing: Landing, batches: list[str], settings: CoreSettings) -> list[Failure]:
+    """Materialize what batches lack, and what is made of all batches where it is behind.
+
+    Args:
+        landing: the kind.
+        batches: keys of those that are to be whole.
+        settings: of the deployment.
+
+    Returns:
+        What failed. A batch that a blocking check stops is left out of what is made of all.
+    """
     from hc_assets.definitions import build_defs
-    from hc_assets.orchestration.runs import jobs_to_finish, open_instance, refuse_blocked, run_job
+    from hc_assets.orchestration.errors import BlockedError, RunFailedError
+    from hc_assets.orchestration.runs import (
+        blocked_batches,
+        is_unpublished,
+        jobs_to_finish,
+        open_instance,
+        run_job,
+    )
 
     layout, kind = Layout.configured(settings), landing.kind.name
     jobs = jobs_to_finish(layout, kind, batches)
     definitions = build_defs(settings)
+    failed: dict[str | None, tuple[str, HcAssetsError]] = {}
     if not jobs:
         print_message("nothing to do: every batch is materialized")
     with open_instance(layout) as instance, _progress() as progress:
@@ -165,11 +244,27 @@ def _materialize(landing: Landing, batches: list[str], settings: CoreSettings) -
             if not _stderr.is_terminal:
                 print_message(f"{number}/{len(jobs)} {what}")
             if job.batch is None:
-                # Nothing is made of a batch that an earlier run blocked after its last table.
-                refuse_blocked(definitions, instance, {*batches})
-            run_job(definitions, instance, job)
+                # What an earlier run blocked after its last table is left out, too
+                blocked_batches(definitions, instance, layout, {*batches})
+                if failed and not is_unpublished(layout, landing):
+                    continue
+            try:
+                run_job(definitions, instance, job)
+            except (BlockedError, RunFailedError) as error:
+                failed[job.batch] = what, error
+                if not _stderr.is_terminal:
+                    print_message(f"{what} failed")
             progress.advance(task)
-        refuse_blocked(definitions, instance, {None, *batches})
+        blocked = blocked_batches(definitions, instance, layout, {None, *batches})
+    for batch, why in blocked.items():
+        failed.setdefault(batch, (batch or "over all batches", why))
+    is_beside_others = any(
+        batch not in failed or isinstance(failed[batch][1], FindingsError) for batch in batches
+    )
+    return [
+        Failure(what, error, is_beside_others and batch is not None)
+        for batch, (what, error) in failed.items()
+    ]
 
 
 def _progress() -> Progress:

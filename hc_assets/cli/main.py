@@ -11,12 +11,14 @@ from typing import Annotated
 import typer
 from upath import UPath
 
+from hc_assets.cli.batches import batches_app
 from hc_assets.cli.exit_codes import FINDINGS, errors_become_exit_codes, print_message
 from hc_assets.cli.ingest import ingest_app, ingest_paths
 from hc_assets.cli.lake import lake_app, warehouse_app
 from hc_assets.core.domain import resolve
 from hc_assets.domains import CATALOG, DOMAINS
 from hc_assets.lake.atomic import keep_private, write_bytes
+from hc_assets.lake.exclusions import retracted
 from hc_assets.lake.layout import Layout
 from hc_assets.settings import Settings
 
@@ -34,6 +36,7 @@ app = typer.Typer(
 app.add_typer(ingest_app)
 app.add_typer(warehouse_app, name="warehouse")
 app.add_typer(lake_app, name="lake")
+app.add_typer(batches_app, name="batches")
 for _domain in DOMAINS:
     if _domain.commands:
         app.add_typer(resolve(f"{_domain.commands}:app"))
@@ -92,8 +95,14 @@ def report(
         from hc_assets.orchestration.check_results import read_report
         from hc_assets.orchestration.runs import open_instance
 
-        with open_instance(Layout.configured(settings)) as instance:
-            made = read_report(build_defs(settings), instance, ui_url=settings.ui_url)
+        layout = Layout.configured(settings)
+        with open_instance(layout) as instance:
+            made = read_report(
+                build_defs(settings),
+                instance,
+                ui_url=settings.ui_url,
+                without=retracted(layout),
+            )
         text = FORMATS[format.value].render(made)
         if out is None:
             typer.echo(text)

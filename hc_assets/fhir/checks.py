@@ -4,13 +4,11 @@ Belongs here: wiring only. Blocking where a wrong result would flow on: an entry
 doubled. A batch full of bad entries is not: they stay in quarantine and the good ones go on.
 """
 
-from collections import Counter
-
 import dagster as dg
 
 from hc_assets.core.verdicts import no_internal_errors, rate_at_least
 from hc_assets.fhir.bundles.not_data import INVALID
-from hc_assets.fhir.enrichment.workers import revalidate
+from hc_assets.fhir.enrichment.judging import invalid_enrichments
 from hc_assets.fhir.export.exported_rows import current_lines
 from hc_assets.fhir.settings import FhirSettings
 from hc_assets.fhir.validation.problems import internal_errors
@@ -28,7 +26,6 @@ from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import read_partition, read_partitions
 from hc_assets.lake.warehouse import Warehouse
 from hc_assets.orchestration.checks import ERROR, WARN, batches_of, result, table_check
-from hc_assets.orchestration.specs import fan_out
 
 _CURRENT = "fhir/current_resources"
 _EXPORTS = "fhir/ndjson_exports"
@@ -93,22 +90,18 @@ def identifiers_unique(
 
 @table_check(
     _ENRICHED,
-    blocking=True,
-    description="Each enriched resource is valid R4, validated again.",
+    description="Each resource of the batch is valid R4 with all that enrichment adds to it.",
 )
 def enriched_resources_valid(
-    context: dg.AssetCheckExecutionContext,
-    layout: dg.ResourceParam[Layout],
-    settings: dg.ResourceParam[FhirSettings],
+    context: dg.AssetCheckExecutionContext, layout: dg.ResourceParam[Layout]
 ) -> dg.AssetCheckResult:
-    """Validate every enriched resource once more; where that fails, it warns and blocks nothing."""
-    enriched = read_partitions(layout, "fhir/enriched_resources", batches_of(context))
-    units = list(enriched.work(settings.chunk_bytes))
-    judged = fan_out(revalidate, units, workers=settings.workers, row_seconds=settings.row_seconds)
-    invalid = sum(each.invalid for each in judged)
-    not_judged = sum((each.not_judged for each in judged), Counter[str]())
-    verdict = all_still_valid(invalid, not_judged, enriched.count_rows())
-    return result(verdict, ERROR if invalid else WARN)
+    """Count resources of which enrichment left something out, which would have made them invalid.
+
+    Each was judged when it was made: what is not valid is in no table.
+    """
+    enriched = read_partitions(layout, _ENRICHED, batches_of(context))
+    found = invalid_enrichments(batch["issues"] for batch in enriched.batches(["issues"]))
+    return result(all_still_valid(found, enriched.count_rows()), ERROR)
 
 
 @table_check(

@@ -12,6 +12,7 @@ from upath import UPath
 from hc_assets.domains import CATALOG, warehouse_of
 from hc_assets.fhir.validate_command import validate_app
 from hc_assets.lake.backlog import unfinished
+from hc_assets.lake.exclusions import retracted
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.manifests import batch_keys
 from hc_assets.lake.tables import read_partition
@@ -81,6 +82,8 @@ def replay_batch(settings: Settings, batch: str) -> tuple[int, int]:
     layout, landing = Layout.configured(settings), CATALOG.landings["fhir"]
     if batch not in batch_keys(layout, "fhir"):
         raise NotReplayableError(f"{batch}: expected the key of a FHIR batch")
+    if batch in retracted(layout):
+        raise NotReplayableError(f"{batch} is retracted: restore it first")
     if unfinished(layout, landing.batch_tables, [batch]):
         raise NotReplayableError(f"{batch} is not ingested to its end: ingest its files again")
     before = _valid(layout, batch)

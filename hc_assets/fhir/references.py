@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from hc_assets.fhir.link_elements import SIGNS_OF_OTHERS, are_references, may_have_others
+
 # R4's Patient compartment reaches a resource through one of these; the first that names a Patient
 # counts.
 _PATIENT_MEMBERS = ("subject", "patient", "beneficiary", "individual")
@@ -87,8 +89,13 @@ def resolve(compact: bytes, targets: Mapping[str, str]) -> tuple[bytes, list[str
     first, *rest = compact.split(_REFERENCE_START)
     if not rest:
         return compact, []
+    has_signs = any(sign in compact for sign in SIGNS_OF_OTHERS)
+    others = others_among(compact, len(rest)) if has_signs else frozenset[int]()
     texts, parts, is_changed = [], [first], False
-    for part in rest:
+    for number, part in enumerate(rest):
+        if number in others:
+            parts.append(part)
+            continue
         end = part.index(_QUOTE)
         text = part[:end].decode()
         if "\\" in text:
@@ -100,6 +107,23 @@ def resolve(compact: bytes, targets: Mapping[str, str]) -> tuple[bytes, list[str
         texts.append(target or text)
         parts.append(part if target is None else encoded(target) + part[end:])
     return (_REFERENCE_START.join(parts) if is_changed else compact), texts
+
+
+def others_among(compact: bytes, count: int) -> frozenset[int]:
+    """Find members `reference` that are no references but a uri.
+
+    Args:
+        compact: a valid resource as JSON that holds one of `link_elements.SIGNS_OF_OTHERS`.
+        count: how many members of that name were found in its text.
+
+    Returns:
+        Their numbers among these.
+    """
+    if not may_have_others(compact):
+        return frozenset()
+    are = are_references(compact)
+    # A name that is written with escapes was not found in the text: then nobody knows which
+    return frozenset(n for n, is_one in enumerate(are) if not is_one and len(are) == count)
 
 
 def encoded(text: str) -> bytes:

@@ -10,17 +10,8 @@ import pyarrow as pa
 from hc_assets.core.columns import column
 from hc_assets.core.lineage import Lineage
 from hc_assets.core.table_schema import TableSchema
+from hc_assets.fhir.issue_schema import ISSUE
 from hc_assets.fhir.operations.schemas import PIPELINE_METRICS, PROVENANCE_RESOURCES
-
-ISSUE = pa.struct(
-    [
-        column("severity", pa.string(), "fatal, error, warning or information"),
-        column("code", pa.string(), "HL7 IssueType code"),
-        column("rule", pa.string(), "Identifier of the rule, such as obs-7 or cardinality"),
-        column("expression", pa.string(), "FHIRPath of the place in the resource"),
-        column("diagnostics", pa.string(), "What was found and what was expected"),
-    ]
-)
 
 _BATCH = column("batch", pa.string(), "Key of the batch that the row came with", nullable=False)
 _KEYS = [
@@ -169,7 +160,8 @@ ENRICHED_RESOURCES = pa.schema(
         column(
             "issues",
             pa.list_(ISSUE),
-            "Facts that do not hold, and units that can't be converted; null for a deletion",
+            "Facts that do not hold, units that can't be converted, and what enrichment left out;"
+            " null for a deletion",
         ),
         column(
             "literal_references",
@@ -336,7 +328,8 @@ TABLES: Mapping[str, TableSchema] = {
     ),
     _PROVENANCE: TableSchema(
         PROVENANCE_RESOURCES,
-        Lineage(carries=(_RAW,), rest=(), made={"resource_id": (), "resource": ()}),
+        Lineage(carries=(_RAW,), rest=(), made={"resource_id": (), "resource": (), "issues": ()}),
+        code_version="2",
     ),
     "fhir/pipeline_metrics": TableSchema(
         PIPELINE_METRICS,

@@ -29,6 +29,7 @@ from hc_assets.imaging.schemas.quality import QUALITY_REPORT, SERIES_QUALITY
 from hc_assets.imaging.schemas.series import IMAGING_STUDIES, SERIES
 from hc_assets.imaging.series.imaging_studies import (
     HANDED_OVER,
+    delete_from_fhir,
     failed_row,
     hand_to_fhir,
     handed_over,
@@ -40,6 +41,7 @@ from hc_assets.imaging.series.table import failed_row as failed_series
 from hc_assets.imaging.series.table import row_or_failure
 from hc_assets.imaging.settings import ImagingSettings
 from hc_assets.lake.atomic import write_bytes
+from hc_assets.lake.exclusions import undone
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.manifests import LandedFile, read_manifest
 from hc_assets.lake.parts import PartWriter
@@ -278,12 +280,16 @@ def imaging_studies(
         seconds=settings.row_seconds,
     )
     # Before the commit: after a kill in between, the next run puts the same file there again
-    count, inputs = 0, dict(made.inputs)
+    count, deleted, inputs = 0, 0, dict(made.inputs)
     if settings.imaging_studies_to_fhir:
         paths = [layout.partition(table, None) / part.name for part in made.parts]
-        _, count = hand_to_fhir(layout.landing("fhir"), paths, known)
+        landing, again = layout.landing("fhir"), undone(layout, "dicom")
+        _, count = hand_to_fhir(landing, paths, known, undone=again)
+        deleted = delete_from_fhir(landing, paths, known, undone=again)
         inputs[HANDED_OVER] = str(True)
-    context.add_output_metadata({"rebuilt": made.rebuilt, "handed_to_fhir": count})
+    context.add_output_metadata(
+        {"rebuilt": made.rebuilt, "handed_to_fhir": count, "deleted_from_fhir": deleted}
+    )
     return Content(made.parts, inputs)
 
 

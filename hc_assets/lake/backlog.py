@@ -9,20 +9,29 @@ from datetime import datetime
 
 from upath import UPath
 
+from hc_assets.lake.exclusions import excluded, recorded_at, retracted, standing_keys
 from hc_assets.lake.incremental import compare, inputs_of_tables
 from hc_assets.lake.layout import COMMIT_NAME, Layout
-from hc_assets.lake.manifests import batch_keys, read_manifest
+from hc_assets.lake.manifests import read_manifest
 from hc_assets.lake.parts import Commit, read_commit
 from hc_assets.lake.tables import LakeTable, read_partitions
 
 
 def unfinished(layout: Layout, tables: Iterable[str], keys: Iterable[str]) -> list[str]:
-    """Those batches of which one of the tables is not committed."""
-    listed = list(tables)
+    """Those batches of which one of the tables is not committed, or that a check blocks.
+
+    None of those that are retracted.
+    """
+    listed, gone = list(tables), retracted(layout)
+    blocked = excluded(layout) - gone
     return [
         key
         for key in keys
-        if any(read_commit(layout.partition(table, key)) is None for table in listed)
+        if key not in gone
+        and (
+            key in blocked
+            or any(read_commit(layout.partition(table, key)) is None for table in listed)
+        )
     ]
 
 
@@ -32,7 +41,8 @@ def left_out(
     """Which content of finished batches is not in what is made of all of them.
 
     A commit says what its rows were made from, whatever any record of runs says; a run that was
-    killed left that of before. A batch counts that has all of its tables.
+    killed left that of before. A batch counts that has all of its tables; one that is retracted or
+    blocked counts where it is in there still.
 
     Args:
         layout: where the lake is.
@@ -41,8 +51,8 @@ def left_out(
             commit does not name.
 
     Returns:
-        Pairs of a table over all batches and the partition that it lacks, `<table>` or
-        `<table>/<batch>`, those of the earliest batch first.
+        Pairs of a table over all batches and the partition that it lacks, or holds although it is
+        to be left out, `<table>` or `<table>/<batch>`, those of the earliest batch first.
 
     Raises:
         DamagedCommitError: a commit is not what was written.
@@ -51,11 +61,14 @@ def left_out(
     held = {table: read_partitions(layout, table) for table in (*per_batch, *over_all)}
     keys = [{made.batch for _, made in held[table].partitions} for table in per_batch]
     finished = [key for key in set.intersection(*keys) if key] if keys else []
-    if not finished:
-        return []
     lacking = []
     for table in over_all:
         made = read_commit(layout.partition(table, None))
+        lacking += [
+            (table, each) for each in _held_still(layout, None if not made else made.inputs)
+        ]
+        if not finished:
+            continue
         sources = [rows for name, rows in held.items() if name != table]
         missed = _missed(sources, None if made is None else made.inputs, finished)
         lacking += [(table, each.name) for _, each in missed]
@@ -65,7 +78,7 @@ def left_out(
 def is_behind(
     layout: Layout, made_from: Mapping[str, str] | None, sources: Iterable[str], keys: Iterable[str]
 ) -> bool:
-    """Whether a table over all batches was made without what its sources hold now.
+    """Whether a table over all batches was made of something else than what its sources hold now.
 
     Args:
         layout: where the lake is.
@@ -81,7 +94,8 @@ def not_taken_in(
 ) -> list[float]:
     """When those partitions were committed that a table over all batches was made without.
 
-    A commit says what its rows were made from; a run that was killed left that of before.
+    Or left out, of those that it was made with. A commit says what its rows were made from; a run
+    that was killed left that of before.
 
     Args:
         layout: where the lake is.
@@ -95,7 +109,32 @@ def not_taken_in(
     """
     sources_held = [read_partitions(layout, source) for source in sources]
     found = _missed(sources_held, made_from, keys)
-    return [(folder / COMMIT_NAME).stat().st_mtime for folder, _ in found]
+    held_still = {name.rpartition("/")[2] for name in _held_still(layout, made_from)}
+    return [
+        *((folder / COMMIT_NAME).stat().st_mtime for folder, _ in found),
+        *(recorded_at(layout, key) for key in sorted(held_still)),
+    ]
+
+
+def missed_batches(
+    layout: Layout, made_from: Mapping[str, str] | None, sources: Iterable[str], keys: Iterable[str]
+) -> set[str]:
+    """Keys of those batches that a table over all batches was made without.
+
+    Args:
+        layout: where the lake is.
+        made_from: as for `not_taken_in`.
+        sources: as for `not_taken_in`.
+        keys: as for `not_taken_in`.
+    """
+    held = [read_partitions(layout, source) for source in sources]
+    return {each.batch for _, each in _missed(held, made_from, keys) if each.batch is not None}
+
+
+def _held_still(layout: Layout, made_from: Mapping[str, str] | None) -> list[str]:
+    """Partitions that a table was made with and that are to be left out."""
+    gone = excluded(layout)
+    return [name for name in made_from or {} if gone and name.rpartition("/")[2] in gone]
 
 
 def _missed(
@@ -121,7 +160,7 @@ def hours_unfinished(
     layout: Layout, kind: str, tables: Iterable[str], now: datetime
 ) -> dict[str, float]:
     """Hours since landing of each batch that is not finished."""
-    waiting = unfinished(layout, tables, batch_keys(layout, kind))
+    waiting = unfinished(layout, tables, standing_keys(layout, kind))
     return {
         key: hours_between(
             datetime.fromisoformat(read_manifest(layout, kind, key).landed_at).timestamp(),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from hc_assets.core.errors import EnvironmentFaultError
+from hc_assets.lake.exclusions import excluded
 from hc_assets.lake.layout import COMMIT_NAME, Layout
 from hc_assets.lake.parts import Commit, DamagedCommitError, read_commit
 from hc_assets.lake.tables import LakeTable
@@ -153,7 +154,8 @@ def refuse_shrinking(
 ) -> None:
     """Refuse to replace a table over all batches by one that lacks some of them.
 
-    A batch may only leave it once its own commits are gone.
+    A batch may only leave it once its own commits are gone, or once a record says that it is left
+    out (`exclusions.py`).
 
     Args:
         layout: where the lake is.
@@ -186,9 +188,12 @@ def refuse_lost(layout: Layout, table: str, gone: Iterable[tuple[str, str]]) -> 
         gone: source and key of each batch that it was made from and would lack.
 
     Raises:
-        ShrinkingTableError: one of them stands still.
+        ShrinkingTableError: one of them stands still, and is not recorded as left out.
     """
-    lost = sorted({batch for source, batch in gone if _stands(layout, source, batch)})
+    allowed = excluded(layout)
+    lost = sorted(
+        {batch for source, batch in gone if batch not in allowed and _stands(layout, source, batch)}
+    )
     if lost:
         raise ShrinkingTableError(
             f"{table} would lose {len(lost)} batches that are committed, {lost[0]} the first"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from upath import UPath
 
+from hc_assets.lake.exclusions import damaged_records
 from hc_assets.lake.hashes import sha256_of
 from hc_assets.lake.layout import (
     ALL_BATCHES_FOLDER,
@@ -64,7 +65,7 @@ class Export:
 
 
 def damaged_landed(layout: Layout, tables: Mapping[str, Iterable[str]]) -> Iterator[Damage]:
-    """Hash landed files again, and look for batches whose manifest is gone.
+    """Hash landed files and records of exclusions again, and look for manifests that are gone.
 
     Args:
         layout: where they are.
@@ -81,6 +82,10 @@ def damaged_landed(layout: Layout, tables: Mapping[str, Iterable[str]]) -> Itera
             for file, problem in found:
                 path = layout.batch(kind, key) / file
                 yield Damage(f"batches/{kind}/{key}/{file}", problem, path, kind=kind, batch=key)
+        for path in damaged_records(layout, kind):
+            name = f"batches/{kind}/{path.parent.name}/{path.name}"
+            problem = "is not what was recorded: its batch counts as retracted"
+            yield Damage(name, problem, path, kind=kind, batch=path.name.rpartition(".")[0])
 
 
 def _committed_batches(layout: Layout, table: str) -> set[str]:

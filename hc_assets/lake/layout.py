@@ -16,6 +16,7 @@ MANIFEST_NAME = "manifest.json"
 SCHEMA_FOLDER = "_schema"
 ALL_BATCHES_FOLDER = "all"
 BATCH_PREFIX = "batch="
+LEFT_OUT_FOLDER, RESTORED_FOLDER = ".left_out", ".restored"
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,14 @@ class Layout:
     def manifest(self, kind: str, key: str) -> UPath:
         """Manifest of one batch; the batch exists when it does."""
         return self.batch(kind, key) / MANIFEST_NAME
+
+    def left_out(self, kind: str) -> UPath:
+        """Folder of the records of those that are left out of all batches: `<key>.json` each."""
+        return self.batches(kind) / LEFT_OUT_FOLDER
+
+    def restored(self, kind: str) -> UPath:
+        """Folder of the records of retractions that were undone."""
+        return self.batches(kind) / RESTORED_FOLDER
 
     def watched_files(self, kind: str) -> Path:
         """What was seen of the landing folder; can be deleted, then every file is hashed again."""

@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 from upath import UPath
 
 from hc_assets.lake.background import prefetched
+from hc_assets.lake.exclusions import excluded
 from hc_assets.lake.hashes import sha256_when_first_opened
-from hc_assets.lake.layout import SCHEMA_FOLDER, Layout
+from hc_assets.lake.layout import BATCH_PREFIX, SCHEMA_FOLDER, Layout
 from hc_assets.lake.parts import Commit, DamagedPartError, Part, read_commit
 
 
@@ -299,12 +300,12 @@ def read_partition(layout: Layout, table: str, batch: str | None) -> LakeTable:
 
 
 def read_partitions(layout: Layout, table: str, batches: Iterable[str] | None = None) -> LakeTable:
-    """Return the rows of several batches, or of all that are committed.
+    """Return the rows of several batches, or of all that are committed and not left out.
 
     Args:
         layout: where the lake is.
         table: `<group>/<asset>`.
-        batches: keys; all committed ones where None.
+        batches: keys; all committed ones but those that are left out where None.
 
     Raises:
         MissingPartitionError: one of the batches named does not exist.
@@ -314,5 +315,6 @@ def read_partitions(layout: Layout, table: str, batches: Iterable[str] | None = 
         named = [read_partition(layout, table, batch) for batch in sorted(batches)]
         return LakeTable(table, folder, [each for one in named for each in one.partitions])
     children = sorted(folder.iterdir(), key=lambda p: p.name) if folder.exists() else []
-    commits = [(p, read_commit(p)) for p in children if p.name != SCHEMA_FOLDER and p.is_dir()]
+    left_out = {SCHEMA_FOLDER, *(f"{BATCH_PREFIX}{key}" for key in excluded(layout))}
+    commits = [(p, read_commit(p)) for p in children if p.name not in left_out and p.is_dir()]
     return LakeTable(table, folder, [(p, made) for p, made in commits if made is not None])

@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from hc_assets.core.columns import note
 from hc_assets.core.errors import EnvironmentFaultError, TransientError
 from hc_assets.lake.atomic import is_local, make_folder, sync_folder
-from hc_assets.lake.layout import COMMIT_NAME, Layout
+from hc_assets.lake.layout import BATCH_PREFIX, COMMIT_NAME, Layout
 from hc_assets.lake.parts import declare
 from hc_assets.lake.tables import declared_schema, read_partitions
 
@@ -252,13 +252,22 @@ class Warehouse:
         ).fetchall()
         views = {name: (sql, columns) for name, sql, columns in rows}
         return self._names() <= views.keys() and all(
-            self._commits(table) in views[table][0] and views[table][1] == len(schema)
+            self._commits(table) in views[table][0]
+            and self._left_out() in views[table][0]
+            and views[table][1] == len(schema)
             for table, schema in self.tables.items()
         )
 
     def _commits(self, table: str) -> str:
         """Pattern of the paths of a table's commits, as a literal in SQL."""
         return _literal(f"{self._folder(table)}/*/{COMMIT_NAME}")
+
+    def _left_out(self) -> str:
+        """Pattern of the paths of the records of batches that are left out, as a literal in SQL."""
+        folder = self.layout.left_out("*")
+        parent = self.layout.data_dir
+        root = os.path.realpath(parent.path) if is_local(parent) else str(parent)
+        return _literal(f"{root}/{'/'.join(folder.parts[-3:])}/*.json")
 
     def _folder(self, table: str) -> str:
         """Folder of a table, without links: the same whichever way leads to it."""
@@ -300,7 +309,8 @@ class Warehouse:
         """SQL that reads what the commits list, whenever it is run.
 
         The view needs no change when a batch is committed, so writers of Parquet need not write
-        here. Parts that a run has written but not committed are left out by name.
+        here. Parts that a run has written but not committed are left out by name, and those of
+        batches that are left out by theirs.
         """
         commits = self._commits(table)
         parts = _literal(f"{self._folder(table)}/*/part-*.parquet")
@@ -316,6 +326,10 @@ class Warehouse:
                     FROM read_json(
                         {commits}, filename = true, hive_partitioning = false,
                         columns = {{parts: 'STRUCT(name VARCHAR)[]'}}
+                    )
+                    WHERE regexp_extract(filename, '/{BATCH_PREFIX}([^/]*)/[^/]*$', 1) NOT IN (
+                        SELECT regexp_extract(file, '([^/]*)\\.json$', 1)
+                        FROM glob({self._left_out()})
                     )
                 )
             )

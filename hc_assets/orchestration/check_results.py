@@ -4,7 +4,7 @@ Belongs here: the one place that asks the event log for check results. How they 
 `reports/check_report.py` and the formats beside it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -22,6 +22,7 @@ def read_report(
     *,
     ui_url: str = "",
     page: int = _PAGE,
+    without: Collection[str] = (),
 ) -> Report:
     """Return the result of every check for every batch.
 
@@ -32,8 +33,10 @@ def read_report(
         instance: that keeps the record, in whatever storage.
         ui_url: address of Dagster's UI, for links.
         page: how many results are read of the log at a time.
+        without: keys of batches that are left out.
     """
-    return report_of(check_keys(definitions), instance, ui_url=ui_url, page=page)
+    keys = check_keys(definitions)
+    return report_of(keys, instance, ui_url=ui_url, page=page, without=without)
 
 
 def report_of(
@@ -42,12 +45,14 @@ def report_of(
     *,
     ui_url: str = "",
     page: int = _PAGE,
+    without: Collection[str] = (),
 ) -> Report:
-    """Return the results of some checks for every batch."""
+    """Return the results of some checks for every batch but those that are left out."""
     history: list[CheckOutcome] = []
     never_run = []
     for key in sorted(keys, key=_place):
-        of_check = list(_history(instance, key, page))[::-1]
+        found = _history(instance, key, page)
+        of_check = [each for each in found if each.batch not in without][::-1]
         history += of_check
         if not of_check:
             never_run.append(f"{key.asset_key.to_user_string()}: {key.name}")

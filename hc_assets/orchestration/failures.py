@@ -5,7 +5,7 @@ and of `dagster asset materialize` all end here; how it is put is in `alerts.py`
 is for the sensor in `sensors.py` to know.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 import dagster as dg
@@ -61,20 +61,21 @@ def write_summary(layout: Layout, run: FailedRun, ui_url: str) -> str:
     return text
 
 
-def summarizing(layout: Layout, ui_url: str) -> internals.OnFailure:
-    """Give what writes the summary of a run that fails in this process.
+def summarizing(layout: Layout, ui_url: str) -> internals.OnEnd:
+    """Give what writes the summary of a run in this process, where it fails.
 
     It never stands in the place of the run's own error: what keeps a summary from being written,
     such as a full disk, is what failed the run.
     """
 
-    def on_failure(
-        instance: dg.DagsterInstance, run: dg.DagsterRun, failures: Iterable[dg.DagsterEvent]
+    def on_end(
+        instance: dg.DagsterInstance, run: dg.DagsterRun, failures: Sequence[dg.DagsterEvent]
     ) -> None:
-        with suppress(OSError):
-            write_summary(layout, failed_run(instance, run, failures), ui_url)
+        if failures:
+            with suppress(OSError):
+                write_summary(layout, failed_run(instance, run, failures), ui_url)
 
-    return on_failure
+    return on_end
 
 
 def described_error(event: dg.DagsterEvent) -> str:

@@ -5,7 +5,7 @@ Dagster does not declare public. Each function says which part of Dagster it res
 `hc_assets_tests/orchestration/test_internals.py` has a test that says what moved.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from threading import Event, Thread
@@ -27,9 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hc_assets.core.places import places_in
 
 D = TypeVar("D", bound=dg.AssetsDefinition)
-OnFailure: TypeAlias = Callable[
-    [dg.DagsterInstance, dg.DagsterRun, Iterable[dg.DagsterEvent]], None
-]
+OnEnd: TypeAlias = Callable[[dg.DagsterInstance, dg.DagsterRun, Sequence[dg.DagsterEvent]], None]
 _LAKE = "hc_assets.lake."
 
 
@@ -279,20 +277,21 @@ def slots_assigned(instance: dg.DagsterInstance, seconds: float = 5.0) -> Iterat
         thread.join()
 
 
-def in_process_executor(on_failure: OnFailure) -> dg.ExecutorDefinition:
+def in_process_executor(on_end: OnEnd) -> dg.ExecutorDefinition:
     """Dagster's in-process executor, which says at the end which steps failed.
 
     `dagster asset materialize` runs in a process of its own, that no sensor looks at where no
     daemon is. Rests on `ExecutorDefinition.executor_creation_fn` and on the methods of `Executor`.
 
     Args:
-        on_failure: called with the instance, the run and the failures of its steps, if any.
+        on_end: called with the instance, the run and the failures of its steps, in whatever way
+            the run ends.
     """
     wrapped = dg.in_process_executor
 
     def create(context: dg.InitExecutorContext) -> dg.Executor:
         assert wrapped.executor_creation_fn is not None  # noqa: S101 - it is Dagster's own
-        return _Telling(wrapped.executor_creation_fn(context), on_failure)
+        return _Telling(wrapped.executor_creation_fn(context), on_end)
 
     return dg.ExecutorDefinition(
         name=wrapped.name,
@@ -303,8 +302,8 @@ def in_process_executor(on_failure: OnFailure) -> dg.ExecutorDefinition:
 
 
 class _Telling(dg.Executor):
-    def __init__(self, wrapped: dg.Executor, on_failure: OnFailure) -> None:
-        self._wrapped, self._on_failure = wrapped, on_failure
+    def __init__(self, wrapped: dg.Executor, on_end: OnEnd) -> None:
+        self._wrapped, self._on_end = wrapped, on_end
 
     @property
     def retries(self) -> RetryMode:
@@ -324,5 +323,4 @@ class _Telling(dg.Executor):
                     failed.append(event)
                 yield event
         finally:
-            if failed:
-                self._on_failure(plan_context.instance, plan_context.dagster_run, failed)
+            self._on_end(plan_context.instance, plan_context.dagster_run, failed)

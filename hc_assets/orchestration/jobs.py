@@ -13,9 +13,9 @@ from hc_assets.core.settings import CoreSettings
 from hc_assets.domains import CATALOG, rebuild
 from hc_assets.lake.atomic import write_bytes
 from hc_assets.lake.backlog import unfinished
+from hc_assets.lake.exclusions import retracted, standing_keys
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.locks import exclusive
-from hc_assets.lake.manifests import batch_keys
 from hc_assets.lake.warehouse import Warehouse
 from hc_assets.orchestration import internals
 from hc_assets.orchestration.check_results import report_of
@@ -53,7 +53,10 @@ def write_the_report(
     """Write the check report in every format into the folder of reports."""
     with exclusive(layout.reports() / ".lock"):  # before the record is read: the newer one stays
         report = report_of(
-            internals.loaded_check_keys(context), context.instance, ui_url=settings.ui_url
+            internals.loaded_check_keys(context),
+            context.instance,
+            ui_url=settings.ui_url,
+            without=retracted(layout),
         )
         for suffix, render in FORMATS.values():
             write_bytes(layout.reports() / f"checks.{suffix}", render(report).encode())
@@ -92,7 +95,7 @@ def check_everything(context: dg.OpExecutionContext, layout: dg.ResourceParam[La
         others = internals.loaded_job(context, _OTHER_CHECKS)
         todo.append((internals.job_of_checks(others, made), ""))
     for landing in CATALOG.landings.values():
-        keys = batch_keys(layout, landing.kind.name)
+        keys = standing_keys(layout, landing.kind.name)
         left = set(unfinished(layout, landing.batch_tables, keys))
         job = internals.loaded_job(context, landing.kind.check_job)
         todo += [(job, key) for key in keys if key not in left]

@@ -22,11 +22,14 @@ from hc_assets.core.settings import CoreSettings
 from hc_assets.domains import CATALOG, finished_batches, sources_of, taken_in, warehouse_of
 from hc_assets.lake.atomic import keep_private, write_bytes
 from hc_assets.lake.backlog import is_behind, unfinished
+from hc_assets.lake.exclusions import retracted
 from hc_assets.lake.layout import Layout
 from hc_assets.orchestration import internals
+from hc_assets.orchestration.blocking import ending, note_blocked
 from hc_assets.orchestration.check_results import read_report
 from hc_assets.orchestration.errors import BlockedError, RunFailedError, own_errors
-from hc_assets.orchestration.failures import described_error, summarizing
+from hc_assets.orchestration.failures import described_error
+from hc_assets.reports.check_report import CheckOutcome
 
 PROCESS_TAG = "hc_assets/process"
 _INSTANCE_SETTINGS = b"""\
@@ -68,18 +71,22 @@ def jobs_to_finish(layout: Layout, kind: str, batches: Iterable[str]) -> list[Jo
     landing = CATALOG.landings[kind]
     left = unfinished(layout, landing.batch_tables, batches)
     jobs = [Job(landing.kind.ingest_job, batch) for batch in left]
-    if landing.publish_job and (jobs or _is_unpublished(layout, landing)):
+    if landing.publish_job and (jobs or is_unpublished(layout, landing)):
         jobs.append(Job(landing.publish_job))
     return jobs
 
 
-def _is_unpublished(layout: Layout, landing: Landing) -> bool:
+def is_unpublished(layout: Layout, landing: Landing) -> bool:
+    """Whether what is made of all batches is not of those that it has to be of.
+
+    Not where no batch is finished, and nothing was ever made of any.
+    """
     finished, warehouse = finished_batches(layout, landing), warehouse_of(layout)
     sources = sources_of(landing)
-    return any(
-        is_behind(layout, taken_in(warehouse, table), sources, finished)
-        for table in landing.publish_tables
-    )
+    made_from = [taken_in(warehouse, table) for table in landing.publish_tables]
+    if not finished and not any(made_from):
+        return False
+    return any(is_behind(layout, each, sources, finished) for each in made_from)
 
 
 def tables_to_compare(landing: Landing) -> list[str]:
@@ -152,9 +159,9 @@ def run_job(definitions: dg.Definitions, instance: dg.DagsterInstance, job: Job)
             raise_on_error=False,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
+    _end(definitions, instance, outcome)
     if outcome.success:
         return
-    _summarize(definitions, instance, outcome)
     failed = [
         evaluation
         for evaluation in outcome.get_asset_check_evaluations()
@@ -169,34 +176,51 @@ def run_job(definitions: dg.Definitions, instance: dg.DagsterInstance, job: Job)
     raise RunFailedError("; ".join(failures(outcome)))
 
 
-def _summarize(
+def _end(
     definitions: dg.Definitions, instance: dg.DagsterInstance, outcome: dg.ExecuteInProcessResult
 ) -> None:
-    """Leave a summary as a run of the daemon does: such a run is in no executor of ours."""
+    """Do what is done at the end of a run of the daemon: such a run is in no executor of ours."""
     resources = definitions.resources or {}
     settings: CoreSettings = resources["settings"]
-    on_failure = summarizing(resources["layout"], settings.ui_url)
+    on_end = ending(resources["layout"], settings.ui_url)
     steps = [event for event in outcome.all_events if event.is_step_failure]
-    on_failure(instance, outcome.dagster_run, steps)
+    on_end(instance, outcome.dagster_run, steps)
 
 
-def refuse_blocked(
-    definitions: dg.Definitions, instance: dg.DagsterInstance, batches: Set[str | None]
-) -> None:
-    """Refuse to go on where a blocking check did not hold when it was last asked.
+def blocked_batches(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    layout: Layout,
+    batches: Set[str | None],
+) -> dict[str | None, BlockedError]:
+    """Find where a blocking check did not hold when it was last asked, and keep it in the lake.
+
+    A run that was killed between a check and its own end left that to be done.
 
     Args:
         definitions: that hold the checks.
         instance: that keeps their results.
+        layout: where the lake is.
         batches: to ask of; None stands for what is made of all batches.
 
-    Raises:
-        BlockedError: one did not.
+    Returns:
+        What blocks each batch; none of those that are retracted.
     """
+    gone = retracted(layout)
     findings = read_report(definitions, instance).findings()
-    blocked = [o for o in findings if o.is_blocking and o.batch in batches]
-    if blocked:
-        raise _blocked(f"{o.asset}: {o.check}: {o.explanation}" for o in blocked)
+    found: dict[str | None, list[CheckOutcome]] = {}
+    for outcome in findings:
+        if outcome.is_blocking and outcome.batch in batches - gone:
+            found.setdefault(outcome.batch, []).append(outcome)
+    for batch, outcomes in found.items():
+        landing = CATALOG.landing_of(outcomes[0].asset)
+        if batch is not None and landing is not None:
+            names = [f"{each.asset}: {each.check}" for each in outcomes]
+            note_blocked(layout, landing.kind.name, batch, names)
+    return {
+        batch: _blocked(f"{o.asset}: {o.check}: {o.explanation}" for o in outcomes)
+        for batch, outcomes in found.items()
+    }
 
 
 def _blocked(checks: Iterable[str]) -> BlockedError:

@@ -1,4 +1,4 @@
-"""What becomes of a row whose enrichment fails: it goes on as it was sent, with the reason.
+"""What becomes of a row whose enrichment fails or breaks it: it goes on as sent, with the reason.
 
 Belongs here: columns of such a row, worked out by as little as possible, so that this can't fail
 for what failed before. What the batch says of its references and identifiers stays unknown.
@@ -15,6 +15,7 @@ from hc_assets.fhir.bundles.requests import IDENTITY, known_id
 from hc_assets.fhir.enrichment.batch_index import Failures
 from hc_assets.fhir.enrichment.elements import decode_stamped
 from hc_assets.fhir.enrichment.resource_meta import version_in
+from hc_assets.fhir.r4.issues import Issue
 from hc_assets.fhir.schemas import ENRICHED_RESOURCES
 from hc_assets.fhir.times import finer_digits, moment_of
 from hc_assets.fhir.validation.issue_columns import issue_lists
@@ -33,18 +34,32 @@ def unenriched(row: pa.RecordBatch, failure: InternalError, landed_at: datetime)
 
     Args:
         row: one of VALIDATED_RESOURCES, or none.
-        failure: of its enrichment.
+        failure: of its enrichment, which is among its issues then.
+        landed_at: when its batch landed, UTC.
+    """
+    return _as_sent(row, landed_at, [internal_error(failure, "warning")])
+
+
+def as_sent(row: pa.RecordBatch, landed_at: datetime) -> pa.RecordBatch:
+    """Return a validated row as one of ENRICHED_RESOURCES that nothing was added to.
+
+    Args:
+        row: one of VALIDATED_RESOURCES.
         landed_at: when its batch landed, UTC.
 
     Returns:
         The row with its resource byte for byte, but for line breaks between its tokens, which no
         NDJSON may have; with an id by which it is known, the time and a hash of its content, and
-        with the failure among its issues.
+        without issues.
     """
+    return _as_sent(row, landed_at, [])
+
+
+def _as_sent(row: pa.RecordBatch, landed_at: datetime, issues: list[Issue]) -> pa.RecordBatch:
     listed = [_columns(each, landed_at) for each in row.to_pylist()]
-    issues = issue_lists([[internal_error(failure, "warning")] for _ in listed])
+    of_rows = issue_lists([issues for _ in listed])
     arrays = [
-        issues
+        of_rows
         if field.name == "issues"
         else pa.array([each.get(field.name) for each in listed], field.type)
         for field in ENRICHED_RESOURCES

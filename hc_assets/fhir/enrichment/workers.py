@@ -1,14 +1,13 @@
-"""What worker processes run to enrich a batch: facts gathered, rows enriched, rows judged again.
+"""What worker processes run to enrich a batch: facts gathered, rows enriched and judged again.
 
-Belongs here: streaming the columns of record batches through the pure functions of `batch_index.py`
-and `enricher.py`. Imports neither Dagster nor anything slow, since every worker pays for it.
+Belongs here: streaming the columns of record batches through the pure functions of
+`batch_index.py`, `enricher.py` and `judging.py`. Imports neither Dagster nor anything slow, since
+every worker pays for it.
 """
 
 import secrets
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache, partial
 
 import pyarrow as pa
@@ -16,7 +15,6 @@ import pyarrow.compute as pc
 from upath import UPath
 
 from hc_assets.core.compute import no_cycles
-from hc_assets.core.fence import InternalError, fenced
 from hc_assets.core.fenced_rows import fenced_rows
 from hc_assets.core.places import at
 from hc_assets.fhir.enrichment.batch_index import (
@@ -28,15 +26,14 @@ from hc_assets.fhir.enrichment.batch_index import (
 from hc_assets.fhir.enrichment.columns.enrich import enriched
 from hc_assets.fhir.enrichment.columns.entry_targets import entry_targets
 from hc_assets.fhir.enrichment.enricher import Enricher, EnrichmentOptions
+from hc_assets.fhir.enrichment.judging import Way, valid_rows
 from hc_assets.fhir.enrichment.rules import RULES, Rule
-from hc_assets.fhir.enrichment.unenriched import unenriched, with_failures
+from hc_assets.fhir.enrichment.unenriched import as_sent, unenriched, with_failures
 from hc_assets.fhir.schemas import ENRICHED_RESOURCES
-from hc_assets.fhir.validation import is_valid
 from hc_assets.fhir.validation.resource_work import ResourceWork, place_of
 from hc_assets.lake.atomic import TEMPORARY_PREFIX, write_bytes
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import Part, PartWriter
-from hc_assets.lake.tables import RowWork
 
 # Rows whose results are held at once; row groups may hold far more small ones.
 _ROWS_PER_BATCH = 5_000
@@ -83,6 +80,8 @@ def enrich_rows(
 ) -> list[Part]:
     """Enrich each validated row; a deletion passes through, and so does a row that raises.
 
+    Each is judged before it is written: what would make it invalid is left out.
+
     Args:
         work: of validated rows.
         options: of the deployment.
@@ -91,11 +90,22 @@ def enrich_rows(
     """
     folder = Layout.of(work.data_dir).partition("fhir/enriched_resources", work.batch)
     enricher, facts = Enricher(work.landed_at, options, rules), _index(index)
+    bare = Enricher(work.landed_at, options, ())
+
+    def made_by(rows: pa.RecordBatch, by: Enricher, *, resolves: bool) -> pa.RecordBatch:
+        files = pc.unique(rows["source_sha256"]).to_pylist()
+        targets = entry_targets(work.raw_parts, files) if resolves else {f: {} for f in files}
+        return enriched(rows, by, facts, targets, work.landed_at)
+
+    ways = (
+        Way("what the rules of enrichment add is", partial(made_by, by=bare, resolves=True)),
+        Way("resolving references is", partial(made_by, by=enricher, resolves=False)),
+        Way("all but the score is", partial(made_by, by=bare, resolves=False)),
+    )
+    nothing = Way("all of enrichment is", partial(as_sent, landed_at=work.landed_at))
 
     def enrich(rows: pa.RecordBatch) -> pa.RecordBatch:
-        files = pc.unique(rows["source_sha256"]).to_pylist()
-        targets = entry_targets(work.raw_parts, files)
-        return enriched(rows, enricher, facts, targets, work.landed_at)
+        return valid_rows(rows, made_by(rows, enricher, resolves=True), ways, nothing)
 
     otherwise = partial(unenriched, landed_at=work.landed_at)
     with PartWriter(folder, ENRICHED_RESOURCES, number=work.rows.number) as writer:
@@ -106,30 +116,3 @@ def enrich_rows(
                     for made in fenced_rows(enrich, rows, otherwise):
                         writer.write(with_failures(made, facts.failures))
     return writer.parts
-
-
-@dataclass(frozen=True)
-class Revalidated:
-    """What validating enriched resources once more found.
-
-    Attributes:
-        invalid: how many are not valid R4.
-        not_judged: for how many validation itself failed, by class and place of the error.
-    """
-
-    invalid: int
-    not_judged: Counter[str]
-
-
-def revalidate(rows: RowWork) -> Revalidated:
-    """Validate the resources of some enriched rows."""
-    invalid = 0
-    not_judged: Counter[str] = Counter()
-    for batch in rows.batches(["resource"]):
-        for resource in batch["resource"].drop_null().to_pylist():
-            valid = fenced(is_valid, resource)
-            if isinstance(valid, InternalError):
-                not_judged[valid.error] += 1
-            else:
-                invalid += not valid
-    return Revalidated(invalid, not_judged)

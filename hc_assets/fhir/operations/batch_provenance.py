@@ -7,10 +7,13 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from importlib.metadata import version
 
+import msgspec
 import pyarrow as pa
 
-from hc_assets.fhir.operations.provenance import Made, Step, provenance
+from hc_assets.core.fence import InternalError, fenced
+from hc_assets.fhir.operations.provenance import Made, Step, provenance, provenance_id
 from hc_assets.fhir.operations.schemas import PROVENANCE_RESOURCES
+from hc_assets.fhir.validation.problems import internal_error
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.manifests import read_manifest
 from hc_assets.lake.parts import Commit
@@ -36,7 +39,8 @@ def batch_provenance(layout: Layout, batch: str, base: str) -> pa.Table:
         base: URL that our extensions share.
 
     Returns:
-        A row of `fhir/provenance_resources` for each step.
+        A row of `fhir/provenance_resources` for each step; where anything is raised for one
+        (`core/fence.py`), without a resource and with the reason.
 
     Raises:
         MissingPartitionError: a step was not run.
@@ -47,14 +51,21 @@ def batch_provenance(layout: Layout, batch: str, base: str) -> pa.Table:
     landed_at = datetime.fromisoformat(manifest.landed_at)
     rows = []
     for step in _steps(commits, landed):
-        id_, resource = provenance(
+        made = fenced(
+            provenance,
             step,
             batch=batch,
             recorded=landed_at,
             base=base,
             software=f"hc_assets {version('hc-assets')}",
         )
-        rows.append({"batch": batch, "step": step.name, "resource_id": id_, "resource": resource})
+        row: dict[str, object] = {"batch": batch, "step": step.name}
+        row["resource_id"] = provenance_id(batch, step)
+        if isinstance(made, InternalError):
+            row["issues"] = [msgspec.structs.asdict(internal_error(made))]
+        else:
+            row["resource"] = made
+        rows.append(row)
     return pa.Table.from_pylist(rows, PROVENANCE_RESOURCES)
 
 

@@ -5,18 +5,24 @@ Belongs here: wiring only. None of them blocks: what they find is in the data th
 
 import dagster as dg
 
+from hc_assets.core.verdicts import no_internal_errors
+from hc_assets.fhir.validation.problems import internal_errors
 from hc_assets.fhir.verdicts.conditional_requests import (
     conditional_requests_unambiguous as unambiguous,
 )
 from hc_assets.fhir.verdicts.drift import shape_is_steady
+from hc_assets.fhir.verdicts.references import failed_resolutions
+from hc_assets.fhir.verdicts.references import references_by_query_resolve as resolved_by_query
 from hc_assets.fhir.verdicts.references import references_resolve as resolved
 from hc_assets.lake.layout import Layout
-from hc_assets.lake.tables import read_partition
+from hc_assets.lake.tables import read_partition, read_partitions
 from hc_assets.lake.warehouse import Warehouse
-from hc_assets.orchestration.checks import WARN, result, table_check
+from hc_assets.orchestration.checks import ERROR, WARN, batches_of, result, table_check
 
 _CURRENT = "fhir/current_resources"
 _METRICS = "fhir/pipeline_metrics"
+_PROVENANCE = "fhir/provenance_resources"
+_NO_INTERNAL_ERRORS = "no_internal_errors"
 
 
 @table_check(
@@ -42,6 +48,43 @@ def conditional_requests_unambiguous(
 
 
 @table_check(
+    _CURRENT,
+    description="Each reference by query of a current resource leads to exactly one resource.",
+)
+def references_by_query_resolve(warehouse: dg.ResourceParam[Warehouse]) -> dg.AssetCheckResult:
+    """Count those that lead to none or to several: they stay as they were sent."""
+    with warehouse.read() as connection:
+        return result(resolved_by_query(connection), WARN)
+
+
+@table_check(
+    _CURRENT,
+    name=_NO_INTERNAL_ERRORS,
+    description="No current resource keeps its references by query for an internal error.",
+)
+def no_internal_errors_in_versions(
+    warehouse: dg.ResourceParam[Warehouse],
+) -> dg.AssetCheckResult:
+    """Count resources whose references an error left unresolved, by its class and place."""
+    with warehouse.read() as connection:
+        return result(no_internal_errors(failed_resolutions(connection)), ERROR)
+
+
+@table_check(
+    _PROVENANCE,
+    name=_NO_INTERNAL_ERRORS,
+    description="Each step over the batch has its Provenance.",
+)
+def no_internal_errors_in_provenance(
+    context: dg.AssetCheckExecutionContext, layout: dg.ResourceParam[Layout]
+) -> dg.AssetCheckResult:
+    """Count steps whose Provenance an error stopped, by its class and place."""
+    rows = read_partitions(layout, _PROVENANCE, batches_of(context))
+    found = internal_errors(batch["issues"] for batch in rows.batches(["issues"]))
+    return result(no_internal_errors(found), ERROR)
+
+
+@table_check(
     _METRICS,
     description="Resources of a type have the elements that they had in the batch before.",
 )
@@ -52,4 +95,11 @@ def schema_is_steady(layout: dg.ResourceParam[Layout]) -> dg.AssetCheckResult:
     return result(shape_is_steady(rows), WARN)
 
 
-CHECKS = [references_resolve, conditional_requests_unambiguous, schema_is_steady]
+CHECKS = [
+    references_resolve,
+    references_by_query_resolve,
+    no_internal_errors_in_versions,
+    no_internal_errors_in_provenance,
+    conditional_requests_unambiguous,
+    schema_is_steady,
+]

@@ -37,4 +37,4 @@ def write_companions(layout: Layout, base: str) -> dict[str, list[str]]:
 
 def _resources(layout: Layout) -> Iterator[bytes]:
     for rows in read_partitions(layout, "fhir/provenance_resources").batches(["resource"]):
-        yield from rows["resource"].to_pylist()
+        yield from rows["resource"].drop_null().to_pylist()

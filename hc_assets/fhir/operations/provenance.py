@@ -44,9 +44,12 @@ class Step:
     outputs: Sequence[Made]
 
 
-def provenance(
-    step: Step, *, batch: str, recorded: datetime, base: str, software: str
-) -> tuple[str, bytes]:
+def provenance_id(batch: str, step: Step) -> str:
+    """Id of the Provenance of a step over a batch."""
+    return f"{batch}-{step.name}"
+
+
+def provenance(step: Step, *, batch: str, recorded: datetime, base: str, software: str) -> bytes:
     """Write the Provenance of a step.
 
     Args:
@@ -57,13 +60,12 @@ def provenance(
         software: name and version of what did it.
 
     Returns:
-        Id and JSON of the resource. Its targets and entities are logical references by hash, with
+        JSON of the resource. Its targets and entities are logical references by hash, with
         the count of rows as an extension; its agent names the version of the code.
     """
-    id_ = f"{batch}-{step.name}"
     resource = Provenance.model_validate(
         {
-            "id": id_,
+            "id": provenance_id(batch, step),
             "meta": {"lastUpdated": recorded.isoformat(timespec="seconds")},
             "target": [{**_counted(made, base), **_reference(made)} for made in step.outputs],
             "recorded": recorded.isoformat(timespec="seconds"),
@@ -89,7 +91,7 @@ def provenance(
             ],
         }
     )
-    return id_, resource.model_dump_json(exclude_none=True).encode()
+    return resource.model_dump_json(exclude_none=True).encode()
 
 
 def _reference(made: Made) -> dict[str, Any]:

@@ -7,13 +7,15 @@ Belongs here: schemas only. Columns of the data, and what each column is made fr
 import pyarrow as pa
 
 from hc_assets.core.columns import column
+from hc_assets.fhir.issue_schema import ISSUE
 
 PROVENANCE_RESOURCES = pa.schema(
     [
         column("batch", pa.string(), "Key of the batch that the step was over", nullable=False),
         column("step", pa.string(), "split, validate or enrich", nullable=False),
         column("resource_id", pa.string(), "Provenance.id", nullable=False),
-        column("resource", pa.binary(), "The Provenance as JSON", nullable=False),
+        column("resource", pa.binary(), "The Provenance as JSON; null where none could be made"),
+        column("issues", pa.list_(ISSUE), "Why none could be made; null where it is there"),
     ]
 )
 

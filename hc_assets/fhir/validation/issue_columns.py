@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from hc_assets.fhir.r4.issues import Issue
-from hc_assets.fhir.schemas import ISSUE
+from hc_assets.fhir.issue_schema import ISSUE
 
 
 def issue_lists(lists: Sequence[Sequence[Issue] | None]) -> pa.Array:

@@ -45,27 +45,30 @@ def quality_at_least(mean: float | None, count: int, threshold: float) -> Verdic
     )
 
 
-def all_still_valid(invalid: int, not_judged: Mapping[str, int], total: int) -> Verdict:
-    """Judge that enriched resources are valid R4.
+def all_still_valid(left_out: Mapping[str, int], total: int) -> Verdict:
+    """Judge that resources are valid R4 with all that enrichment adds.
 
     Args:
-        invalid: how many are not.
-        not_judged: for how many validation itself failed, by class and place of the error.
-        total: how many were looked at.
+        left_out: of how many something had to be left out, by the rule that it would have broken,
+            and where.
+        total: how many were enriched.
 
     Returns:
-        A verdict whose value is the number of those that are not, or may not be; only 0 passes.
+        A verdict whose value is the number of those; only 0 passes.
     """
-    verdict = none_of(invalid, total, what="enriched resources that are not valid R4")
-    failed = sum(not_judged.values())
-    if not failed:
+    verdict = none_of(
+        sum(left_out.values()), total, what="resources that enrichment would have made invalid"
+    )
+    if not left_out:
         return verdict
+    ranked = sorted(left_out.items(), key=lambda pair: (-pair[1], pair[0]))[:_SHOWN_RULES]
+    shown = "; ".join(f"{count} by {what}" for what, count in ranked)
     return Verdict(
-        passed=False,
-        value=float(invalid + failed),
-        threshold=0.0,
-        explanation=f"{verdict.explanation}; {failed} could not be judged",
-        counts=verdict.counts | dict(not_judged),
+        passed=verdict.passed,
+        value=verdict.value,
+        threshold=verdict.threshold,
+        explanation=f"{verdict.explanation}: {shown}",
+        counts=verdict.counts | dict(ranked),
     )
 
 

@@ -6,7 +6,7 @@ Belongs here: asking the warehouse. References by query are resolved in
 
 import duckdb
 
-from hc_assets.core.verdicts import Verdict
+from hc_assets.core.verdicts import Verdict, none_of
 
 # Of the row that a current resource came from, columns only: no JSON is read.
 _DANGLING = """
@@ -30,6 +30,48 @@ _DANGLING = """
         ON there.resource_type = split_part(stated.target, '/', 1)
         AND there.resource_id = split_part(stated.target, '/', 2)
 """
+
+
+# Of what is current. A query that is not for one identifier alone resolves to nothing.
+_QUERIES = """
+    WITH stated AS (
+        SELECT unnest(conditional_references) AS reference FROM fhir.deliveries
+        WHERE is_current AND content_sha256 IS NOT NULL
+    )
+    SELECT count(*), count(*) FILTER (target IS NULL)
+    FROM stated LEFT JOIN fhir.resolved_references USING (reference)
+"""
+_FAILED = """
+    SELECT failed.error, count(*)
+    FROM fhir.failed_resolutions AS failed
+    JOIN fhir.resource_versions AS version USING (batch, place)
+    WHERE version.is_current GROUP BY ALL
+"""
+
+
+def references_by_query_resolve(connection: duckdb.DuckDBPyConnection) -> Verdict:
+    """Judge that each reference by query of a current resource leads to exactly one.
+
+    Args:
+        connection: to the warehouse.
+
+    Returns:
+        A verdict whose value counts those that lead to none, or could lead to several.
+    """
+    total, unresolved = connection.execute(_QUERIES).fetchall()[0]
+    return none_of(unresolved, total, what="references by query that lead to none or to several")
+
+
+def failed_resolutions(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Count current resources whose references by query could not be resolved for an error.
+
+    Args:
+        connection: to the warehouse.
+
+    Returns:
+        Counts by class and place of the error.
+    """
+    return dict(connection.execute(_FAILED).fetchall())
 
 
 def references_resolve(connection: duckdb.DuckDBPyConnection) -> Verdict:

@@ -17,11 +17,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hc_assets.core.fence import InternalError, fenced
-from hc_assets.fhir.references import resolve
 from hc_assets.fhir.schemas import ENRICHED_RESOURCES
 from hc_assets.fhir.versions import conditional_references, ledger
 from hc_assets.fhir.versions import deliveries as version_deliveries
+from hc_assets.fhir.versions.resolver import Resolver
 from hc_assets.fhir.versions.tables import create_tables
 from hc_assets.lake.incremental import compare
 from hc_assets.lake.layout import Layout
@@ -60,6 +59,9 @@ _FULL = (
 _PLACE = pa.field("place", pa.int64())
 _VERSIONS_TAKEN_BACK = (
     "DELETE FROM fhir.resource_versions WHERE batch IN (SELECT batch FROM taken_back)"
+)
+_RESOLUTIONS_TAKEN_BACK = (
+    "DELETE FROM fhir.failed_resolutions WHERE batch IN (SELECT batch FROM taken_back)"
 )
 _VERSIONS_GONE = """
     DELETE FROM fhir.resource_versions AS known USING changes
@@ -234,6 +236,7 @@ def _apply(
     connection.register("taken_back", pa.table({"batch": pa.array(gone, pa.string())}))
     version_deliveries.take_back(connection)
     connection.execute(_VERSIONS_TAKEN_BACK)
+    connection.execute(_RESOLUTIONS_TAKEN_BACK)
     slim = pa.schema([*(ENRICHED_RESOURCES.field(name) for name in _SLIM), _PLACE])
     _from_stream(connection, version_deliveries.ARRIVED, slim, _placed(enriched, new))
     compared = version_deliveries.take_in(connection, slice_rows)
@@ -242,13 +245,13 @@ def _apply(
     connection.execute(_VERSIONS_RENUMBERED, {"sequence": sequence})
     connection.execute(_VERSIONS_NEW)
     conditional_references.look_up(connection)
-    resolver = _Resolver(conditional_references.targets(connection))
+    resolver = Resolver(conditional_references.targets(connection))
     _insert_versions(connection, enriched, resolver)
     connection.execute(_VERSIONS_OF_OLD_BATCHES, {"sequence": sequence})
     _resolve_again(connection, resolver, sequence)
     for table in _TEMPORARY:
         connection.execute(f"DROP TABLE {table}")
-    return compared, resolver.failures
+    return compared, resolver.keep_errors(connection)
 
 
 def _from_stream(
@@ -287,7 +290,7 @@ _VERSION_ROWS = pa.schema(
 
 
 def _insert_versions(
-    connection: duckdb.DuckDBPyConnection, enriched: LakeTable, resolver: "_Resolver"
+    connection: duckdb.DuckDBPyConnection, enriched: LakeTable, resolver: Resolver
 ) -> None:
     """Fetch the content of the new versions, a stream over the batches that hold some."""
     batches = connection.execute("SELECT DISTINCT batch FROM new_versions ORDER BY 1").fetchall()
@@ -307,7 +310,7 @@ def _insert_versions(
 
 
 def _versions_of(
-    batch: LakeTable, wanted: pa.Table, resolver: "_Resolver"
+    batch: LakeTable, wanted: pa.Table, resolver: Resolver
 ) -> Iterator[pa.RecordBatch]:
     """Rows of the table of versions, of those places of a batch that are wanted."""
     places = wanted["place"].to_numpy()
@@ -331,20 +334,22 @@ def _versions_of(
 
 
 def _resolved(
-    rows: pa.RecordBatch, columns: Mapping[str, pa.Array], resolver: "_Resolver"
+    rows: pa.RecordBatch, columns: Mapping[str, pa.Array], resolver: Resolver
 ) -> pa.Array:
     is_current = columns["is_current"].to_numpy(zero_copy_only=False)
     lengths = pc.fill_null(pc.list_value_length(rows["conditional_references"]), 0)
     concerned = np.flatnonzero(is_current & (lengths.to_numpy(zero_copy_only=False) > 0))
     found: list[bytes | None] = [None] * rows.num_rows
     for index in concerned:
-        source = columns["source"][index].as_py()
-        found[index] = resolver(rows["resource"][index].as_py(), source)
+        batch, place, source = (
+            column[index].as_py() for column in (rows["batch"], columns["place"], columns["source"])
+        )
+        found[index] = resolver(rows["resource"][index].as_py(), batch, place, source)
     return pa.array(found, pa.binary())
 
 
 def _resolve_again(
-    connection: duckdb.DuckDBPyConnection, resolver: "_Resolver", sequence: int
+    connection: duckdb.DuckDBPyConnection, resolver: Resolver, sequence: int
 ) -> None:
     """Resolve references of versions that were there before, some at a time."""
     connection.execute(_STALE)
@@ -356,7 +361,7 @@ def _resolve_again(
             [first, first + _RESOLVED_AT_ONCE - 1],
         ).fetchall()
         again = [
-            {"batch": batch, "place": place, "resolved": resolver(resource, source)}
+            {"batch": batch, "place": place, "resolved": resolver(resource, batch, place, source)}
             for batch, place, source, resource in rows
         ]
         connection.register("resolved_again", pa.Table.from_pylist(again, _RESOLVED_ROWS))
@@ -369,31 +374,3 @@ def _resolve_again(
             {"sequence": sequence},
         )
         connection.unregister("resolved_again")
-
-
-class _Resolver:
-    """Resolves the references of resources; those of one for which that raises stay as they are.
-
-    Attributes:
-        failures: how many those are, by class and place of the error.
-    """
-
-    def __init__(self, targets: Mapping[str | None, Mapping[str, str]]) -> None:
-        self._targets = targets
-        self.failures: Counter[str] = Counter()
-
-    def __call__(self, resource: bytes | None, source: str | None) -> bytes | None:
-        """The resource with its references resolved; None where that changes nothing."""
-        targets = self._targets.get(source)
-        if resource is None or not targets:
-            return None
-        made = fenced(_changed, resource, targets)
-        if isinstance(made, InternalError):
-            self.failures[made.error] += 1
-            return None
-        return made
-
-
-def _changed(resource: bytes, targets: Mapping[str, str]) -> bytes | None:
-    made, _ = resolve(resource, targets)
-    return None if made == resource else made

@@ -55,6 +55,12 @@ _RESOLVED = """
         source VARCHAR, reference VARCHAR, target VARCHAR
     )
 """
+# Versions whose references by query were left as they are, since resolving them raised.
+_FAILED_RESOLUTIONS = """
+    CREATE TABLE IF NOT EXISTS fhir.failed_resolutions (
+        batch VARCHAR, place BIGINT, error VARCHAR
+    )
+"""
 # `sequence` is the order in which batches were last taken in, for exports of what came since.
 _LEDGER = """
     CREATE TABLE IF NOT EXISTS fhir.applied_batches (
@@ -90,7 +96,7 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
             connection.execute("DROP TABLE fhir.current_resources")
         connection.execute("DROP TABLE IF EXISTS fhir.applied_batches")
     connection.execute(_LEDGER)
-    for statement in (_DELIVERIES, _RESOLVED, _VERSIONS, *_COLUMNS_OF_OLDER):
+    for statement in (_DELIVERIES, _RESOLVED, _FAILED_RESOLUTIONS, _VERSIONS, *_COLUMNS_OF_OLDER):
         connection.execute(statement)
     for view, sql, schema in (
         ("current_resources", _CURRENT, CURRENT_RESOURCES),

@@ -20,7 +20,7 @@ from hc_assets.fhir.validation import has_errors, validate
 from hc_assets.imaging.domain import STUDIES_FOLDER
 from hc_assets.imaging.schemas.series import IMAGING_STUDIES
 from hc_assets.imaging.series.instances import Instance, distinct
-from hc_assets.lake.atomic import HashingSink, atomic_file
+from hc_assets.lake.atomic import HashingSink, atomic_file, write_bytes
 from hc_assets.lake.incremental import compare
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import read_commit
@@ -267,7 +267,7 @@ def _without_empty(value: Any) -> Any:
 
 
 def hand_to_fhir(
-    landing: UPath, parts: Iterable[UPath], known: Mapping[str, str]
+    landing: UPath, parts: Iterable[UPath], known: Mapping[str, str], *, undone: int = 0
 ) -> tuple[UPath | None, int]:
     """Put the resources that are new or changed where FHIR resources are landed from.
 
@@ -277,6 +277,8 @@ def hand_to_fhir(
         landing: the FHIR landing folder.
         parts: Parquet files with the rows of all studies.
         known: content_sha256 of each study that was handed over before, by its UID.
+        undone: how often batches were taken in again that had been left out: so many empty lines
+            are added, since what was landed once, and deleted since, would not be landed again.
 
     Returns:
         The NDJSON file, named by its content, and how many resources it holds; no file where
@@ -305,7 +307,41 @@ def hand_to_fhir(
                 if row["study_instance_uid"] in due:
                     sink.write(row["resource"] + b"\n")
                     count += 1
+        sink.write(b"\n" * undone)
     return name(sink), count
+
+
+def delete_from_fhir(
+    landing: UPath, parts: Iterable[UPath], known: Mapping[str, str], *, undone: int
+) -> int:
+    """Have the resources deleted of studies that there no longer are.
+
+    A study goes when all the batches that brought it are retracted.
+
+    Args:
+        landing: the FHIR landing folder.
+        parts: Parquet files with the rows of all studies.
+        known: content_sha256 of each study that was handed over before, by its UID.
+        undone: as for `hand_to_fhir`.
+
+    Returns:
+        How many those are; a Bundle that asks for it is put where FHIR resources are landed from.
+    """
+    keys = ["study_instance_uid"]
+    present = {row["study_instance_uid"] for path in parts for row in _rows(path, keys)}
+    gone = sorted(known.keys() - present)
+    if gone:
+        requests = [{"method": "DELETE", "url": f"ImagingStudy/{resource_id(uid)}"} for uid in gone]
+        bundle = {
+            "resourceType": "Bundle",
+            "id": f"left-out-{undone}",
+            "type": "transaction",
+            "entry": [{"request": request} for request in requests],
+        }
+        encoded = msgspec.json.encode(bundle)
+        name = f"imaging-studies-deleted-{hashlib.sha256(encoded).hexdigest()[:12]}.json"
+        write_bytes(landing / STUDIES_FOLDER / name, encoded)
+    return len(gone)
 
 
 def handed_over(layout: Layout) -> dict[str, str]:

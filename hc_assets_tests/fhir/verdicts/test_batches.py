@@ -2,9 +2,10 @@ import pyarrow as pa
 import pytest
 from upath import UPath
 
-from hc_assets.fhir.enrichment.workers import revalidate
+from hc_assets.fhir.enrichment.judging import RULE, invalid_enrichments
 from hc_assets.fhir.schemas import TABLES
 from hc_assets.fhir.verdicts.batches import (
+    all_still_valid,
     count_by_class,
     entries_by_rule,
     mean_quality,
@@ -72,13 +73,23 @@ def test_the_most_frequent_rule_decides():
     assert quarantine_rate_at_most({}, 0, 0.05).passed
 
 
-def test_enriched_resources_that_are_not_valid_are_counted(tmp_path):
-    resources = [
-        b'{"resourceType":"Patient","id":"p"}',
-        b'{"resourceType":"Patient","id":"p","extension":[{"valueString":"x"}]}',
-        b'{"resourceType":"Patient","gender":"x"}',
-        None,
+def test_what_enrichment_left_out_is_counted_by_rule_and_place(tmp_path):
+    texts = ["extensions left out: it would break rng-2", "all left out: it would break rng-2"]
+    lists = [
+        [
+            {
+                "rule": RULE,
+                "expression": f"Observation.extension[{n}].valueRange",
+                "diagnostics": text,
+            }
+        ]
+        for n, text in enumerate(texts)
     ]
-    rows = [{"resource": resource} for resource in resources]
+    rows = [{"issues": each} for each in [*lists, [], None, [{"rule": "unit-convertible"}]]]
     enriched = table(tmp_path, "fhir/enriched_resources", rows)
-    assert [revalidate(unit).invalid for unit in enriched.work(10**9)] == [2]
+    found = invalid_enrichments(batch["issues"] for batch in enriched.batches(["issues"]))
+    assert found == {"rng-2 at Observation.extension.valueRange": 2}
+    verdict = all_still_valid(found, 5)
+    assert (verdict.passed, verdict.value) == (False, 2.0)
+    assert "2 by rng-2 at Observation.extension.valueRange" in verdict.explanation
+    assert all_still_valid({}, 5).passed

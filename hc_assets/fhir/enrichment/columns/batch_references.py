@@ -12,9 +12,15 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from hc_assets.fhir.enrichment.batch_index import BatchIndex, key_of
-from hc_assets.fhir.enrichment.columns.resource_columns import distinct, replaced
+from hc_assets.fhir.enrichment.columns.resource_columns import distinct, replaced, rows_with
 from hc_assets.fhir.enrichment.columns.resource_texts import Compact, Numbers, Texts, text_of
-from hc_assets.fhir.references import conditional_references, encoded, local_targets
+from hc_assets.fhir.link_elements import SIGNS_OF_OTHERS
+from hc_assets.fhir.references import (
+    conditional_references,
+    encoded,
+    local_targets,
+    others_among,
+)
 
 _URN = "urn:"
 Flags = npt.NDArray[np.bool_]
@@ -100,6 +106,7 @@ def resolved(
         The resources with those references replaced, and every other byte as it was; and their
         references, after that.
     """
+    compact = _without_others(compact)
     named = files.dictionary_encode()
     of_file = [targets[file] for file in named.dictionary.to_pylist()]
     rows = compact.references[:, 0]
@@ -124,6 +131,18 @@ def resolved(
     known, judged = _judged(local, index)
     written = replaced(compact.texts, compact.references, numbers[which], new) if new else None
     return written or compact.texts, References(rows, which, texts, local, known, judged)
+
+
+def _without_others(compact: Compact) -> Compact:
+    """Leave out what is named as a reference, and is a uri."""
+    texts, places = compact
+    left_out: list[int] = []
+    for row in np.flatnonzero(rows_with(SIGNS_OF_OTHERS, texts)).tolist():
+        begin, end = np.searchsorted(places[:, 0], [row, row + 1]).tolist()
+        if begin < end:
+            text = texts.buffer[slice(*texts.offsets[row : row + 2])]
+            left_out += [begin + number for number in others_among(text, end - begin)]
+    return Compact(texts, np.delete(places, left_out, axis=0)) if left_out else compact
 
 
 def _judged(targets: Sequence[str | None], index: BatchIndex) -> tuple[Flags, Flags]:

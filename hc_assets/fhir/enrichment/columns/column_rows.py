@@ -29,6 +29,7 @@ from hc_assets.fhir.enrichment.consistency import stated_by
 from hc_assets.fhir.enrichment.quality import BEST_PRACTICE
 from hc_assets.fhir.enrichment.rules import Rule, rules_for
 from hc_assets.fhir.enrichment.statements import STATING
+from hc_assets.fhir.r4.issues import Issue
 
 _CACHED = 16_384
 Flags = npt.NDArray[np.bool_]
@@ -97,6 +98,7 @@ class Rows(NamedTuple):
         shapes: the different ones.
         shape_of: number of each row's shape; -1 where it is absent.
         contradicted: whether another resource says otherwise.
+        links_kept: issues of elements that keep the address of an entry, by the row's number.
     """
 
     validated: pa.RecordBatch
@@ -108,6 +110,7 @@ class Rows(NamedTuple):
     shapes: list[Shape]
     shape_of: npt.NDArray[np.int32]
     contradicted: Flags
+    links_kept: dict[int, list[Issue]]
 
     def of_shape(self, values: Iterable[Any], otherwise: Any) -> npt.NDArray[Any]:
         """What each row's shape has; otherwise for those that are absent."""
@@ -143,7 +146,8 @@ def read_rows(
     is_requested = validated["request_method"].is_valid().to_pylist()
     files = validated["source_sha256"].to_pylist()
     of_rows = [links[file] if is_ else None for file, is_ in zip(files, is_requested, strict=True)]
-    members = members_in(links_replaced(texts, of_rows))
+    linked, links_kept = links_replaced(texts, of_rows)
+    members = members_in(linked)
     absent = pc.is_null(validated["resource"])
     types = validated["resource_type"].to_pylist()
     named = validated["resource_type"].dictionary_encode()
@@ -167,6 +171,7 @@ def read_rows(
         shapes,
         shape_of,
         np.zeros(len(types), bool),
+        links_kept,
     )
     states = np.flatnonzero(rows.of_shape([shape.type in STATING for shape in shapes], False))
     ids = validated["resource_id"].take(pa.array(states)).to_pylist()

@@ -324,6 +324,8 @@ def _other_columns(
         issues[row] = found_issues
     for row, each in others.items():
         issues[row] = each.issues
+    for row, kept in rows.links_kept.items():
+        issues[row] = [*issues[row], *kept]
     columns["issues"] = issue_lists(issues)
     return columns
 

@@ -1,0 +1,136 @@
+"""Whether enriched rows are valid still, and what becomes of one that is not.
+
+Belongs here: judging rows as they are made, and leaving out, row by row, what would make them
+invalid. A row that nothing can be added to goes on as it was sent (`unenriched.py`).
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hc_assets.fhir.r4.issues import Issue
+from hc_assets.fhir.schemas import ENRICHED_RESOURCES
+from hc_assets.fhir.validation import is_valid, validate
+from hc_assets.fhir.validation.issue_columns import issue_lists
+
+RULE = "enrichment-invalid"
+"""Rule of the issue that says what was left out of a row, since it would not be valid with it."""
+_BROKEN = " would break "
+_INDEX = re.compile(r"\[\d+\]")
+
+
+class Way(NamedTuple):
+    """A way of making less of a row.
+
+    Attributes:
+        left_out: what it leaves out, for people.
+        make: makes rows of ENRICHED_RESOURCES of validated ones.
+    """
+
+    left_out: str
+    make: Callable[[pa.RecordBatch], pa.RecordBatch]
+
+
+def valid_rows(
+    sent: pa.RecordBatch, made: pa.RecordBatch, ways: Sequence[Way], last: Way
+) -> pa.RecordBatch:
+    """Keep enriched rows that are valid, and make less of the others.
+
+    Args:
+        sent: the validated rows.
+        made: of ENRICHED_RESOURCES, one of each.
+        ways: that are tried in their order for a row that is not valid.
+        last: that adds nothing; its rows are as valid as those that were sent.
+
+    Returns:
+        The rows. One of which less was made has an issue of the rule `enrichment-invalid`, with the
+        rule that would have been broken and the place.
+    """
+    invalid = [row for row, each in enumerate(made["resource"].to_pylist()) if not _passes(each)]
+    pieces, begin = [], 0
+    for row in invalid:
+        one = sent.slice(row, 1)
+        broken = _broken_by_enrichment(_resource(made, row), _resource(sent, row))
+        if broken is None:
+            continue
+        pieces += [made.slice(begin, row - begin), _less_of(one, broken, ways, last)]
+        begin = row + 1
+    if not pieces:
+        return made
+    return pa.concat_batches([*pieces, made.slice(begin)])
+
+
+def _less_of(one: pa.RecordBatch, broken: Issue, ways: Sequence[Way], last: Way) -> pa.RecordBatch:
+    for way in ways:
+        less = way.make(one)
+        if _broken_by_enrichment(_resource(less, 0), _resource(one, 0)) is None:
+            return with_issue(less, _left_out(way.left_out, broken))
+    return with_issue(last.make(one), _left_out(last.left_out, broken))
+
+
+def _resource(rows: pa.RecordBatch, row: int) -> bytes:
+    resource: bytes = rows["resource"][row].as_py()
+    return resource
+
+
+def _passes(resource: bytes | None) -> bool:
+    return resource is None or is_valid(resource)
+
+
+def _broken_by_enrichment(made: bytes, sent: bytes) -> Issue | None:
+    """The first error of an enriched resource that it did not have as it was sent.
+
+    It may have had some: those that a deployment lets through.
+    """
+    errors = _errors(made)
+    if not errors:
+        return None
+    before = {issue.rule for issue in _errors(sent)}
+    return next((issue for issue in errors if issue.rule not in before), None)
+
+
+def _errors(resource: bytes) -> list[Issue]:
+    return [issue for issue in validate(resource) if issue.severity in ("fatal", "error")]
+
+
+def _left_out(what: str, broken: Issue) -> Issue:
+    return Issue(
+        severity="warning",
+        code="invariant",
+        expression=broken.expression,
+        rule=RULE,
+        diagnostics=f"{what} left out: it{_BROKEN}{broken.rule}",
+    )
+
+
+def with_issue(row: pa.RecordBatch, issue: Issue) -> pa.RecordBatch:
+    """Add an issue to a row of ENRICHED_RESOURCES."""
+    (there,) = row["issues"].to_pylist()
+    (added,) = issue_lists([[issue]]).to_pylist()
+    issues = pa.array([[*(there or []), *added]], ENRICHED_RESOURCES.field("issues").type)
+    arrays = [issues if name == "issues" else row[name] for name in ENRICHED_RESOURCES.names]
+    return pa.RecordBatch.from_arrays(arrays, schema=ENRICHED_RESOURCES)
+
+
+def invalid_enrichments(columns: Iterable[pa.Array]) -> Counter[str]:
+    """Count rows of which something was left out, by the rule and the place, without indexes.
+
+    Args:
+        columns: lists of issues, row by row.
+    """
+    counts: Counter[str] = Counter()
+    for column in columns:
+        issues = column.flatten()
+        found = issues.filter(pc.equal(pc.struct_field(issues, "rule"), RULE))
+        for issue in found.to_pylist():
+            rule = issue["diagnostics"].rpartition(_BROKEN)[2]
+            counts[f"{rule} at {_without_indexes(issue['expression'])}"] += 1
+    return counts
+
+
+def _without_indexes(expression: str) -> str:
+    return _INDEX.sub("", expression)
