@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from hc_assets.fhir.r4.issues import Issue
 from hc_assets.fhir.issue_schema import ISSUE
+from hc_assets.fhir.r4.issues import Issue
 
 
 def issue_lists(lists: Sequence[Sequence[Issue] | None]) -> pa.Array:
