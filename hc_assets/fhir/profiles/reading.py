@@ -7,6 +7,7 @@ Belongs here: from paths to definitions of the right shape. What a profile deman
 import tarfile
 from collections.abc import Iterable, Iterator
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -19,12 +20,14 @@ from hc_assets.fhir.profiles.shapes import (
     StructureShape,
     ValueSetShape,
 )
+from hc_assets.fhir.r4.core_profiles import core_profiles
 
 _WANTED = ("StructureDefinition", "ValueSet", "CodeSystem")
 _EXPECTED = f"expected {', '.join(_WANTED)} or a Bundle of them"
 _MARKS = tuple(f'"{name}"'.encode() for name in (*_WANTED, "Bundle"))
 _RULES = ("type", "baseDefinition", "snapshot", "differential")
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
+_CORE_FILE = "R4"
 _TARBALLS = (".tgz", ".tar.gz")
 
 
@@ -180,6 +183,19 @@ def read_definitions(paths: Iterable[Path]) -> Definitions:
             # Most files of a package are examples: they are passed over without being read.
             if file.is_named or any(mark in file.text for mark in _MARKS):
                 _take(file, found)
+    return found
+
+
+@cache
+def core_definitions() -> Definitions:
+    """The profiles that R4 itself publishes, with their value sets."""
+    found = Definitions({}, {}, {})
+    for content in core_profiles().structures:
+        structure = _shaped(_CORE_FILE, "", content, StructureShape)
+        _keep_profile(found.structures, Structure(_CORE_FILE, content, structure))
+    for content in core_profiles().value_sets:
+        value_set = _shaped(_CORE_FILE, "", content, ValueSetShape)
+        _keep(found.value_sets, CodeSet(_CORE_FILE, content, value_set))
     return found
 
 

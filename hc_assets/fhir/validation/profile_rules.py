@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from hc_assets.fhir.profiles import ProfileSet, load_profiles
+from hc_assets.fhir.profiles.core_profiles import core_profile_urls
 from hc_assets.fhir.r4.issues import Issue
 
 
@@ -18,7 +19,8 @@ def loaded(paths: tuple[str, ...]) -> ProfileSet:
     Raises:
         ProfileError: a file is not what it should be.
     """
-    return load_profiles([Path(path) for path in paths])
+    # R4's own are held against already, by `validate`.
+    return load_profiles([Path(path) for path in paths], core_profile_urls())
 
 
 def profile_issues(resource: bytes, paths: tuple[str, ...]) -> list[Issue]:
