@@ -28,9 +28,7 @@ class ProfileLibrary:
         terminology: the value sets at hand.
     """
 
-    def __init__(
-        self, definitions: Definitions, bases: Definitions = Definitions({}, {}, {})
-    ) -> None:
+    def __init__(self, definitions: Definitions, bases: Definitions | None = None) -> None:
         """Read the trees of all profiles.
 
         Args:
@@ -40,6 +38,7 @@ class ProfileLibrary:
         Raises:
             ProfileError: one is not a profile of R4, or its bases run in a circle.
         """
+        bases = bases or Definitions({}, {}, {})
         self.urls = frozenset(each.shape.url for each in definitions.structures.values())
         self._structures = {**bases.structures, **definitions.structures}
         self._own = {

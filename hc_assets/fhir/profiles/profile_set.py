@@ -41,9 +41,7 @@ class ProfileSet:
     It holds functions, so that it can't be sent to another process: load it there.
     """
 
-    def __init__(
-        self, library: ProfileLibrary, passed_over: Collection[str] = frozenset()
-    ) -> None:
+    def __init__(self, library: ProfileLibrary, passed_over: Collection[str] = frozenset()) -> None:
         """Use the profiles of a library; `load_profiles` makes both.
 
         Args:
@@ -233,9 +231,7 @@ class ProfileSet:
         return verdict
 
 
-def load_profiles(
-    paths: Iterable[Path], passed_over: Collection[str] = frozenset()
-) -> ProfileSet:
+def load_profiles(paths: Iterable[Path], passed_over: Collection[str] = frozenset()) -> ProfileSet:
     """Load profiles and the value sets and code systems that go with them.
 
     Args:

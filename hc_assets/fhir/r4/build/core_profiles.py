@@ -1,7 +1,7 @@
 """Finds the profiles of resources that R4 itself publishes, for `fhir/profiles/core_profiles.py`.
 
-Belongs here: StructureDefinitions to what is shipped of them, and what of the vital signs is decided
-without them. What a profile demands is read in `fhir/profiles/`.
+Belongs here: StructureDefinitions to what is shipped of them, and what vital signs are quickly
+decided by. What a profile demands is read in `fhir/profiles/`.
 """
 
 import gzip
@@ -120,7 +120,9 @@ def build_core_profiles(package: Package) -> bytes:
     ]
     units = {
         value_set["url"]: tuple(
-            concept["code"] for part in value_set["compose"]["include"] for concept in part["concept"]
+            concept["code"]
+            for part in value_set["compose"]["include"]
+            for concept in part["concept"]
         )
         for value_set in value_sets
     }
