@@ -24,6 +24,7 @@ from hc_assets.fhir.operations.companions import write_companions
 from hc_assets.fhir.schemas import NDJSON_EXPORTS
 from hc_assets.fhir.settings import FhirSettings
 from hc_assets.fhir.validation.business_rules import BusinessRules
+from hc_assets.fhir.validation.let_through import LetThrough
 from hc_assets.fhir.validation.profile_rules import digest
 from hc_assets.fhir.validation.replay import Replay
 from hc_assets.fhir.validation.resource_work import ResourceWork
@@ -116,7 +117,8 @@ def validated_and_quarantined_resources(
 ) -> Iterator[dg.Output[Mapping[str, Content]]]:
     """Judge every raw resource against R4."""
     validated, quarantined = {}, {}
-    rules = BusinessRules(settings.fhir_rules_as_errors)
+    let_through = LetThrough.of(settings.fhir_rules_as_warnings)
+    rules = BusinessRules(settings.fhir_rules_as_errors, let_through)
     profiles = tuple(str(path.absolute()) for path in settings.fhir_profiles)
     broken: Counter[str] = Counter()
     for batch in context.partition_keys:
@@ -133,6 +135,7 @@ def validated_and_quarantined_resources(
         )
         inputs = of_batch.digests() | {
             "rules_as_errors": ",".join(sorted(rules.as_errors)),
+            "rules_as_warnings": ",".join(let_through.entries()),
             "profiles": digest(profiles),
         }
         kept = [p for j in judged for p in j.validated]

@@ -280,6 +280,7 @@ TABLES: Mapping[str, TableSchema] = {
                 "warnings": _OF_RAW,
             },
         ),
+        code_version="2",
     ),
     _QUARANTINED: TableSchema(
         QUARANTINED_RESOURCES,
@@ -287,6 +288,7 @@ TABLES: Mapping[str, TableSchema] = {
             carries=(_RAW,),
             made={"issues": (f"{_RAW}.problem", *_OF_RAW, f"{_RAW}.request_method")},
         ),
+        code_version="2",
     ),
     _ENRICHED: TableSchema(
         ENRICHED_RESOURCES,

@@ -3,11 +3,12 @@
 Belongs here: every number or folder of FHIR's stages that a user may want to change.
 """
 
+import json
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from hc_assets.core.settings import CoreSettings
@@ -49,6 +50,12 @@ class FhirSettings(CoreSettings):
         description="Business rules whose breach quarantines a resource, as a JSON list; that of"
         " the others is a warning.",
     )
+    fhir_rules_as_warnings: Annotated[frozenset[str], NoDecode] = Field(
+        default=frozenset(),
+        description="Rules, R4's among them, whose breach is only a warning: the resource is let"
+        " through, and counted. A JSON list, or names with commas between them; `SOURCE:rule` for"
+        " the resources of one source.",
+    )
     fhir_profiles: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(),
         description="Files and folders of StructureDefinitions that resources are held against"
@@ -66,6 +73,27 @@ class FhirSettings(CoreSettings):
     validation_rate_threshold: float = Field(
         default=0.95, ge=0, le=1, description="Share of a batch's entries that must be valid."
     )
+
+    @field_validator("fhir_rules_as_warnings", mode="before")
+    @classmethod
+    def _split_rules(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        if value.lstrip().startswith("["):
+            return json.loads(value)
+        return frozenset(filter(None, (part.strip() for part in value.split(","))))
+
+    @model_validator(mode="after")
+    def _refuse_unknown_rules(self) -> Self:
+        if self.fhir_rules_as_warnings:
+            # The definitions of R4 would slow down each command.
+            from hc_assets.fhir.validation import profile_rules, rule_names  # noqa: PLC0415
+            from hc_assets.fhir.validation.let_through import rules_in  # noqa: PLC0415
+
+            paths = tuple(str(path) for path in self.fhir_profiles)
+            also_known = profile_rules.constraints(paths)
+            rule_names.refuse_unknown(rules_in(self.fhir_rules_as_warnings), also_known)
+        return self
 
     @field_validator("fhir_profiles", mode="before")
     @classmethod

@@ -71,6 +71,7 @@ def validate(
     from hc_assets.fhir.profiles import ProfileError
     from hc_assets.fhir.validation import operation_outcome
     from hc_assets.fhir.validation.files import validate_files
+    from hc_assets.fhir.validation.let_through import LetThrough
     from hc_assets.fhir.validation.profile_rules import loaded
     from hc_assets.fhir.validation.redacted_issues import known_type, without_values
 
@@ -92,6 +93,7 @@ def validate(
         workers=settings.workers,
         profiles=profiles,
         best_practice=best_practice,
+        let_through=LetThrough.of(settings.fhir_rules_as_warnings),
         limits=TextLimits.configured(settings),
         row_seconds=settings.row_seconds,
     )

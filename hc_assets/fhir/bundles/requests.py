@@ -11,8 +11,9 @@ from collections.abc import Mapping
 
 from hc_assets.fhir.references import uuid_of
 
-# What R4 allows as a type and an id, and nothing around them: no query, version or server.
-_TYPE_AND_ID = re.compile(r"([A-Z][A-Za-z]*)/([A-Za-z0-9\-.]{1,64})")
+# A type and an id, and nothing around them: no query, version or server. Longer ids than R4's 64
+# characters are those of resources that are let through.
+_TYPE_AND_ID = re.compile(r"([A-Z][A-Za-z]*)/([A-Za-z0-9\-.]+)")
 _CRITERIA = re.compile(r"([A-Z][A-Za-z]*)\?(.+)", re.DOTALL)
 _WRITES = frozenset({None, "POST", "PUT"})
 _MADE_ID_LENGTH = 32

@@ -37,6 +37,12 @@ def core_profile_urls() -> frozenset[str]:
 
 
 @cache
+def core_constraints() -> frozenset[str]:
+    """Keys of the rules in FHIRPath that the profiles add to R4's."""
+    return _profiles().constraints
+
+
+@cache
 def _marks() -> tuple[bytes, ...]:
     """What is in the text of each resource that a profile is for; or in one with escapes."""
     codes = [f'"{code}"'.encode() for code in core_profiles().vital_signs]

@@ -25,6 +25,7 @@ class ProfileLibrary:
 
     Attributes:
         urls: the canonical URLs of the profiles, without those they only build on and versions.
+        constraints: keys of the rules in FHIRPath that the profiles state.
         terminology: the value sets at hand.
     """
 
@@ -39,6 +40,14 @@ class ProfileLibrary:
             ProfileError: one is not a profile of R4, or its bases run in a circle.
         """
         bases = bases or Definitions({}, {}, {})
+        self.constraints = frozenset(
+            rule.key
+            for structure in definitions.structures.values()
+            for part in (structure.shape.snapshot, structure.shape.differential)
+            if part is not None
+            for element in part.element
+            for rule in element.constraint
+        )
         self.urls = frozenset(each.shape.url for each in definitions.structures.values())
         self._structures = {**bases.structures, **definitions.structures}
         self._own = {

@@ -56,6 +56,11 @@ class ProfileSet:
         """Canonical URLs of the profiles, without versions."""
         return self._library.urls
 
+    @property
+    def constraints(self) -> frozenset[str]:
+        """Keys of the rules in FHIRPath that the profiles state."""
+        return self._library.constraints
+
     def validate(
         self,
         resource: bytes | dict[str, Any],

@@ -7,7 +7,7 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
-from hc_assets.fhir.profiles import ProfileSet, load_profiles
+from hc_assets.fhir.profiles import ProfileError, ProfileSet, load_profiles
 from hc_assets.fhir.profiles.core_profiles import core_profile_urls
 from hc_assets.fhir.r4.issues import Issue
 
@@ -31,6 +31,17 @@ def profile_issues(resource: bytes, paths: tuple[str, ...]) -> list[Issue]:
         paths: files and folders of StructureDefinitions; none means that nothing is checked.
     """
     return loaded(paths).validate(resource) if paths else []
+
+
+def constraints(paths: tuple[str, ...]) -> frozenset[str]:
+    """Keys of the rules in FHIRPath that profiles state; none where they can't be loaded.
+
+    That they can't is reported by whoever loads them to use them.
+    """
+    try:
+        return loaded(paths).constraints if paths else frozenset()
+    except (OSError, ProfileError):
+        return frozenset()
 
 
 def digest(paths: tuple[str, ...]) -> str:

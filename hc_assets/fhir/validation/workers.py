@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import repeat
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -166,9 +167,10 @@ class _Judge:
         problems, resources = rows["problem"].to_pylist(), rows["resource"].to_pylist()
         files, positions = (rows[name].to_pylist() for name in ("source_sha256", "position"))
         identities = zip(*(rows[name].to_pylist() for name in IDENTITY), strict=True)
+        sources = rows["source"].to_pylist() if "source" in rows.schema.names else repeat(None)
         verdicts = [
             fenced(self._judged, *row)
-            for row in zip(problems, resources, files, identities, strict=True)
+            for row in zip(problems, resources, files, identities, sources)  # noqa: B905 - endless
         ]
         found = [_stopped(each) if isinstance(each, InternalError) else each for each in verdicts]
         if self._failures:
@@ -183,14 +185,16 @@ class _Judge:
         resource: bytes | None,
         file: str,
         identity: tuple[str | None, ...],
+        source: str | None,
     ) -> _Verdict:
         if problem is not None:
             return _Verdict([unreadable(problem)], is_valid=False)
         if resource is None:
             return _Verdict([])  # a deletion: there is nothing to validate
-        issues = validate(resource)
+        milder = self._rules.let_through.applied
+        issues = milder(validate(resource), source)
         if self._profiles and not has_errors(issues):
-            issues += profile_issues(resource, self._profiles)
+            issues += milder(profile_issues(resource, self._profiles), source)
         if has_errors(issues):
             return _Verdict(issues, is_valid=False)
         resource_type, id_, *_ = identity
@@ -201,7 +205,7 @@ class _Judge:
         members = decode_members(resource)
         patient, encounter = links_of(members, str(resource_type), id_, targets)
         facts = Facts(self._now, self._birth_dates.get(patient) if patient else None)
-        broken = self._rules.issues_of(members, facts)
+        broken = milder(self._rules.issues_of(members, facts), source)
         if not broken:
             return _Verdict(issues, patient, encounter)
         return _Verdict(issues + broken, patient, encounter, not has_errors(broken))

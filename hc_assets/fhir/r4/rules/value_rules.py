@@ -17,6 +17,7 @@ from hc_assets.fhir.r4.primitives import (
     format_problem,
     has_capital_uuid,
     has_control_characters,
+    is_only_too_long,
     json_kind,
     kind_of,
 )
@@ -60,6 +61,8 @@ def check_primitive(
     problem = format_problem(ref.code, value)
     if problem is not None:
         rule = "empty-string" if value == "" else "primitive-format"
+        if ref.code == "id" and is_only_too_long(value):
+            rule = "id-length"  # apart from the format, since a deployment may let it through
         findings.error("value", path, rule, f"{ref.code}: found {problem}")
     elif isinstance(value, str):
         if has_control_characters(value):
@@ -188,6 +191,9 @@ def _check_reference(
             findings.error("value", f"{path}.reference", "reference-format", found)
         else:
             named = parsed.resource_type
+            if parsed.has_long_id:
+                found = "found an id of more than 64 characters"
+                findings.error("value", f"{path}.reference", "id-length", found)
     if named and targets and named not in targets:
         found = f"found a reference to {named}, expected one to {', '.join(targets)}"
         severity = severity_of_target(places.element, named)
