@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from hc_assets.cli.exit_codes import errors_become_exit_codes, print_message
-from hc_assets.core.domain import Landing
+from hc_assets.core.domain import Landing, resolve
 from hc_assets.core.errors import UnreadableInputError
 from hc_assets.core.settings import CoreSettings
 from hc_assets.domains import CATALOG, warehouse_of
@@ -100,6 +100,9 @@ def _land(
             raise UnreadableInputError(f"{path}: no such file or folder")
     kind = kind or guess_kind(discover(paths, Path(settings.data_dir)), CATALOG.kinds)
     landing = CATALOG.landings[kind]
+    if landing.domain.ready:
+        for note in resolve(landing.domain.ready)(settings):
+            print_message(note)
     result = land(
         discover(paths, layout.landing(kind)),
         layout,

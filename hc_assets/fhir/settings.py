@@ -5,6 +5,7 @@ Belongs here: every number or folder of FHIR's stages that a user may want to ch
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -61,6 +62,11 @@ class FhirSettings(CoreSettings):
         description="Files and folders of StructureDefinitions that resources are held against"
         " where they name them, separated as in PATH.",
     )
+    fhir_profile_for: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Profiles that each resource of a type is held against, whether or not it names"
+        " them: `Patient=URL`, several with commas between them; of HC_FHIR_PROFILES or R4's own.",
+    )
     export_split_bytes: int = Field(
         default=1024**3, ge=1, description="NDJSON bytes from which a file of an export is full."
     )
@@ -82,6 +88,17 @@ class FhirSettings(CoreSettings):
         if value.lstrip().startswith("["):
             return json.loads(value)
         return frozenset(filter(None, (part.strip() for part in value.split(","))))
+
+    @field_validator("fhir_profile_for", mode="before")
+    @classmethod
+    def _split_demands(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        demands = tuple(filter(None, re.split(r"[,\s]+(?=[A-Z][A-Za-z]*=)", value.strip(", \n"))))
+        for demand in demands:
+            if not re.fullmatch(r"[A-Z][A-Za-z]*=(?:https?://|urn:)\S+", demand):
+                raise ValueError(f"found {demand!r}, expected a resource type, = and a URL")
+        return demands
 
     @model_validator(mode="after")
     def _refuse_unknown_rules(self) -> Self:

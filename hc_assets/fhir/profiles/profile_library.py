@@ -25,6 +25,7 @@ class ProfileLibrary:
 
     Attributes:
         urls: the canonical URLs of the profiles, without those they only build on and versions.
+        notes: what packages depend on, and isn't given, in words.
         constraints: keys of the rules in FHIRPath that the profiles state.
         terminology: the value sets at hand.
     """
@@ -48,6 +49,7 @@ class ProfileLibrary:
             for element in part.element
             for rule in element.constraint
         )
+        self.notes = definitions.notes
         self.urls = frozenset(each.shape.url for each in definitions.structures.values())
         self._structures = {**bases.structures, **definitions.structures}
         self._own = {

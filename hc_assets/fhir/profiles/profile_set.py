@@ -39,6 +39,9 @@ class ProfileSet:
     """Profiles ready to hold resources against; compiled on first use, then kept.
 
     It holds functions, so that it can't be sent to another process: load it there.
+
+    Attributes:
+        met: URLs of the profiles that resources were held against; whoever asks may clear it.
     """
 
     def __init__(self, library: ProfileLibrary, passed_over: Collection[str] = frozenset()) -> None:
@@ -50,11 +53,17 @@ class ProfileSet:
         """
         self._library = library
         self._passed_over = passed_over
+        self.met: set[str] = set()
 
     @property
     def urls(self) -> frozenset[str]:
         """Canonical URLs of the profiles, without versions."""
         return self._library.urls
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the packages of the profiles depend on, and isn't given, in words."""
+        return self._library.notes
 
     @property
     def constraints(self) -> frozenset[str]:
@@ -114,6 +123,7 @@ class ProfileSet:
                 chosen = [*((requested or []) if index == 0 else []), *declared]
                 chosen += [p for p in always if is_a(one.node.type_name, p.type_name)]
                 for profile in dict.fromkeys(chosen):
+                    self.met.add(profile.url)
                     self._apply(profile, one, setting)
                 self._check_extensions(one, setting, is_profiled=bool(chosen))
         return run.findings.issues

@@ -33,7 +33,7 @@ from hc_assets.fhir.enrichment.quality import BEST_PRACTICE
 from hc_assets.fhir.validation import Issue, has_errors, validate
 from hc_assets.fhir.validation.let_through import NOTHING_LET_THROUGH, LetThrough
 from hc_assets.fhir.validation.problems import internal_error, unreadable
-from hc_assets.fhir.validation.profile_rules import profile_issues
+from hc_assets.fhir.validation.profile_rules import NamedProfiles, profile_issues
 from hc_assets.lake.discovery import Found, as_local
 
 _LINES = "application/fhir+ndjson"
@@ -86,6 +86,7 @@ class Checked:
         problem: why the file can't be read to its end; "" where it can.
         by_rule: how many issues there are of each severity and rule, those left out of `findings`
             among them.
+        names_profile: whether some resource was held against one of the profiles given.
     """
 
     file: str
@@ -93,6 +94,7 @@ class Checked:
     findings: list[Finding]
     problem: str = ""
     by_rule: Counter[str] = field(default_factory=Counter)
+    names_profile: bool = False
 
     def invalid(self) -> int:
         """How many resources have an error."""
@@ -232,6 +234,7 @@ def _check(
     except OSError as error:
         return Checked(work.file, 0, [], f"can't be read: {error.strerror}"), 0
     resources = 0
+    named = NamedProfiles(profiles)
     findings: list[Finding] = []
     by_rule: Counter[str] = Counter()
     for entry in entries:
@@ -245,7 +248,8 @@ def _check(
                 kept = [issue for issue in kept if issue.rule not in BEST_PRACTICE]
             if kept:
                 findings.append(finding if best_practice else replace(finding, issues=kept))
-    return Checked(work.file, resources, findings, work.problem, by_rule), lines
+    checked = Checked(work.file, resources, findings, work.problem, by_rule, named.are_any)
+    return checked, lines
 
 
 def _judged(entry: Entry, profiles: tuple[str, ...]) -> tuple[int, list[Finding]]:
