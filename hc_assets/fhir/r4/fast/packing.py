@@ -271,7 +271,7 @@ class _Packer:
         is_value = owner == "Extension" and element.is_choice
         value_bit = self.value_bits[member] if is_value else -1
         if owner == "Observation" and element.name == "effective":
-            value_bit = int(member != "effectiveDateTime")  # what vital_signs.c asks for
+            value_bit = int(member != "effectiveDateTime")  # what `native/vital_signs.c` asks for
         first_rule, rule_count = rules
         row = MemberRow(
             name=self.string(member),
