@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from hc_assets.cli.exit_codes import errors_become_exit_codes, print_message
-from hc_assets.core.domain import Landing
+from hc_assets.core.domain import Landing, resolve
 from hc_assets.core.errors import FindingsError, HcAssetsError, UnreadableInputError, UsageError
 from hc_assets.core.settings import CoreSettings
 from hc_assets.core.source_names import named_source
@@ -143,6 +143,9 @@ def _land(
     landing = CATALOG.landings[kind]
     if source and not landing.kind.has_sources:
         raise NoSourcesError(f"{kind} files are kept by no source: leave out --source")
+    if landing.domain.ready:
+        for note in resolve(landing.domain.ready)(settings):
+            print_message(note)
     result = land(
         discover(paths, layout.landing(kind)),
         layout,

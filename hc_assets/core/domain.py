@@ -163,6 +163,9 @@ class Domain:
             connection: hash of each partition by `<table>/<batch>`. "" where it keeps none there.
         exports: `module:function` that gives the files its tables keep outside of the lake, as
             `Export` of `lake/integrity.py`, given the layout; "" where they keep none.
+        ready: `module:function` that refuses, given the settings, what each of its batches would
+            fail by, before anything is landed, and gives what else is worth saying; "" where
+            nothing can be known so early.
         reads: tables of other domains that it reads.
         feeds: folder below the landing folder of a kind, by that kind, into which its assets put
             files of their own.
@@ -180,6 +183,7 @@ class Domain:
     rebuild: str = ""
     taken_in: str = ""
     exports: str = ""
+    ready: str = ""
     reads: tuple[str, ...] = ()
     feeds: Mapping[str, str] = field(default_factory=dict)
 

@@ -24,7 +24,8 @@ from hc_assets.fhir.operations.companions import write_companions
 from hc_assets.fhir.schemas import NDJSON_EXPORTS
 from hc_assets.fhir.settings import FhirSettings
 from hc_assets.fhir.validation.business_rules import BusinessRules
-from hc_assets.fhir.validation.profile_rules import digest
+from hc_assets.fhir.validation.let_through import LetThrough
+from hc_assets.fhir.validation.profile_rules import NONE_NAMED, digest, given_profiles
 from hc_assets.fhir.validation.replay import Replay
 from hc_assets.fhir.validation.resource_work import ResourceWork
 from hc_assets.fhir.validation.workers import validate_rows
@@ -116,8 +117,9 @@ def validated_and_quarantined_resources(
 ) -> Iterator[dg.Output[Mapping[str, Content]]]:
     """Judge every raw resource against R4."""
     validated, quarantined = {}, {}
-    rules = BusinessRules(settings.fhir_rules_as_errors)
-    profiles = tuple(str(path.absolute()) for path in settings.fhir_profiles)
+    let_through = LetThrough.of(settings.fhir_rules_as_warnings)
+    rules = BusinessRules(settings.fhir_rules_as_errors, let_through)
+    profiles = given_profiles(settings.fhir_profiles, settings.fhir_profile_for)
     broken: Counter[str] = Counter()
     for batch in context.partition_keys:
         of_batch = raw.of(batch)
@@ -131,8 +133,11 @@ def validated_and_quarantined_resources(
             workers=settings.workers,
             row_seconds=settings.row_seconds,
         )
+        if profiles and judged and not any(each.names_profile for each in judged):
+            context.log.warning(f"batch {batch}: {NONE_NAMED}")
         inputs = of_batch.digests() | {
             "rules_as_errors": ",".join(sorted(rules.as_errors)),
+            "rules_as_warnings": ",".join(let_through.entries()),
             "profiles": digest(profiles),
         }
         kept = [p for j in judged for p in j.validated]

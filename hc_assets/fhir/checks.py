@@ -11,6 +11,7 @@ from hc_assets.fhir.bundles.not_data import INVALID
 from hc_assets.fhir.enrichment.judging import invalid_enrichments
 from hc_assets.fhir.export.exported_rows import current_lines
 from hc_assets.fhir.settings import FhirSettings
+from hc_assets.fhir.validation.let_through import count_let_through
 from hc_assets.fhir.validation.problems import internal_errors
 from hc_assets.fhir.verdicts import accounting
 from hc_assets.fhir.verdicts import exports as export_accounting
@@ -19,6 +20,7 @@ from hc_assets.fhir.verdicts.batches import (
     count_by_class,
     entries_by_rule,
     mean_quality,
+    none_let_through,
     quality_at_least,
     quarantine_rate_at_most,
 )
@@ -86,6 +88,19 @@ def identifiers_unique(
     """Count identities that come more than once; the later version wins, so this only warns."""
     validated = read_partitions(layout, "fhir/validated_resources", batches_of(context))
     return result(accounting.identifiers_unique(accounting.identity_keys(validated)), WARN)
+
+
+@table_check(
+    _VALIDATED,
+    description="No rule is broken that HC_FHIR_RULES_AS_WARNINGS lets through.",
+)
+def rules_let_through(
+    context: dg.AssetCheckExecutionContext, layout: dg.ResourceParam[Layout]
+) -> dg.AssetCheckResult:
+    """Count what is wrong with resources that went on all the same, by rule."""
+    validated = read_partitions(layout, _VALIDATED, batches_of(context))
+    counts = count_let_through(batch["warnings"] for batch in validated.batches(["warnings"]))
+    return result(none_let_through(counts, validated.count_rows()), WARN)
 
 
 @table_check(
@@ -200,6 +215,7 @@ CHECKS = [
     every_entry_accounted_for,
     validation_rate_at_least_threshold,
     identifiers_unique,
+    rules_let_through,
     quarantine_rate_by_rule,
     enriched_resources_valid,
     mean_quality_at_least_threshold,

@@ -114,6 +114,7 @@ DOMAIN = Domain(
     ),
     jobs="hc_assets.fhir.assets:JOBS",
     commands="hc_assets.fhir.commands",
+    ready="hc_assets.fhir.validation.profile_rules:refuse_unusable",
     sample="hc_assets.sample_data.write:write_and_describe",
     state="hc_assets.fhir.versions.tables:create_tables",
     rebuild="hc_assets.fhir.versions.apply:rebuild",

@@ -18,14 +18,15 @@ from hc_assets.fhir.link_elements import SIGNS_OF_OTHERS, are_references, may_ha
 # counts.
 _PATIENT_MEMBERS = ("subject", "patient", "beneficiary", "individual")
 _ENCOUNTER_MEMBERS = ("encounter", "context")
-_TYPE_AND_ID = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[^/]+)?$")
+# Ids may be longer than R4's 64 characters: those of resources that are let through.
+_TYPE_AND_ID = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]+)(?:/_history/[^/]+)?$")
 # What is there need not be a UUID: only what R4 allows as an id is taken.
 _UUID_URN = re.compile(r"urn:uuid:([A-Za-z0-9\-.]{1,64})")
 _REFERENCE_START = b'"reference":"'
 _QUOTE = b'"'
 # A member of more bytes is read each time: a cache is for what comes again.
 _SHORT = 512
-_LOCAL = re.compile(r"([A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64})(?:/_history/[^/]+)?")
+_LOCAL = re.compile(r"([A-Z][A-Za-z]+/[A-Za-z0-9\-.]+)(?:/_history/[^/]+)?")
 _CONDITIONAL = re.compile(r"[A-Z][A-Za-z]*\?.+", re.DOTALL)
 
 

@@ -3,11 +3,13 @@
 Belongs here: every number or folder of FHIR's stages that a user may want to change.
 """
 
+import json
 import os
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from hc_assets.core.settings import CoreSettings
@@ -49,10 +51,21 @@ class FhirSettings(CoreSettings):
         description="Business rules whose breach quarantines a resource, as a JSON list; that of"
         " the others is a warning.",
     )
+    fhir_rules_as_warnings: Annotated[frozenset[str], NoDecode] = Field(
+        default=frozenset(),
+        description="Rules, R4's among them, whose breach is only a warning: the resource is let"
+        " through, and counted. A JSON list, or names with commas between them; `SOURCE:rule` for"
+        " the resources of one source.",
+    )
     fhir_profiles: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(),
         description="Files and folders of StructureDefinitions that resources are held against"
         " where they name them, separated as in PATH.",
+    )
+    fhir_profile_for: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Profiles that each resource of a type is held against, whether or not it names"
+        " them: `Patient=URL`, several with commas between them; of HC_FHIR_PROFILES or R4's own.",
     )
     export_split_bytes: int = Field(
         default=1024**3, ge=1, description="NDJSON bytes from which a file of an export is full."
@@ -66,6 +79,38 @@ class FhirSettings(CoreSettings):
     validation_rate_threshold: float = Field(
         default=0.95, ge=0, le=1, description="Share of a batch's entries that must be valid."
     )
+
+    @field_validator("fhir_rules_as_warnings", mode="before")
+    @classmethod
+    def _split_rules(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        if value.lstrip().startswith("["):
+            return json.loads(value)
+        return frozenset(filter(None, (part.strip() for part in value.split(","))))
+
+    @field_validator("fhir_profile_for", mode="before")
+    @classmethod
+    def _split_demands(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        demands = tuple(filter(None, re.split(r"[,\s]+(?=[A-Z][A-Za-z]*=)", value.strip(", \n"))))
+        for demand in demands:
+            if not re.fullmatch(r"[A-Z][A-Za-z]*=(?:https?://|urn:)\S+", demand):
+                raise ValueError(f"found {demand!r}, expected a resource type, = and a URL")
+        return demands
+
+    @model_validator(mode="after")
+    def _refuse_unknown_rules(self) -> Self:
+        if self.fhir_rules_as_warnings:
+            # The definitions of R4 would slow down each command.
+            from hc_assets.fhir.validation import profile_rules, rule_names  # noqa: PLC0415
+            from hc_assets.fhir.validation.let_through import rules_in  # noqa: PLC0415
+
+            paths = tuple(str(path) for path in self.fhir_profiles)
+            also_known = profile_rules.constraints(paths)
+            rule_names.refuse_unknown(rules_in(self.fhir_rules_as_warnings), also_known)
+        return self
 
     @field_validator("fhir_profiles", mode="before")
     @classmethod

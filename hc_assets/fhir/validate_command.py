@@ -40,6 +40,7 @@ def validate(
     files: Annotated[
         list[Path], typer.Argument(help="Files, or folders of files.", show_default=False)
     ],
+    *,
     format: Annotated[  # noqa: A002 - the option's name
         ValidateFormat, typer.Option(help="Lines for a person, or one OperationOutcome per line.")
     ] = ValidateFormat.TEXT,
@@ -53,6 +54,12 @@ def validate(
     ] = None,
     best_practice: Annotated[
         bool, typer.Option(help="Show what R4 only recommends (dom-6: narrative) as well.")
+    ] = False,
+    information: Annotated[
+        bool,
+        typer.Option(
+            help="Print issues of severity information line by line; else their number alone."
+        ),
     ] = False,
     show_values: Annotated[
         bool,
@@ -71,10 +78,12 @@ def validate(
     from hc_assets.fhir.profiles import ProfileError
     from hc_assets.fhir.validation import operation_outcome
     from hc_assets.fhir.validation.files import validate_files
-    from hc_assets.fhir.validation.profile_rules import loaded
+    from hc_assets.fhir.validation.let_through import LetThrough
+    from hc_assets.fhir.validation.profile_rules import NONE_NAMED, given_profiles, loaded
     from hc_assets.fhir.validation.redacted_issues import known_type, without_values
 
     resources = invalid = unreadable = 0
+    names_profile = False
     by_rule: Counter[str] = Counter()
     for path in files:
         if not path.exists():
@@ -82,16 +91,20 @@ def validate(
             unreadable += 1
     found = discover([path for path in files if path.exists()], Path.cwd())
     settings = FhirSettings()
-    profiles = tuple(str(path) for path in [*settings.fhir_profiles, *(profile or [])])
+    paths = [*settings.fhir_profiles, *(profile or [])]
+    profiles = given_profiles(paths, settings.fhir_profile_for)
     try:
-        loaded(profiles)
+        notes = loaded(profiles).notes if profiles else ()
     except (OSError, ProfileError) as error:
         raise stop(UNREADABLE, f"profiles: {error}") from error
+    for note in notes:
+        print_message(f"hc-assets: profiles: {note}")
     judged = validate_files(
         found,
         workers=settings.workers,
         profiles=profiles,
         best_practice=best_practice,
+        let_through=LetThrough.of(settings.fhir_rules_as_warnings),
         limits=TextLimits.configured(settings),
         row_seconds=settings.row_seconds,
     )
@@ -99,6 +112,7 @@ def validate(
         for checked in judged:
             resources += checked.resources
             invalid += checked.invalid()
+            names_profile = names_profile or checked.names_profile
             if checked.problem:
                 print_message(f"hc-assets: {checked.file}: {checked.problem}")
                 unreadable += 1
@@ -109,9 +123,12 @@ def validate(
                     typer.echo(operation_outcome(issues))
                 else:
                     what = _named(finding) if show_values else known_type(finding.resource_type)
-                    _print_issues(checked.file, finding.position, what, issues)
+                    worth = [i for i in issues if information or i.severity != "information"]
+                    _print_issues(checked.file, finding.position, what, worth)
     for rule, count in by_rule.most_common():
         print_message(f"{count:>8}  {rule}")
+    if profiles and resources and not names_profile:
+        print_message(f"hc-assets: {NONE_NAMED}")
     hidden = "" if show_values or not invalid else " (--show-values prints ids and what was found)"
     print_message(f"{resources} resources, {invalid} invalid{hidden}")
     if unreadable:

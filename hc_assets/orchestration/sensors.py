@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from hc_assets.core.domain import Landing
+from hc_assets.core.domain import Landing, resolve
 from hc_assets.core.redaction import texts_redacted
 from hc_assets.core.settings import CoreSettings
 from hc_assets.domains import CATALOG
@@ -58,6 +58,8 @@ def _landing_sensor(landing: Landing, settings: CoreSettings) -> dg.SensorDefini
             # Runs read the schemas that it declares. It takes seconds: a look of its own.
             warehouse.ensure()
             return dg.SensorResult(skip_reason="made the warehouse; the next look lands files")
+        if landing.domain.ready:
+            resolve(landing.domain.ready)(settings)
         # Dagster keeps what went wrong in a look, and files may be named after patients
         with texts_redacted(files_are_ours=False, enabled=not settings.error_texts):
             result = look(

@@ -14,7 +14,7 @@ import msgspec
 from hc_assets.core.source_names import base_of
 from hc_assets.fhir.bundles.entries import ABSENT, Entry, Unreadable, text_in
 
-_RESTFUL = re.compile(r"(.*?)/?([A-Z][A-Za-z]*)/([A-Za-z0-9\-.]{1,64})", re.DOTALL)
+_RESTFUL = re.compile(r"(.*?)/?([A-Z][A-Za-z]*)/([A-Za-z0-9\-.]+)", re.DOTALL)
 _HAS_ADDRESS = re.compile(rb'"fullUrl"\s*:\s*"http', re.IGNORECASE)
 
 

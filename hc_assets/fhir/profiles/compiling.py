@@ -251,9 +251,9 @@ class _Compiler:
     def _type_checks(
         self, ref: TypeSpec, cores: Sequence[CoreElement], source: str
     ) -> Iterator[Check]:
-        profiles = [url for url in ref.profiles if not self._is_plain(url, cores)]
-        if profiles:
-            yield self._profile_check(ref.code, tuple(profiles), source)
+        # The profiles are alternatives: beside one that every value conforms to, none is asked.
+        if ref.profiles and not any(self._is_plain(url, ref, cores) for url in ref.profiles):
+            yield self._profile_check(ref.code, ref.profiles, source)
         if ref.code in _REFERENCES and ref.targets and not self._has_core_targets(ref, cores):
             targets = tuple(
                 Target(url, self._library.type_of(url), core_type(url) is not None)
@@ -263,13 +263,14 @@ class _Compiler:
                 yield target_check(targets, source)
 
     @staticmethod
-    def _is_plain(url: str, cores: Sequence[CoreElement]) -> bool:
-        """Whether a profile is a type, or R4 itself gives it to the element."""
+    def _is_plain(url: str, ref: TypeSpec, cores: Sequence[CoreElement]) -> bool:
+        """Whether a profile is the type itself, or R4 itself gives it to the element."""
         name = core_type(url)
         if name is None:
             return False
         is_own = any(member.type_name == name for core in cores for member in core.members)
-        return is_own or not any(element.max == 0 for element in r4().type(name).elements)
+        is_profile = any(element.max == 0 for element in r4().type(name).elements)
+        return is_own or (is_a(ref.code, name) and not is_profile)
 
     @staticmethod
     def _has_core_targets(ref: TypeSpec, cores: Sequence[CoreElement]) -> bool:
@@ -283,7 +284,7 @@ class _Compiler:
     def _profile_check(self, code: str, urls: tuple[str, ...], source: str) -> Check:
         """A value of a type conforms to one of its profiles."""
         library = self._library
-        if len(urls) == 1:
+        if len(urls) == 1 and (core_type(urls[0]) is None or library.spec(urls[0]) is not None):
             return _single_profile_check(code, urls[0], library, source)
         text = f"found a {code} that does not conform, expected one of {' or '.join(urls)}"
 

@@ -155,6 +155,10 @@ class Questions:
         profile = self._profile_of(spec)
         if below is None and profile is not None:
             below = profile.children.get(name)
+        if below is None:
+            # What is below a sliced element is identified by the slice that one value has to be in.
+            required = (one.children.get(name) for one in spec.slices.values() if one.min)
+            below = next((one for one in required if one is not None), None)
         if below is None or step.kind == "name":
             return below
         for one in below.slices.values():

@@ -21,29 +21,49 @@ def _is_profile_of_core(name: str) -> bool:
 
 
 class ProfileLibrary:
-    """All profiles of a set, by canonical URL with or without `|version`."""
+    """All profiles of a set, by canonical URL with or without `|version`.
 
-    def __init__(self, definitions: Definitions) -> None:
+    Attributes:
+        urls: the canonical URLs of the profiles, without those they only build on and versions.
+        notes: what packages depend on, and isn't given, in words.
+        constraints: keys of the rules in FHIRPath that the profiles state.
+        terminology: the value sets at hand.
+    """
+
+    def __init__(self, definitions: Definitions, bases: Definitions | None = None) -> None:
         """Read the trees of all profiles.
+
+        Args:
+            definitions: the profiles, their value sets and code systems.
+            bases: what they may build on; what they define themselves goes before it.
 
         Raises:
             ProfileError: one is not a profile of R4, or its bases run in a circle.
         """
-        self._structures = definitions.structures
+        bases = bases or Definitions({}, {}, {})
+        self.constraints = frozenset(
+            rule.key
+            for structure in definitions.structures.values()
+            for part in (structure.shape.snapshot, structure.shape.differential)
+            if part is not None
+            for element in part.element
+            for rule in element.constraint
+        )
+        self.notes = definitions.notes
+        self.urls = frozenset(each.shape.url for each in definitions.structures.values())
+        self._structures = {**bases.structures, **definitions.structures}
         self._own = {
-            (s.shape.url, s.shape.version): read_spec(s) for s in definitions.structures.values()
+            (s.shape.url, s.shape.version): read_spec(s) for s in self._structures.values()
         }
-        self.terminology = Terminology(definitions.value_sets, definitions.systems)
+        self.terminology = Terminology(
+            {**bases.value_sets, **definitions.value_sets},
+            {**bases.systems, **definitions.systems},
+        )
         self._specs: dict[str, Spec | None] = {}
         self._profiles: dict[str, Profile] = {}
         self._rules: dict[str, Rule | None] = {}
         for structure in definitions.structures.values():
             self._check_bases(structure)
-
-    @property
-    def urls(self) -> frozenset[str]:
-        """The canonical URLs of all profiles, without versions."""
-        return frozenset(structure.shape.url for structure in self._structures.values())
 
     def structure(self, url: str) -> Structure | None:
         """The profile of a URL; for a version that isn't at hand the newest that is."""

@@ -4,7 +4,7 @@ Belongs here: which profiles a resource is held against, and what is reported of
 missing. Reading and compiling profiles belongs to the other modules of this package.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from hc_assets.fhir.profiles.errors import ProfileError
 from hc_assets.fhir.profiles.extension_places import check_place
 from hc_assets.fhir.profiles.instance import MAX_CHAIN, Bundled, Run, Setting, setting_of
 from hc_assets.fhir.profiles.profile_library import ProfileLibrary
-from hc_assets.fhir.profiles.reading import read_definitions
+from hc_assets.fhir.profiles.reading import core_definitions, read_definitions
 from hc_assets.fhir.profiles.rules import Profile, check_value
 from hc_assets.fhir.profiles.survey import Found, survey
 from hc_assets.fhir.profiles.value_checks import codes_verdict
@@ -39,16 +39,36 @@ class ProfileSet:
     """Profiles ready to hold resources against; compiled on first use, then kept.
 
     It holds functions, so that it can't be sent to another process: load it there.
+
+    Attributes:
+        met: URLs of the profiles that resources were held against; whoever asks may clear it.
     """
 
-    def __init__(self, library: ProfileLibrary) -> None:
-        """Use the profiles of a library; `load_profiles` makes both."""
+    def __init__(self, library: ProfileLibrary, passed_over: Collection[str] = frozenset()) -> None:
+        """Use the profiles of a library; `load_profiles` makes both.
+
+        Args:
+            library: the profiles.
+            passed_over: URLs of profiles that resources may name, and that others look after.
+        """
         self._library = library
+        self._passed_over = passed_over
+        self.met: set[str] = set()
 
     @property
     def urls(self) -> frozenset[str]:
         """Canonical URLs of the profiles, without versions."""
         return self._library.urls
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the packages of the profiles depend on, and isn't given, in words."""
+        return self._library.notes
+
+    @property
+    def constraints(self) -> frozenset[str]:
+        """Keys of the rules in FHIRPath that the profiles state."""
+        return self._library.constraints
 
     def validate(
         self,
@@ -94,7 +114,7 @@ class ProfileSet:
         if found is None:
             text = f"objects and arrays nested deeper than {MAX_DEPTH} levels"
             return [Issue("fatal", "too-costly", "", "nesting", text)]
-        run = Run(Bundled(resource), self._conforms, self._member_of)
+        run = self.run_of(resource)
         # Too many issues: what has been found is reported.
         with suppress(TooManyIssuesError):
             for index, one in enumerate(found):
@@ -103,9 +123,26 @@ class ProfileSet:
                 chosen = [*((requested or []) if index == 0 else []), *declared]
                 chosen += [p for p in always if is_a(one.node.type_name, p.type_name)]
                 for profile in dict.fromkeys(chosen):
+                    self.met.add(profile.url)
                     self._apply(profile, one, setting)
                 self._check_extensions(one, setting, is_profiled=bool(chosen))
         return run.findings.issues
+
+    def run_of(self, resource: Any) -> Run:
+        """Begin the validation of a document with this decoded root."""
+        return Run(Bundled(resource), self._conforms, self._member_of)
+
+    def hold(self, one: Found, profile: Profile, run: Run) -> None:
+        """Hold one resource of a document against one profile.
+
+        Raises:
+            TooManyIssuesError: see `Findings`.
+        """
+        self._apply(profile, one, setting_of(run, one.node, one.root))
+
+    def profile(self, url: str) -> Profile | None:
+        """A profile of the set; None for another."""
+        return self._library.profile(url)
 
     def _known(self, url: str) -> Profile:
         profile = self._library.profile(url)
@@ -120,23 +157,35 @@ class ProfileSet:
         urls = meta.get("profile") if isinstance(meta, dict) else None
         profiles = []
         for index, url in enumerate(urls if isinstance(urls, list) else ()):
-            if not isinstance(url, str):
-                continue
-            path, source = f"{one.path}.meta.profile[{index}]", _OF_RESOURCE
-            profile = self._library.profile(url)
-            name = core_type(url)
-            if profile is not None:
-                profiles.append(profile)
-                if not self._library.has_version(url):
-                    text = f"that version of {_quoted(url)} isn't at hand, another is taken"
-                    run.note("warning", path, _UNKNOWN, url, text, source=source)
-            elif name is None:
-                text = f"profile {_quoted(url)} isn't at hand, so it can't be checked"
-                run.note("warning", path, _UNKNOWN, url, text, source=source)
-            elif not is_a(one.node.type_name, name):
-                text = f"found {one.node.type_name}, expected {name}"
-                run.add("error", "structure", path, "profile-type", text, source=source)
+            if isinstance(url, str) and url.partition("|")[0] not in self._passed_over:
+                profiles += self.named(one, url, f"{one.path}.meta.profile[{index}]", run)
         return profiles
+
+    def named(self, one: Found, url: str, path: str, run: Run) -> list[Profile]:
+        """The profile that a resource names, if it is at hand; if not, that is reported.
+
+        Args:
+            one: the resource.
+            url: an entry of its `meta.profile`.
+            path: where that stands.
+            run: takes the issues.
+
+        Raises:
+            TooManyIssuesError: see `Findings`.
+        """
+        profile, name = self._library.profile(url), core_type(url)
+        if profile is not None:
+            if not self._library.has_version(url):
+                text = f"that version of {_quoted(url)} isn't at hand, another is taken"
+                run.note("warning", path, _UNKNOWN, url, text, source=_OF_RESOURCE)
+            return [profile]
+        if name is None:
+            text = f"profile {_quoted(url)} isn't at hand, so it can't be checked"
+            run.note("warning", path, _UNKNOWN, url, text, source=_OF_RESOURCE)
+        elif not is_a(one.node.type_name, name):
+            text = f"found {one.node.type_name}, expected {name}"
+            run.add("error", "structure", path, "profile-type", text, source=_OF_RESOURCE)
+        return []
 
     def _apply(self, profile: Profile, one: Found, setting: Setting) -> None:
         source = f"profile {profile.url}"
@@ -197,12 +246,14 @@ class ProfileSet:
         return verdict
 
 
-def load_profiles(paths: Iterable[Path]) -> ProfileSet:
+def load_profiles(paths: Iterable[Path], passed_over: Collection[str] = frozenset()) -> ProfileSet:
     """Load profiles and the value sets and code systems that go with them.
 
     Args:
         paths: StructureDefinition, ValueSet and CodeSystem JSON files (one, a Bundle or an array
-            of them), folders of them, npm packages as .tgz or unpacked.
+            of them), folders of them, npm packages as .tgz or unpacked. R4's own profiles are
+            their bases without being among them.
+        passed_over: URLs of profiles that resources may name, and that others look after.
 
     Returns:
         The profiles, ready for use.
@@ -211,4 +262,4 @@ def load_profiles(paths: Iterable[Path]) -> ProfileSet:
         ProfileError: a file can't be used; it names the file, the place, what was found there and
             what was expected.
     """
-    return ProfileSet(ProfileLibrary(read_definitions(paths)))
+    return ProfileSet(ProfileLibrary(read_definitions(paths), core_definitions()), passed_over)

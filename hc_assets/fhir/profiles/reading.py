@@ -1,31 +1,33 @@
-"""Finds StructureDefinitions, ValueSets and CodeSystems in files, folders and npm packages.
+"""Finds StructureDefinitions, ValueSets and CodeSystems among the files of packages.
 
-Belongs here: from paths to definitions of the right shape. What a profile demands is read in
-`specs.py`.
+Belongs here: from files to definitions of the right shape. Which files there are is found in
+`packages.py`; what a profile demands is read in `spec_reading.py`.
 """
 
-import tarfile
 from collections.abc import Iterable, Iterator
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from hc_assets.fhir.profiles.errors import ProfileError
+from hc_assets.fhir.profiles.packages import File, files_of, manifest_of, missing_packages
 from hc_assets.fhir.profiles.shapes import (
     CodeSystemShape,
     JsonObject,
     StructureShape,
     ValueSetShape,
 )
+from hc_assets.fhir.r4.core_profiles import core_profiles
 
 _WANTED = ("StructureDefinition", "ValueSet", "CodeSystem")
 _EXPECTED = f"expected {', '.join(_WANTED)} or a Bundle of them"
 _MARKS = tuple(f'"{name}"'.encode() for name in (*_WANTED, "Bundle"))
 _RULES = ("type", "baseDefinition", "snapshot", "differential")
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
-_TARBALLS = (".tgz", ".tar.gz")
+_CORE_FILE = "R4"
 
 
 class Structure(NamedTuple):
@@ -57,49 +59,22 @@ Found = TypeVar("Found", Structure, System, CodeSet)
 
 
 class Definitions(NamedTuple):
-    """All definitions of some paths, by canonical URL and by URL with `|version`."""
+    """All definitions of some paths, by canonical URL and by URL with `|version`.
+
+    Attributes:
+        structures: profiles.
+        systems: code systems.
+        value_sets: value sets.
+        notes: what the packages among the paths ask for, and isn't among them, in words.
+    """
 
     structures: dict[str, Structure]
     systems: dict[str, System]
     value_sets: dict[str, CodeSet]
+    notes: tuple[str, ...] = ()
 
 
-class _File(NamedTuple):
-    name: str
-    text: bytes
-    is_named: bool  # the caller named this very file, so that it must be of use
-
-
-def _tarball(path: Path) -> Iterator[_File]:
-    try:
-        with tarfile.open(path, "r:gz") as archive:
-            for member in archive:
-                stream = archive.extractfile(member) if member.name.endswith(".json") else None
-                if stream is not None:
-                    yield _File(f"{path}!{member.name}", stream.read(), False)
-    except (tarfile.TarError, OSError, EOFError) as error:
-        text = f"found no readable gzipped tar archive ({error}), expected an npm package"
-        raise ProfileError(path, "", text) from error
-
-
-def _files(path: Path) -> Iterator[_File]:
-    if path.is_dir():
-        for inner in sorted(path.rglob("*")):
-            if inner.suffix == ".json" and inner.is_file():
-                yield _File(str(inner), inner.read_bytes(), False)
-            elif inner.name.endswith(_TARBALLS):
-                yield from _tarball(inner)
-    elif path.name.endswith(_TARBALLS):
-        yield from _tarball(path)
-    else:
-        try:
-            text = path.read_bytes()
-        except OSError as error:
-            raise ProfileError(path, "", f"can't be read: {error.strerror}") from error
-        yield _File(str(path), text, True)
-
-
-def _resources(file: _File) -> Iterator[tuple[str, Any]]:
+def _resources(file: File) -> Iterator[tuple[str, Any]]:
     """The resources of a file, each with its place; a Bundle or an array holds several."""
     try:
         root = _DECODER.decode(file.text)
@@ -164,48 +139,76 @@ def read_definitions(paths: Iterable[Path]) -> Definitions:
 
     Args:
         paths: JSON files with a definition, a Bundle or an array of them; folders, searched in
-            depth for such files and packages; npm packages as .tgz. What a folder or package
-            holds beside definitions is passed over. Of code systems and value sets under one
-            URL and version the first counts.
+            depth for such files and packages; npm packages as .tgz, and .zip files. What a folder
+            or package holds beside definitions is passed over. Of code systems and value sets
+            under one URL and version the first counts.
 
     Raises:
-        ProfileError: a path can't be read, a file is no JSON, a definition has not the shape that
-            FHIR gives it, or two profiles differ under one URL and version.
+        ProfileError: a path can't be read or holds no definition, a file is no JSON, a definition
+            is made for another release than R4 or has not the shape that FHIR gives it, or two
+            profiles differ under one URL and version.
     """
     found = Definitions({}, {}, {})
+    manifests = []
     for path in paths:
         if not path.exists():
             raise ProfileError(path, "", "found nothing at that path, expected a file or folder")
-        for file in _files(path):
+        taken = 0
+        for file in files_of(path):
+            manifest = manifest_of(file)
+            if manifest is not None:
+                manifests.append(manifest)
             # Most files of a package are examples: they are passed over without being read.
-            if file.is_named or any(mark in file.text for mark in _MARKS):
-                _take(file, found)
+            elif file.is_named or any(mark in file.text for mark in _MARKS):
+                taken += _take(file, found)
+        if not taken:
+            raise ProfileError(path, "", f"found no definition of use, {_EXPECTED}")
+    return found._replace(notes=missing_packages(manifests))
+
+
+@cache
+def core_definitions() -> Definitions:
+    """The profiles that R4 itself publishes, with their value sets."""
+    found = Definitions({}, {}, {})
+    for content in core_profiles().structures:
+        structure = _shaped(_CORE_FILE, "", content, StructureShape)
+        _keep_profile(found.structures, Structure(_CORE_FILE, content, structure))
+    for content in core_profiles().value_sets:
+        value_set = _shaped(_CORE_FILE, "", content, ValueSetShape)
+        _keep(found.value_sets, CodeSet(_CORE_FILE, content, value_set))
     return found
 
 
-def _check_version(file: str, place: str, structure: StructureShape) -> None:
+def _check_version(file: str, place: str, content: JsonObject) -> None:
     """R4 and its correction R4B have the same elements where profiles are in use."""
-    version = structure.fhirVersion
-    if version and not version.startswith("4."):
-        text = f"found FHIR version {version}, expected 4.0.1"
+    version = content.get("fhirVersion")
+    if isinstance(version, str) and version and not version.startswith("4."):
+        text = f"made for FHIR {version}, expected 4.0.1"
         raise ProfileError(file, f"{place}.StructureDefinition.fhirVersion".lstrip("."), text)
 
 
-def _take(file: _File, found: Definitions) -> None:
+def _take(file: File, found: Definitions) -> int:
+    """Take in what a file defines; gives how many definitions."""
+    taken = 0
     for place, content in _resources(file):
         kind = content.get("resourceType") if isinstance(content, dict) else None
         if kind == "StructureDefinition":
-            structure = _shaped(file.name, place, content, StructureShape)
             # Types and logical models are in packages too; profiles alone are asked for.
-            if structure.derivation == "constraint" and structure.kind != "logical":
-                _check_version(file.name, place, structure)
+            if content.get("derivation") == "constraint" and content.get("kind") != "logical":
+                # Before the shape, which other releases give otherwise.
+                _check_version(file.name, place, content)
+                structure = _shaped(file.name, place, content, StructureShape)
                 _keep_profile(found.structures, Structure(file.name, content, structure))
+                taken += 1
         elif kind == "CodeSystem" and "url" in content:
             system = _shaped(file.name, place, content, CodeSystemShape)
             _keep(found.systems, System(file.name, content, system))
+            taken += 1
         elif kind == "ValueSet" and "url" in content:
             value_set = _shaped(file.name, place, content, ValueSetShape)
             _keep(found.value_sets, CodeSet(file.name, content, value_set))
+            taken += 1
         elif file.is_named and kind not in _WANTED:
             text = f"found {kind if isinstance(kind, str) else 'no resourceType'}, {_EXPECTED}"
             raise ProfileError(file.name, place, text)
+    return taken

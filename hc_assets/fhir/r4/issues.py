@@ -72,6 +72,11 @@ class Findings:
         self._errors = 0
         self._milder = 0
 
+    @property
+    def takes_milder(self) -> bool:
+        """Whether a warning would still be kept."""
+        return self._milder < MAX_ISSUES
+
     def add(
         self, severity: Severity, code: IssueCode, expression: str, rule: str, diagnostics: str
     ) -> None:

@@ -79,6 +79,7 @@ _EXPECTED = {
 }
 _COMPILED = {name: re.compile(pattern) for name, pattern in PATTERNS.items()}
 _NO_WHITE_SPACE = {ord(character): None for character in " \t\r\n"}
+_LONG_ID = re.compile(r"[A-Za-z0-9\-.]{65,}")
 _CAPITAL_UUID = re.compile(r"\Aurn:uuid:[0-9a-f-]*[A-F]")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
@@ -113,6 +114,11 @@ def has_control_characters(text: str) -> bool:
 def has_capital_uuid(text: str) -> bool:
     """Whether a URI is the URN of a UUID with capitals in it; R4 asks for small letters."""
     return _CAPITAL_UUID.match(text) is not None
+
+
+def is_only_too_long(value: object) -> bool:
+    """Whether a value is an id but for its length."""
+    return isinstance(value, str) and _LONG_ID.fullmatch(value) is not None
 
 
 def _integer_problem(type_name: str, value: int | Decimal) -> str | None:

@@ -10,7 +10,8 @@ from typing import Literal, NamedTuple
 
 from hc_assets.fhir.r4.definitions import r4
 
-_ID = r"[A-Za-z0-9\-.]{1,64}"
+_ID = r"[A-Za-z0-9\-.]+"
+_MAX_ID = 64
 _UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 _OID = r"[0-2](?:\.(?:0|[1-9][0-9]*))+"
 
@@ -32,6 +33,11 @@ class ParsedReference(NamedTuple):
     resource_type: str = ""
     resource_id: str = ""
     version: str = ""
+
+    @property
+    def has_long_id(self) -> bool:
+        """Whether an id is longer than R4 allows, which is all that is wrong with it."""
+        return self.kind == "relative" and max(len(self.resource_id), len(self.version)) > _MAX_ID
 
 
 def _type_names(targets: tuple[str, ...]) -> str:
@@ -97,6 +103,8 @@ def parse_reference(text: str) -> ParsedReference | None:
         return ParsedReference("fragment", resource_id=text[1:])
     restful = _restful().fullmatch(text)
     if restful is not None:
+        if restful["base"] and max(len(restful["id"]), len(restful["version"] or "")) > _MAX_ID:
+            return ParsedReference("other")
         return ParsedReference(
             "absolute" if restful["base"] else "relative",
             restful["type"],

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from hc_assets.fhir.profiles.core_profiles import core_profile_issues
 from hc_assets.fhir.r4.fast.fast_path import accept
 from hc_assets.fhir.r4.issues import Issue
 from hc_assets.fhir.r4.rules.resource_rules import narrative_missing
@@ -26,7 +27,7 @@ def is_valid(resource: bytes) -> bool:
     Returns:
         True where `validate` finds no error.
     """
-    return accept(resource) is not None or not has_errors(thorough_issues(resource))
+    return accept(resource) is not None or not has_errors(validate(resource))
 
 
 def validate(resource: bytes) -> list[Issue]:
@@ -40,7 +41,7 @@ def validate(resource: bytes) -> list[Issue]:
     """
     bare = accept(resource)
     if bare is None:
-        return thorough_issues(resource)
+        return thorough_issues(resource) + core_profile_issues(resource)
     return [narrative_missing(path) for path in bare]
 
 

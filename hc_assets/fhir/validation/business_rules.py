@@ -14,6 +14,7 @@ import msgspec
 
 from hc_assets.fhir.r4.issues import Issue
 from hc_assets.fhir.times import first_day_of, moment_of
+from hc_assets.fhir.validation.let_through import NOTHING_LET_THROUGH, LetThrough
 
 # When something happened or was written down: elements that can lie neither in the future nor
 # before the patient's birth. Plans and periods' ends are left out, for they may.
@@ -60,9 +61,11 @@ class BusinessRules:
 
     Attributes:
         as_errors: rules whose breach makes a resource invalid; that of all others is a warning.
+        let_through: rules, R4's among them, whose breach is only a warning.
     """
 
     as_errors: frozenset[str] = field(default_factory=frozenset)
+    let_through: LetThrough = NOTHING_LET_THROUGH
 
     def __post_init__(self) -> None:
         """Refuse names that are no rules.

@@ -33,8 +33,9 @@ from hc_assets.fhir.domain import FHIR_FILES
 from hc_assets.fhir.enrichment.quality import BEST_PRACTICE
 from hc_assets.fhir.r4.fast.fast_path import holds_only_data
 from hc_assets.fhir.validation import Issue, has_errors, validate
+from hc_assets.fhir.validation.let_through import NOTHING_LET_THROUGH, LetThrough
 from hc_assets.fhir.validation.problems import internal_error, unreadable
-from hc_assets.fhir.validation.profile_rules import profile_issues
+from hc_assets.fhir.validation.profile_rules import NamedProfiles, profile_issues
 from hc_assets.lake.discovery import Found, as_local
 
 _LINES = "application/fhir+ndjson"
@@ -87,6 +88,7 @@ class Checked:
         problem: why the file can't be read to its end; "" where it can.
         by_rule: how many issues there are of each severity and rule, those left out of `findings`
             among them.
+        names_profile: whether some resource was held against one of the profiles given.
     """
 
     file: str
@@ -94,6 +96,7 @@ class Checked:
     findings: list[Finding]
     problem: str = ""
     by_rule: Counter[str] = field(default_factory=Counter)
+    names_profile: bool = False
 
     def invalid(self) -> int:
         """How many resources have an error."""
@@ -125,6 +128,7 @@ def validate_files(
     workers: int = 0,
     profiles: tuple[str, ...] = (),
     best_practice: bool = True,
+    let_through: LetThrough = NOTHING_LET_THROUGH,
     sharing: Sharing = DEFAULT_SHARING,
     limits: TextLimits = DEFAULT_TEXT_LIMITS,
     row_seconds: float = ROW_SECONDS,
@@ -138,6 +142,7 @@ def validate_files(
         workers: processes; 0 means one per core. Small inputs are judged in this process.
         profiles: files and folders of StructureDefinitions.
         best_practice: give findings of what R4 only recommends as well, and not their number alone.
+        let_through: rules whose breach is only a warning.
         sharing: how work is cut for the processes.
         limits: of what is read of a file. What exceeds them is a finding.
         row_seconds: time that each resource has, as in `compute.in_order`.
@@ -146,6 +151,7 @@ def validate_files(
     size = sum(_size(found) for found in listed)
     pool = executor(-(-size // sharing.per_worker), workers)
     check = partial(_check, profiles=profiles, best_practice=best_practice, limits=limits)
+    check = partial(check, let_through=let_through)
     lines_before = 0
     work = _work(listed, sharing, limits)
     for checked, lines in in_order(pool, check, work, in_flight=8, row_seconds=row_seconds):
@@ -218,7 +224,11 @@ def _grouped(entries: Iterable[Entry], sharing: Sharing) -> Iterator[tuple[Entry
 
 
 def _check(
-    work: _Work, profiles: tuple[str, ...], best_practice: bool, limits: TextLimits
+    work: _Work,
+    profiles: tuple[str, ...],
+    best_practice: bool,
+    limits: TextLimits,
+    let_through: LetThrough,
 ) -> tuple[Checked, int]:
     """Judge them; the number says how many lines it has where more of its file come after it."""
     try:
@@ -226,19 +236,22 @@ def _check(
     except OSError as error:
         return Checked(work.file, 0, [], f"can't be read: {error.strerror}"), 0
     resources = 0
+    named = NamedProfiles(profiles)
     findings: list[Finding] = []
     by_rule: Counter[str] = Counter()
     for entry in entries:
         count, found = _judged(entry, profiles)
         resources += count
-        for finding in found:
+        for each in found:
+            finding = replace(each, issues=let_through.applied(each.issues))
             by_rule.update(f"{issue.severity} {issue.rule}" for issue in finding.issues)
             kept = finding.issues
             if not best_practice:
                 kept = [issue for issue in kept if issue.rule not in BEST_PRACTICE]
             if kept:
                 findings.append(finding if best_practice else replace(finding, issues=kept))
-    return Checked(work.file, resources, findings, work.problem, by_rule), lines
+    checked = Checked(work.file, resources, findings, work.problem, by_rule, named.are_any)
+    return checked, lines
 
 
 def _judged(entry: Entry, profiles: tuple[str, ...]) -> tuple[int, list[Finding]]:

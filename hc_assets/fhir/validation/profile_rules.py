@@ -1,42 +1,132 @@
 """Profiles that a deployment names, loaded once per process and applied after R4's own rules.
 
 Belongs here: finding the loaded profiles and asking them. What a profile demands is in `profiles/`.
+Profiles are handed about as texts: paths of files and folders, and demands `<type>=<URL>`, which
+hold each resource of a type against a profile whether it names it or not.
 """
 
 import hashlib
+import re
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
-from hc_assets.fhir.profiles import ProfileSet, load_profiles
+from hc_assets.core.errors import UnreadableInputError
+from hc_assets.fhir.profiles import ProfileError, ProfileSet, load_profiles
+from hc_assets.fhir.profiles.core_profiles import core_profile_urls
+from hc_assets.fhir.profiles.elements import is_a
+from hc_assets.fhir.r4.definitions import r4
 from hc_assets.fhir.r4.issues import Issue
+from hc_assets.fhir.settings import FhirSettings
+
+_DEMAND = re.compile(r"([A-Z][A-Za-z]*)=((?:https?://|urn:)\S+)")
+NONE_NAMED = (
+    "no resource names one of the profiles that were given; HC_FHIR_PROFILE_FOR demands one by type"
+)
+
+
+def given_profiles(paths: Iterable[Path], demands: Iterable[str] = ()) -> tuple[str, ...]:
+    """Profiles as texts; see above.
+
+    Args:
+        paths: files and folders of StructureDefinitions.
+        demands: `<type>=<URL>`.
+    """
+    return (*(str(path.absolute()) for path in paths), *demands)
 
 
 @lru_cache(maxsize=2)
-def loaded(paths: tuple[str, ...]) -> ProfileSet:
-    """Load profiles from files and folders; a second call for the same ones costs nothing.
+def loaded(profiles: tuple[str, ...]) -> ProfileSet:
+    """Load profiles; a second call for the same ones costs nothing.
 
     Raises:
-        ProfileError: a file is not what it should be.
+        ProfileError: a file is not what it should be, or a profile is demanded that isn't there.
     """
-    return load_profiles([Path(path) for path in paths])
+    paths = [Path(each) for each in profiles if not _DEMAND.fullmatch(each)]
+    # R4's own are held against already, by `validate`.
+    found = load_profiles(paths, core_profile_urls())
+    for type_name, url in _demands(profiles):
+        profile = found.profile(url)
+        if type_name not in r4().resource_names:
+            raise ProfileError(f"{type_name}={url}", "", "found no resource type before =")
+        if profile is None:
+            raise ProfileError(f"{type_name}={url}", "", "found no such profile among those given")
+        if not is_a(type_name, profile.type_name):
+            text = f"found a profile of {profile.type_name}, expected one of {type_name}"
+            raise ProfileError(f"{type_name}={url}", "", text)
+    return found
 
 
-def profile_issues(resource: bytes, paths: tuple[str, ...]) -> list[Issue]:
-    """Hold a valid resource against those profiles that it names in `meta.profile`.
+def _demands(profiles: tuple[str, ...]) -> list[tuple[str, str]]:
+    return [(found[1], found[2]) for each in profiles if (found := _DEMAND.fullmatch(each))]
+
+
+@lru_cache(maxsize=2)
+def _demanded(profiles: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(url for _, url in _demands(profiles)))
+
+
+def profile_issues(resource: bytes, profiles: tuple[str, ...]) -> list[Issue]:
+    """Hold a valid resource against those profiles that it names, or that are demanded of it.
 
     Args:
         resource: valid R4 JSON.
-        paths: files and folders of StructureDefinitions; none means that nothing is checked.
+        profiles: as `given_profiles` gives them; none means that nothing is checked.
     """
-    return loaded(paths).validate(resource) if paths else []
+    if not profiles:
+        return []
+    return loaded(profiles).validate(resource, for_every=_demanded(profiles))
 
 
-def digest(paths: tuple[str, ...]) -> str:
-    """SHA-256 over the names and bytes of all files that profiles come from; "" for none."""
-    if not paths:
+def refuse_unusable(settings: FhirSettings) -> tuple[str, ...]:
+    """Load the profiles of a deployment, so that one that can't be used is known beforehand.
+
+    Returns:
+        What their packages depend on, and isn't given, in words.
+
+    Raises:
+        UnreadableInputError: one can't be; the text names its file and the reason.
+    """
+    profiles = given_profiles(settings.fhir_profiles, settings.fhir_profile_for)
+    try:
+        return loaded(profiles).notes if profiles else ()
+    except (OSError, ProfileError) as error:
+        raise UnreadableInputError(f"profiles: {error}") from error
+
+
+class NamedProfiles:
+    """Notes whether resources name one of the profiles given, from when it is made."""
+
+    def __init__(self, profiles: tuple[str, ...]) -> None:
+        """Begin to look at what is held against these profiles in this process."""
+        self._met = loaded(profiles).met if profiles else set()
+        self._met.clear()
+
+    @property
+    def are_any(self) -> bool:
+        """Whether some resource was held against one of them."""
+        return bool(self._met)
+
+
+def constraints(profiles: tuple[str, ...]) -> frozenset[str]:
+    """Keys of the rules in FHIRPath that profiles state; none where they can't be loaded.
+
+    That they can't is reported by whoever loads them to use them.
+    """
+    try:
+        return loaded(profiles).constraints if profiles else frozenset()
+    except (OSError, ProfileError):
+        return frozenset()
+
+
+def digest(profiles: tuple[str, ...]) -> str:
+    """SHA-256 over demands, names and bytes of all files that profiles come from; "" for none."""
+    if not profiles:
         return ""
     hasher = hashlib.sha256()
-    for path in map(Path, paths):
+    for type_name, url in _demands(profiles):
+        hasher.update(f"{type_name}={url}\0".encode())
+    for path in (Path(each) for each in profiles if not _DEMAND.fullmatch(each)):
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             if file.is_file():
                 hasher.update(f"{file.name}\0".encode())

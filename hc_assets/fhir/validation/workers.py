@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -30,7 +31,7 @@ from hc_assets.fhir.validation.batch_facts import birth_dates, bundle_targets
 from hc_assets.fhir.validation.business_rules import BusinessRules, Facts
 from hc_assets.fhir.validation.issue_columns import issue_lists
 from hc_assets.fhir.validation.problems import internal_error, unreadable
-from hc_assets.fhir.validation.profile_rules import profile_issues
+from hc_assets.fhir.validation.profile_rules import NamedProfiles, profile_issues
 from hc_assets.fhir.validation.replay import Entries
 from hc_assets.fhir.validation.resource_work import ResourceWork, place_of
 from hc_assets.lake.layout import Layout
@@ -43,11 +44,15 @@ _ROWS_PER_BATCH = 2_000
 
 @dataclass(frozen=True)
 class Judged:
-    """What became of some rows: parts of both tables, and how often each rule was broken."""
+    """What became of some rows: parts of both tables, and how often each rule was broken.
+
+    And whether some resource was held against one of the profiles given.
+    """
 
     validated: list[Part]
     quarantined: list[Part]
     broken_rules: Counter[str]
+    names_profile: bool = False
 
 
 @no_cycles()
@@ -73,6 +78,7 @@ def validate_rows(
     good = layout.partition("fhir/validated_resources", work.batch)
     bad = layout.partition("fhir/quarantined_resources", work.batch)
     judge = _Judge(work, rules, profiles)
+    named = NamedProfiles(profiles)
     broken: Counter[str] = Counter()
     with (
         PartWriter(good, VALIDATED_RESOURCES, number=first_number + number) as validated,
@@ -84,7 +90,7 @@ def validate_rows(
                     broken.update(judged.broken_rules)
                     validated.write(judged.validated)
                     quarantined.write(judged.quarantined)
-    return Judged(validated.parts, quarantined.parts, broken)
+    return Judged(validated.parts, quarantined.parts, broken, named.are_any)
 
 
 class _Verdict(NamedTuple):
@@ -175,9 +181,10 @@ class _Judge:
         aside, resources = _set_aside(rows), rows["resource"].to_pylist()
         files, positions = (rows[name].to_pylist() for name in ("source_sha256", "position"))
         identities = zip(*(rows[name].to_pylist() for name in IDENTITY), strict=True)
+        sources = rows["source"].to_pylist() if "source" in rows.schema.names else repeat(None)
         verdicts = [
             fenced(self._judged, *row)
-            for row in zip(aside, resources, files, identities, strict=True)
+            for row in zip(aside, resources, files, identities, sources)  # noqa: B905 - endless
         ]
         found = [_stopped(each) if isinstance(each, InternalError) else each for each in verdicts]
         if self._failures:
@@ -192,20 +199,23 @@ class _Judge:
         resource: bytes | None,
         file: str,
         identity: tuple[str | None, ...],
+        source: str | None,
     ) -> _Verdict:
         if aside is not None and aside.problem is not None:
             return _Verdict([unreadable(aside.problem)], class_=INVALID)
+        milder = self._rules.let_through.applied
         if aside is not None and aside.issues:
-            return _Verdict([Issue(**issue) for issue in aside.issues], class_=INVALID)
+            of_whole = milder([Issue(**issue) for issue in aside.issues], source)
+            return _Verdict(of_whole, class_=INVALID if has_errors(of_whole) else NOT_DATA)
         if resource is None:
             return _Verdict([])  # a deletion: there is nothing to validate
         resource_type, id_, *_ = identity
         not_data = None if aside is None else aside.not_data
         issues = []
         if not_data is None or resource_type is not None:  # a manifest or a request is no resource
-            issues = validate(resource)
+            issues = milder(validate(resource), source)
             if self._profiles and not has_errors(issues):
-                issues += profile_issues(resource, self._profiles)
+                issues += milder(profile_issues(resource, self._profiles), source)
         if has_errors(issues):
             return _Verdict(issues, class_=INVALID)
         if not_data is not None:
@@ -217,7 +227,7 @@ class _Judge:
         members = decode_members(resource)
         patient, encounter = links_of(members, str(resource_type), id_, targets)
         facts = Facts(self._now, self._birth_dates.get(patient) if patient else None)
-        broken = self._rules.issues_of(members, facts)
+        broken = milder(self._rules.issues_of(members, facts), source)
         if not broken:
             return _Verdict(issues, patient, encounter)
         class_ = INVALID if has_errors(broken) else None

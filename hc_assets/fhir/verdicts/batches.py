@@ -114,3 +114,27 @@ def quarantine_rate_at_most(by_rule: Mapping[str, int], total: int, threshold: f
         explanation=f"{most} of {total} entries break {worst}" if worst else "no rule is broken",
         counts={f"rule {rule}": count for rule, count in ranked[:_SHOWN_RULES]},
     )
+
+
+def none_let_through(by_rule: Mapping[str, int], total: int) -> Verdict:
+    """Judge that no rule is broken that a deployment lets through.
+
+    Args:
+        by_rule: how often each such rule is broken.
+        total: resources of the batch.
+
+    Returns:
+        A verdict whose value is the number of breaches; only 0 passes.
+    """
+    ranked = sorted(by_rule.items(), key=lambda pair: (-pair[1], pair[0]))
+    count = sum(by_rule.values())
+    listed = ", ".join(f"{rule} {number}" for rule, number in ranked[:_SHOWN_RULES])
+    return Verdict(
+        passed=count == 0,
+        value=float(count),
+        threshold=0.0,
+        explanation=f"{count} breaches of rules let through in {total} resources"
+        + (f": {listed}" if listed else ""),
+        counts={"resources": total}
+        | {f"rule {rule}": number for rule, number in ranked[:_SHOWN_RULES]},
+    )

@@ -1,6 +1,7 @@
 import io
 import json
 import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,13 +32,16 @@ def test_a_file_a_folder_a_package_a_bundle_and_an_array_give_the_same_profiles(
         content = json.dumps(definition).encode()
         member.size = len(content)
         archive.addfile(member, io.BytesIO(content))
+    zipped = tmp_path / "definitions.zip"
+    with zipfile.ZipFile(zipped, "w") as other:
+        other.writestr("StructureDefinition-p.json", json.dumps(definition))
     bundle = tmp_path / "bundle.json"
     bundle.write_text(json.dumps({"resourceType": "Bundle", "entry": [{"resource": definition}]}))
     array = tmp_path / "array.json"
     array.write_text(json.dumps([definition]))
     patient = b'{"resourceType":"Patient"}'
     answers = set()
-    for path in (single, tmp_path / "folder", package, bundle, array):
+    for path in (single, tmp_path / "folder", package, zipped, bundle, array):
         loaded = load_profiles([path])
         assert loaded.urls == {URL}
         answers.add(tuple(loaded.validate(patient, [URL])))
@@ -95,7 +99,15 @@ def test_a_file_a_folder_a_package_a_bundle_and_an_array_give_the_same_profiles(
             '"derivation":"constraint","fhirVersion":"5.0.0",'
             '"differential":{"element":[{"path":"Patient"}]}}',
             "StructureDefinition.fhirVersion",
-            "found FHIR version 5.0.0, expected 4.0.1",
+            "made for FHIR 5.0.0, expected 4.0.1",
+        ),
+        (
+            # Which release it is for counts before its shape, which is that release's.
+            '{"resourceType":"StructureDefinition","url":"u","type":"Patient","kind":"resource",'
+            '"derivation":"constraint","fhirVersion":"3.0.2","snapshot":{"element":'
+            '[{"path":"Patient","type":[{"code":"x","profile":"u"}]}]}}',
+            "StructureDefinition.fhirVersion",
+            "made for FHIR 3.0.2, expected 4.0.1",
         ),
         (
             '{"resourceType":"StructureDefinition","url":"u","type":"Nothing","kind":"resource",'
@@ -162,7 +174,57 @@ def test_types_and_logical_models_are_passed_over(
 ) -> None:
     logical = profile("Patient", kind="logical", name="logical")
     type_itself = profile("Patient", derivation="specialization", name="type")
-    assert load(logical, type_itself).urls == frozenset()
+    assert load(logical, type_itself, profile("Patient")).urls == {URL}
+    with pytest.raises(ProfileError, match="found no definition of use"):
+        load(logical, type_itself)
+
+
+@pytest.mark.parametrize("name", ["empty", "empty.zip", "empty.tgz"])
+def test_a_path_without_any_definition_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("example.json", '{"resourceType": "Patient"}')
+    elif name.endswith(".tgz"):
+        with tarfile.open(path, "w:gz"):
+            pass
+    else:
+        path.mkdir()
+        (path / "readme.txt").write_text("StructureDefinition")
+    with pytest.raises(ProfileError, match="found no definition of use") as caught:
+        load_profiles([path])
+    assert caught.value.file == str(path)
+
+
+def test_a_file_that_only_claims_to_be_a_zip_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "definitions.zip"
+    path.write_bytes(b"no archive")
+    with pytest.raises(ProfileError, match="no readable ZIP archive"):
+        load_profiles([path])
+
+
+def _package(folder: Path, definition: Json, **manifest: Any) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "StructureDefinition-p.json").write_text(json.dumps(definition))
+    (folder / "package.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def test_packages_that_are_asked_for_and_not_given_are_named(
+    tmp_path: Path, profile: Callable[..., Json]
+) -> None:
+    wanted = {"hl7.fhir.r4.core": "4.0.1", "a.base": "1.2.0", "a.terms": "3.1.x", "a.old": "2.0.0"}
+    guide = _package(
+        tmp_path / "guide", profile("Patient"), name="a.guide", version="1", dependencies=wanted
+    )
+    base = profile("Patient", name="base")
+    old = _package(tmp_path / "old", base, name="a.old", version="1.0.0")
+    terms = _package(tmp_path / "terms", base, name="a.terms", version="3.1.7")
+    assert load_profiles([guide, old, terms]).notes == (
+        "package a.guide#1 depends on a.base#1.2.0: it is not given",
+        "package a.guide#1 depends on a.old#2.0.0: version 1.0.0 is given",
+    )
+    assert load_profiles([old, terms]).notes == ()
 
 
 def test_of_several_versions_the_newest_counts_unless_one_is_named(

@@ -78,3 +78,43 @@ def test_the_pipeline_quarantines_what_breaks_a_profile(
         ("p1", "profile-cardinality")
     ]
     assert query("SELECT resource_id FROM fhir.current_resources") == [("p2",)]
+
+
+def test_a_profile_that_nothing_names_is_said_and_may_be_demanded(
+    hc_assets, profile, tmp_path, monkeypatch
+):
+    path = tmp_path / "unnamed.json"
+    path.write_text(json.dumps({"resourceType": "Patient", "id": "p3", "name": [{"text": "x"}]}))
+    result = hc_assets("validate", path, "--profile", profile)
+    assert result.exit_code == 0
+    assert "no resource names one of the profiles that were given" in result.stderr
+    monkeypatch.setenv("HC_FHIR_PROFILE_FOR", f"Patient={PROFILE['url']}")
+    result = hc_assets("validate", path, "--profile", profile)
+    assert result.exit_code == 1
+    assert "error profile-cardinality at Patient.gender" in result.stdout
+    assert "no resource names" not in result.stderr
+
+
+@pytest.mark.parametrize("command", ["ingest", "land"])
+def test_profiles_that_can_t_be_used_are_refused_before_anything_lands(
+    hc_assets, patients, tmp_path, monkeypatch, command
+):
+    path = tmp_path / "stu3.json"
+    path.write_text(json.dumps(PROFILE | {"fhirVersion": "3.0.2"}))
+    monkeypatch.setenv("HC_FHIR_PROFILES", str(path))
+    result = hc_assets(command, patients)
+    assert result.exit_code == 3
+    assert f"{path}: StructureDefinition.fhirVersion: made for FHIR 3.0.2" in result.stderr
+    monkeypatch.delenv("HC_FHIR_PROFILES")
+    assert "landed 1 fhir files" in hc_assets("land", patients).stderr
+
+
+def test_what_only_informs_is_counted_and_printed_on_request(hc_assets, profile, tmp_path):
+    path = tmp_path / "patient.json"
+    extension = {"url": "https://example.org/unknown", "valueString": "x"}
+    path.write_text(json.dumps(PATIENT | {"gender": "other", "extension": [extension]}))
+    result = hc_assets("validate", path, "--profile", profile)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "information profile-unknown" in result.stderr
+    shown = hc_assets("validate", path, "--profile", profile, "--information")
+    assert "information profile-unknown at Patient.extension" in shown.stdout

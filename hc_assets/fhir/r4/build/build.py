@@ -13,8 +13,12 @@ from typing import Any
 
 import msgspec
 
+from hc_assets.fhir.r4.build.code_systems import build_code_systems
+from hc_assets.fhir.r4.build.core_profiles import build_core_profiles
 from hc_assets.fhir.r4.build.expansion import NotExpandableError, expand, syntax_of
 from hc_assets.fhir.r4.build.package import JsonObject, Package, read_package
+from hc_assets.fhir.r4.code_systems import CODE_SYSTEMS_PATH
+from hc_assets.fhir.r4.core_profiles import CORE_PROFILES_PATH
 from hc_assets.fhir.r4.definitions import (
     TABLE_FORMAT,
     TABLE_PATH,
@@ -272,7 +276,7 @@ def build(package: Package) -> bytes:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Build the table and write it.
+    """Build the table and what lies beside it, and write them.
 
     Args:
         arguments: command-line arguments; None for those of the process.
@@ -284,9 +288,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("package", type=Path, help="hl7.fhir.r4.examples 4.0.1: folder or .tgz")
     parser.add_argument("--out", type=Path, default=TABLE_PATH, help="the file to write")
     options = parser.parse_args(arguments)
-    content = build(read_package(options.package))
-    options.out.write_bytes(content)
-    sys.stdout.write(f"{options.out}: {len(content)} bytes\n")
+    package = read_package(options.package)
+    files = {
+        options.out: build(package),
+        options.out.with_name(CODE_SYSTEMS_PATH.name): build_code_systems(package),
+        options.out.with_name(CORE_PROFILES_PATH.name): build_core_profiles(package),
+    }
+    for path, content in files.items():
+        path.write_bytes(content)
+        sys.stdout.write(f"{path}: {len(content)} bytes\n")
     return 0
 
 

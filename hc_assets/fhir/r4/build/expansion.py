@@ -27,7 +27,7 @@ class NotExpandableError(Exception):
     """A value set needs a code system, a value set or a filter that is not at hand."""
 
 
-def _concepts(system: JsonObject) -> Iterator[tuple[JsonObject, tuple[str, ...]]]:
+def concepts_of(system: JsonObject) -> Iterator[tuple[JsonObject, tuple[str, ...]]]:
     """Every concept with the codes of its ancestors, nearest last."""
     stack: list[tuple[JsonObject, tuple[str, ...]]] = [
         (concept, ()) for concept in system.get("concept", [])
@@ -86,7 +86,7 @@ def _system_codes(package: Package, part: JsonObject) -> Codes:
     rules: list[dict[str, Any]] = part.get("filter", [])
     return {
         (url, concept["code"])
-        for concept, ancestors in _concepts(system)
+        for concept, ancestors in concepts_of(system)
         if all(_passes(concept, ancestors, rule) for rule in rules)
     }
 

@@ -16,8 +16,10 @@ FORMS = (
 )
 KINDS = (
     "plain", "domain resource", "other resource", "extension", "reference", "meta", "bundle",
-    "bundle entry", "sibling", "attachment", "never",
+    "bundle entry", "sibling", "attachment", "coding", "quantity", "component", "observation",
+    "never",
 )
+ROLES = ("", "code", "category", "value")
 SYNTAXES = ("any", "currency", "language", "mime", "ucum")
 # fmt: on
 MAX_CAPTURES = 8
@@ -29,12 +31,13 @@ class Packed(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_void_p) for name in (
             "pool", "strings", "members", "shapes", "sets", "set_items", "targets", "rules", "code",
-            "extensions", "slots", "extension_types", "extension_members",
+            "extensions", "slots", "extension_types", "extension_members", "code_systems",
+            "vital_signs", "vital_components",
         )),
         *((name, ctypes.c_int32) for name in (
             "string_count", "member_count", "shape_count", "set_count", "target_words",
             "extension_count", "type_words", "extension_set", "resource_set", "meta_forbidden_low",
-            "meta_forbidden_high",
+            "meta_forbidden_high", "code_systems_size", "vital_sign_count", "patient_targets",
         )),
     )  # fmt: skip
 
@@ -60,6 +63,7 @@ class MemberRow(NamedTuple):
     is_modifier: bool = False
     needs_absolute: bool = False
     type: int = 0
+    role: int = 0
 
 
 class ShapeRow(NamedTuple):
@@ -101,6 +105,25 @@ class SlotRow(NamedTuple):
     mask_high: int
 
 
+class VitalSignRow(NamedTuple):
+    """`VitalSignRow` of `native/fast_path.h`."""
+
+    required_low: int
+    required_high: int
+    forbidden_low: int
+    forbidden_high: int
+    units: int
+    components: int
+    component_count: int
+
+
+class ComponentRow(NamedTuple):
+    """`ComponentRow` of `native/fast_path.h`."""
+
+    sign: int
+    units: int
+
+
 class Pair(ctypes.Structure):
     """`Pair` of `native/fast_path.h`."""
 
@@ -119,6 +142,12 @@ class PackedTable(NamedTuple):
     header: Packed
     buffers: tuple[object, ...]
     shape_names: tuple[str, ...]
+
+
+def halves(word: int) -> tuple[int, int]:
+    """A word of 64 bits as two signed numbers of 32, the low one first."""
+    low, high = (ctypes.c_int32(part & 0xFFFFFFFF).value for part in (word, word >> 32))
+    return low, high
 
 
 def row_size(row: type[tuple[object, ...]]) -> int:

@@ -4,12 +4,12 @@ Belongs here: definitions to rows of numbers, strings and bits. The layout of th
 `packed_rows.py`, how rules become code in `rule_code.py`.
 """
 
-import ctypes
 from array import array
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from hc_assets.fhir.r4.bindings import codes_of
+from hc_assets.fhir.r4.core_profiles import core_profiles
 from hc_assets.fhir.r4.definitions import (
     Element,
     ExtensionDefinition,
@@ -21,6 +21,7 @@ from hc_assets.fhir.r4.definitions import (
     is_definition,
     r4,
 )
+from hc_assets.fhir.r4.fast.coding_rows import code_system_text, role_of, vital_sign_rows
 from hc_assets.fhir.r4.fast.packed_rows import (
     FORMS,
     KINDS,
@@ -32,6 +33,7 @@ from hc_assets.fhir.r4.fast.packed_rows import (
     PackedTable,
     ShapeRow,
     SlotRow,
+    halves,
 )
 from hc_assets.fhir.r4.fast.rule_code import Captures, RuleCompiler
 
@@ -43,6 +45,10 @@ _KINDS_BY_NAME = {
     "Bundle": "bundle",
     "Bundle.entry": "bundle entry",
     "Attachment": "attachment",
+    "Coding": "coding",
+    "Quantity": "quantity",
+    "Observation.component": "component",
+    "Observation": "observation",
     # The modules of rules require more of these than any table states.
     "CapabilityStatement.rest.resource.searchParam": "never",
     "Questionnaire.item.enableWhen": "never",
@@ -60,7 +66,10 @@ CAPTURES = {
     "Extension": ("url",),
     "Reference": ("reference", "type"),
     "Attachment": ("data", "size", "hash"),
-    "Meta": ("security",),
+    "Coding": ("system", "code"),
+    "Meta": ("security", "profile"),
+    "Quantity": ("value", "unit", "system", "code"),
+    "Observation": ("id", "subject", "effective"),
     "Bundle": ("id", "type", "total", "link"),
     "Bundle.entry": ("fullUrl", "search", "request", "response"),
 }
@@ -71,16 +80,6 @@ _CHECKED_ELSEWHERE = frozenset(
 )
 _INT = "i"
 _WORD = "Q"
-_LOW = 0xFFFFFFFF
-
-
-def _signed(word: int) -> int:
-    """The low 32 bits of a word as a signed number."""
-    return ctypes.c_int32(word & _LOW).value
-
-
-def _halves(word: int) -> tuple[int, int]:
-    return _signed(word), _signed(word >> 32)
 
 
 def _bits(numbers: Iterable[int], words: int) -> list[int]:
@@ -159,6 +158,10 @@ class _Packer:
         names = frozenset(ref.targets) & r4().resource_names
         if not ref.targets or ref.code != "Reference":
             return -1
+        return self.target_set(names)
+
+    def target_set(self, names: frozenset[str]) -> int:
+        """The number of a set of resource types."""
         if names not in self._target_numbers:
             self._target_numbers[names] = len(self.targets)
             self.targets.append(names)
@@ -213,7 +216,7 @@ class _Packer:
                 self._add_member(place, element, member, ref, element_rules[name, member])
                 if self._may_have_sibling(name, element, ref, words):
                     self._add_sibling(place, element, member, ref)
-        low, high = _halves(required)
+        low, high = halves(required)
         first_rule, rule_count = rules
         row = ShapeRow(
             kind=KINDS.index(self._kind(definition)),
@@ -266,6 +269,9 @@ class _Packer:
             member == "url" and r4().type(owner).kind == "resource" and is_definition(owner)
         )
         is_value = owner == "Extension" and element.is_choice
+        value_bit = self.value_bits[member] if is_value else -1
+        if owner == "Observation" and element.name == "effective":
+            value_bit = int(member != "effectiveDateTime")  # what `native/vital_signs.c` asks for
         first_rule, rule_count = rules
         row = MemberRow(
             name=self.string(member),
@@ -281,10 +287,11 @@ class _Packer:
             targets=self._targets(ref),
             rules=first_rule,
             rule_count=rule_count,
-            value_bit=self.value_bits[member] if is_value else -1,
+            value_bit=value_bit,
             is_modifier=member == "modifierExtension",
             needs_absolute=is_url,
             type=self.shape_of[ref.code],
+            role=role_of(owner, member),
         )
         self._row(owner, element, row)
 
@@ -338,9 +345,9 @@ def _pack_extensions(packer: _Packer, words: int) -> "tuple[array[int], ...]":
         places = sorted({n for path in contexts for n in packer.places.get(path, ())})
         first_slot = len(slots) // len(SlotRow._fields)
         for slot in definition.slots:
-            low, high = _halves(packer.mask(slot))
+            low, high = halves(packer.mask(slot))
             slots.extend(SlotRow(packer.string(slot.url), slot.min, slot.max or 0, low, high))
-        is_modifier, mask = definition.is_modifier, _halves(packer.mask(definition))
+        is_modifier, mask = definition.is_modifier, halves(packer.mask(definition))
         counts = (first_slot, len(definition.slots), len(members), len(places))
         rows.extend(map(int, ExtensionRow(packer.string(url), is_modifier, *mask, *counts)))
         members.extend(places)
@@ -365,6 +372,8 @@ def pack() -> PackedTable:
     extensions, slots, extension_types, extension_members = _pack_extensions(packer, words)
     resource_set = packer.add_set(r4().resource_names)
     extension_set = packer.add_set(r4().extension_urls)
+    vital_signs, vital_components = vital_sign_rows(packer.add_set)
+    patient_targets = packer.target_set(frozenset({"Patient"}))
     targets = array(_WORD)
     for names in packer.targets:
         targets.extend(_bits((packer.shape_of[name] for name in names), words))
@@ -374,21 +383,17 @@ def pack() -> PackedTable:
         items.extend(numbers)
     meta = r4().type("Meta")
     forbidden = sum(1 << _number(meta, name) for name in ("versionId", "lastUpdated", "security"))
-    pool = array("B", packer.pool)
+    pool, code_systems = array("B", packer.pool), array("B", code_system_text())
     buffers = (
         *(pool, packer.strings, packer.members, packer.shapes, sets, items, targets),
         *(packer.rules, packer.code, extensions, slots, extension_types, extension_members),
+        *(code_systems, vital_signs, vital_components),
     )
     counts = (
         *(len(packer.strings) // 2, packer.member_count, len(packer.names), len(packer.sets)),
-        *(
-            words,
-            len(extensions) // len(ExtensionRow._fields),
-            words,
-            extension_set,
-            resource_set,
-            *_halves(forbidden),
-        ),
+        *(words, len(extensions) // len(ExtensionRow._fields), words),
+        *(extension_set, resource_set, *halves(forbidden)),
+        *(len(code_systems), len(core_profiles().vital_signs), patient_targets),
     )
     header = Packed(*(_address(buffer) for buffer in buffers), *counts)
     return PackedTable(header, buffers, packer.names)

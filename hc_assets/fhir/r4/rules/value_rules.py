@@ -9,6 +9,7 @@ import re
 from typing import Any, NamedTuple
 
 from hc_assets.fhir.r4.bindings import allows_code, allows_coding, expectation
+from hc_assets.fhir.r4.code_systems import is_unknown_code, nearest_code
 from hc_assets.fhir.r4.definitions import Element, TypeRef, r4
 from hc_assets.fhir.r4.issues import Findings, Severity, clipped
 from hc_assets.fhir.r4.primitives import (
@@ -16,6 +17,7 @@ from hc_assets.fhir.r4.primitives import (
     format_problem,
     has_capital_uuid,
     has_control_characters,
+    is_only_too_long,
     json_kind,
     kind_of,
 )
@@ -29,6 +31,7 @@ _POINT = r"(?:-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|[EUL])"
 _POINTS = re.compile(rf"{_POINT}(?: {_POINT})*")
 _SHA1_BYTES = 20
 _WHITE_SPACE_INSIDE = re.compile(r">\s+<")
+_LONGEST_CODE = 100  # no code system of R4 has one as long
 
 
 class Places(NamedTuple):
@@ -58,6 +61,8 @@ def check_primitive(
     problem = format_problem(ref.code, value)
     if problem is not None:
         rule = "empty-string" if value == "" else "primitive-format"
+        if ref.code == "id" and is_only_too_long(value):
+            rule = "id-length"  # apart from the format, since a deployment may let it through
         findings.error("value", path, rule, f"{ref.code}: found {problem}")
     elif isinstance(value, str):
         if has_control_characters(value):
@@ -97,7 +102,8 @@ def check_complex(
 ) -> None:
     """Check a complex value: required binding of a CodeableConcept, form of a Reference.
 
-    And what an Attachment says about its data, and the points of SampledData.
+    And what an Attachment says about its data, the points of SampledData, and whether the code of a
+    Coding is in its code system.
 
     Args:
         value: the decoded object.
@@ -109,6 +115,8 @@ def check_complex(
     path = places.path
     if ref.code == "Reference":
         _check_reference(value, ref.targets, places, findings)
+    elif ref.code == "Coding":
+        _check_coding(value, path, findings)
     elif ref.code == "Attachment":
         _check_attachment(value, path, findings)
     elif ref.code == "SampledData":
@@ -128,6 +136,24 @@ def check_complex(
         ):
             found = f"found no coding of the value set, expected {expectation(url)}"
             findings.error("code-invalid", path, "required-binding", found)
+
+
+def _check_coding(value: dict[str, Any], path: str, findings: Findings) -> None:
+    """A code is one of its code system, where R4 publishes all of that.
+
+    No error, whatever the binding: later versions of HL7's code systems have more codes.
+    """
+    system, code = value.get("system"), value.get("code")
+    if not (isinstance(system, str) and isinstance(code, str) and code):
+        return
+    if not is_unknown_code(system, value.get("version"), code):
+        return
+    is_worth_it = len(code) <= _LONGEST_CODE and findings.takes_milder
+    near = nearest_code(system, code) if is_worth_it else None
+    # The code that was found is the sender's, and quoted; the nearest is HL7's own word.
+    hint = f"; the nearest one is {near}" if near is not None else ""
+    found = f"found code {clipped(code)!r}, expected one of code system {system}{hint}"
+    findings.add("warning", "code-invalid", f"{path}.code", "code-system", found)
 
 
 def _check_attachment(value: dict[str, Any], path: str, findings: Findings) -> None:
@@ -165,6 +191,9 @@ def _check_reference(
             findings.error("value", f"{path}.reference", "reference-format", found)
         else:
             named = parsed.resource_type
+            if parsed.has_long_id:
+                found = "found an id of more than 64 characters"
+                findings.error("value", f"{path}.reference", "id-length", found)
     if named and targets and named not in targets:
         found = f"found a reference to {named}, expected one to {', '.join(targets)}"
         severity = severity_of_target(places.element, named)

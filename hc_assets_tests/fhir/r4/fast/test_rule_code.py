@@ -34,7 +34,7 @@ def test_most_invariants_are_decided_at_least_in_part() -> None:
 _OBSERVATION: dict[str, Any] = {
     "resourceType": "Observation",
     "status": "final",
-    "code": {"coding": [{"system": "http://loinc.org", "code": "85354-9"}]},
+    "code": {"coding": [{"system": "http://loinc.org", "code": "55284-4"}]},
 }
 _CONDITION: dict[str, Any] = {"resourceType": "Condition", "subject": {"reference": "Patient/1"}}
 _IN_ERROR = "http://terminology.hl7.org/CodeSystem/condition-ver-status"

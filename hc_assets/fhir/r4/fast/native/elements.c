@@ -7,7 +7,7 @@
 enum { EXTENSION_URL = 0 };
 enum { REFERENCE_TEXT = 0, REFERENCE_TYPE = 1 };
 enum { ATTACHMENT_DATA = 0, ATTACHMENT_SIZE = 1, ATTACHMENT_HASH = 2 };
-enum { META_SECURITY = 0 };
+enum { META_SECURITY = 0, META_PROFILE = 1 };
 enum { ENTRY_URL = 0, ENTRY_SEARCH = 1, ENTRY_REQUEST = 2, ENTRY_RESPONSE = 3 };
 
 static uint64_t mask_of(int32_t low, int32_t high) {
@@ -154,13 +154,31 @@ int reference_is_valid(Run *run, Frame *frame) {
     return named != NULL && may_refer(table, targets, named) && (stated == NULL || stated == named);
 }
 
+/* Whether no profile is named that R4 itself publishes, beside the resource's own type. */
+static int has_no_core_profile(Text profiles, Text own) {
+    static const char base[] = "http://hl7.org/fhir/StructureDefinition/";
+    const uint8_t *position = NULL;
+    Text profile;
+    int is_certain = 1;
+    while (profiles.at != NULL && next_item(profiles, &position, &profile)) {
+        Text url = plain_string(profile, &is_certain);
+        if (!is_certain) return 0;
+        if (!begins(url, base)) continue;
+        Text name = {url.at + sizeof base - 1, url.size - (sizeof base - 1)};
+        if (!same(name, own)) return 0;
+    }
+    return 1;
+}
+
 /* Two security labels or more could be the same one. */
-int meta_is_valid(Frame *frame) {
+int meta_is_valid(Run *run, Frame *frame) {
     const uint8_t *position = NULL;
     Text label, labels = frame->captures[META_SECURITY];
     int count = 0;
     while (labels.at != NULL && next_item(labels, &position, &label))
         if (++count > 1) return 0;
+    const Shape *shape = run->resources.items[frame->resource].shape;
+    if (!has_no_core_profile(frame->captures[META_PROFILE], shape->name)) return 0;
     frame->parent->meta_seen = frame->seen;
     return 1;
 }

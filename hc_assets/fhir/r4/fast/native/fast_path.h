@@ -21,7 +21,16 @@ enum {
     MAX_CAPTURES = 8,
     MAX_CHILDREN = 16,         /* nested extensions of one extension that are looked at */
     MAX_STACK = 32,
+    SEVERAL_SIGNS = -1,        /* Frame.sign where more than one coding is a vital sign's */
+    MOST_CATEGORIES = 1 << 16, /* Frame.vital_categories where they can't be told by counting */
 };
+
+/* What members of an Observation and its components are to vital signs; the order is that of
+ * packed_rows.ROLES. */
+enum Role { NO_ROLE, CODE_ROLE, CATEGORY_ROLE, VALUE_ROLE, ROLE_COUNT };
+
+/* Captures of a Coding, in the order of packing.CAPTURES. */
+enum { CODING_SYSTEM = 0, CODING_CODE = 1 };
 
 /* Kinds of values; the order is that of packed_rows.FORMS. */
 enum Form {
@@ -34,7 +43,7 @@ enum Form {
 /* Types that have rules of their own; the order is that of packed_rows.KINDS. */
 enum Kind {
     PLAIN, DOMAIN_RESOURCE, OTHER_RESOURCE, EXTENSION, REFERENCE, META, BUNDLE, BUNDLE_ENTRY, SIBLING,
-    ATTACHMENT, NEVER,
+    ATTACHMENT, CODING, QUANTITY, COMPONENT, OBSERVATION, NEVER,
     KIND_COUNT,
 };
 
@@ -49,7 +58,7 @@ typedef struct {
 /* One row of int32 per member, as fhir/r4/fast/packing.py writes it. */
 typedef struct {
     int32_t name, form, element, is_list, is_sibling, min, max, shape, capture, codes, is_maximum,
-        targets, rules, rule_count, value_bit, is_modifier, needs_absolute, type;
+        targets, rules, rule_count, value_bit, is_modifier, needs_absolute, type, role;
 } MemberRow;
 
 /* A JSON member that a type may have. */
@@ -61,6 +70,7 @@ typedef struct {
     uint8_t is_list, is_sibling, is_modifier, needs_absolute;
     int8_t capture;      /* where rules look for its value; -1 for nowhere */
     int8_t value_bit;    /* of an extension's value[x]: which type; else -1 */
+    uint8_t role;
     uint8_t is_maximum;  /* the binding is an outer bound: no code at all is well */
     uint16_t min, shape, type;
     uint32_t max;        /* 0 for no limit */
@@ -99,6 +109,33 @@ typedef struct {
     int32_t url, min, max, mask_low, mask_high;
 } SlotRow;
 
+/* A vital sign: what an Observation of it must have and must not, the set of UCUM codes of its value
+ * (-1 for none), and its components. */
+typedef struct {
+    int32_t required_low, required_high, forbidden_low, forbidden_high, units, components,
+        component_count;
+} VitalSignRow;
+
+typedef struct {
+    int32_t sign, units;
+} ComponentRow;
+
+/* A code of a code system. */
+typedef struct {
+    Text text;
+    int32_t system;
+} Code;
+
+/* The codes of code systems, as codings.c explains them. */
+typedef struct {
+    Text *systems;
+    Code *codes;
+    uint32_t *system_buckets, *code_buckets;  /* number + 1 by hash; 0 for none */
+    uint32_t system_mask, code_mask;
+    int32_t system_count, code_count;
+    int32_t vital_category;  /* the code of the category of vital signs */
+} Codings;
+
 /* What fhir/r4/fast/packing.py hands over; every pointer is its memory, kept while the table is. */
 typedef struct {
     const uint8_t *pool;
@@ -114,9 +151,13 @@ typedef struct {
     const SlotRow *slots;
     const uint64_t *extension_types;  /* words per extension: on which types it may stand */
     const int32_t *extension_members;
+    const uint8_t *code_systems;  /* see codings.c */
+    const VitalSignRow *vital_signs;
+    const ComponentRow *vital_components;
     int32_t string_count, member_count, shape_count, set_count, target_words, extension_count,
         type_words, extension_set, resource_set;
     int32_t meta_forbidden_low, meta_forbidden_high;
+    int32_t code_systems_size, vital_sign_count, patient_targets;
 } Packed;
 
 typedef struct {
@@ -127,6 +168,7 @@ typedef struct {
     Set *sets;
     uint16_t *member_buckets;
     uint32_t *set_buckets;
+    Codings codings;
     int32_t *shape_of_string;      /* resource type by string number, -1 for none */
     int32_t *extension_of_string;  /* extension by string number, -1 for none */
 } Table;
@@ -143,6 +185,9 @@ typedef struct Frame {
     int32_t value_bit;    /* of an extension: the type of its value, -1 for none */
     int32_t child_count;  /* of an extension: nested ones */
     int32_t resource;     /* number of the resource in Run.resources */
+    int32_t sign;         /* of an Observation or component: 1 + number of its code, 0 for none */
+    int32_t vital_categories;  /* of an Observation: how often its category is vital-signs */
+    Text quantity;        /* of an Observation or component: the UCUM code of its value */
     struct {
         Text url;
         int32_t value_bit;
@@ -257,9 +302,17 @@ int concept_is_bound(const Table *table, const Member *member, Text concept);
 /* elements.c: what an extension, a reference, a resource's meta must hold beside its members. */
 int extension_is_valid(Run *run, Frame *frame);
 int reference_is_valid(Run *run, Frame *frame);
-int meta_is_valid(Frame *frame);
+int meta_is_valid(Run *run, Frame *frame);
 int attachment_is_valid(const Frame *frame);
 int entry_is_noted(Run *run, const Frame *frame);
+
+/* codings.c, vital_signs.c */
+int codings_fill(Codings *codings, Text text);
+void codings_free(Codings *codings);
+int coding_is_known(const Table *table, const Frame *frame);
+void note_quantity(const Frame *frame);
+void note_component(const Frame *frame);
+int vital_sign_is_valid(Run *run, const Frame *frame);
 
 /* bundle.c, contained.c */
 int contained_are_valid(Run *run, int32_t resource);

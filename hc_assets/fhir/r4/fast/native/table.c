@@ -64,6 +64,7 @@ static Member member_of(const Table *table, const MemberRow *row) {
         .needs_absolute = (uint8_t)row->needs_absolute,
         .capture = (int8_t)row->capture,
         .value_bit = (int8_t)row->value_bit,
+        .role = (uint8_t)row->role,
         .is_maximum = (uint8_t)row->is_maximum,
         .min = (uint16_t)row->min,
         .shape = (uint16_t)row->shape,
@@ -135,6 +136,7 @@ EXPORT void hc_table_free(Table *table) {
     free(table->set_buckets);
     free(table->shape_of_string);
     free(table->extension_of_string);
+    codings_free(&table->codings);
     free(table);
 }
 
@@ -155,7 +157,9 @@ EXPORT Table *hc_table_new(const Packed *packed) {
     table->set_buckets = calloc(set_room, sizeof *table->set_buckets);
     table->shape_of_string = malloc(strings * sizeof(int32_t));
     table->extension_of_string = malloc(strings * sizeof(int32_t));
-    if (!table->strings || !table->members || !table->shapes || !table->sets ||
+    Text code_systems = {packed->code_systems, (size_t)packed->code_systems_size};
+    int has_codings = codings_fill(&table->codings, code_systems);
+    if (!has_codings || !table->strings || !table->members || !table->shapes || !table->sets ||
         !table->member_buckets || !table->set_buckets || !table->shape_of_string ||
         !table->extension_of_string) {
         hc_table_free(table);

@@ -67,8 +67,11 @@ static int close_object(Run *run, Frame *frame) {
     switch ((enum Kind)shape->kind) {
     case EXTENSION: return extension_is_valid(run, frame);
     case REFERENCE: return reference_is_valid(run, frame);
-    case META: return meta_is_valid(frame);
+    case META: return meta_is_valid(run, frame);
     case ATTACHMENT: return attachment_is_valid(frame);
+    case CODING: return coding_is_known(run->table, frame);
+    case QUANTITY: note_quantity(frame); return 1;
+    case COMPONENT: note_component(frame); return 1;
     case BUNDLE_ENTRY: return entry_is_noted(run, frame);
     case NEVER: return 0;
     default: return 1;
@@ -133,6 +136,9 @@ static void open_frame(Frame *frame, const Shape *shape, const Member *member, F
     memset(frame->captures, 0, sizeof frame->captures);
     frame->value_bit = -1;
     frame->child_count = 0;
+    frame->sign = frame->vital_categories = 0;
+    frame->quantity.at = NULL;
+    frame->quantity.size = 0;
     frame->resource = parent == NULL ? -1 : parent->resource;
 }
 
@@ -179,6 +185,10 @@ const Shape *stated_type(Run *run, Position object, Text *type) {
     return string < 0 ? NULL : &table->shapes[table->shape_of_string[string]];
 }
 
+static int is_domain(const Shape *shape) {
+    return shape->kind == DOMAIN_RESOURCE || shape->kind == OBSERVATION;
+}
+
 static int close_resource(Run *run, Frame *frame, int32_t container, int32_t entry) {
     const Shape *shape = frame->shape;
     const Packed *packed = &run->table->packed;
@@ -189,7 +199,8 @@ static int close_resource(Run *run, Frame *frame, int32_t container, int32_t ent
     resource->has_bad_meta = (frame->meta_seen & forbidden) != 0;
     resource->has_contained = (frame->seen & shape->contained_bit) != 0;
     resource->id = frame->captures[0];
-    if (shape->kind == DOMAIN_RESOURCE && container < 0) {
+    if (frame->sign != 0 && (container >= 0 || !vital_sign_is_valid(run, frame))) return 0;
+    if (is_domain(shape) && container < 0) {
         if ((frame->seen & shape->text_bit) == 0) {
             Pair *bare = PUSH(run, run->bare);
             if (bare == NULL) return 0;
@@ -215,7 +226,7 @@ static Position read_resource(Run *run, Position at, Frame *parent) {
         if (shape->kind == BUNDLE && !run->is_envelope) return NULL;
         if (run->is_envelope && parent->shape->kind != BUNDLE_ENTRY) return NULL;
         if (parent->shape->kind == BUNDLE_ENTRY) entry = run->entries.count - 1;
-        else if (parent->shape->kind == DOMAIN_RESOURCE) container = parent->resource;
+        else if (is_domain(parent->shape)) container = parent->resource;
         else return NULL;
         if (container >= 0) entry = run->resources.items[container].entry;
     }
