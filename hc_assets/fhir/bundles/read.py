@@ -17,6 +17,7 @@ from hc_assets.fhir.bundles.entries import (
     fenced_entries,
     resource_entry,
 )
+from hc_assets.fhir.bundles.formats import HEAD_BYTES, other_format
 from hc_assets.fhir.bundles.splitting import split_bundle
 from hc_assets.fhir.bundles.text_streams import (
     BYTE_ORDER_MARK,
@@ -28,6 +29,7 @@ from hc_assets.fhir.bundles.text_streams import (
     LongLine,
     TextLimits,
     bounded_lines,
+    head_of,
     read_text,
     unpacked,
 )
@@ -50,7 +52,8 @@ def read_entries(
         file: open at its beginning, seekable; gzip and zstd are recognised by content.
         media_type: `application/fhir+ndjson` for lines. Any other file is taken as one JSON
             document; where it is not one but its first line is, as lines after all.
-        keep_bundles: give a document or line that is a Bundle as one entry, the Bundle itself.
+        keep_bundles: give a document or line that is a Bundle as one entry, the Bundle itself;
+            positions are then numbers of lines, and white space before a text is kept.
         limits: of what is read. What exceeds them is an entry with a problem.
 
     Yields:
@@ -68,6 +71,10 @@ def _read(
     file: BinaryIO, media_type: str, limits: TextLimits, *, keep_bundles: bool
 ) -> Iterator[Entry]:
     stream = unpacked(file, limits)
+    other = other_format(head_of(stream, HEAD_BYTES), in_lines=media_type == LINES)
+    if other is not None:
+        yield Entry(0, None, other)
+        return
     if media_type == LINES:
         yield from _lines(bounded_lines(stream, limits.text), keep_bundles=keep_bundles)
         return
@@ -89,7 +96,10 @@ def _of_document(data: bytes, *, keep_bundles: bool) -> Iterator[Entry]:
     if not data.strip(WHITE_SPACE):
         yield Entry(0, data, "the file is empty" if not data else "the file is blank")
         return
-    whole = resource_entry(0, data.strip(WHITE_SPACE))
+    # White space before it stays where its places in the file are asked for.
+    begin = 0 if keep_bundles else len(data) - len(data.lstrip(WHITE_SPACE))
+    line = data.count(b"\n", 0, begin) + 1
+    whole = resource_entry(0, data[begin:].rstrip(WHITE_SPACE), line)
     if keep_bundles and not whole.problem:
         yield whole
     elif whole.resource_type == "Bundle":
@@ -133,29 +143,30 @@ def _lines(stream: Iterable[bytes], *, keep_bundles: bool) -> Iterator[Entry]:
 
 
 def entries_of_lines(
-    lines: Iterable[bytes], first: int, *, keep_bundles: bool = False
+    lines: Iterable[bytes], first: int, *, line: int = 1, keep_bundles: bool = False
 ) -> Generator[Entry, None, int]:
     """Split consecutive lines into entries.
 
     Args:
         lines: with or without their ends.
         first: position of the first one.
+        line: number that the first one has in its file, from 1.
         keep_bundles: as for `read_entries`.
 
     Returns:
         The position that the next line has.
     """
     position = first
-    for line in lines:
-        if isinstance(line, LongLine):
-            yield Entry(position, None, line.problem)
+    for number, each in enumerate(lines, start=line):
+        if isinstance(each, LongLine):
+            yield Entry(position, None, each.problem)
             position += 1
             continue
-        stripped = line.strip(WHITE_SPACE)
+        stripped = each.rstrip(WHITE_SPACE) if keep_bundles else each.strip(WHITE_SPACE)
         if not stripped:
             position += 1
             continue
-        of_line = _of_line(position, stripped, keep_bundles=keep_bundles)
+        of_line = _of_line(position, number, stripped, keep_bundles=keep_bundles)
         for found in fenced_entries(of_line, position, stripped):
             yield found
             position += 1
@@ -175,11 +186,11 @@ def ending(lines: Lines, position: int) -> Iterator[Entry]:
         yield Entry(0, b"", "the file is blank" if position else "the file is empty")
 
 
-def _of_line(position: int, line: bytes, *, keep_bundles: bool) -> Iterator[Entry]:
-    whole = resource_entry(position, line)
+def _of_line(position: int, number: int, text: bytes, *, keep_bundles: bool) -> Iterator[Entry]:
+    whole = resource_entry(position, text, number)
     if keep_bundles:
         yield whole
     elif whole.resource_type != "Bundle":
         yield data_only(whole)
     else:
-        yield from split_bundle(line, position, kept_whole=_KEPT_WHOLE_IN_LINES)
+        yield from split_bundle(text, position, kept_whole=_KEPT_WHOLE_IN_LINES)

@@ -15,12 +15,12 @@ from hc_assets.fhir.bundles.entries import (
     Entry,
     Unreadable,
     data_only,
-    reason,
     resource_entry,
     text_in,
 )
 from hc_assets.fhir.bundles.repeated_names import RepeatedNameError, refuse_repeated, without
 from hc_assets.fhir.bundles.requests import deleted, refusal, requested_id
+from hc_assets.fhir.r4.json_faults import words
 from hc_assets.fhir.times import moment_of
 
 _NONE: frozenset[str] = frozenset()
@@ -108,7 +108,9 @@ def split_bundle(
         bundle_type = text_in(bundle.type)
         refuse_repeated(without(data, bundle.entry), "Bundle")
     except Unreadable as error:
-        yield Entry(first, data, f"Bundle.entry can't be read: {reason(error)}", "Bundle")
+        yield Entry(
+            first, data, f"Bundle.entry can't be read: {words(error, data, None)}", "Bundle"
+        )
         return
     except RepeatedNameError as error:
         yield Entry(first, data, str(error), "Bundle")
@@ -140,7 +142,7 @@ def _from_bundle(position: int, raw: bytes, made_at: datetime | None) -> Entry:
         carried = [] if entry.resource is ABSENT else [entry.resource]
         refuse_repeated(without(raw, carried), "Bundle.entry")
     except Unreadable as error:
-        return Entry(position, raw, f"Bundle.entry can't be read: {reason(error)}")
+        return Entry(position, raw, f"Bundle.entry can't be read: {words(error, raw, None)}")
     except RepeatedNameError as error:
         return Entry(position, raw, str(error))
     return _requested(position, entry, raw, made_at)

@@ -52,6 +52,17 @@ def has_errors(issues: Iterable[Issue]) -> bool:
     return False
 
 
+def issue_members(issue: Issue) -> dict[str, Any]:
+    """Return an issue as an `OperationOutcome.issue`."""
+    return {
+        "severity": issue.severity,
+        "code": issue.code,
+        "details": {"text": issue.rule},
+        "diagnostics": issue.diagnostics,
+        **({"expression": [issue.expression]} if issue.expression else {}),
+    }
+
+
 def operation_outcome(issues: Iterable[Issue], *, source: str | None = None) -> bytes:
     """Write issues as an R4 OperationOutcome.
 
@@ -63,16 +74,7 @@ def operation_outcome(issues: Iterable[Issue], *, source: str | None = None) -> 
         The resource as JSON. `details.text` carries the rule, `diagnostics` the text, `expression`
         the location. Without issues it holds one of severity information, as R4 asks for one.
     """
-    listed: list[dict[str, Any]] = [
-        {
-            "severity": issue.severity,
-            "code": issue.code,
-            "details": {"text": issue.rule},
-            "diagnostics": issue.diagnostics,
-            **({"expression": [issue.expression]} if issue.expression else {}),
-        }
-        for issue in issues
-    ]
+    listed = [issue_members(issue) for issue in issues]
     if not listed:
         listed = [{"severity": "information", "code": "informational", "diagnostics": "no issues"}]
     meta = {"meta": {"source": source}} if source else {}

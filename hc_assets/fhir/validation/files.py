@@ -1,59 +1,35 @@
 """Validates FHIR files as they lie, without landing them: of any size, in parallel.
 
 Belongs here: streaming what files hold through `__init__.py`, a Bundle as the one resource that
-it is. How findings are printed is in `fhir/validate_command.py`.
+it is. What is read of them is in `file_work.py`, how findings are printed in
+`fhir/validate_command.py`.
 """
 
-import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO
 
 import msgspec
 
 from hc_assets.core.compute import executor, in_order
 from hc_assets.core.fence import ROW_SECONDS, InternalError, fenced
 from hc_assets.fhir.bundles.entries import ABSENT, Entry, Unreadable, decode_head, text_in
-from hc_assets.fhir.bundles.read import ending, entries_of_lines, read_entries
 from hc_assets.fhir.bundles.splitting import split_bundle
-from hc_assets.fhir.bundles.text_streams import (
-    DEFAULT_TEXT_LIMITS,
-    Lines,
-    TextLimits,
-    bounded_lines,
-    is_packed,
-    skip_line,
-)
-from hc_assets.fhir.domain import FHIR_FILES
+from hc_assets.fhir.bundles.text_streams import DEFAULT_TEXT_LIMITS, TextLimits
 from hc_assets.fhir.enrichment.quality import BEST_PRACTICE
+from hc_assets.fhir.r4.json_faults import Place, moved, place_in
 from hc_assets.fhir.validation import Issue, has_errors, validate
+from hc_assets.fhir.validation.file_work import FileWork, Sharing, entries_of, size_of, work_of
+from hc_assets.fhir.validation.places import places, steps_of
 from hc_assets.fhir.validation.problems import internal_error, unreadable
 from hc_assets.fhir.validation.profile_rules import profile_issues
-from hc_assets.lake.discovery import Found, as_local
-
-_LINES = "application/fhir+ndjson"
-_IN_ENTRY = re.compile(r"Bundle\.entry\[(\d+)\]\.resource\b")
-
-
-class Sharing(NamedTuple):
-    """How work is cut for worker processes.
-
-    Attributes:
-        size: bytes of a piece of work.
-        resources: of a piece of work, at most.
-        per_worker: bytes below which one more process costs more to start than it saves.
-    """
-
-    size: int = 4 * 1024**2
-    resources: int = 2_000
-    per_worker: int = 16 * 1024**2
-
+from hc_assets.lake.discovery import Found
 
 DEFAULT_SHARING = Sharing()
+_IN_ENTRY = re.compile(r"Bundle\.entry\[(\d+)\]\.resource\b")
 
 
 @dataclass(frozen=True)
@@ -66,12 +42,19 @@ class Finding:
         resource_type: None where it can't be read.
         resource_id: None where there is none.
         issues: with expressions that begin at the resource.
+        line: that the resource, or the Bundle around it, begins in; from 1.
+        in_bundle: whether it is an entry of a Bundle.
+        places: of each issue, where they were asked for: where what it speaks of is in the file;
+            None where that is not known.
     """
 
     position: int | None
     resource_type: str | None
     resource_id: str | None
     issues: list[Issue]
+    line: int = 1
+    in_bundle: bool = False
+    places: tuple[Place | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,25 +81,6 @@ class Checked:
         return sum(has_errors(finding.issues) for finding in self.findings)
 
 
-@dataclass(frozen=True)
-class _Work:
-    """Work for one process: entries that have been read, a whole file, or lines of one.
-
-    Attributes:
-        file: its name.
-        entries: what is to be judged; None for what is still in the file.
-        begin: where the lines begin.
-        end: where they end; None for all of the file.
-        problem: why the file can't be read any further.
-    """
-
-    file: str
-    entries: tuple[Entry, ...] | None = None
-    begin: int = 0
-    end: int | None = None
-    problem: str = ""
-
-
 def validate_files(
     files: Iterable[Found],
     *,
@@ -126,26 +90,36 @@ def validate_files(
     sharing: Sharing = DEFAULT_SHARING,
     limits: TextLimits = DEFAULT_TEXT_LIMITS,
     row_seconds: float = ROW_SECONDS,
+    with_places: bool = False,
+    stdin: BinaryIO | None = None,
 ) -> Iterator[Checked]:
     """Validate every resource of some files, in order and in bounded memory.
 
     An NDJSON file is taken line by line; a JSON document is held whole, for it is one resource.
 
     Args:
-        files: bundles, NDJSON files and single resources, gzipped or not.
+        files: bundles, NDJSON files and single resources, gzipped or not, and archives of them.
         workers: processes; 0 means one per core. Small inputs are judged in this process.
         profiles: files and folders of StructureDefinitions.
         best_practice: give findings of what R4 only recommends as well, and not their number alone.
         sharing: how work is cut for the processes.
         limits: of what is read of a file. What exceeds them is a finding.
         row_seconds: time that each resource has, as in `compute.in_order`.
+        with_places: find the line and column of each issue as well.
+        stdin: what a file named `file_work.STDIN` stands for.
     """
     listed = list(files)
-    size = sum(_size(found) for found in listed)
+    size = sum(size_of(found) for found in listed)
     pool = executor(-(-size // sharing.per_worker), workers)
-    check = partial(_check, profiles=profiles, best_practice=best_practice, limits=limits)
+    check = partial(
+        _check,
+        profiles=profiles,
+        best_practice=best_practice,
+        limits=limits,
+        with_places=with_places,
+    )
     lines_before = 0
-    work = _work(listed, sharing, limits)
+    work = work_of(listed, sharing, limits, stdin)
     for checked, lines in in_order(pool, check, work, in_flight=8, row_seconds=row_seconds):
         # Lines are counted by whoever reads them; their file's earlier ones come before them.
         yield _moved(checked, lines_before) if lines_before else checked
@@ -153,74 +127,37 @@ def validate_files(
 
 
 def _moved(checked: Checked, lines: int) -> Checked:
-    findings = [
-        finding if finding.position is None else replace(finding, position=finding.position + lines)
-        for finding in checked.findings
-    ]
-    return replace(checked, findings=findings)
+    return replace(checked, findings=[_moved_finding(each, lines) for each in checked.findings])
 
 
-def _size(found: Found) -> int:
-    if found.problem:
-        return 0
-    try:
-        return found.path.stat().st_size
-    except OSError:
-        return 0  # opening it meets the same error and reports it
-
-
-def _work(files: Iterable[Found], sharing: Sharing, limits: TextLimits) -> Iterator[_Work]:
-    for found in files:
-        name = str(found.path)
-        if found.problem:
-            yield _Work(name, (), problem=found.problem)
-            continue
-        try:
-            yield from _work_in(as_local(found.path), sharing, limits)
-        except OSError as error:
-            yield _Work(name, (), problem=f"can't be read: {error.strerror}")
-
-
-def _work_in(path: Path, sharing: Sharing, limits: TextLimits) -> Iterator[_Work]:
-    """A JSON document is one unit, lines are some; gzipped ones can't be read from the middle."""
-    name = str(path)
-    with path.open("rb") as stream:
-        if FHIR_FILES.media_type(path.name) != _LINES:
-            yield _Work(name)
-        elif is_packed(stream):
-            kept_whole = read_entries(stream, _LINES, keep_bundles=True, limits=limits)
-            yield from (_Work(name, entries) for entries in _grouped(kept_whole, sharing))
-        else:
-            size = stream.seek(0, io.SEEK_END)
-            begin = 0
-            while begin + sharing.size < size:
-                stream.seek(begin + sharing.size)
-                skip_line(stream)
-                yield _Work(name, None, begin, stream.tell())
-                begin = stream.tell()
-            if begin < size or size == 0:
-                yield _Work(name, None, begin, size)
-
-
-def _grouped(entries: Iterable[Entry], sharing: Sharing) -> Iterator[tuple[Entry, ...]]:
-    group: list[Entry] = []
-    size = 0
-    for entry in entries:
-        group.append(entry)
-        size += len(entry.resource or b"")
-        if size >= sharing.size or len(group) >= sharing.resources:
-            yield tuple(group)
-            group, size = [], 0
-    if group:
-        yield tuple(group)
+def _moved_finding(finding: Finding, lines: int) -> Finding:
+    """Count a finding's line from where its file begins, and not its part of the file."""
+    is_line = finding.position is not None and not finding.in_bundle
+    return replace(
+        finding,
+        position=(finding.position or 0) + lines if is_line else finding.position,
+        issues=[
+            msgspec.structs.replace(issue, diagnostics=moved(issue.diagnostics, lines))
+            for issue in finding.issues
+        ],
+        line=finding.line + lines,
+        places=tuple(
+            None if place is None else place._replace(line=place.line + lines)
+            for place in finding.places
+        ),
+    )
 
 
 def _check(
-    work: _Work, profiles: tuple[str, ...], best_practice: bool, limits: TextLimits
+    work: FileWork,
+    profiles: tuple[str, ...],
+    best_practice: bool,
+    limits: TextLimits,
+    with_places: bool,
 ) -> tuple[Checked, int]:
     """Judge them; the number says how many lines it has where more of its file come after it."""
     try:
-        entries, lines = _entries_of(work, limits)
+        entries, lines = entries_of(work, limits)
     except OSError as error:
         return Checked(work.file, 0, [], f"can't be read: {error.strerror}"), 0
     resources = 0
@@ -229,14 +166,41 @@ def _check(
     for entry in entries:
         count, found = _judged(entry, profiles)
         resources += count
+        of_entry: list[Finding] = []
         for finding in found:
             by_rule.update(f"{issue.severity} {issue.rule}" for issue in finding.issues)
             kept = finding.issues
             if not best_practice:
                 kept = [issue for issue in kept if issue.rule not in BEST_PRACTICE]
             if kept:
-                findings.append(finding if best_practice else replace(finding, issues=kept))
+                of_entry.append(replace(finding, issues=kept, line=entry.position + 1))
+        findings += _with_places(entry, of_entry) if with_places and of_entry else of_entry
     return Checked(work.file, resources, findings, work.problem, by_rule), lines
+
+
+def _with_places(entry: Entry, findings: list[Finding]) -> list[Finding]:
+    wanted = [
+        (*_way_to(finding), *steps_of(issue.expression))
+        for finding in findings
+        for issue in finding.issues
+    ]
+    found = iter(places(entry.resource or b"", wanted, entry.position + 1))
+    # A parser has said where it stopped.
+    return [
+        replace(
+            finding,
+            places=tuple(
+                place_in(issue.diagnostics) or place
+                for issue, place in zip(finding.issues, found, strict=False)
+            ),
+        )
+        for finding in findings
+    ]
+
+
+def _way_to(finding: Finding) -> tuple[str | int, ...]:
+    is_entry = finding.in_bundle and finding.position is not None
+    return ("entry", finding.position or 0, "resource") if is_entry else ()
 
 
 def _judged(entry: Entry, profiles: tuple[str, ...]) -> tuple[int, list[Finding]]:
@@ -245,23 +209,6 @@ def _judged(entry: Entry, profiles: tuple[str, ...]) -> tuple[int, list[Finding]
         issues = [internal_error(judged)]
         return 1, [Finding(entry.position, entry.resource_type, entry.resource_id, issues)]
     return judged
-
-
-def _entries_of(work: _Work, limits: TextLimits) -> tuple[Sequence[Entry], int]:
-    if work.entries is not None:
-        return work.entries, 0
-    with Path(work.file).open("rb") as stream:
-        if work.end is None:
-            kind = FHIR_FILES.media_type(Path(work.file).name)
-            return list(read_entries(stream, kind, keep_bundles=True, limits=limits)), 0
-        stream.seek(work.begin)
-        lines = Lines(bounded_lines(stream, limits.text, work.end - work.begin))
-        entries = list(entries_of_lines(lines, 0, keep_bundles=True))
-        stream.seek(work.end)
-        has_more = stream.read(1) != b""
-    if not (lines.are_blank and (work.begin or has_more)):  # a blank part of a file that has others
-        entries.extend(ending(lines, lines.count))
-    return entries, lines.count if has_more else 0
 
 
 def _judge(entry: Entry, profiles: tuple[str, ...]) -> tuple[int, list[Finding]]:
@@ -317,7 +264,7 @@ def _by_entry(
         of_entry.setdefault(number, []).append(moved)
     findings = [replace(whole, position=None, issues=of_bundle)] if of_bundle else []
     for number, issues in sorted(of_entry.items()):
-        findings.append(Finding(number, *_identity(entries[number]), issues))
+        findings.append(Finding(number, *_identity(entries[number]), issues, in_bundle=True))
     return 1 + len(entries), findings
 
 
@@ -334,8 +281,8 @@ def _one_by_one(
             continue
         issues = [unreadable(entry.problem)] if entry.problem else _issues(entry.resource, profiles)
         if issues:
-            found = Finding(entry.position, entry.resource_type, entry.resource_id, issues)
-            findings.append(found)
+            identity = (entry.resource_type, entry.resource_id)
+            findings.append(Finding(entry.position, *identity, issues, in_bundle=True))
     return 1 + len(entries), findings
 
 

@@ -15,6 +15,8 @@ from hc_assets.fhir.r4.issues import Issue
 # As Python writes a string: what messages quote is written so. An apostrophe in a word is no quote.
 _QUOTED = re.compile(r"""(?<!\w)(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
 _REDACTED = "(not shown)"
+# What a parser expected is its own word: `expected ',' or '}'`. Nobody is named so.
+_PUNCTUATION = frozenset(",:[]{}")
 _UNKNOWN = "unknown"
 _MEMBER = re.compile(r"[^.\[\]()]+")
 
@@ -26,12 +28,12 @@ def without_values(issue: Issue) -> Issue:
         issue: of `validation.validate` or of a profile.
 
     Returns:
-        The same, with `(not shown)` for what its message quotes and `unknown` for each part of its
-        place that is no type or element of R4.
+        The same, with `(not shown)` for what its message quotes, other than the punctuation of
+        JSON, and `unknown` for each part of its place that is no type or element of R4.
     """
     return msgspec.structs.replace(
         issue,
-        diagnostics=_QUOTED.sub(_REDACTED, issue.diagnostics),
+        diagnostics=_QUOTED.sub(_redacted, issue.diagnostics),
         expression=_MEMBER.sub(_known_part, issue.expression),
     )
 
@@ -39,6 +41,10 @@ def without_values(issue: Issue) -> Issue:
 def known_type(resource_type: str | None) -> str:
     """Return a resource's type where R4 has it, else `unknown`."""
     return resource_type if resource_type in r4().resource_names else _UNKNOWN
+
+
+def _redacted(found: re.Match[str]) -> str:
+    return found[0] if found[0][1:-1] in _PUNCTUATION else _REDACTED
 
 
 def _known_part(found: re.Match[str]) -> str:

@@ -1,0 +1,93 @@
+"""What `validate` found as OperationOutcomes for programs: which file, line, entry, type and id.
+
+Belongs here: HL7's extensions and ours on an OperationOutcome. Its issues are written by
+`__init__.py`, and what may be printed of them is decided in `redacted_issues.py`.
+"""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from hc_assets.fhir.enrichment.extensions import JUDGED_RESOURCE, url
+from hc_assets.fhir.r4.issues import Issue
+from hc_assets.fhir.r4.json_faults import Place
+from hc_assets.fhir.validation import issue_members
+from hc_assets.fhir.validation.files import Finding
+
+_HL7 = "http://hl7.org/fhir/StructureDefinition/operationoutcome-"
+
+
+def outcome(
+    file: str, finding: Finding, issues: Sequence[Issue], resource_type: str, base: str
+) -> bytes:
+    """Write what was found in one resource as an R4 OperationOutcome.
+
+    Args:
+        file: that the resource is in.
+        finding: on the resource.
+        issues: of the finding, as they may be printed.
+        resource_type: the resource's, as it may be printed.
+        base: URL that our extensions share.
+    """
+    judged: list[dict[str, Any]] = [{"url": "line", "valuePositiveInt": finding.line}]
+    if finding.in_bundle and finding.position is not None:
+        judged.append({"url": "entry", "valueUnsignedInt": finding.position})
+    judged.append({"url": "type", "valueString": _text(resource_type)})
+    if finding.resource_id and finding.resource_id.strip():
+        judged.append({"url": "id", "valueString": _text(finding.resource_id)})
+    extensions = [_file(file), {"url": url(base, JUDGED_RESOURCE), "extension": judged}]
+    places = finding.places or [None] * len(issues)
+    return _written(
+        extensions,
+        [
+            {
+                "extension": _of_issue(file, place or Place(finding.line, 0)),
+                **issue_members(_printable(issue)),
+            }
+            for issue, place in zip(issues, places, strict=True)
+        ],
+    )
+
+
+def outcome_of_file(file: str, issue: Issue) -> bytes:
+    """Write why a file can't be read as an R4 OperationOutcome."""
+    source = {"url": f"{_HL7}issue-source", "valueString": _file_name(file)}
+    return _written([_file(file)], [{"extension": [source], **issue_members(issue)}])
+
+
+def _written(extensions: list[dict[str, Any]], issues: list[dict[str, Any]]) -> bytes:
+    return msgspec.json.encode(
+        {"resourceType": "OperationOutcome", "extension": extensions, "issue": issues}
+    )
+
+
+def _file(file: str) -> dict[str, Any]:
+    return {"url": f"{_HL7}file", "valueString": _file_name(file)}
+
+
+def _of_issue(file: str, place: Place) -> list[dict[str, Any]]:
+    column = [{"url": f"{_HL7}issue-col", "valueInteger": place.column}] if place.column else []
+    return [
+        {"url": f"{_HL7}issue-source", "valueString": _file_name(file)},
+        {"url": f"{_HL7}issue-line", "valueInteger": place.line},
+        *column,
+    ]
+
+
+def _printable(issue: Issue) -> Issue:
+    """An issue whose texts are FHIR strings, whatever was found."""
+    return msgspec.structs.replace(
+        issue, diagnostics=_text(issue.diagnostics), expression=_text(issue.expression)
+    )
+
+
+def _text(found: str) -> str:
+    """A text without the control characters that no FHIR string may have."""
+    return "".join(each if each.isprintable() else "\ufffd" for each in found)
+
+
+def _file_name(file: str) -> str:
+    # Bytes of a name that are not UTF-8 stand as backslash escapes, as in manifests.
+    return _text(os.fsencode(file).decode("utf-8", "backslashreplace"))
