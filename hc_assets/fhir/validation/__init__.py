@@ -13,6 +13,7 @@ from hc_assets.fhir.r4.fast.fast_path import accept
 from hc_assets.fhir.r4.issues import Issue
 from hc_assets.fhir.r4.rules.resource_rules import narrative_missing
 from hc_assets.fhir.r4.thorough_path import thorough_issues
+from hc_assets.fhir.validation.release_issues import release_issues
 
 __all__ = ["Issue", "has_errors", "is_valid", "operation_outcome", "validate"]
 
@@ -36,11 +37,13 @@ def validate(resource: bytes) -> list[Issue]:
         resource: one resource as JSON (a Bundle is one resource); any bytes whatever.
 
     Returns:
-        The issues in the order of the document. Empty, or without errors, where it is valid.
+        The issues in the order of the document; of an invalid one those after them that say which
+        other release of FHIR it is of. Empty, or without errors, where it is valid.
     """
     bare = accept(resource)
     if bare is None:
-        return thorough_issues(resource)
+        issues = thorough_issues(resource)
+        return issues + release_issues(resource, issues) if has_errors(issues) else issues
     return [narrative_missing(path) for path in bare]
 
 

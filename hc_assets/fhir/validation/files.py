@@ -26,6 +26,7 @@ from hc_assets.fhir.validation.file_work import FileWork, Sharing, entries_of, s
 from hc_assets.fhir.validation.places import places, steps_of
 from hc_assets.fhir.validation.problems import internal_error, unreadable
 from hc_assets.fhir.validation.profile_rules import profile_issues
+from hc_assets.fhir.validation.release_issues import named_releases
 from hc_assets.lake.discovery import Found
 
 DEFAULT_SHARING = Sharing()
@@ -224,8 +225,10 @@ def _judge(entry: Entry, profiles: tuple[str, ...]) -> tuple[int, list[Finding]]
 
 def _issues(resource: bytes, profiles: tuple[str, ...]) -> list[Issue]:
     issues = validate(resource)
-    unreadable_as_r4 = any(issue.severity == "fatal" for issue in issues)
-    return issues if unreadable_as_r4 else issues + profile_issues(resource, profiles)
+    if has_errors(issues):
+        unreadable_as_r4 = any(issue.severity == "fatal" for issue in issues)
+        return issues if unreadable_as_r4 else issues + profile_issues(resource, profiles)
+    return issues + named_releases(resource) + profile_issues(resource, profiles)
 
 
 class _Bundle(msgspec.Struct):

@@ -30,6 +30,7 @@ from hc_assets.fhir.validation.business_rules import BusinessRules, Facts
 from hc_assets.fhir.validation.issue_columns import issue_lists
 from hc_assets.fhir.validation.problems import internal_error, unreadable
 from hc_assets.fhir.validation.profile_rules import profile_issues
+from hc_assets.fhir.validation.release_issues import named_releases
 from hc_assets.fhir.validation.replay import Entries
 from hc_assets.fhir.validation.resource_work import ResourceWork, place_of
 from hc_assets.lake.layout import Layout
@@ -193,6 +194,7 @@ class _Judge:
             issues += profile_issues(resource, self._profiles)
         if has_errors(issues):
             return _Verdict(issues, is_valid=False)
+        issues += named_releases(resource)
         resource_type, id_, *_ = identity
         if id_ is None:
             issues.append(_ID_MADE)
