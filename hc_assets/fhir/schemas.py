@@ -269,7 +269,7 @@ _JUDGED = (f"{_VALIDATED}.position", f"{_QUARANTINED}.position")
 
 # What each column is made from: one source for Dagster and the data dictionary.
 TABLES: Mapping[str, TableSchema] = {
-    _RAW: TableSchema(RAW_BUNDLES, Lineage(rest=())),
+    _RAW: TableSchema(RAW_BUNDLES, Lineage(rest=()), code_version="2"),
     _VALIDATED: TableSchema(
         VALIDATED_RESOURCES,
         Lineage(
@@ -280,6 +280,7 @@ TABLES: Mapping[str, TableSchema] = {
                 "warnings": _OF_RAW,
             },
         ),
+        code_version="2",
     ),
     _QUARANTINED: TableSchema(
         QUARANTINED_RESOURCES,
@@ -287,6 +288,7 @@ TABLES: Mapping[str, TableSchema] = {
             carries=(_RAW,),
             made={"issues": (f"{_RAW}.problem", *_OF_RAW, f"{_RAW}.request_method")},
         ),
+        code_version="2",
     ),
     _ENRICHED: TableSchema(
         ENRICHED_RESOURCES,

@@ -159,7 +159,9 @@ def unpacked(file: BinaryIO, limits: TextLimits = DEFAULT_TEXT_LIMITS) -> Binary
     allowed = limits.packed.unpacked(file.seek(0, os.SEEK_END))
     file.seek(0)
     if magic == _GZIP_MAGIC:
-        return io.BufferedReader(_Unpacked(gzip.GzipFile(fileobj=file), allowed), _BUFFER)
+        return io.BufferedReader(
+            _Unpacked(gzip.GzipFile(fileobj=file, mode="rb"), allowed), _BUFFER
+        )
     stream = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd")
     return io.BufferedReader(_Unpacked(stream, allowed), _BUFFER)
 

@@ -5,10 +5,11 @@ batch is of which is judged in `fhir/verdicts/releases.py`.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
-from hc_assets.fhir.r4.issues import Issue
+from hc_assets.fhir.r4.issues import MAX_ISSUES, Issue
 from hc_assets.fhir.r4.json_text import JsonProblem, read_document
 from hc_assets.fhir.r4.releases import Misfit, Release, release_r4, releases
 
@@ -57,16 +58,19 @@ def release_issues(resource: bytes, issues: Sequence[Issue]) -> list[Issue]:
         issues: why it is not.
 
     Returns:
-        An issue for each type, member, shape or code of another release, of the first few; none
-        where R4 refuses the resource for other reasons.
+        An issue for each type, member, shape or code of another release, of the first few in each
+        resource of a Bundle; none where R4 refuses the resource for other reasons.
     """
     root = _root(resource)
     if root is None:
         return []
     codes = {issue.expression for issue in issues if issue.rule == _BINDING}
-    found = [each for value, path in _resources(root) for each in _evidence(value, path, codes)]
-    first = {each.says: each for each in reversed(found)}
-    return [_issue("error", each) for each in found if first[each.says] is each][:_MOST_ISSUES]
+    found = (
+        each
+        for value, path in _resources(root)
+        for each in _first_of_each(_evidence(value, path, codes))
+    )
+    return [_issue("error", each) for each in islice(found, MAX_ISSUES)]
 
 
 def named_releases(resource: bytes) -> list[Issue]:
@@ -82,12 +86,20 @@ def named_releases(resource: bytes) -> list[Issue]:
     root = _root(resource) if may_name else None
     if root is None:
         return []
-    found = [
+    found = (
         each
         for value, path in _resources(root)
-        for each in _claims(value, path or str(value.get("resourceType")))
-    ]
-    return [_issue("information", each) for each in found][:_MOST_ISSUES]
+        for each in _first_of_each(_claims(value, path or str(value.get("resourceType"))))
+    )
+    return [_issue("information", each) for each in islice(found, MAX_ISSUES)]
+
+
+def _first_of_each(found: Iterable[_Evidence]) -> list[_Evidence]:
+    """What is said of a resource, each once, and not more than anyone reads."""
+    first: dict[str, _Evidence] = {}
+    for each in found:
+        first.setdefault(each.says, each)
+    return list(first.values())[:_MOST_ISSUES]
 
 
 def label_of(issue: Mapping[str, str]) -> str | None:
