@@ -125,11 +125,12 @@ def validate(
                 issues = (
                     finding.issues if show_values else list(map(without_values, finding.issues))
                 )
-                known = finding.resource_type if show_values else known_type(finding.resource_type)
                 if format is ValidateFormat.NDJSON:
-                    typer.echo(outcome(checked.file, finding, issues, known or "unknown", base))
+                    typer.echo(
+                        outcome(checked.file, finding, issues, base, show_values=show_values)
+                    )
                 else:
-                    what = _named(finding) if show_values else known or "unknown"
+                    what = _named(finding) if show_values else known_type(finding.resource_type)
                     _print_issues(checked.file, finding.position, what, issues)
     for rule, count in by_rule.most_common():
         print_message(f"{count:>8}  {rule}")

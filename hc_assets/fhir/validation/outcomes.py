@@ -5,6 +5,7 @@ Belongs here: HL7's extensions and ours on an OperationOutcome. Its issues are w
 """
 
 import os
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,12 +16,16 @@ from hc_assets.fhir.r4.issues import Issue
 from hc_assets.fhir.r4.json_faults import Place
 from hc_assets.fhir.validation import issue_members
 from hc_assets.fhir.validation.files import Finding
+from hc_assets.fhir.validation.redacted_issues import UNKNOWN_TYPE, known_type
 
+# Ids as FHIR has them, and longer ones and those with further characters that vendors send. What
+# has spaces or letters of other kinds may be anything, a name too.
+_ID = re.compile(r"[A-Za-z0-9._:=~-]{1,256}")
 _HL7 = "http://hl7.org/fhir/StructureDefinition/operationoutcome-"
 
 
 def outcome(
-    file: str, finding: Finding, issues: Sequence[Issue], resource_type: str, base: str
+    file: str, finding: Finding, issues: Sequence[Issue], base: str, *, show_values: bool
 ) -> bytes:
     """Write what was found in one resource as an R4 OperationOutcome.
 
@@ -28,15 +33,18 @@ def outcome(
         file: that the resource is in.
         finding: on the resource.
         issues: of the finding, as they may be printed.
-        resource_type: the resource's, as it may be printed.
         base: URL that our extensions share.
+        show_values: name types that FHIR does not know, and ids that are none, as well.
     """
+    type_, id_ = finding.resource_type, finding.resource_id
+    if not show_values:
+        type_, id_ = known_type(type_), id_ if id_ and _ID.fullmatch(id_) else None
     judged: list[dict[str, Any]] = [{"url": "line", "valuePositiveInt": finding.line}]
     if finding.in_bundle and finding.position is not None:
         judged.append({"url": "entry", "valueUnsignedInt": finding.position})
-    judged.append({"url": "type", "valueString": _text(resource_type)})
-    if finding.resource_id and finding.resource_id.strip():
-        judged.append({"url": "id", "valueString": _text(finding.resource_id)})
+    judged.append({"url": "type", "valueString": _text(type_ or UNKNOWN_TYPE)})
+    if id_ and id_.strip():
+        judged.append({"url": "id", "valueString": _text(id_)})
     extensions = [_file(file), {"url": url(base, JUDGED_RESOURCE), "extension": judged}]
     places = finding.places or [None] * len(issues)
     return _written(

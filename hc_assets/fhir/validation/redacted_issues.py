@@ -18,7 +18,7 @@ _QUOTED = re.compile(r"""(?<!\w)(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
 _REDACTED = "(not shown)"
 # What a parser expected is its own word: `expected ',' or '}'`. Nobody is named so.
 _PUNCTUATION = frozenset(",:[]{}")
-_UNKNOWN = "unknown"
+UNKNOWN_TYPE = "unknown"
 _MEMBER = re.compile(r"[^.\[\]()]+")
 
 
@@ -44,7 +44,7 @@ def known_type(resource_type: str | None) -> str:
     is_known = resource_type in r4().resource_names or any(
         release.has_resource(resource_type) for release in releases()
     )
-    return resource_type if resource_type and is_known else _UNKNOWN
+    return resource_type if resource_type and is_known else UNKNOWN_TYPE
 
 
 def _redacted(found: re.Match[str]) -> str:
@@ -53,7 +53,7 @@ def _redacted(found: re.Match[str]) -> str:
 
 def _known_part(found: re.Match[str]) -> str:
     part = found[0]
-    return part if part in _members() or part.isdigit() else _UNKNOWN
+    return part if part in _members() or part.isdigit() else UNKNOWN_TYPE
 
 
 @cache

@@ -5,7 +5,7 @@ import io
 import json
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hc_assets.fhir.bundles.entry_columns import read_columns
@@ -113,6 +113,7 @@ json_values = st.recursive(
 )
 
 
+@settings(max_examples=50)
 @given(st.lists(st.dictionaries(st.text(), json_values), min_size=1, max_size=4))
 @example([{"a": "<html>"}, {}])
 def test_lines_of_json_objects_are_of_no_other_format(objects):

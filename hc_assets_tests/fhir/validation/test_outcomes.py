@@ -137,6 +137,16 @@ def test_archives_are_judged_as_the_files_in_them(tmp_path):
     assert outcome["issue"][0]["diagnostics"] == "is a damaged archive"
 
 
+@pytest.mark.parametrize(
+    ("id_", "shown"), [("a.b-1", True), ("x" * 88, True), ("urn:a_b=~", True), ("Jane Doe", False)]
+)
+def test_an_id_is_shown_and_what_is_none_only_to_who_asks(tmp_path, id_, shown):
+    data = json.dumps({"resourceType": "Patient", "id": id_, "gender": "x"}).encode()
+    for arguments, expected in (((), shown), (("--show-values",), True)):
+        (outcome,) = outcomes(*arguments, write(tmp_path, a__json=data))
+        assert ("id" in values(outcome)[JUDGED]) is expected
+
+
 def test_an_outcome_is_valid_whatever_the_resource_and_the_file_are_called(tmp_path):
     name = b"na\xffme\x01.json".decode("utf-8", "surrogateescape")
     hostile = {"resourceType": "Patient", "id": "a\u0000b\ud83d\ude00", "\u0007x": 1}
