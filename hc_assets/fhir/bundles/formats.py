@@ -69,7 +69,7 @@ _LINES_LOOKED_AT = 20
 _LINES_JOINED = 4
 
 
-def other_format(head: bytes, *, in_lines: bool) -> str | None:
+def other_format(head: bytes, *, in_lines: bool = False) -> str | None:
     """Say what a file is, where it is of a format that is known and is no FHIR as JSON.
 
     Args:

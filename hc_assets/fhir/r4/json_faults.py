@@ -111,4 +111,9 @@ def moved(said: str, lines: int) -> str:
     place = place_in(said)
     if place is None:
         return said
-    return with_place(_PLACE.sub("", said), place._replace(line=place.line + lines))
+    return with_place(without_place(said), place._replace(line=place.line + lines))
+
+
+def without_place(said: str) -> str:
+    """Take out the place that `with_place` added, where there is one."""
+    return _PLACE.sub("", said)

@@ -131,7 +131,7 @@ class Release:
             if shape is None or (plain != name and inner not in _PRIMITIVES):
                 fit.misfits.append(Misfit(here, what))
             elif shape.endswith("*") != isinstance(content, list):
-                fit.misfits.append(Misfit(here, f"{what} as {kind_of(content)}"))
+                fit.misfits.append(Misfit(here, f"{what} as {_article(kind_of(content))}"))
             else:
                 for each, at in _items(content, here):
                     self._value(each, inner if plain == name else "Element", Misfit(at, what), fit)
@@ -143,9 +143,9 @@ class Release:
         if type_ in _PRIMITIVES:
             is_boolean = type_ == "boolean"
             if not isinstance(value, _PRIMITIVES[type_]) or isinstance(value, bool) != is_boolean:
-                fit.misfits.append(Misfit(path, f"{what} as {kind_of(value)}"))
+                fit.misfits.append(Misfit(path, f"{what} as {_article(kind_of(value))}"))
         elif not isinstance(value, dict):
-            fit.misfits.append(Misfit(path, f"{what} as {kind_of(value)}"))
+            fit.misfits.append(Misfit(path, f"{what} as {_article(kind_of(value))}"))
         elif type_ != "Resource":
             self._object(value, type_, path, fit)
         elif what.endswith(".contained"):
@@ -165,6 +165,10 @@ class Fit(NamedTuple):
 
     misfits: list[Misfit]
     nested: list[tuple[dict[str, Any], str]]
+
+
+def _article(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
 
 
 def _items(content: Any, path: str) -> Iterator[tuple[Any, str]]:

@@ -20,7 +20,7 @@ from hc_assets.fhir.bundles.entries import ABSENT, Entry, Unreadable, decode_hea
 from hc_assets.fhir.bundles.splitting import split_bundle
 from hc_assets.fhir.bundles.text_streams import DEFAULT_TEXT_LIMITS, TextLimits
 from hc_assets.fhir.enrichment.quality import BEST_PRACTICE
-from hc_assets.fhir.r4.json_faults import Place, moved, place_in
+from hc_assets.fhir.r4.json_faults import Place, moved, place_in, without_place
 from hc_assets.fhir.validation import Issue, has_errors, validate
 from hc_assets.fhir.validation.file_work import FileWork, Sharing, entries_of, size_of, work_of
 from hc_assets.fhir.validation.places import places, steps_of
@@ -137,10 +137,7 @@ def _moved_finding(finding: Finding, lines: int) -> Finding:
     return replace(
         finding,
         position=(finding.position or 0) + lines if is_line else finding.position,
-        issues=[
-            msgspec.structs.replace(issue, diagnostics=moved(issue.diagnostics, lines))
-            for issue in finding.issues
-        ],
+        issues=[_said(issue, moved(issue.diagnostics, lines)) for issue in finding.issues],
         line=finding.line + lines,
         places=tuple(
             None if place is None else place._replace(line=place.line + lines)
@@ -217,10 +214,18 @@ def _judge(entry: Entry, profiles: tuple[str, ...]) -> tuple[int, list[Finding]]
         issues = [unreadable(entry.problem)]
     else:
         issues = _issues(entry.resource, profiles) if entry.resource is not None else []
+        if entry.position:  # the resource is a line: its parser knows only that line
+            issues = [_said(issue, moved(issue.diagnostics, entry.position)) for issue in issues]
     whole = Finding(entry.position, entry.resource_type, entry.resource_id, issues)
     if entry.resource_type != "Bundle" or entry.resource is None or entry.problem is not None:
         return 1, [whole] if issues else []
     return _by_entry(entry.resource, whole, profiles)
+
+
+def _said(issue: Issue, diagnostics: str) -> Issue:
+    if issue.diagnostics == diagnostics:
+        return issue
+    return msgspec.structs.replace(issue, diagnostics=diagnostics)
 
 
 def _issues(resource: bytes, profiles: tuple[str, ...]) -> list[Issue]:
@@ -284,6 +289,8 @@ def _one_by_one(
             continue
         issues = [unreadable(entry.problem)] if entry.problem else _issues(entry.resource, profiles)
         if issues:
+            # A parser's place would be one in the entry, and not in the file
+            issues = [_said(issue, without_place(issue.diagnostics)) for issue in issues]
             identity = (entry.resource_type, entry.resource_id)
             findings.append(Finding(entry.position, *identity, issues, in_bundle=True))
     return 1 + len(entries), findings

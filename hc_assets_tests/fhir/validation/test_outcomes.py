@@ -88,6 +88,19 @@ def test_lines_are_counted_over_the_parts_of_a_large_file(tmp_path):
     assert [each[5:] for each in found] == [(80_001, 38), (85_001, 2)]
 
 
+def test_text_that_is_not_utf8_has_its_place_in_the_file(tmp_path):
+    latin = GOOD.replace(b"A", "Ä".encode("latin-1"))
+    column = GOOD.index(b"A") + 1
+    write(tmp_path, a__ndjson=GOOD + b"\n" + latin, b__json=b"\n" + latin)
+    write(tmp_path, c__json=BUNDLE.replace(BAD, latin))
+    assert [(each[0], *each[1:3], *each[5:]) for each in places(tmp_path)] == [
+        ("a.ndjson", 2, None, 2, column),
+        ("b.json", 1, None, 2, column),
+        ("c.json", 1, None, 5, column),
+        ("c.json", 1, 1, 4, 60),
+    ]
+
+
 def test_a_parsers_punctuation_is_shown_and_a_value_is_not(tmp_path):
     bad = b'{"resourceType":"Patient","name":[{"family":"X"]}'
     (outcome,) = outcomes(write(tmp_path, a__json=bad))

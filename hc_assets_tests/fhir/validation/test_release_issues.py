@@ -53,7 +53,7 @@ def said(resource: dict) -> list[str]:
         ),
         (
             {"resourceType": "AllergyIntolerance", "verificationStatus": "confirmed"},
-            ["AllergyIntolerance.verificationStatus as string is STU3"],
+            ["AllergyIntolerance.verificationStatus as a string is STU3"],
         ),
         (
             {"resourceType": "Encounter", "status": "discharged", "class": {"code": "IMP"}},
