@@ -16,6 +16,7 @@ from hc_assets.fhir.r4.releases import Misfit, Release, release_r4, releases
 RULE = "fhir-version"
 _MOST_ISSUES = 5
 _BINDING = "required-binding"
+_STRUCTURE = frozenset({"unknown-member", "json-type", "resource-type", "null-value", "choice"})
 # A resource of an unknown type says more than whatever is in one of a known type.
 _OF_TYPE = 1_000
 
@@ -65,10 +66,16 @@ def release_issues(resource: bytes, issues: Sequence[Issue]) -> list[Issue]:
     if root is None:
         return []
     codes = {issue.expression for issue in issues if issue.rule == _BINDING}
+    # Without such issues the resource has nothing that R4 lacks; but entries are to be looked at.
+    may_differ = len(issues) > MAX_ISSUES or any(issue.rule in _STRUCTURE for issue in issues)
+    if may_differ or root.get("resourceType") in ("Bundle", "Parameters"):
+        resources = _resources(root)
+    else:
+        resources = iter([(root, "", [])])
     found = (
         each
-        for value, path in _resources(root)
-        for each in _first_of_each(_evidence(value, path, codes))
+        for value, path, misfits in resources
+        for each in _first_of_each(_evidence(value, path, misfits, codes))
     )
     return [_issue("error", each) for each in islice(found, MAX_ISSUES)]
 
@@ -88,7 +95,7 @@ def named_releases(resource: bytes) -> list[Issue]:
         return []
     found = (
         each
-        for value, path in _resources(root)
+        for value, path, _ in _resources(root)
         for each in _first_of_each(_claims(value, path or str(value.get("resourceType"))))
     )
     return [_issue("information", each) for each in islice(found, MAX_ISSUES)]
@@ -124,22 +131,27 @@ def _issue(severity: Any, found: _Evidence) -> Issue:
     return Issue(severity, "not-supported", found.path, RULE, found.says)
 
 
-def _resources(root: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
-    """A resource and, where it is a Bundle or Parameters, those in it."""
+_Resource = tuple[dict[str, Any], str, list[Misfit]]
+
+
+def _resources(root: dict[str, Any]) -> Iterator[_Resource]:
+    """A resource, and those in a Bundle or Parameters; with what R4 lacks of each."""
     waiting = [(root, "")]
     for value, path in waiting:
-        yield value, path
-        waiting += release_r4().fit(value, path).nested
+        fit = release_r4().fit(value, path)
+        yield value, path, fit.misfits
+        waiting += fit.nested
 
 
-def _evidence(value: dict[str, Any], path: str, codes: set[str]) -> Iterator[_Evidence]:
+def _evidence(
+    value: dict[str, Any], path: str, in_r4: list[Misfit], codes: set[str]
+) -> Iterator[_Evidence]:
     """What speaks for the releases that fit a resource best, if they fit it better than R4."""
-    in_r4 = release_r4().fit(value, path).misfits
     here = path or str(value.get("resourceType"))
     refused = [(each, code) for each in codes if (code := _coded(value, here, each)) is not None]
     explained: dict[str, list[Misfit]] = {}
     scores: dict[str, int] = {}
-    for release in releases():
+    for release in releases() if in_r4 or refused else ():
         others = release.fit(value, path).misfits if in_r4 else []
         misfits = {(each.path, each.what) for each in others}
         known = {(each.path, each.what) for each in in_r4}

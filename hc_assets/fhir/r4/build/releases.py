@@ -170,7 +170,7 @@ def main(arguments: list[str] | None = None) -> int:
         The exit code: 0.
     """
     parser = argparse.ArgumentParser(prog="hc_assets.fhir.r4.build.releases", description=__doc__)
-    help_ = "hl7.fhir.r3.examples 3.0.2, hl7.fhir.r4b.core 4.3.0, hl7.fhir.r5.core 5.0.0"
+    help_ = "hl7.fhir.r3.examples 3.0.2, hl7.fhir.r4b.examples 4.3.0, hl7.fhir.r5.examples 5.0.0"
     parser.add_argument("packages", type=Path, nargs="+", help=f"{help_}: folders or .tgz")
     parser.add_argument("--out", type=Path, default=RELEASES_PATH, help="the file to write")
     options = parser.parse_args(arguments)
