@@ -26,7 +26,7 @@ from hc_assets.fhir.validation.file_work import FileWork, Sharing, entries_of, s
 from hc_assets.fhir.validation.places import places, steps_of
 from hc_assets.fhir.validation.problems import internal_error, unreadable
 from hc_assets.fhir.validation.profile_rules import profile_issues
-from hc_assets.fhir.validation.release_issues import named_releases
+from hc_assets.fhir.validation.release_issues import named_releases, seems_to_name_release
 from hc_assets.lake.discovery import Found
 
 DEFAULT_SHARING = Sharing()
@@ -213,7 +213,7 @@ def _judge(entry: Entry, profiles: tuple[str, ...]) -> tuple[int, list[Finding]]
     if entry.problem is not None:
         issues = [unreadable(entry.problem)]
     else:
-        issues = _issues(entry.resource, profiles) if entry.resource is not None else []
+        issues = [] if entry.resource is None else _issues(entry.resource, entry, profiles)
         if entry.position:  # the resource is a line: its parser knows only that line
             issues = [_said(issue, moved(issue.diagnostics, entry.position)) for issue in issues]
     whole = Finding(entry.position, entry.resource_type, entry.resource_id, issues)
@@ -228,12 +228,14 @@ def _said(issue: Issue, diagnostics: str) -> Issue:
     return msgspec.structs.replace(issue, diagnostics=diagnostics)
 
 
-def _issues(resource: bytes, profiles: tuple[str, ...]) -> list[Issue]:
+def _issues(resource: bytes, entry: Entry, profiles: tuple[str, ...]) -> list[Issue]:
     issues = validate(resource)
     if has_errors(issues):
         unreadable_as_r4 = any(issue.severity == "fatal" for issue in issues)
         return issues if unreadable_as_r4 else issues + profile_issues(resource, profiles)
-    return issues + named_releases(resource) + profile_issues(resource, profiles)
+    if seems_to_name_release(resource, entry.resource_type):
+        issues = issues + named_releases(resource)
+    return issues + profile_issues(resource, profiles)
 
 
 class _Bundle(msgspec.Struct):
@@ -287,7 +289,10 @@ def _one_by_one(
     for entry in entries:
         if entry.resource is None:
             continue
-        issues = [unreadable(entry.problem)] if entry.problem else _issues(entry.resource, profiles)
+        if entry.problem:
+            issues = [unreadable(entry.problem)]
+        else:
+            issues = _issues(entry.resource, entry, profiles)
         if issues:
             # A parser's place would be one in the entry, and not in the file
             issues = [_said(issue, without_place(issue.diagnostics)) for issue in issues]

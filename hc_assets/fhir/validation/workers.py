@@ -30,7 +30,7 @@ from hc_assets.fhir.validation.business_rules import BusinessRules, Facts
 from hc_assets.fhir.validation.issue_columns import issue_lists
 from hc_assets.fhir.validation.problems import internal_error, unreadable
 from hc_assets.fhir.validation.profile_rules import profile_issues
-from hc_assets.fhir.validation.release_issues import named_releases
+from hc_assets.fhir.validation.release_issues import may_name_release, named_releases
 from hc_assets.fhir.validation.replay import Entries
 from hc_assets.fhir.validation.resource_work import ResourceWork, place_of
 from hc_assets.lake.layout import Layout
@@ -194,13 +194,14 @@ class _Judge:
             issues += profile_issues(resource, self._profiles)
         if has_errors(issues):
             return _Verdict(issues, is_valid=False)
-        issues += named_releases(resource)
         resource_type, id_, *_ = identity
         if id_ is None:
             issues.append(_ID_MADE)
             id_ = known_id(dict(zip(IDENTITY, identity, strict=True)))
         targets = self._targets.get(file, _NO_TARGETS)
         members = decode_members(resource)
+        if may_name_release(members):
+            issues += named_releases(resource)
         patient, encounter = links_of(members, str(resource_type), id_, targets)
         facts = Facts(self._now, self._birth_dates.get(patient) if patient else None)
         broken = self._rules.issues_of(members, facts)
