@@ -40,6 +40,7 @@ _MAGICS = (
     (b"MM\0*", "a TIFF image"),
     (b"GIF8", "a GIF image"),
     (b"{\\rtf", "an RTF document"),
+    (b"\x1e{", "a JSON text sequence"),
 )
 _OTHER_TEXT = "text in UTF"
 _DICM, _DICM_AT = b"DICM", 128
@@ -82,8 +83,8 @@ def other_format(head: bytes, *, in_lines: bool = False) -> str | None:
     """
     name = _binary(head) or _textual(head.removeprefix(_BYTE_ORDER_MARK).lstrip(_WHITE_SPACE))
     if name is not None:
-        what = "only UTF-8" if name.startswith(_OTHER_TEXT) else "only FHIR as JSON"
-        return f"the file is {name}: {what} is read"
+        expected = ", expected UTF-8" if name.startswith(_OTHER_TEXT) else ""
+        return f"not JSON: the file is {name}{expected}"
     return _json_of_another_shape(head, in_lines=in_lines)
 
 

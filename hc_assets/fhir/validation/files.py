@@ -29,7 +29,7 @@ from hc_assets.fhir.validation.let_through import NOTHING_LET_THROUGH, LetThroug
 from hc_assets.fhir.validation.places import Steps, places, steps_of
 from hc_assets.fhir.validation.problems import internal_error, unreadable
 from hc_assets.fhir.validation.profile_rules import NamedProfiles, profile_issues
-from hc_assets.fhir.validation.release_issues import named_releases
+from hc_assets.fhir.validation.release_issues import named_releases, seems_to_name_release
 from hc_assets.lake.discovery import Found
 
 DEFAULT_SHARING = Sharing()
@@ -244,9 +244,11 @@ def _issues(entry: Entry, profiles: tuple[str, ...]) -> list[Issue]:
     issues = validate(resource)
     if any(issue.severity == "fatal" for issue in issues):
         return issues
-    not_data = _not_data(entry)  # while it is known what was accepted last
-    named = [] if has_errors(issues) else named_releases(resource)
-    return [*issues, *not_data, *named, *profile_issues(resource, profiles)]
+    is_r4 = not has_errors(issues)
+    issues = [*issues, *_not_data(entry)]  # while it is known what was accepted last
+    if is_r4 and seems_to_name_release(resource, entry.resource_type):
+        issues += named_releases(resource)
+    return issues + profile_issues(resource, profiles)
 
 
 def _not_data(entry: Entry) -> list[Issue]:

@@ -6,12 +6,22 @@ batch is of which is judged in `fhir/verdicts/releases.py`.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import islice
 from typing import Any, NamedTuple
 
+import msgspec
+
+from hc_assets.fhir.r4.definitions import r4
 from hc_assets.fhir.r4.issues import MAX_ISSUES, Issue
 from hc_assets.fhir.r4.json_text import JsonProblem, read_document
-from hc_assets.fhir.r4.releases import Misfit, Release, release_r4, releases
+from hc_assets.fhir.r4.releases import (
+    Misfit,
+    Release,
+    release_r4,
+    releases,
+    shapes_of_r4,
+)
 
 RULE = "fhir-version"
 _MOST_ISSUES = 5
@@ -29,6 +39,7 @@ _PROFILE = re.compile(
 _PROFILE_IN_TEXT = re.compile(
     rb"http://hl7\.org/fhir/(?:[\w.]+/StructureDefinition/|StructureDefinition/\w+\|)"
 )
+_BEGINNING = 512
 _NAMES = {"STU3": "STU3", "R3": "STU3", "R4B": "R4B", "R5": "R5"}
 # Ballots of R4B and R5 had numbers of their own.
 _VERSIONS = {
@@ -86,11 +97,7 @@ def named_releases(resource: bytes) -> list[Issue]:
     Args:
         resource: valid R4 JSON.
     """
-    # Asked of every resource: few have these words.
-    may_name = b'"fhirVersion"' in resource or (
-        b'"profile"' in resource and _PROFILE_IN_TEXT.search(resource) is not None
-    )
-    root = _root(resource) if may_name else None
+    root = _root(resource)
     if root is None:
         return []
     found = (
@@ -99,6 +106,37 @@ def named_releases(resource: bytes) -> list[Issue]:
         for each in _first_of_each(_claims(value, path or str(value.get("resourceType"))))
     )
     return [_issue("information", each) for each in islice(found, MAX_ISSUES)]
+
+
+def may_name_release(members: Mapping[str, msgspec.Raw]) -> bool:
+    """Whether `named_releases` is to be asked of a resource.
+
+    Args:
+        members: of the resource, as JSON.
+    """
+    meta = members.get("meta")
+    return "fhirVersion" in members or (
+        meta is not None and _PROFILE_IN_TEXT.search(meta) is not None
+    )
+
+
+def seems_to_name_release(resource: bytes, resource_type: str | None) -> bool:
+    """Whether the same holds of one whose members are not known.
+
+    Of a valid resource nothing else is asked but what the fast path asks, so this is to cost next
+    to nothing: `meta` is looked for where resources have it, at the beginning.
+    """
+    at = resource.find(b'"profile"', 0, _BEGINNING)
+    if at >= 0 and _PROFILE_IN_TEXT.search(resource, at, at + _BEGINNING) is not None:
+        return True
+    return resource_type in _versioned() and b'"fhirVersion"' in resource
+
+
+@cache
+def _versioned() -> frozenset[str]:
+    return frozenset(
+        name for name in r4().resource_names if "fhirVersion" in shapes_of_r4().get(name, {})
+    )
 
 
 def _first_of_each(found: Iterable[_Evidence]) -> list[_Evidence]:

@@ -32,7 +32,7 @@ from hc_assets.fhir.validation.business_rules import BusinessRules, Facts
 from hc_assets.fhir.validation.issue_columns import issue_lists
 from hc_assets.fhir.validation.problems import internal_error, unreadable
 from hc_assets.fhir.validation.profile_rules import NamedProfiles, profile_issues
-from hc_assets.fhir.validation.release_issues import named_releases
+from hc_assets.fhir.validation.release_issues import RULE, may_name_release, named_releases
 from hc_assets.fhir.validation.replay import Entries
 from hc_assets.fhir.validation.resource_work import ResourceWork, place_of
 from hc_assets.lake.layout import Layout
@@ -214,10 +214,7 @@ class _Judge:
         not_data = None if aside is None else aside.not_data
         issues = []
         if not_data is None or resource_type is not None:  # a manifest or a request is no resource
-            issues = validate(resource)
-            if not has_errors(issues):
-                issues += named_releases(resource)
-            issues = milder(issues, source)
+            issues = milder(validate(resource), source)
             if self._profiles and not has_errors(issues):
                 issues += milder(profile_issues(resource, self._profiles), source)
         if has_errors(issues):
@@ -229,6 +226,8 @@ class _Judge:
             id_ = known_id(dict(zip(IDENTITY, identity, strict=True)))
         targets = self._targets.get(file, _NO_TARGETS)
         members = decode_members(resource)
+        if may_name_release(members) and all(issue.rule != RULE for issue in issues):
+            issues += named_releases(resource)
         patient, encounter = links_of(members, str(resource_type), id_, targets)
         facts = Facts(self._now, self._birth_dates.get(patient) if patient else None)
         broken = milder(self._rules.issues_of(members, facts), source)

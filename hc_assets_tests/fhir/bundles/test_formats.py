@@ -49,6 +49,7 @@ TEXT = json.dumps(PATIENT, ensure_ascii=False)
         (b"@prefix fhir: <http://hl7.org/fhir/> .", "Turtle"),
         (b"{\\rtf1\\ansi", "RTF"),
         (b"HTTP/1.1 200 OK\r\n\r\n{}", "HTTP response"),
+        (b'\x1e{"a":1}\n', "JSON text sequence"),
         (b"\x89PNG\r\n\x1a\n\0", "PNG"),
         (bytes(range(32)), "binary data"),
     ],
@@ -127,4 +128,6 @@ def test_lines_of_json_objects_are_of_no_other_format(objects):
 @given(st.binary(max_size=300))
 def test_any_bytes_are_named_or_not_without_being_quoted(data):
     name = other_format(data, in_lines=True)
-    assert name is None or name.startswith(("the file is ", "the lines end"))
+    assert name is None or name.startswith(
+        ("not JSON: the file is ", "the file is JSON", "the file is a JSON", "the lines end")
+    )

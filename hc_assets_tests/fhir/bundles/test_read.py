@@ -213,7 +213,7 @@ def test_a_file_that_is_one_resource_is_one_entry():
         (b'{"resourceType":"Patient"', "not JSON: Input data was truncated"),
         (b'{"resourceType":"Patient"} x', "not JSON: trailing characters"),
         (b'{"a":' * 100_000, "not JSON: nested too deeply"),
-        (b"\xff\xfe{\x00}\x00", "the file is text in UTF-16: only UTF-8 is read"),
+        (b"\xff\xfe{\x00}\x00", "not JSON: the file is text in UTF-16, expected UTF-8"),
     ],
     ids=[
         "empty", "blank", "mark alone", "csv", "array", "text", "null", "cut", "trailing", "deep",

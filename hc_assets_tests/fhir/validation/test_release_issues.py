@@ -20,8 +20,10 @@ from hc_assets.fhir.validation import has_errors, validate
 from hc_assets.fhir.validation.release_issues import (
     RULE,
     label_of,
+    may_name_release,
     named_releases,
     release_issues,
+    seems_to_name_release,
 )
 
 _SEED = 20261128
@@ -137,14 +139,39 @@ def test_a_valid_resource_that_names_another_release_gets_a_note(profile, label)
     raw = json.dumps({"resourceType": "Patient", "meta": {"profile": [profile]}}).encode()
     assert not has_errors(validate(raw))
     notes = named_releases(raw)
+    members = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    if label:
+        assert may_name_release(members)
+        assert seems_to_name_release(raw, "Patient")
     assert [label_of(msgspec.structs.asdict(note)) for note in notes] == ([label] if label else [])
     assert all(note.severity == "information" for note in notes)
+
+
+def test_a_valid_definition_for_another_release_gets_a_note():
+    raw = json.dumps(
+        {
+            "resourceType": "CapabilityStatement",
+            "status": "draft",
+            "date": "2024",
+            "kind": "requirements",
+            "description": "x",
+            "fhirVersion": "3.0.1",
+            "format": ["json"],
+            "rest": [{"mode": "server"}],
+        }
+    ).encode()
+    assert not has_errors(validate(raw))
+    assert seems_to_name_release(raw, "CapabilityStatement")
+    assert may_name_release(msgspec.json.decode(raw, type=dict[str, msgspec.Raw]))
+    assert [note.diagnostics for note in named_releases(raw)] == [
+        "CapabilityStatement.fhirVersion names STU3"
+    ]
 
 
 def test_only_this_rule_has_a_label():
     assert label_of({"rule": RULE, "diagnostics": "X.y is R4B or R5"}) == "R4B or R5"
     assert label_of({"rule": "obs-7", "diagnostics": "X.y is R5"}) is None
-    assert release_issues(b"no JSON", []) == named_releases(b'"fhirVersion"') == []
+    assert release_issues(b"no JSON", []) == named_releases(b"no JSON") == []
 
 
 def test_the_releases_are_those_of_hl7_and_r4_differs_from_each():
