@@ -53,8 +53,8 @@ _KINDS_BY_NAME = {
     "ElementDefinition.constraint": "never",
     "Expression": "never",
 }
-# Members that hold absolute URLs, beside the URL that a definition is known by.
-_ABSOLUTE = frozenset({("ValueSet.compose.include", "system")})
+# Members that hold absolute URLs, beside the URL that a definition is known by and its canonicals.
+_ABSOLUTE = frozenset({("Identifier", "system"), ("ValueSet.compose.include", "system")})
 # What C looks at itself, in this order; what rules look at comes after.
 CAPTURES = {
     "Extension": ("url",),
@@ -250,7 +250,8 @@ class _Packer:
         Not where a rule reads the element: rules take an absent member for an absent element. Of a
         choice, the sibling of one type could be beside the value of another.
         """
-        is_plain = not (element.is_list or element.is_choice or element.name in {*read, "id"})
+        not_so = (*read, "id", "div")  # narrative takes nothing beside it
+        is_plain = not (element.is_list or element.is_choice or element.name in not_so)
         return is_plain and owner != "Extension" and r4().type(ref.code).kind == "primitive-type"
 
     def _add_member(
@@ -262,8 +263,10 @@ class _Packer:
         rules: tuple[int, int],
     ) -> None:
         owner = place.owner
-        is_url = (owner, member) in _ABSOLUTE or (
-            member == "url" and r4().type(owner).kind == "resource" and is_definition(owner)
+        is_url = (
+            (owner, member) in _ABSOLUTE
+            or ref.code == "canonical"
+            or (member == "url" and r4().type(owner).kind == "resource" and is_definition(owner))
         )
         is_value = owner == "Extension" and element.is_choice
         first_rule, rule_count = rules

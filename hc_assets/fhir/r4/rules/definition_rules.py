@@ -12,7 +12,7 @@ from hc_assets.fhir.fhirpath import FhirPathSyntaxError
 from hc_assets.fhir.fhirpath.parser import parse
 from hc_assets.fhir.r4.definitions import is_definition
 from hc_assets.fhir.r4.issues import Findings, Severity, clipped
-from hc_assets.fhir.r4.rules.extension_rules import is_absolute
+from hc_assets.fhir.r4.primitives import is_absolute
 from hc_assets.fhir.r4.walker import Visit, each
 
 _PROPERTIES = "http://hl7.org/fhir/concept-properties#"
@@ -106,6 +106,9 @@ def _check_code_system(visit: Visit, findings: Findings) -> None:
     if content == "complete" and isinstance(count, int) and count != number:
         text = f"count is {count}, but the complete code system has {number} concepts"
         findings.error("invalid", f"{visit.path}.count", "code-system-count", text)
+    if content == "not-present" and number:
+        text = "found concepts in a code system that states that it brings none"
+        findings.error("invalid", f"{visit.path}.concept", "code-system-count", text)
     if "supplements" in visit.value and isinstance(content, str) and content != "supplement":
         text = f"found {clipped(content)!r} beside supplements, expected 'supplement'"
         findings.error("invalid", f"{visit.path}.content", "code-system-supplement", text)
