@@ -24,6 +24,7 @@ from hc_assets.fhir.r4.walker import Member, Visit, Walker, members_of
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _KEPT_PER_ELEMENT = 40
+OID = "urn:oid:2.16.840.1.113883.19"
 
 # What stands for a primitive: right and wrong, at the edges of what its format allows.
 VALUES: dict[str, tuple[Any, ...]] = {
@@ -49,7 +50,7 @@ VALUES: dict[str, tuple[Any, ...]] = {
     ),
     "integer": (0, -1, 2**31 - 1, 2**31, -(2**31), Decimal("1.5"), Decimal("1.0"), Decimal("1e2")),
     "markdown": ("a", "# a\nb", " ", "a\n"),
-    "oid": ("urn:oid:2.16.840.1.113883.19", "1.2.3", "urn:oid:1.02.3", "urn:oid:3.1", "urn:oid:a"),
+    "oid": (OID, "1.2.3", "urn:oid:1.02.3", "urn:oid:3.1", "urn:oid:a"),
     "positiveInt": (1, 0, -1, 2**31 - 1, 2**31, Decimal("1.5")),
     "string": ("a", " a", "a ", "a\tb", "ä", "\u00a0", " ", "x" * 3000),
     "time": ("10:00:00", "10:00", "24:00:00", "10:00:00Z", "23:59:60", "10:00:00.5", "1:00:00"),

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from benchmarks.oracles.hl7.mutations import VALUES, Draft, Mutation, Place, known_types
+from benchmarks.oracles.hl7.mutations import OID, VALUES, Draft, Mutation, Place, known_types
 from hc_assets.fhir.r4.definitions import choice_member, r4
 from hc_assets.fhir.r4.walker import Visit, members_of
 
@@ -39,7 +39,7 @@ def reference_text(draft: Draft) -> bool:
             *(
                 "urn:uuid:1",
                 "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0",
-                "urn:oid:2.16.840.1.113883.19",
+                OID,
             ),
             *("http://x.org/Patient/1", "http://x.org/a", "Patient/1/_history/2", "a b", "#"),
             *("Patient?identifier=a|b", "Patient/a_b", "/Patient/1", "www.x.org/Patient/1"),
@@ -152,9 +152,7 @@ def extension_content(draft: Draft) -> bool:
         case 2:
             value.pop("url", None)
         case 3:
-            value["url"] = draft.chance.choice(
-                ["a", "a b", "", "urn:oid:2.16.840.1.113883.19", "/a"]
-            )
+            value["url"] = draft.chance.choice(["a", "a b", "", OID, "/a"])
         case 4:
             value["valueBoolean"] = True
         case 5:
@@ -296,7 +294,7 @@ def bundle_full_url(draft: Draft) -> bool:
         case 0:
             entry.pop("fullUrl", None)
         case 1:
-            entry["fullUrl"] = other.get("fullUrl", "urn:oid:2.16.840.1.113883.19")
+            entry["fullUrl"] = other.get("fullUrl", OID)
         case 2:
             entry["fullUrl"] = draft.chance.choice(
                 ["Patient/1", "urn:uuid:1", "http://x.org/Patient/zzz", "http://x.org/a"]
@@ -388,7 +386,7 @@ def definition_code_system(draft: Draft) -> bool:
         "CodeSystem",
         changes=(
             _set("count", 0, 1, 100000),
-            _set("url", "a", "http://x.org/a", "urn:oid:2.16.840.1.113883.19", "http://x.org/a#b"),
+            _set("url", "a", "http://x.org/a", OID, "http://x.org/a#b"),
             _set("name", "a b", "A", "a1", "1A"),
             _set("content", "supplement", "not-present", "fragment", "complete"),
             _set("supplements", "http://x.org/a"),

@@ -47,6 +47,7 @@ _KINDS_BY_NAME = {
     "CapabilityStatement.rest.resource.searchParam": "never",
     "Questionnaire.item.enableWhen": "never",
     "SampledData": "never",
+    "ValueSet.compose.include.filter": "never",
     "StructureDefinition": "never",
     "CodeSystem": "never",
     "SearchParameter": "never",
