@@ -18,7 +18,7 @@ from benchmarks.oracles.hl7.mutations_of_rules import MUTATIONS as OF_RULES
 
 # Larger resources say little more and take the engine minutes.
 MAX_BYTES = 25_000
-_SHARE_UNCHANGED = 0.25
+_SHARE_UNCHANGED = 0.5
 _DEFINITIONS_MUTATED = ("CodeSystem", "SearchParameter", "StructureDefinition", "ValueSet")
 
 MUTATIONS: dict[str, Mutation] = {**OF_STRUCTURE, **OF_RULES}
@@ -125,7 +125,7 @@ def subjects(
     seed: int,
     is_agreed: Callable[[Source], bool] = lambda _: True,
 ) -> Iterator[Subject]:
-    """Draw resources: a quarter unchanged, the others mutated, every mutation equally often.
+    """Draw resources: half unchanged, the others mutated, every mutation equally often.
 
     Args:
         sources: the resources as published.

@@ -289,7 +289,7 @@ def empty_string(draft: Draft) -> bool:
     return _put(
         draft,
         lambda place: _primitive(place) and json_kind(place.member.ref.code) == "string",
-        lambda _: draft.chance.choice(["", " ", "\n"]),
+        lambda _: draft.chance.choice(["", "", "", "", " ", "\n"]),
     )
 
 

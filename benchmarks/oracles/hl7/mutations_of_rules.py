@@ -29,45 +29,33 @@ def _object(value: Any, name: str) -> list[dict[str, Any]]:
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
-def reference_text(draft: Draft) -> bool:
+_REFERENCES = (
+    *("#none", "#", "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0", OID, "http://x.org/a"),
+    *("http://x.org/Patient/1", "Patient/1/_history/2", "Patient?identifier=a|b", "Group/1"),
+)
+_NO_REFERENCES = ("Foo/1", "Patient", "patient/1", "urn:uuid:1", "a b", "Patient/a_b", "/Patient/1")
+
+
+def reference(draft: Draft) -> bool:
+    """To another type, to nothing, in another form, or with another type beside it."""
     visit = _one(draft, "Reference")
     if visit is None:
         return False
-    visit.value["reference"] = draft.chance.choice(
-        [
-            *("Patient/p1", "Group/1", "Medication/1", "Foo/1", "Patient", "patient/1", "#none"),
-            *(
-                "urn:uuid:1",
-                "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0",
-                OID,
-            ),
-            *("http://x.org/Patient/1", "http://x.org/a", "Patient/1/_history/2", "a b", "#"),
-            *("Patient?identifier=a|b", "Patient/a_b", "/Patient/1", "www.x.org/Patient/1"),
-            f"{draft.chance.choice(known_types())}/1",
-        ]
-    )
-    return True
-
-
-def reference_type(draft: Draft) -> bool:
-    visit = _one(draft, "Reference")
-    if visit is None:
-        return False
-    visit.value["type"] = draft.chance.choice(["Patient", "Foo", "Group", *known_types()])
-    return True
-
-
-def reference_emptied(draft: Draft) -> bool:
-    visit = _one(draft, "Reference")
-    if visit is None:
-        return False
-    visit.value.clear()
-    visit.value.update(
-        draft.chance.choice(
-            [{"display": "a"}, {"identifier": {"value": "a"}}, {"type": "Patient"}] * 3
-            + [{"id": "a"}]
-        )
-    )
+    other = draft.chance.choice(known_types())
+    match draft.chance.randrange(8):
+        case 0 | 1 | 2:
+            visit.value["reference"] = f"{other}/1"
+        case 3 | 4:
+            visit.value["reference"] = draft.chance.choice(_REFERENCES)
+        case 5:
+            visit.value["reference"] = draft.chance.choice(_NO_REFERENCES)
+        case 6:
+            visit.value["type"] = draft.chance.choice(["Foo", other])
+        case 7:
+            visit.value.clear()
+            visit.value.update(
+                draft.chance.choice([{"display": "a"}, {"identifier": {"value": "a"}}])
+            )
     return True
 
 
@@ -262,7 +250,7 @@ def element_id(draft: Draft) -> bool:
     visits = [visit for visit in draft.visits if visit.ref is not None]
     if not visits:
         return False
-    name = draft.chance.choice(["a1", "a b", "x" * 70, "a_b", ""])
+    name = draft.chance.choice(["a1", "a1", "a b", "x" * 70, "a_b", ""])
     for visit in draft.chance.sample(visits, min(len(visits), draft.chance.choice([1, 2]))):
         visit.value["id"] = name
     return True
@@ -519,7 +507,7 @@ def questionnaire(draft: Draft) -> bool:
 MUTATIONS: dict[str, Mutation] = {
     each.__name__: each
     for each in (
-        *(reference_text, reference_type, reference_emptied, contained, extension_known),
+        *(reference, contained, extension_known),
         *(extension_content, extension_modifier, data_type, data_type_added, element_id),
         *(security_labels, bundle_type, bundle_full_url, bundle_entry, bundle_head),
         *(definition_code_system, definition_value_set, definition_of_search),

@@ -39,6 +39,24 @@ from hc_assets_tests.fhir.validation.judged_values import (
     search_parameter,
 )
 
+
+def value_set(filter_: dict[str, Any]) -> dict[str, Any]:
+    """A value set of SNOMED CT with one filter, and a parameter for it."""
+    parameter_ = "http://hl7.org/fhir/tools/StructureDefinition/valueset-parameter"
+    return resource(
+        "ValueSet",
+        status="draft",
+        extension=[{"url": parameter_, "extension": [{"url": "name", "valueCode": "given"}]}],
+        compose={"include": [{"system": "http://snomed.info/sct", "filter": [filter_]}]},
+    )
+
+
+def by_expression(expression: str) -> dict[str, Any]:
+    url = "http://hl7.org/fhir/StructureDefinition/cqf-expression"
+    value = {"language": "text/fhirpath", "expression": expression}
+    return {"extension": [{"url": url, "valueExpression": value}]}
+
+
 BROKEN: dict[str, tuple[dict[str, Any], set[tuple[str, str]]]] = {
     "URN of no UUID": (parameter(valueUri="urn:uuid:1"), {(URI, "primitive-format")}),
     "URN of no OID": (parameter(valueUri="urn:oid:1.02.3"), {(URI, "primitive-format")}),
@@ -92,6 +110,20 @@ BROKEN: dict[str, tuple[dict[str, Any], set[tuple[str, str]]]] = {
             }
         ),
         {("Patient.text.div", "unknown-member")},
+    ),
+    "filter by what is no expression constraint": (
+        value_set({"property": "constraint", "op": "=", "value": "404684003 << 404684003"}),
+        {("ValueSet.compose.include[0].filter[0].value", "value-set-filter")},
+    ),
+    "filter by a variable that nothing defines": (
+        value_set({"property": "inactive", "op": "=", "_value": by_expression("%other")}),
+        {
+            (
+                "ValueSet.compose.include[0].filter[0].value.extension[0]"
+                ".valueExpression.expression",
+                "fhirpath-variable",
+            )
+        },
     ),
     "concepts in a code system that brings none": (
         resource(

@@ -72,8 +72,10 @@ public final class Judge {
         String severity = each.getSeverity().getCode();
         found.add(issue(severity, each.getLocationString(), each.getMessageId(), each.getMessage()));
       }
-    } catch (RuntimeException | StackOverflowError problem) {
-      // The engine gives up by exceptions where it can't read a text; what it says is its verdict.
+    } catch (OutOfMemoryError problem) {
+      throw problem;
+    } catch (RuntimeException | Error problem) {
+      // The engine gives up so where it can't read a text or is surprised by one.
       found.add(issue("fatal", "", problem.getClass().getSimpleName(), problem.getMessage()));
     }
     return found;

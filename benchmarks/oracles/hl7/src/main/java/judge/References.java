@@ -24,7 +24,8 @@ import org.hl7.fhir.r5.utils.validation.constants.ReferenceValidationPolicy;
  */
 final class References extends FhirDefaultPolicyAdvisor implements IValidatorResourceFetcher {
   private static final Pattern RESTFUL =
-      Pattern.compile("(?:https?://.+/)?([A-Z][A-Za-z]+)/([A-Za-z0-9.-]{1,64})(?:/_history/.+)?");
+      Pattern.compile(
+          "(?:https?://.+/)?([A-Z][A-Za-z]+)(?:/[A-Za-z0-9.-]{1,64}(?:/_history/.+)?|\\?.+)");
 
   @Override
   public ReferenceValidationPolicy policyForReference(
@@ -44,8 +45,7 @@ final class References extends FhirDefaultPolicyAdvisor implements IValidatorRes
         || !validator.getContext().getResourceNamesAsSet().contains(parts.group(1))) {
       return null;
     }
-    String text =
-        "{\"resourceType\":\"" + parts.group(1) + "\",\"id\":\"" + parts.group(2) + "\"}";
+    String text = "{\"resourceType\":\"" + parts.group(1) + "\",\"id\":\"a\"}";
     return Manager.parseSingle(
         validator.getContext(),
         new ByteArrayInputStream(text.getBytes(StandardCharsets.UTF_8)),
