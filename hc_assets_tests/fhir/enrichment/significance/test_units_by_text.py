@@ -65,6 +65,8 @@ from hc_assets_tests.fhir.enrichment.judged_observations import (
         ("3016-3", 5, "mIU/L", "H"),
         ("3016-3", 5, "uIU/mL", "H"),
         ("33914-3", 50, "mL/min/1.73m2", "L"),
+        ("33914-3", 50, "mL/min/1.73", "L"),
+        ("785-6", 20, "pg/cell", "L"),
         ("33914-3", 50, "mL/min/1.73 m\u00b2", "L"),
         ("39156-5", 30, "kg/m^2", "H"),
     ],
