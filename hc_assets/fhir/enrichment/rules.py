@@ -37,15 +37,14 @@ from hc_assets.fhir.enrichment.extensions import AGE, AGE_GROUP, RISK_FACTOR, SI
 from hc_assets.fhir.enrichment.significance.answers import is_answer
 from hc_assets.fhir.enrichment.significance.judgement import (
     CODED_RESULT,
-    NOBODY,
     OWN_INTERPRETATION,
     OWN_RANGE,
     TABLE,
     Judgement,
-    Person,
     significance,
 )
 from hc_assets.fhir.enrichment.significance.notes import PLAUSIBLE
+from hc_assets.fhir.enrichment.significance.own_ranges import NOBODY, Person
 from hc_assets.fhir.enrichment.significance.written import significance_extension
 from hc_assets.fhir.r4.issues import Issue
 from hc_assets.fhir.times import span_of

@@ -34,7 +34,6 @@ from hc_assets.fhir.enrichment.significance.notes import (
 )
 from hc_assets.fhir.enrichment.significance.own_ranges import (
     NO_RANGES,
-    NOBODY,
     Ends,
     OwnRanges,
     Person,
@@ -53,8 +52,6 @@ from hc_assets.fhir.enrichment.significance.quantities import (
     unit_of,
 )
 from hc_assets.fhir.enrichment.significance.units import UCUM
-
-__all__ = ["NOBODY", "Judgement", "Limits", "Person", "Significance", "significance"]
 
 OWN_RANGE, TABLE, CODED_RESULT = "reference-range", "reference-table", "coded-result"
 OWN_INTERPRETATION = "interpretation"

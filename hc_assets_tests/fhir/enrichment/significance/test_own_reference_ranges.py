@@ -110,6 +110,12 @@ def test_a_critical_value_names_the_table_and_keeps_the_own_interval():
     assert "normal: the observation's reference range" in found["reason"]
 
 
+def test_critical_limits_of_children_hold_for_children():
+    child = PatientFacts(birth=span_of("2010-01-01"), sex="male")
+    members = {"code": coded("2951-2"), "valueQuantity": quantity(105, "mmol/L")}
+    assert code_of(child, **members, referenceRange=[own(135, 145)]) == "LL"
+
+
 def test_critical_limits_hold_for_nobody_whose_age_is_unknown():
     found = significance_of(
         None,

@@ -144,7 +144,7 @@ def test_what_is_normal_or_critical_is_plausible():
     for row in LIMITS:
         for code in row.codes:
             bounds = BOUNDS_BY_LOINC.get(code)
-            if bounds is None:
+            if bounds is None or row.sources == ():  # of children, in another unit
                 continue
             assert bounds.unit == row.unit
             for limit in (row.low, row.high, row.critical_low, row.critical_high):
