@@ -115,7 +115,7 @@ ENRICHED_RESOURCES = pa.schema(
         column(
             "issues",
             pa.list_(ISSUE),
-            "Facts that do not hold, and units that can't be converted; null for a deletion",
+            "Facts that do not hold, and what is odd about values: units, ranges; null for a deletion",
         ),
         column(
             "literal_references",
