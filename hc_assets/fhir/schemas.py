@@ -115,7 +115,7 @@ ENRICHED_RESOURCES = pa.schema(
         column(
             "issues",
             pa.list_(ISSUE),
-            "Facts that do not hold, and what is odd about values: units, ranges; null for a deletion",
+            "Facts that do not hold, odd values, units and ranges; null for a deletion",
         ),
         column(
             "literal_references",
