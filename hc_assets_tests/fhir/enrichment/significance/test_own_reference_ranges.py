@@ -208,6 +208,15 @@ def test_an_own_range_in_another_unit_is_converted_or_an_issue():
     assert [issue.rule for issue in issues] == ["unit-convertible"]
 
 
+def test_an_own_range_is_converted_by_the_molar_mass_of_what_was_measured():
+    grams = [{"low": quantity(70, "mg/dL"), "high": quantity(99, "mg/dL")}]
+    found = significance_of(
+        code=coded("2345-7"), valueQuantity=quantity(6, "mmol/L"), referenceRange=grams
+    )
+    assert (found["interpretation"]["code"], found["evidence"]) == ("H", "reference-range")
+    assert found["interval"]["high"]["value"] == pytest.approx(5.495, abs=1e-3)
+
+
 def test_an_own_range_without_a_unit_is_in_that_of_the_value():
     ranges = [{"low": {"value": 2}, "high": {"value": 3}}]
     found = significance_of(

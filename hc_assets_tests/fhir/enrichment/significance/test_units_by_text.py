@@ -105,6 +105,19 @@ def test_a_code_that_ucum_has_is_what_it_says_whatever_its_text():
     assert code_of(code=coded("6690-2"), valueQuantity=value) is None
 
 
+def test_the_issue_says_once_how_the_unit_is_read():
+    value = {"unit": "F", "value": 98.6}
+    (issue,) = enriched(code=coded("8310-5"), valueQuantity=value).issues
+    assert issue.diagnostics.endswith("as [degF]")
+    for unit, read in (("mmHg", "mm[Hg]"), ("K/uL", "10*3/uL")):
+        loinc = "8480-6" if unit == "mmHg" else "6690-2"
+        end = {"value": 30, "unit": unit}
+        (issue,) = enriched(
+            code=coded(loinc), valueQuantity=end, referenceRange=[{"high": end}]
+        ).issues
+        assert issue.diagnostics.endswith(f"as {read}")
+
+
 def own(low: dict[str, Any], high: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"low": low, "high": high}]
 
