@@ -65,8 +65,8 @@ class Enriched(NamedTuple):
     """The enriched resource as one line of JSON, its id, the hash of what was sent, its scores.
 
     `content_sha256` leaves out `meta.lastUpdated` and `meta.versionId`, which change without the
-    content, and all that enrichment adds. `issues` says which facts do not hold and which units
-    can't be converted.
+    content, and all that enrichment adds. `issues` says which facts do not hold, and what is odd
+    about values, their units and ranges.
     """
 
     resource: bytes
