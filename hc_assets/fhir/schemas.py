@@ -160,8 +160,8 @@ ENRICHED_RESOURCES = pa.schema(
         column(
             "issues",
             pa.list_(ISSUE),
-            "Facts that do not hold, odd values, units and ranges, and what enrichment left out; null"
-            " for a deletion",
+            "Facts that do not hold, odd values, units and ranges, and what enrichment left out;"
+            " null for a deletion",
         ),
         column(
             "literal_references",
