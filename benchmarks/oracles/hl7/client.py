@@ -45,7 +45,7 @@ class Verdict(NamedTuple):
 
     Attributes:
         findings: in the engine's order.
-        seconds: how long the engine took, without the way to it and back.
+        seconds: processor time of the engine's thread, without the way to it and back.
     """
 
     findings: tuple[Finding, ...]
