@@ -180,6 +180,11 @@ NDJSON_EXPORTS = pa.schema(
             "Type of every resource in the file, or of every one that it deletes",
             nullable=False,
         ),
+        column(
+            "source",
+            pa.string(),
+            "Source of every resource in the file; null where nothing names one, or all are of one",
+        ),
         column("file", pa.string(), "Name of the file in exports/fhir", nullable=False),
         column("resources", pa.int64(), "How many resources it holds", nullable=False),
         column("bytes", pa.int64(), "Size of the file", unit="By", nullable=False),
@@ -415,9 +420,11 @@ TABLES: Mapping[str, TableSchema] = {
             made={
                 "list": (f"{_CURRENT}.is_deleted", f"{_QUARANTINED}.issues"),
                 "resource_type": (f"{_CURRENT}.resource_type",),
-                "file": (f"{_CURRENT}.resource_type",),
+                "source": (f"{_CURRENT}.source",),
+                "file": (f"{_CURRENT}.resource_type", f"{_CURRENT}.source"),
             },
             rest=(f"{_CURRENT}.resource", f"{_QUARANTINED}.issues"),
         ),
+        code_version="2",
     ),
 }

@@ -1,4 +1,4 @@
-"""The checks over all batches: references, conditional requests and drift.
+"""The checks over all batches: references, conditional requests, sources and drift.
 
 Belongs here: wiring only. None of them blocks: what they find is in the data that came, or did not.
 """
@@ -10,10 +10,11 @@ from hc_assets.fhir.verdicts.conditional_requests import (
 )
 from hc_assets.fhir.verdicts.drift import shape_is_steady
 from hc_assets.fhir.verdicts.references import references_resolve as resolved
+from hc_assets.fhir.verdicts.sources import no_source_assumed as assumed
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import read_partition
 from hc_assets.lake.warehouse import Warehouse
-from hc_assets.orchestration.checks import WARN, result, table_check
+from hc_assets.orchestration.checks import ERROR, WARN, result, table_check
 
 _CURRENT = "fhir/current_resources"
 _METRICS = "fhir/pipeline_metrics"
@@ -21,7 +22,7 @@ _METRICS = "fhir/pipeline_metrics"
 
 @table_check(
     _CURRENT,
-    description="Each literal reference of a current resource leads to a current resource.",
+    description="Each literal reference of a current resource leads to one of the same source.",
 )
 def references_resolve(warehouse: dg.ResourceParam[Warehouse]) -> dg.AssetCheckResult:
     """Count references to nothing and to what was deleted; sources leave out much, so it warns."""
@@ -42,6 +43,16 @@ def conditional_requests_unambiguous(
 
 
 @table_check(
+    _CURRENT,
+    description="No type and id came both from a server and from files that name no source.",
+)
+def no_source_assumed(warehouse: dg.ResourceParam[Warehouse]) -> dg.AssetCheckResult:
+    """Count what may be two resources taken for one; the user can say, and nothing stops."""
+    with warehouse.read() as connection:
+        return result(assumed(connection), ERROR)
+
+
+@table_check(
     _METRICS,
     description="Resources of a type have the elements that they had in the batch before.",
 )
@@ -52,4 +63,9 @@ def schema_is_steady(layout: dg.ResourceParam[Layout]) -> dg.AssetCheckResult:
     return result(shape_is_steady(rows), WARN)
 
 
-CHECKS = [references_resolve, conditional_requests_unambiguous, schema_is_steady]
+CHECKS = [
+    references_resolve,
+    conditional_requests_unambiguous,
+    no_source_assumed,
+    schema_is_steady,
+]

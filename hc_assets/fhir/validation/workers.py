@@ -27,6 +27,7 @@ from hc_assets.fhir.schemas import (
 from hc_assets.fhir.validation import Issue, has_errors, validate
 from hc_assets.fhir.validation.batch_facts import birth_dates, bundle_targets
 from hc_assets.fhir.validation.business_rules import BusinessRules, Facts
+from hc_assets.fhir.validation.deletions import KnownServers, refused_deletions
 from hc_assets.fhir.validation.issue_columns import issue_lists
 from hc_assets.fhir.validation.problems import internal_error, unreadable
 from hc_assets.fhir.validation.profile_rules import profile_issues
@@ -38,6 +39,7 @@ from hc_assets.lake.tables import RowWork
 
 _WORST_FIRST = ("fatal", "error", "warning", "information")
 _ROWS_PER_BATCH = 2_000
+_NO_SERVERS: KnownServers = {}
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ def validate_rows(
     rules: BusinessRules,
     profiles: tuple[str, ...] = (),
     *,
+    servers: KnownServers = _NO_SERVERS,
     only: Entries | None = None,
     first_number: int = 0,
 ) -> Judged:
@@ -64,6 +67,7 @@ def validate_rows(
         work: of raw rows.
         rules: of the deployment.
         profiles: files and folders of StructureDefinitions.
+        servers: that deletions may name.
         only: source file and position of the entries to be judged; all where None.
         first_number: added to the work's number in the names of the parts of valid rows.
     """
@@ -71,7 +75,7 @@ def validate_rows(
     number = work.rows.number
     good = layout.partition("fhir/validated_resources", work.batch)
     bad = layout.partition("fhir/quarantined_resources", work.batch)
-    judge = _Judge(work, rules, profiles)
+    judge = _Judge(work, rules, profiles, servers)
     broken: Counter[str] = Counter()
     with (
         PartWriter(good, VALIDATED_RESOURCES, number=first_number + number) as validated,
@@ -153,8 +157,14 @@ def _badness(issue: Issue) -> int:
 class _Judge:
     """Judges rows, with what the batch says about their patients at hand."""
 
-    def __init__(self, work: ResourceWork, rules: BusinessRules, profiles: tuple[str, ...]) -> None:
-        self._profiles = profiles
+    def __init__(
+        self,
+        work: ResourceWork,
+        rules: BusinessRules,
+        profiles: tuple[str, ...],
+        servers: KnownServers,
+    ) -> None:
+        self._profiles, self._servers = profiles, servers
         self._rules, self._now = rules, work.landed_at
         targets = bundle_targets(work.rows.siblings)
         dates = birth_dates(work.rows.siblings, work.parts)
@@ -165,7 +175,8 @@ class _Judge:
         """Judge each of some raw rows; what one raises is its own verdict."""
         problems, resources = rows["problem"].to_pylist(), rows["resource"].to_pylist()
         files, positions = (rows[name].to_pylist() for name in ("source_sha256", "position"))
-        identities = zip(*(rows[name].to_pylist() for name in IDENTITY), strict=True)
+        names = (*IDENTITY, "source")
+        identities = zip(*(rows[name].to_pylist() for name in names), strict=True)
         verdicts = [
             fenced(self._judged, *row)
             for row in zip(problems, resources, files, identities, strict=True)
@@ -175,6 +186,8 @@ class _Judge:
             for number, entry in enumerate(zip(files, positions, strict=True)):
                 if entry in self._failures and found[number].is_valid:
                     found[number] = _stopped(self._failures[entry])
+        for number, issue in refused_deletions(rows, self._servers).items():
+            found[number] = _Verdict([issue], is_valid=False)
         return found
 
     def _judged(
@@ -193,14 +206,15 @@ class _Judge:
             issues += profile_issues(resource, self._profiles)
         if has_errors(issues):
             return _Verdict(issues, is_valid=False)
-        resource_type, id_, *_ = identity
+        resource_type, id_, *_, source = identity
         if id_ is None:
             issues.append(_ID_MADE)
-            id_ = known_id(dict(zip(IDENTITY, identity, strict=True)))
+            id_ = known_id(dict(zip(IDENTITY, identity, strict=False)))
         targets = self._targets.get(file, _NO_TARGETS)
         members = decode_members(resource)
-        patient, encounter = links_of(members, str(resource_type), id_, targets)
-        facts = Facts(self._now, self._birth_dates.get(patient) if patient else None)
+        patient, encounter = links_of(members, str(resource_type), id_, targets, source)
+        born = self._birth_dates.get((source, patient)) if patient else None
+        facts = Facts(self._now, born)
         broken = self._rules.issues_of(members, facts)
         if not broken:
             return _Verdict(issues, patient, encounter)
