@@ -52,7 +52,8 @@ def test_what_else_differs_is_another_base(url):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "north", "urn:uuid:1", "https://", "https:///fhir", "ftp://a/b", "https://a/b?c", "a b"],
+    ["", "north", "urn:uuid:1", "https://", "https:///fhir", "ftp://a/b", "https://a/b?c", "a b"]
+    + [f"https://a{char}b/fhir" for char in '"\\<>^`{|}\x00\x1f\x7f '],
 )
 def test_what_is_no_address_of_a_server_has_no_base(text):
     assert base_of(text) is None

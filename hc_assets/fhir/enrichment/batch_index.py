@@ -88,7 +88,7 @@ def key_of(text: str) -> int:
 
 def scope_of(source: str | None) -> str:
     """What ids of a source are hashed with; nothing where it is none."""
-    return "" if source is None else f"{source}\0"
+    return "" if source is None else f"{source} "
 
 
 def gather(batches: Iterable[pa.RecordBatch]) -> Gathered:
