@@ -202,6 +202,11 @@ NDJSON_EXPORTS = pa.schema(
             "Type of every resource in the file, or of every one that it deletes",
             nullable=False,
         ),
+        column(
+            "source",
+            pa.string(),
+            "Source of every resource in the file; null where nothing names one, or all are of one",
+        ),
         column("file", pa.string(), "Name of the file in exports/fhir", nullable=False),
         column("resources", pa.int64(), "How many resources it holds", nullable=False),
         column("bytes", pa.int64(), "Size of the file", unit="By", nullable=False),
@@ -390,7 +395,8 @@ TABLES: Mapping[str, TableSchema] = {
             made={
                 "list": (f"{_CURRENT}.is_deleted", f"{_QUARANTINED}.class"),
                 "resource_type": (f"{_CURRENT}.resource_type",),
-                "file": (f"{_CURRENT}.resource_type",),
+                "source": (f"{_CURRENT}.source",),
+                "file": (f"{_CURRENT}.resource_type", f"{_CURRENT}.source"),
             },
             rest=(f"{_CURRENT}.resource", f"{_QUARANTINED}.issues"),
         ),
