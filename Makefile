@@ -7,13 +7,14 @@ PORT ?= 3000
 BUILT_FROM = pyproject.toml constraints.txt $(wildcard build_support/*.py hc_assets/*/native/* hc_assets/*/*/native/* hc_assets/*/*/*/native/*)
 FILES ?= 100000
 SECONDS ?= 600
+COUNT ?= 20000
 SEED ?= $(shell date +%Y%m%d)
 BIN = $(VENV)/bin
 
 export HC_DATA_DIR DAGSTER_HOME
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test faults fuzz fuzz-native sanitize audit ui format docs docs-screenshots snapshot clean
+.PHONY: help demo test faults fuzz fuzz-native sanitize judge audit ui format docs docs-screenshots snapshot clean
 
 help:
 	@echo "make demo    sample data, every asset, the check report"
@@ -22,6 +23,7 @@ help:
 	@echo "make fuzz    damaged DICOM files, FILES=100000 of them from SEED (today's date)"
 	@echo "make fuzz-native  libFuzzer with sanitizers on each compiled library, for SECONDS (600) each"
 	@echo "make sanitize     the compiled code under the sanitizers of addresses and undefined behaviour"
+	@echo "make judge   COUNT (20000) resources before HL7's engine in Java: docs/validator-score.md"
 	@echo "make audit   bandit, and known vulnerabilities of what is installed"
 	@echo "make ui      the Dagster UI on the demo's data, at http://127.0.0.1:$(PORT)"
 	@echo "make format  format the code"
@@ -87,6 +89,13 @@ sanitize: $(VENV)/.installed-dev
 fuzz-native: $(VENV)/.installed-dev
 	@echo "==> libFuzzer for $(SECONDS) s on each compiled library"
 	@$(BIN)/python -m hc_assets_tests.native_fuzzing $(SECONDS)
+
+# Needs Java and Maven, and HC_R4_PACKAGE; its own seed, so that the same resources are judged.
+judge: $(VENV)/.installed-dev
+	@echo "==> $(COUNT) resources before both judges"
+	@mkdir -p build
+	@$(BIN)/python -m benchmarks.oracles.hl7.compare judge --count $(COUNT) --out build/judged.ndjson
+	@$(BIN)/python -m benchmarks.oracles.hl7.compare score build/judged.ndjson
 
 audit: | $(BIN)/python
 	@echo "==> bandit, and advisories on what is pinned"

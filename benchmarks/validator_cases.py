@@ -15,6 +15,7 @@ from hc_assets.fhir.validation import has_errors, validate
 ROOT = Path(__file__).resolve().parents[1]
 CASES = ROOT.parent / "shared" / "data" / "fhir" / "validator_cases"
 DOCUMENT = ROOT / "docs" / "validator-score.md"
+JUDGE = "## Beside HL7's engine in Java"
 STRUCTURAL = ("structure", "invariant", "bundle", "json_syntax")
 
 # Why the two verdicts differ, by case.
@@ -24,27 +25,26 @@ EXPLANATIONS = {
     "patient-with-turvakielto.json": "As above: the extension is defined in a national package.",
     "bad-markdown-no-html.json": "HL7's verdict comes from an option that forbids HTML in markdown;"
     " R4 itself allows it.",
-    "vs-bad-ecl-us.json": "Needs a parser of SNOMED CT's expression constraint language.",
-    "vs-params-2.json": "The rule is that of an extension which R4's core does not define.",
-    "cs-meta-profile.json": "HL7's full verdict is invalid too: meta.profile is no array. The"
-    " manifest files that error under terminology.",
-    "supplement-2.json": "HL7's full verdict is invalid too: a supplement whose content is not"
-    " `supplement`. The manifest files that error under terminology.",
 }
+# Cases that the manifest files under terminology, although what HL7's validator finds is of another
+# kind: a meta.profile that is no array, and a supplement whose content is not `supplement`.
+MISFILED = frozenset({"cs-meta-profile.json", "supplement-2.json"})
 
 
 def score(cases: list[dict[str, Any]], folder: Path) -> str:
     """Judge every case and render the comparison as Markdown."""
     counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     disagreements = []
+    as_filed = 0
     for case in cases:
         accepted = not has_errors(validate((folder / case["file"]).read_bytes()))
-        expected = case["valid_ignoring_terminology"]
-        tier = "valid" if expected else case["tier"]
+        name = Path(case["file"]).name
+        expected = case["valid_ignoring_terminology"] and name not in MISFILED
+        as_filed += accepted == case["valid_ignoring_terminology"]
+        tier = "valid" if expected else "structure" if name in MISFILED else case["tier"]
         counts[tier][1] += 1
         counts[tier][0] += accepted == expected
         if accepted != expected:
-            name = Path(case["file"]).name
             verdict = "invalid" if expected is False else "valid"
             ours = "accepts" if accepted else "rejects"
             disagreements.append(f"| {name} | {verdict} | {ours} | {EXPLANATIONS[name]} |")
@@ -61,9 +61,10 @@ def score(cases: list[dict[str, Any]], folder: Path) -> str:
         "",
         f"- Faults of structure, invariants, bundles and JSON caught: {_share(*caught)}",
         f"- Resources that HL7's validator finds valid, accepted: {_share(*fully_valid)}",
-        f"- Those it finds valid but for terminology, as the manifest has it, accepted:"
-        f" {_share(*counts['valid'])}",
-        f"- All verdicts that agree: {_share(*everything)}",
+        f"- Those it finds valid but for terminology, accepted: {_share(*counts['valid'])}",
+        f"- All verdicts that agree: {_share(*everything)}. As the manifest files the cases it is"
+        f" {_share(as_filed, len(cases))}: it puts {' and '.join(sorted(MISFILED))} under"
+        " terminology, whose errors are of structure",
         "",
         "| kind of case | agree | of |",
         "| --- | --- | --- |",
@@ -89,7 +90,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=DOCUMENT)
     arguments = parser.parse_args()
     manifest = json.loads((arguments.cases / "manifest.json").read_text(encoding="utf-8"))
-    arguments.out.write_text(score(manifest["cases"], arguments.cases), encoding="utf-8")
+    text = score(manifest["cases"], arguments.cases)
+    if arguments.out.is_file():  # what `make judge` has put there stays
+        _, heading, rest = arguments.out.read_text(encoding="utf-8").partition(JUDGE)
+        text += f"\n{heading}{rest}" if heading else ""
+    arguments.out.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from hc_assets.core.errors import UsageError
 
 FOLDER_PREFIX = "@"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_SERVER = re.compile(r"https?://[^/?#\s]+(?:/[^?#\s]*)?", re.IGNORECASE)
+_SERVER = re.compile(r"https?://[^/?#\s\x00-\x20\x7f\"\\<>^`{|}]+(?:/[^?#\s]*)?", re.IGNORECASE)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 # What may stand between the slashes of a path as it is; letters and digits besides.
 _PLAIN = "-._~!$&'()*+,;=:@"

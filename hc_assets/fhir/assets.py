@@ -24,6 +24,7 @@ from hc_assets.fhir.operations.companions import write_companions
 from hc_assets.fhir.schemas import NDJSON_EXPORTS
 from hc_assets.fhir.settings import FhirSettings
 from hc_assets.fhir.validation.business_rules import BusinessRules
+from hc_assets.fhir.validation.deletions import known_servers
 from hc_assets.fhir.validation.let_through import LetThrough
 from hc_assets.fhir.validation.profile_rules import NONE_NAMED, digest, given_profiles
 from hc_assets.fhir.validation.replay import Replay
@@ -124,7 +125,8 @@ def validated_and_quarantined_resources(
     for batch in context.partition_keys:
         of_batch = raw.of(batch)
         before = Replay.of(layout, batch) if config.replay else None
-        judging = partial(validate_rows, rules=rules, profiles=profiles)
+        servers = known_servers(layout, of_batch)
+        judging = partial(validate_rows, rules=rules, profiles=profiles, servers=servers)
         if before is not None:
             judging = partial(judging, only=before.waiting, first_number=before.first_number())
         judged = fan_out(

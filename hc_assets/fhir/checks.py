@@ -81,7 +81,7 @@ def validation_rate_at_least_threshold(
 
 @table_check(
     _VALIDATED,
-    description="No resource type and id comes twice in the batch.",
+    description="No resource type and id of a source comes twice in the batch.",
 )
 def identifiers_unique(
     context: dg.AssetCheckExecutionContext, layout: dg.ResourceParam[Layout]

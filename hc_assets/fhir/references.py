@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from hc_assets.core.source_names import base_of, is_base
 from hc_assets.fhir.link_elements import SIGNS_OF_OTHERS, are_references, may_have_others
 
 # R4's Patient compartment reaches a resource through one of these; the first that names a Patient
@@ -58,10 +59,15 @@ def links_of(
     resource_type: str,
     resource_id: str | None,
     targets: Mapping[str, str],
+    source: str | None = None,
 ) -> tuple[str | None, str | None]:
-    """Find the same in a resource whose members are distinguished already."""
-    patient = _first_id("Patient", members, _PATIENT_MEMBERS, targets)
-    encounter = _first_id("Encounter", members, _ENCOUNTER_MEMBERS, targets)
+    """Find the same in a resource whose members are distinguished already.
+
+    Where its source is the base of a server, what is on another server is none of it.
+    """
+    server = source if source is not None and is_base(source) else None
+    patient = _first_id("Patient", members, _PATIENT_MEMBERS, targets, server)
+    encounter = _first_id("Encounter", members, _ENCOUNTER_MEMBERS, targets, server)
     if resource_type == "Patient":
         patient = resource_id
     elif resource_type == "Encounter":
@@ -170,11 +176,16 @@ def _first_id(
     members: Mapping[str, msgspec.Raw],
     names: Iterable[str],
     targets: Mapping[str, str],
+    server: str | None,
 ) -> str | None:
     for name in names:
         if name in members:
             raw = bytes(members[name])
             for text in _short_texts(raw) if len(raw) <= _SHORT else _texts(raw):
+                if server is not None and "://" in text and not text.startswith("urn:"):
+                    there = _TYPE_AND_ID.search(text)
+                    if there is not None and base_of(text[: there.start()]) != server:
+                        continue
                 named = _type_and_id(targets.get(text, text))
                 if named is not None and named[0] == type_:
                     return named[1]

@@ -160,7 +160,7 @@ ENRICHED_RESOURCES = pa.schema(
         column(
             "issues",
             pa.list_(ISSUE),
-            "Facts that do not hold, units that can't be converted, and what enrichment left out;"
+            "Facts that do not hold, odd values, units and ranges, and what enrichment left out;"
             " null for a deletion",
         ),
         column(
@@ -201,6 +201,11 @@ NDJSON_EXPORTS = pa.schema(
             pa.string(),
             "Type of every resource in the file, or of every one that it deletes",
             nullable=False,
+        ),
+        column(
+            "source",
+            pa.string(),
+            "Source of every resource in the file; null where nothing names one, or all are of one",
         ),
         column("file", pa.string(), "Name of the file in exports/fhir", nullable=False),
         column("resources", pa.int64(), "How many resources it holds", nullable=False),
@@ -390,7 +395,8 @@ TABLES: Mapping[str, TableSchema] = {
             made={
                 "list": (f"{_CURRENT}.is_deleted", f"{_QUARANTINED}.class"),
                 "resource_type": (f"{_CURRENT}.resource_type",),
-                "file": (f"{_CURRENT}.resource_type",),
+                "source": (f"{_CURRENT}.source",),
+                "file": (f"{_CURRENT}.resource_type", f"{_CURRENT}.source"),
             },
             rest=(f"{_CURRENT}.resource", f"{_QUARANTINED}.issues"),
         ),

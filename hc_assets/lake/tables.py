@@ -49,7 +49,7 @@ class RowWork:
         table = UPath(self.path).parent.parent
         with opened_part(self.path) as file:
             for group in self.groups:
-                yield from _rows_of(file, group, columns, table)
+                yield from rows_of(file, group, columns, table)
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class LakeTable:
             for part in made.parts:
                 with opened_part(verified_part(folder, part)) as file:
                     for group in range(file.num_row_groups):
-                        yield from _rows_of(file, group, columns, self.folder)
+                        yield from rows_of(file, group, columns, self.folder)
 
     def work(self, work_bytes: int) -> Iterator[RowWork]:
         """Divide the rows of one partition into pieces of work.
@@ -215,7 +215,7 @@ def declared_schema(table: UPath) -> pa.Schema | None:
         return file.schema_arrow
 
 
-def _rows_of(
+def rows_of(
     file: pq.ParquetFile, group: int, columns: Sequence[str] | None, table: UPath
 ) -> Iterator[pa.RecordBatch]:
     """Read a row group; columns that the table has got since the part was written are null."""

@@ -230,16 +230,19 @@ class Warehouse:
     def ensure(self) -> None:
         """Make the file, and those views and tables that it lacks, or that read another folder.
 
+        Schemas that are not declared, or otherwise than they are now, are declared.
+
         A view holds the folder that it reads: in one that was moved or copied, it would read the
         rows of the old place.
         """
         if self.layout.warehouse.exists():
             with self._open(self.layout.warehouse, read_only=True) as connection:
                 has_views = self._has_views(connection)
-            if has_views:
+            if has_views and self.is_made():
                 return
-        with self.write():
-            pass
+        with self.write() as connection:
+            if not self.is_made():
+                self.create_views(connection)
 
     def _has_views(self, connection: duckdb.DuckDBPyConnection) -> bool:
         """Whether there is a view of all that is named, and those of tables read this folder.

@@ -93,7 +93,7 @@ def test_an_export_and_its_deletions_read_back_are_the_same_resources(
     result = hc_assets("export", later, "--since", first)
     assert result.stdout == "Observation.ndjson\t1\ndeleted/Patient.ndjson\t1\n"
     ours = query(CURRENT)
-    assert [(row[1], row[2], row[4]) for row in ours] == [
+    assert [(row[2], row[3], row[5]) for row in ours] == [
         ("o1", 2, False),
         ("p1", 1, False),
         ("p2", 2, True),
@@ -110,7 +110,7 @@ def test_an_export_and_its_deletions_read_back_are_the_same_resources(
         reasons = connection.sql(
             "SELECT issues[1].diagnostics FROM fhir.quarantined_resources"
         ).fetchall()
-    assert [row[:5] + row[-1:] for row in theirs] == [row[:5] + row[-1:] for row in ours]
+    assert [row[:6] + row[-1:] for row in theirs] == [row[:6] + row[-1:] for row in ours]
     assert {reason.partition(":")[0] for (reason,) in reasons} == {
         "a Bulk Data manifest",
         "an OperationOutcome",

@@ -30,6 +30,7 @@ import pyarrow as pa
 from deliveries import write_deliveries
 from kill_points import KillPoints, die_beyond, refuse_leavings
 
+import hc_assets.cli.batches
 import hc_assets.cli.ingest
 import hc_assets.cli.main
 import hc_assets.definitions
@@ -70,6 +71,7 @@ def frozen(at: str) -> type[datetime]:
 def command(task: Task) -> int:
     """Run the command line."""
     hc_assets.cli.ingest.datetime = frozen(task["now"])  # type: ignore[misc]
+    hc_assets.cli.batches.datetime = frozen(task["now"])  # type: ignore[misc]
     sys.argv = ["hc-assets", *task["arguments"]]
     try:
         hc_assets.cli.main.main()

@@ -95,6 +95,16 @@ def test_a_whole_ingest(killed_everywhere: Kill, fed: Fed, at_most):
     assert killed_everywhere("command", fed.first, at_most=at_most, arguments=arguments) == at_most
 
 
+@pytest.mark.parametrize(
+    "at_most", [pytest.param(2, id="sampled"), pytest.param(20, marks=EXHAUSTIVE)]
+)
+def test_a_retraction(killed_everywhere: Kill, fed: Fed, at_most):
+    folders = (fed.first / "batches" / "fhir").iterdir()
+    key = next(path.name for path in folders if not path.name.startswith("."))
+    arguments = ["batches", "retract", key, "--reason", "x"]
+    assert killed_everywhere("command", fed.both, at_most=at_most, arguments=arguments) == at_most
+
+
 @pytest.mark.parametrize("at_most", [pytest.param(2, id="sampled"), ALL])
 def test_a_killed_ingest_is_finished_by_the_next(ended_everywhere: Ended, fed: Fed, at_most):
     arguments = ["ingest", str(fed.deliveries / "second"), "--kind", "fhir"]

@@ -29,7 +29,7 @@ IDENTITY = (
 def deleted(url: str | None) -> tuple[str, str] | None:
     """Type and id that a DELETE names; None where it names them by a query or not at all.
 
-    Whether a server or path before them is one that is known is judged by `validation/workers.py`.
+    Whether a server or path before them is a known one is judged in `validation/deletions.py`.
     """
     named = address(url)
     return (named.resource_type, named.resource_id) if named else None

@@ -7,7 +7,7 @@ any two of them share a hash has a chance of one in 370,000 (birthday bound, n^2
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from io import BytesIO
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from hc_assets.core.fence import InternalError
 from hc_assets.core.fenced_rows import fenced_rows
 from hc_assets.fhir.bundles.requests import IDENTITY, known_id
 from hc_assets.fhir.enrichment.columns.resource_columns import ENCOUNTER, PATIENT
+from hc_assets.fhir.enrichment.columns.sources import by_source
 from hc_assets.fhir.enrichment.elements import (
     Period,
     decode_encounter,
@@ -32,7 +33,7 @@ from hc_assets.fhir.enrichment.statements import readings, statements
 from hc_assets.fhir.times import Span, span_of
 
 _ENTRY = ("source_sha256", "position")
-INDEXED_COLUMNS = (*_ENTRY, *IDENTITY, "last_modified", "patient_id", "resource")
+INDEXED_COLUMNS = (*_ENTRY, "source", *IDENTITY, "last_modified", "patient_id", "resource")
 Keys = npt.NDArray[np.uint64]
 Records = npt.NDArray[np.void]
 
@@ -47,6 +48,7 @@ _STATEMENT = np.dtype([("key", "u8"), ("value", "u8"), ("by", "u8")])
 # Types of resources that are read one by one.
 _TOLD_BY = pa.array(["Condition", "Encounter", "Patient"])
 _CACHED = 65_536
+_CACHED_SOURCES = 16
 _FAILURES = ("failed_files", "failed_positions", "failures")
 
 
@@ -84,13 +86,23 @@ def key_of(text: str) -> int:
     return xxhash.xxh3_64_intdigest(text.encode())
 
 
+def scope_of(source: str | None) -> str:
+    """What ids of a source are hashed with; nothing where it is none."""
+    return "" if source is None else f"{source} "
+
+
 def gather(batches: Iterable[pa.RecordBatch]) -> Gathered:
     """Gather the facts that some validated rows state; what one raises is a failure of its own.
 
     Args:
         batches: with the columns INDEXED_COLUMNS.
     """
-    parts = [part for batch in batches for part in fenced_rows(_gathered, batch, _nothing_gathered)]
+    parts = [
+        part
+        for batch in batches
+        for source, rows, _ in by_source(batch)
+        for part in fenced_rows(partial(_gathered, scope=scope_of(source)), rows, _nothing_gathered)
+    ]
     return Gathered(
         np.unique(np.concatenate([np.zeros(0, np.uint64), *(each.known for each in parts)])),
         np.concatenate([np.zeros(0, _PATIENT_VERSION), *(each.patients for each in parts)]),
@@ -111,16 +123,16 @@ def _nothing_gathered(row: pa.RecordBatch, failure: InternalError) -> Gathered:
     )
 
 
-def _gathered(batch: pa.RecordBatch) -> Gathered:
+def _gathered(batch: pa.RecordBatch, scope: str) -> Gathered:
     rows = _identified(batch)
     ids, resources = rows["resource_id"], rows["resource"]
     types, patient_ids = rows["resource_type"], rows["patient_id"]
     modified = rows["last_modified"].cast(pa.int64())
     names = pc.binary_join_element_wise(types, ids, "/").to_pylist()
-    keys = np.array(list(map(key_of, names)), np.uint64)
+    keys = np.array([key_of(scope + name) for name in names], np.uint64)
     is_reading = pc.equal(types, "Observation")
     of_readings = rows.select(["patient_id", "resource"]).filter(is_reading)
-    stated = _of_readings(of_readings, keys[_flags(is_reading)])
+    stated = _of_readings(of_readings, keys[_flags(is_reading)], scope)
     of_others = np.flatnonzero(_flags(pc.is_in(types, _TOLD_BY)))
     others = (
         each.take(pa.array(of_others)) for each in (types, ids, patient_ids, resources, modified)
@@ -132,12 +144,13 @@ def _gathered(batch: pa.RecordBatch) -> Gathered:
         keys[of_others].tolist(), *(each.to_pylist() for each in others), strict=True
     ):
         type_, id_, patient_id, resource, modified_at = other
-        found += [(*each, key) for each in statements(type_, patient_id, resource)]
+        about = None if patient_id is None else scope + patient_id
+        found += [(*each, key) for each in statements(type_, about, resource)]
         if type_ == "Patient":
-            patients.append(_patient_row(id_, resource, modified_at))
+            patients.append(_patient_row(scope + id_, resource, modified_at))
         elif type_ == "Encounter":
-            encounters.append(_encounter_row(id_, resource, modified_at))
-    of_types = np.array(list(map(key_of, types.unique().to_pylist())), np.uint64)
+            encounters.append(_encounter_row(scope + id_, resource, modified_at))
+    of_types = np.array([key_of(scope + each) for each in types.unique().to_pylist()], np.uint64)
     return Gathered(
         np.concatenate([keys, of_types]),
         np.array(patients, _PATIENT_VERSION),
@@ -165,12 +178,12 @@ def _flags(values: pa.Array) -> npt.NDArray[np.bool_]:
     return flags
 
 
-def _of_readings(rows: pa.RecordBatch, keys: Keys) -> Records:
+def _of_readings(rows: pa.RecordBatch, keys: Keys, scope: str) -> Records:
     about = _flags(pc.is_valid(rows["patient_id"]))
     if not about.all():
         rows, keys = rows.filter(pa.array(about)), keys[about]
     named = rows["patient_id"].dictionary_encode()
-    patients = np.array([key_of(each) for each in named.dictionary.to_pylist()], np.uint64)
+    patients = np.array([key_of(scope + each) for each in named.dictionary.to_pylist()], np.uint64)
     which, subjects, values = readings(rows["resource"], patients[named.indices.to_numpy()])
     stated = np.empty(len(which), _STATEMENT)
     stated["key"], stated["value"], stated["by"] = subjects, values, keys[which]
@@ -217,18 +230,20 @@ def _encounter_row(id_: str, resource: bytes, modified: int | None) -> tuple[Any
 
 
 class BatchIndex:
-    """What a batch says about an id.
+    """What a batch says about an id of one source.
 
     Attributes:
         failures: of gathering it.
     """
 
-    def __init__(self, gathered: Gathered, contradicted: Keys) -> None:
+    def __init__(self, gathered: Gathered, contradicted: Keys, scope: str = "") -> None:
+        self._gathered, self._scope = gathered, scope
         self._known, self._patients, self._encounters = gathered[:3]
         self.failures = gathered.failures
         self._contradicted = contradicted
         self.patient = lru_cache(maxsize=_CACHED)(self._patient)
         self.encounter = lru_cache(maxsize=_CACHED)(self._encounter)
+        self.of_source = lru_cache(maxsize=_CACHED_SOURCES)(self._of_source)
 
     @classmethod
     def of(cls, gathered: Sequence[Gathered]) -> "BatchIndex":
@@ -294,6 +309,17 @@ class BatchIndex:
         """Encounters by key."""
         return self._encounters
 
+    def _of_source(self, source: str | None) -> "BatchIndex":
+        """What the batch says about ids of another source."""
+        scope = scope_of(source)
+        if scope == self._scope:
+            return self
+        return BatchIndex(self._gathered, self._contradicted, scope)
+
+    def key_of(self, text: str) -> int:
+        """Key of a type and id, a type or an id, of the source."""
+        return key_of(self._scope + text)
+
     def are_known(self, keys: Sequence[int]) -> list[bool]:
         """Whether the batch has what each key is of: a type and id (`Patient/p1`), or a type."""
         return _are_in(self._known, keys)
@@ -303,7 +329,7 @@ class BatchIndex:
         return _are_in(self._contradicted, keys)
 
     def _patient(self, id_: str) -> PatientFacts | None:
-        row = _row(self._patients, key_of(id_))
+        row = _row(self._patients, self.key_of(id_))
         if row is None:
             return None
         return PatientFacts(
@@ -313,7 +339,7 @@ class BatchIndex:
         )
 
     def _encounter(self, id_: str) -> EncounterFacts | None:
-        row = _row(self._encounters, key_of(id_))
+        row = _row(self._encounters, self.key_of(id_))
         if row is None:
             return None
         return EncounterFacts(
@@ -322,9 +348,9 @@ class BatchIndex:
         )
 
 
-def places_of(rows: Records, ids: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Numbers of patients or encounters by id; -1 where there is none."""
-    keys = np.array([key_of(each) for each in ids], np.uint64)
+def places_of(rows: Records, wanted: Sequence[int]) -> npt.NDArray[np.int64]:
+    """Numbers of patients or encounters by key; -1 where there is none."""
+    keys = np.array(wanted, np.uint64)
     if not len(rows) or not len(keys):
         return np.full(len(keys), -1, np.int64)
     at = np.searchsorted(rows["key"], keys).clip(max=len(rows) - 1)

@@ -8,6 +8,7 @@ in `rules.py`; the score that every resource gets is worked out in `consistency.
 
 import hashlib
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -21,7 +22,12 @@ from hc_assets.fhir.enrichment.expected_elements import EXPECTED_ELEMENTS
 from hc_assets.fhir.enrichment.extensions import Extender, Members, extend_each
 from hc_assets.fhir.enrichment.quality import Completeness, QualityScore, score
 from hc_assets.fhir.enrichment.resource_changes import Changes
-from hc_assets.fhir.enrichment.resource_meta import EnrichedMeta, MetaWriter, content_sha256
+from hc_assets.fhir.enrichment.resource_meta import (
+    EnrichedMeta,
+    MetaWriter,
+    content_sha256,
+    source_uri,
+)
 from hc_assets.fhir.enrichment.rules import (
     NOTHING,
     RULES,
@@ -35,6 +41,7 @@ from hc_assets.fhir.r4.issues import Issue
 
 _MADE_ID_LENGTH = 32
 _CACHED = 16_384
+_CACHED_SOURCES = 16
 
 _decode_members = msgspec.json.Decoder(Members).decode
 _encode = msgspec.json.encode
@@ -65,8 +72,8 @@ class Enriched(NamedTuple):
     """The enriched resource as one line of JSON, its id, the hash of what was sent, its scores.
 
     `content_sha256` leaves out `meta.lastUpdated` and `meta.versionId`, which change without the
-    content, and all that enrichment adds. `issues` says which facts do not hold and which units
-    can't be converted.
+    content, and all that enrichment adds. `issues` says which facts do not hold, and what is odd
+    about values, their units and ranges.
     """
 
     resource: bytes
@@ -118,6 +125,16 @@ class Enricher:
             lambda type_, names: completeness(type_, names.listed)
         )
         self.meta = MetaWriter(landed_at, options.source, self._base)
+        self._landed_at, self._source = landed_at, options.source
+        self.of_source = lru_cache(maxsize=_CACHED_SOURCES)(self._of_source)
+
+    def _of_source(self, source: str | None) -> "Enricher":
+        """Return the same, but for meta.source where a resource names none."""
+        if source is None:
+            return self
+        enricher = copy(self)
+        enricher.meta = MetaWriter(self._landed_at, source_uri(self._source, source), self._base)
+        return enricher
 
     def __call__(
         self,

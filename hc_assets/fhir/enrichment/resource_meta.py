@@ -13,6 +13,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hc_assets.core.source_names import is_base
 from hc_assets.fhir.enrichment.elements import decode_meta
 from hc_assets.fhir.enrichment.extensions import SCORE, Members, extend, url
 from hc_assets.fhir.times import finer_digits, moment_of
@@ -48,6 +49,16 @@ class EnrichedMeta(NamedTuple):
     states_time: bool
     digits: str
     version: str | None
+
+
+def source_uri(ours: str, source: str) -> str:
+    """What meta.source says of a source: the base of a server itself; of a name, ours with it.
+
+    Args:
+        ours: meta.source of resources of no source.
+        source: a name, or a base.
+    """
+    return source if is_base(source) else f"{ours}{'/' if '#' in ours else '#'}{source}"
 
 
 class MetaWriter:

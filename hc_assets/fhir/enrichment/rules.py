@@ -37,17 +37,17 @@ from hc_assets.fhir.enrichment.extensions import AGE, AGE_GROUP, RISK_FACTOR, SI
 from hc_assets.fhir.enrichment.significance.answers import is_answer
 from hc_assets.fhir.enrichment.significance.judgement import (
     CODED_RESULT,
-    NOBODY,
     OWN_INTERPRETATION,
     OWN_RANGE,
     TABLE,
     Judgement,
-    Person,
     significance,
 )
 from hc_assets.fhir.enrichment.significance.notes import PLAUSIBLE
+from hc_assets.fhir.enrichment.significance.own_ranges import NOBODY, Person
 from hc_assets.fhir.enrichment.significance.written import significance_extension
 from hc_assets.fhir.r4.issues import Issue
+from hc_assets.fhir.times import span_of
 
 _CACHED = 16_384
 
@@ -160,6 +160,8 @@ _NO_AGE = Issue(
     rule=PLAUSIBLE,
     diagnostics=f"found no age that anybody has: expected 0 to {LONGEST_LIFE} completed years",
 )
+# It may be tomorrow already where a child is born.
+_DAY_AHEAD = 86_400_000_000
 
 
 def _demographics(subject: Subject) -> Addition:
@@ -167,7 +169,11 @@ def _demographics(subject: Subject) -> Addition:
     if patient.is_dead:
         return NOTHING  # dead, and nobody says since when
     birth = patient_facts(subject.text).birth
-    found = ages(birth, patient.deceased or subject.today) if birth is not None else None
+    if birth is None:
+        return NOTHING
+    if birth.first > span_of(subject.today).last + _DAY_AHEAD:
+        return Addition(issues=[_NO_AGE])
+    found = ages(birth, patient.deceased or subject.today)
     if found is None:
         return NOTHING
     if not is_plausible_age(found):

@@ -11,6 +11,8 @@ from typing import Any, Literal
 import msgspec
 from fhir.resources.R4B.bundle import Bundle
 
+from hc_assets.core.source_names import folder_of, is_base
+
 BundleType = Literal["collection", "searchset", "batch"]
 
 
@@ -31,6 +33,7 @@ def create_bundle(
     total: int | None = None,
     links: dict[str, str] | None = None,
     included: Iterable[bytes] = (),
+    sources: Iterable[str | None] = (),
 ) -> bytes:
     """Make a Bundle of resources.
 
@@ -44,6 +47,9 @@ def create_bundle(
         total: of a searchset, how many resources match in all; as many as there are where None.
         links: of a searchset, URL by relation (self, next ...).
         included: of a searchset, resources that do not match but are referred to.
+        sources: of the resources and then the included ones, `source` of `fhir/current_resources`;
+            none where all are of none. A fullUrl begins with the base that a source is; of a name,
+            with the base url and the name.
 
     Returns:
         The Bundle as JSON.
@@ -54,8 +60,12 @@ def create_bundle(
     """
     matching = list(resources)
     beside = list(included)
-    entries = [_entry(type_, each, base_url, "match") for each in matching]
-    entries += [_entry(type_, each, base_url, "include") for each in beside]
+    of_each = list(sources) or [None] * len([*matching, *beside])
+    modes = ["match"] * len(matching) + ["include"] * len(beside)
+    entries = [
+        _entry(type_, each, _base_of(source, base_url), mode)
+        for each, source, mode in zip([*matching, *beside], of_each, modes, strict=True)
+    ]
     envelope: dict[str, Any] = {"type": type_, "entry": entries}
     if timestamp is not None:
         envelope["timestamp"] = timestamp
@@ -72,6 +82,14 @@ def create_bundle(
     if made:
         checked["entry"] = made
     return msgspec.json.encode(checked)
+
+
+def _base_of(source: str | None, base_url: str) -> str:
+    if source is not None and is_base(source):
+        return source
+    if source is None or not base_url:
+        return base_url
+    return f"{base_url.rstrip('/')}/{folder_of(source)}"
 
 
 def _entry(type_: BundleType, resource: bytes, base_url: str, mode: str) -> dict[str, Any]:

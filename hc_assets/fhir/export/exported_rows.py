@@ -13,7 +13,10 @@ import msgspec
 import pyarrow.compute as pc
 
 from hc_assets.core.fence import InternalError, fenced
+from hc_assets.core.source_names import is_base
 from hc_assets.fhir.bundles.not_data import INVALID
+from hc_assets.fhir.enrichment.resource_meta import source_uri
+from hc_assets.fhir.export.ndjson import Group
 from hc_assets.fhir.validation import Issue, operation_outcome
 from hc_assets.fhir.validation.problems import internal_error
 from hc_assets.lake.tables import LakeTable
@@ -49,44 +52,67 @@ def batches_since(connection: duckdb.DuckDBPyConnection, since: str | None) -> l
 
 def current_lines(
     connection: duckdb.DuckDBPyConnection, since: str | None = None
-) -> Iterator[tuple[str, bytes]]:
-    """Stream type and JSON of current resources that are not deleted, by type.
+) -> Iterator[tuple[Group, bytes]]:
+    """Stream group and JSON of current resources that are not deleted, by type and source.
 
     Args:
         connection: to the warehouse.
         since: a batch; only what batches taken in after it brought or changed. All where None.
     """
-    yield from _rows(connection, "coalesce(resolved, resource)", "NOT is_deleted", since)
+    is_apart = _are_several(connection)
+    for (type_, source), resource in _rows(
+        connection, "coalesce(resolved, resource)", "NOT is_deleted", since
+    ):
+        yield Group(type_, source if is_apart else None), resource
 
 
-def deleted_lines(connection: duckdb.DuckDBPyConnection, since: str) -> Iterator[tuple[str, bytes]]:
-    """Stream type and a transaction Bundle for each resource deleted since a batch, by type.
+def deleted_lines(
+    connection: duckdb.DuckDBPyConnection, since: str, *, source: str = ""
+) -> Iterator[tuple[Group, bytes]]:
+    """Stream group and a transaction Bundle for each resource deleted since a batch, by group.
 
     As Bulk Data asks for: a Bundle with the entry's request DELETE. `meta.lastUpdated` says when.
+    Of a resource of some source, `meta.source` says of which; of one of a server, so does fullUrl.
+
+    Args:
+        connection: to the warehouse.
+        since: a batch.
+        source: meta.source of what is of no source.
     """
+    is_apart = _are_several(connection)
     columns = "resource_id, last_updated"
-    for type_, id_, last_updated in _rows(connection, columns, "is_deleted", since):
+    for (type_, of), id_, last_updated in _rows(connection, columns, "is_deleted", since):
         when = fenced(_instant, last_updated)
         # A time that no instant can say must not keep a deletion back
-        meta = {} if isinstance(when, InternalError) else {"meta": {"lastUpdated": when}}
-        yield (
-            type_,
-            msgspec.json.encode(
-                {
-                    "resourceType": "Bundle",
-                    **meta,
-                    "type": "transaction",
-                    "entry": [{"request": {"method": "DELETE", "url": f"{type_}/{id_}"}}],
-                }
-            ),
-        )
+        meta = {} if isinstance(when, InternalError) else {"lastUpdated": when}
+        name = f"{type_}/{id_}"
+        entry: dict[str, Any] = {"request": {"method": "DELETE", "url": name}}
+        if of is not None:
+            meta["source"] = source_uri(source, of)
+            if is_base(of):
+                entry["fullUrl"] = f"{of}/{name}"
+        bundle = {
+            "resourceType": "Bundle",
+            **({"meta": meta} if meta else {}),
+            "type": "transaction",
+            "entry": [entry],
+        }
+        yield Group(type_, of if is_apart else None), msgspec.json.encode(bundle)
+
+
+def _are_several(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether what is kept is of several sources, so that their files must be kept apart."""
+    count = connection.execute(
+        "SELECT count(DISTINCT coalesce(source, '')) FROM fhir.resource_versions WHERE is_current"
+    ).fetchall()[0][0]
+    return bool(count > 1)
 
 
 def _instant(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat()
 
 
-def outcome_lines(quarantined: LakeTable) -> Iterator[tuple[str, bytes]]:
+def outcome_lines(quarantined: LakeTable) -> Iterator[tuple[Group, bytes]]:
     """Stream an OperationOutcome for each invalid entry in quarantine, in the order of the batches.
 
     `meta.source` names the entry by the hash of its file and its position, since file names may
@@ -99,7 +125,7 @@ def outcome_lines(quarantined: LakeTable) -> Iterator[tuple[str, bytes]]:
             line = fenced(_outcome, row["issues"], source)
             if isinstance(line, InternalError):
                 line = operation_outcome([internal_error(line)], source=source)
-            yield "OperationOutcome", line
+            yield Group("OperationOutcome"), line
 
 
 def _outcome(issues: list[dict[str, Any]], source: str) -> bytes:
@@ -109,7 +135,9 @@ def _outcome(issues: list[dict[str, Any]], source: str) -> bytes:
 def _rows(
     connection: duckdb.DuckDBPyConnection, columns: str, condition: str, since: str | None
 ) -> Iterator[tuple[Any, ...]]:
-    """Rows by type, then batch and place in it: the order that they lie in.
+    """Rows by type and source, then batch and place in it: the order that they lie in.
+
+    Each has type and source first, as one, and then the columns.
 
     A stretch of places at a time, which is read without the others: sorting all contents by
     anything else would take the memory of all of them.
@@ -117,17 +145,19 @@ def _rows(
     narrowed = f"is_current AND {condition}" + ("" if since is None else f" AND {_SINCE}")
     named = {} if since is None else {"since": since}
     stretches = connection.execute(
-        "SELECT resource_type, batch, min(place), max(place), count(*) "  # noqa: S608 - constants
+        "SELECT resource_type, source, batch, "  # noqa: S608 - constants
+        "min(place), max(place), count(*) "
         f"FROM fhir.resource_versions WHERE {narrowed} GROUP BY ALL ORDER BY ALL",
         named,
     ).fetchall()
     query = (
-        f"SELECT resource_type, {columns} FROM fhir.resource_versions "  # noqa: S608 - constants
-        f"WHERE is_current AND {condition} AND resource_type = ? AND batch = ? "
+        f"SELECT (resource_type, source), {columns} "  # noqa: S608 - constants
+        f"FROM fhir.resource_versions WHERE is_current AND {condition} "
+        "AND resource_type = ? AND source IS NOT DISTINCT FROM ? AND batch = ? "
         "AND place BETWEEN ? AND ? ORDER BY place"
     )
-    for type_, batch, first, last, count in stretches:
+    for type_, source, batch, first, last, count in stretches:
         step = max(1, (last - first + 1) * _ROWS_AT_ONCE // count)
         for start in range(first, last + 1, step):
             until = min(start + step - 1, last)
-            yield from connection.execute(query, [type_, batch, start, until]).fetchall()
+            yield from connection.execute(query, [type_, source, batch, start, until]).fetchall()

@@ -40,6 +40,7 @@ def options_of(settings: FhirSettings) -> ExportOptions:
         settings.export_split_bytes,
         Compression(settings.export_compression),
         settings.export_base_url,
+        settings.fhir_source,
     )
 
 
@@ -73,7 +74,7 @@ def export(
         folder,
         Stated(_landed_at(layout, batches or ([since] if since else [])), _request(layout, since)),
         output=current_lines(connection, since),
-        deleted=() if since is None else deleted_lines(connection, since),
+        deleted=() if since is None else deleted_lines(connection, since, source=options.source),
         errors=outcome_lines(quarantined),
         options=options,
     )

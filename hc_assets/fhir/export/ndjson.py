@@ -16,12 +16,13 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import pyarrow as pa
 from upath import UPath
 
+from hc_assets.core.source_names import FOLDER_PREFIX, folder_of
 from hc_assets.lake.atomic import (
     TEMPORARY_PREFIX,
     HashingSink,
@@ -62,18 +63,34 @@ class ExportOptions:
         compression: of the files.
         base_url: of the folder, put before the names in the manifest; "" leaves them relative to
             the manifest, so that the folder can be moved.
+        source: meta.source of resources that name none, and come from no source.
     """
 
     split_bytes: int = 1024**3
     compression: Compression = Compression.NONE
     base_url: str = ""
+    source: str = ""
+
+
+class Group(NamedTuple):
+    """What the lines of a file have in common.
+
+    Attributes:
+        resource_type: of their resources, or of what they delete.
+        source: that these are of; None where nothing names one, and where all of an export is of
+            one.
+    """
+
+    resource_type: str
+    source: str | None = None
 
 
 @dataclass(frozen=True)
 class ExportedFile:
     """One NDJSON file: its list in the manifest (output, deleted, error), type, name, content.
 
-    Its name is the plain one, relative to the folder of the export.
+    Its name is the plain one, relative to the folder of the export. Its source is None where it is
+    of none, or all of the export is of one.
     """
 
     list: str
@@ -82,6 +99,7 @@ class ExportedFile:
     resources: int
     bytes: int
     sha256: str
+    source: str | None = None
 
     @property
     def snapshot(self) -> str:
@@ -103,7 +121,7 @@ class Stated:
     request: str
 
 
-Lines = Iterable[tuple[str, bytes]]
+Lines = Iterable[tuple[Group, bytes]]
 
 
 def writing(folder: UPath) -> AbstractContextManager[None]:
@@ -128,14 +146,15 @@ def write_export(
     Args:
         folder: of the export; files in it that are not of an export stay.
         stated: what the manifest says.
-        output: type and one-line JSON of each resource, ordered by type.
-        deleted: type of what is deleted and one-line Bundle with the deletion, ordered by type.
-        errors: `OperationOutcome` and one-line OperationOutcome of each problem.
+        output: group and one-line JSON of each resource, ordered by group.
+        deleted: group of what is deleted and one-line Bundle with the deletion, ordered by group.
+        errors: the group of OperationOutcomes and one-line OperationOutcome of each problem.
         options: of the deployment.
 
     Returns:
-        The files: `<Type>.ndjson`, `<Type>.2.ndjson` and so on in the folder itself, deletions in
-        `deleted/`, problems in `errors/`; packed ones with `.gz` or `.zst` at the end.
+        The files: `<Type>.ndjson`, `<Type>.2.ndjson` and so on in the folder itself, those of a
+        source in `@<source>/`, deletions in `deleted/`, problems in `errors/`; packed ones with
+        `.gz` or `.zst` at the end.
     """
     options = options or ExportOptions()
     make_folder(folder)
@@ -143,8 +162,8 @@ def write_export(
     files: list[ExportedFile] = []
     try:
         for name, lines in (("output", output), ("deleted", deleted), ("error", errors)):
-            for _, group in groupby(lines, key=lambda line: line[0]):
-                files += _write_files(folder, name, group, options)
+            for group, of_group in groupby(lines, key=lambda line: line[0]):
+                files += _write_files(folder, name, group, of_group, options)
         write_bytes(folder / MANIFEST_NAME, _manifest(files, stated, options))
     except BaseException:
         _remove_snapshots(folder, present)
@@ -171,16 +190,17 @@ def _packed(sink: HashingSink, compression: Compression) -> Iterator[_Sink]:
 
 
 def _write_files(
-    folder: UPath, list_: str, lines: Lines, options: ExportOptions
+    folder: UPath, list_: str, group: Group, lines: Lines, options: ExportOptions
 ) -> Iterator[ExportedFile]:
-    """Write the lines of one type, into as many files as they fill."""
+    """Write the lines of one group, into as many files as they fill."""
+    type_, source = group
+    inside = _PLACES[list_] + ("" if source is None else f"{folder_of(source)}/")
     suffix = f".ndjson{_SUFFIXES[options.compression]}"
     remaining = iter(lines)
     line = next(remaining, None)
     number = 1
     while line is not None:
-        type_ = line[0]
-        name = f"{_PLACES[list_]}{type_}{suffix if number == 1 else f'.{number}{suffix}'}"
+        name = f"{inside}{type_}{suffix if number == 1 else f'.{number}{suffix}'}"
         count = size = 0
         place = (folder / SNAPSHOTS_FOLDER / name).parent
         with ExitStack() as stack:
@@ -203,7 +223,7 @@ def _write_files(
                     block, block_bytes = [], 0
                 line = next(remaining, None)
             packed.write(b"".join(block))
-        yield ExportedFile(list_, type_, name, count, sink.size, sink.hexdigest())
+        yield ExportedFile(list_, type_, name, count, sink.size, sink.hexdigest(), source)
         number += 1
 
 
@@ -217,6 +237,8 @@ def _manifest(files: list[ExportedFile], stated: Stated, options: ExportOptions)
                 "type": "Bundle" if name == "deleted" else file.resource_type,
                 "url": base + file.snapshot,
                 "count": file.resources,
+                # The name that the guide leaves to whoever exports
+                **({} if file.source is None else {"extension": {"source": file.source}}),
             }
             for file in files
             if file.list == name
@@ -264,14 +286,24 @@ def _give_plain_name(snapshot: UPath, target: UPath) -> None:
     sync_folder(target.parent)
 
 
+def _places(folder: UPath) -> list[str]:
+    """Where below a folder files of an export can be, those of sources first; "" for itself."""
+    found: list[str] = []
+    for place in _PLACES.values():
+        inside = folder / place if place else folder
+        if inside.is_dir():
+            below = sorted(p.name for p in inside.iterdir() if p.name.startswith(FOLDER_PREFIX))
+            found += [*(f"{place}{name}/" for name in below), place]
+    return [place for place in found if not place or (folder / place).is_dir()]
+
+
 def _snapshots(folder: UPath) -> set[str]:
     """Names, in the folder of the export, of what is in that of snapshots."""
-    places = [folder / SNAPSHOTS_FOLDER / place for place in ("", *_PLACES.values())]
+    snapshots = folder / SNAPSHOTS_FOLDER
     return {
-        path.path.removeprefix(f"{folder.path}/")
-        for place in places
-        if place.is_dir()
-        for path in place.iterdir()
+        f"{SNAPSHOTS_FOLDER}/{place}{path.name}"
+        for place in _places(snapshots)
+        for path in (snapshots / place if place else snapshots).iterdir()
         if path.is_file()
     }
 
@@ -284,10 +316,8 @@ def _remove_snapshots(folder: UPath, listed: Set[str]) -> None:
 
 def _remove_unlisted(folder: UPath, listed: set[str]) -> None:
     """Remove NDJSON files that an export before listed; whatever else is there is not ours."""
-    for place in _PLACES.values():
+    for place in _places(folder):
         inside = folder / place if place else folder
-        if not inside.is_dir():
-            continue
         for path in list(inside.iterdir()):
             is_export = path.name.removesuffix(".gz").removesuffix(".zst").endswith(".ndjson")
             is_ours = is_export or path.name.startswith(TEMPORARY_PREFIX)

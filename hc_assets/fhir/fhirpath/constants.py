@@ -19,6 +19,12 @@ _CONSTANT_PREFIXES = {
 }
 
 
+def is_constant(name: str) -> bool:
+    """Whether FHIRPath or FHIR defines a constant of that name, without the percent sign."""
+    always = name in ("resource", "rootResource", "context") or name in _CONSTANTS
+    return always or name.startswith(tuple(_CONSTANT_PREFIXES))
+
+
 def constant(name: str) -> Collect:
     """The closure of a constant.
 

@@ -1,4 +1,4 @@
-"""The checks over all batches: references, conditional requests and drift.
+"""The checks over all batches: references, conditional requests, sources and drift.
 
 Belongs here: wiring only. None of them blocks: what they find is in the data that came, or did not.
 """
@@ -14,6 +14,7 @@ from hc_assets.fhir.verdicts.drift import shape_is_steady
 from hc_assets.fhir.verdicts.references import failed_resolutions
 from hc_assets.fhir.verdicts.references import references_by_query_resolve as resolved_by_query
 from hc_assets.fhir.verdicts.references import references_resolve as resolved
+from hc_assets.fhir.verdicts.sources import no_source_assumed as assumed
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import read_partition, read_partitions
 from hc_assets.lake.warehouse import Warehouse
@@ -27,7 +28,7 @@ _NO_INTERNAL_ERRORS = "no_internal_errors"
 
 @table_check(
     _CURRENT,
-    description="Each literal reference of a current resource leads to a current resource.",
+    description="Each literal reference of a current resource leads to one of the same source.",
 )
 def references_resolve(warehouse: dg.ResourceParam[Warehouse]) -> dg.AssetCheckResult:
     """Count references to nothing and to what was deleted; sources leave out much, so it warns."""
@@ -85,6 +86,16 @@ def no_internal_errors_in_provenance(
 
 
 @table_check(
+    _CURRENT,
+    description="No type and id came both from a server and from files that name no source.",
+)
+def no_source_assumed(warehouse: dg.ResourceParam[Warehouse]) -> dg.AssetCheckResult:
+    """Count what may be two resources taken for one; the user can say, and nothing stops."""
+    with warehouse.read() as connection:
+        return result(assumed(connection), ERROR)
+
+
+@table_check(
     _METRICS,
     description="Resources of a type have the elements that they had in the batch before.",
 )
@@ -101,5 +112,6 @@ CHECKS = [
     no_internal_errors_in_versions,
     no_internal_errors_in_provenance,
     conditional_requests_unambiguous,
+    no_source_assumed,
     schema_is_steady,
 ]

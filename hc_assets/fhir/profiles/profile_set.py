@@ -22,8 +22,7 @@ from hc_assets.fhir.profiles.value_checks import codes_verdict
 from hc_assets.fhir.r4.definitions import r4
 from hc_assets.fhir.r4.issues import Issue, IssueCode, TooManyIssuesError
 from hc_assets.fhir.r4.json_text import MAX_DEPTH, JsonProblem, read_document
-from hc_assets.fhir.r4.primitives import kind_of
-from hc_assets.fhir.r4.rules.extension_rules import is_absolute
+from hc_assets.fhir.r4.primitives import is_absolute, kind_of
 
 _UNKNOWN = "profile-unknown"
 _CLIP = 200

@@ -78,6 +78,8 @@ _EXPECTED = {
     "uuid": "urn:uuid: and a UUID in lower case",
 }
 _COMPILED = {name: re.compile(pattern) for name, pattern in PATTERNS.items()}
+# White space stands between groups of four (R4, datatypes: base64Binary).
+_BASE64_GROUPS = re.compile(r"(?:[ \t\r\n]*[A-Za-z0-9+/=]{4})+[ \t\r\n]*")
 _NO_WHITE_SPACE = {ord(character): None for character in " \t\r\n"}
 _LONG_ID = re.compile(r"[A-Za-z0-9\-.]{65,}")
 _CAPITAL_UUID = re.compile(r"\Aurn:uuid:[0-9a-f-]*[A-F]")
@@ -121,6 +123,12 @@ def is_only_too_long(value: object) -> bool:
     return isinstance(value, str) and _LONG_ID.fullmatch(value) is not None
 
 
+def is_absolute(url: str) -> bool:
+    """Whether a URL begins with a scheme."""
+    scheme, colon, rest = url.partition(":")
+    return bool(colon and rest and scheme[:1].isalpha()) and "/" not in scheme
+
+
 def _integer_problem(type_name: str, value: int | Decimal) -> str | None:
     least, greatest = INTEGER_RANGES[type_name]
     if isinstance(value, Decimal):
@@ -131,7 +139,9 @@ def _integer_problem(type_name: str, value: int | Decimal) -> str | None:
 
 
 def base64_bytes(value: str) -> bytes | None:
-    """The bytes that a base64Binary stands for, white space aside; None where it is not valid."""
+    """The bytes that a base64Binary stands for; None where it is not valid."""
+    if value and _BASE64_GROUPS.fullmatch(value) is None:
+        return None
     try:
         packed = value.translate(_NO_WHITE_SPACE).encode("ascii")
         return binascii.a2b_base64(packed, strict_mode=True)

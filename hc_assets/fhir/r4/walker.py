@@ -284,7 +284,10 @@ class Walker:
     def _sibling(
         self, parent: Visit, extra: Any, here: str, member: Member, *, has_value: bool
     ) -> None:
-        if isinstance(extra, dict):
+        if member.ref.code == "xhtml":
+            found = "found a member beside narrative, which has its id inside and no extensions"
+            self.findings.error("structure", here, "unknown-member", found)
+        elif isinstance(extra, dict):
             self._object(Visit(extra, "Element", here, parent, member), has_value)
         else:
             found = f"found {kind_of(extra)} in the `_` member, expected an object"

@@ -17,7 +17,7 @@ from upath import UPath
 from hc_assets.core.fence import InternalError, fenced
 from hc_assets.fhir.bundles.requests import IDENTITY, known_id
 from hc_assets.fhir.times import first_day_of
-from hc_assets.lake.tables import opened_part
+from hc_assets.lake.tables import opened_part, rows_of
 
 _CACHED_BATCHES = 4
 
@@ -33,9 +33,9 @@ class BundleTargets(NamedTuple):
 
 
 class BirthDates(NamedTuple):
-    """Birth dates of patients by id, as FHIR writes them."""
+    """Birth dates of patients by source and id, as FHIR writes them."""
 
-    by_patient: dict[str, str]
+    by_patient: dict[tuple[str | None, str], str]
     failures: Failures
 
 
@@ -76,7 +76,7 @@ def bundle_targets(siblings: tuple[str, ...]) -> BundleTargets:
 
 @lru_cache(maxsize=_CACHED_BATCHES)
 def birth_dates(siblings: tuple[str, ...], parts: tuple[str, ...]) -> BirthDates:
-    """Birth date of patients by id, as FHIR writes it.
+    """Birth date of patients by source and id, as FHIR writes it.
 
     Bundles bring their patient along. NDJSON brings patients in a file of their own, and so in row
     groups of their own: those are read from the other parts too, and no others, so that the cost
@@ -86,7 +86,7 @@ def birth_dates(siblings: tuple[str, ...], parts: tuple[str, ...]) -> BirthDates
         siblings: paths of the raw parts whose rows came in together.
         parts: paths of all raw parts of the batch.
     """
-    dates: dict[str, str] = {}
+    dates: dict[tuple[str | None, str], str] = {}
     failures: Failures = {}
     for path in parts:
         for table in _patient_rows(path, mixed_too=path in siblings):
@@ -95,14 +95,21 @@ def birth_dates(siblings: tuple[str, ...], parts: tuple[str, ...]) -> BirthDates
                 if isinstance(born, InternalError):
                     failures[row["source_sha256"], row["position"]] = born
                 elif row["resource_id"] and born:
-                    dates[row["resource_id"]] = born
+                    dates[row["source"], row["resource_id"]] = born
     return BirthDates(dates, failures)
 
 
-_PATIENT_COLUMNS = ["source_sha256", "position", "resource_type", "resource_id", "resource"]
+_PATIENT_COLUMNS = [
+    "source_sha256",
+    "position",
+    "source",
+    "resource_type",
+    "resource_id",
+    "resource",
+]
 
 
-def _patient_rows(path: str, *, mixed_too: bool) -> Iterator[pa.Table]:
+def _patient_rows(path: str, *, mixed_too: bool) -> Iterator[pa.RecordBatch]:
     with opened_part(path) as file:
         column = file.schema_arrow.get_field_index("resource_type")
         for group in range(file.num_row_groups):
@@ -111,8 +118,8 @@ def _patient_rows(path: str, *, mixed_too: bool) -> Iterator[pa.Table]:
                 continue
             if not mixed_too and types.min != types.max:
                 continue
-            rows = file.read_row_group(group, _PATIENT_COLUMNS)
-            yield rows.filter(pc.equal(rows["resource_type"], "Patient"))
+            for rows in rows_of(file, group, _PATIENT_COLUMNS, UPath(path).parent.parent):
+                yield rows.filter(pc.equal(rows["resource_type"], "Patient"))
 
 
 def _birth_date(resource: bytes | None) -> str | None:

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import repeat
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -29,6 +28,7 @@ from hc_assets.fhir.schemas import (
 from hc_assets.fhir.validation import Issue, has_errors, validate
 from hc_assets.fhir.validation.batch_facts import birth_dates, bundle_targets
 from hc_assets.fhir.validation.business_rules import BusinessRules, Facts
+from hc_assets.fhir.validation.deletions import KnownServers, refused_deletions
 from hc_assets.fhir.validation.issue_columns import issue_lists
 from hc_assets.fhir.validation.problems import internal_error, unreadable
 from hc_assets.fhir.validation.profile_rules import NamedProfiles, profile_issues
@@ -41,6 +41,7 @@ from hc_assets.lake.tables import RowWork
 
 _WORST_FIRST = ("fatal", "error", "warning", "information")
 _ROWS_PER_BATCH = 2_000
+_NO_SERVERS: KnownServers = {}
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ def validate_rows(
     rules: BusinessRules,
     profiles: tuple[str, ...] = (),
     *,
+    servers: KnownServers = _NO_SERVERS,
     only: Entries | None = None,
     first_number: int = 0,
 ) -> Judged:
@@ -71,6 +73,7 @@ def validate_rows(
         work: of raw rows.
         rules: of the deployment.
         profiles: files and folders of StructureDefinitions.
+        servers: that deletions may name.
         only: source file and position of the entries to be judged; all where None.
         first_number: added to the work's number in the names of the parts of valid rows.
     """
@@ -78,7 +81,7 @@ def validate_rows(
     number = work.rows.number
     good = layout.partition("fhir/validated_resources", work.batch)
     bad = layout.partition("fhir/quarantined_resources", work.batch)
-    judge = _Judge(work, rules, profiles)
+    judge = _Judge(work, rules, profiles, servers)
     named = NamedProfiles(profiles)
     broken: Counter[str] = Counter()
     with (
@@ -169,8 +172,14 @@ def _badness(issue: Issue) -> int:
 class _Judge:
     """Judges rows, with what the batch says about their patients at hand."""
 
-    def __init__(self, work: ResourceWork, rules: BusinessRules, profiles: tuple[str, ...]) -> None:
-        self._profiles = profiles
+    def __init__(
+        self,
+        work: ResourceWork,
+        rules: BusinessRules,
+        profiles: tuple[str, ...],
+        servers: KnownServers,
+    ) -> None:
+        self._profiles, self._servers = profiles, servers
         self._rules, self._now = rules, work.landed_at
         targets = bundle_targets(work.rows.siblings)
         dates = birth_dates(work.rows.siblings, work.parts)
@@ -182,16 +191,18 @@ class _Judge:
         aside, resources = _set_aside(rows), rows["resource"].to_pylist()
         files, positions = (rows[name].to_pylist() for name in ("source_sha256", "position"))
         identities = zip(*(rows[name].to_pylist() for name in IDENTITY), strict=True)
-        sources = rows["source"].to_pylist() if "source" in rows.schema.names else repeat(None)
+        sources = rows["source"].to_pylist()
         verdicts = [
             fenced(self._judged, *row)
-            for row in zip(aside, resources, files, identities, sources)  # noqa: B905 - endless
+            for row in zip(aside, resources, files, identities, sources, strict=True)
         ]
         found = [_stopped(each) if isinstance(each, InternalError) else each for each in verdicts]
         if self._failures:
             for number, entry in enumerate(zip(files, positions, strict=True)):
                 if entry in self._failures and found[number].class_ is None:
                     found[number] = _stopped(self._failures[entry])
+        for number, issue in refused_deletions(rows, self._servers).items():
+            found[number] = _Verdict([issue], class_=NOT_DATA)
         return found
 
     def _judged(
@@ -228,8 +239,9 @@ class _Judge:
         members = decode_members(resource)
         if may_name_release(members) and all(issue.rule != RULE for issue in issues):
             issues += named_releases(resource)
-        patient, encounter = links_of(members, str(resource_type), id_, targets)
-        facts = Facts(self._now, self._birth_dates.get(patient) if patient else None)
+        patient, encounter = links_of(members, str(resource_type), id_, targets, source)
+        born = self._birth_dates.get((source, patient)) if patient else None
+        facts = Facts(self._now, born)
         broken = milder(self._rules.issues_of(members, facts), source)
         if not broken:
             return _Verdict(issues, patient, encounter)

@@ -11,7 +11,7 @@ from hc_assets.core.verdicts import Verdict, all_accounted_for, none_of
 from hc_assets.lake.tables import LakeTable
 
 _ENTRY = ["batch", "source_file", "position"]
-_IDENTITY = ["batch", "resource_type", "resource_id"]
+_IDENTITY = ["batch", "source", "resource_type", "resource_id"]
 
 
 def entries_accounted_for(raw: pa.Table, validated: pa.Table, quarantined: pa.Table) -> Verdict:
@@ -53,15 +53,19 @@ def _difference(left: pa.Table, right: pa.Table) -> int:
 
 
 def identifiers_unique(identities: pa.Table) -> Verdict:
-    """Judge that no resource type and id comes twice in a batch.
+    """Judge that no resource type and id of a source comes twice in a batch.
 
     Args:
-        identities: columns batch, resource_type and resource_id; rows without an id do not count.
+        identities: columns batch, source, resource_type and resource_id; rows without an id do not
+            count.
 
     Returns:
         A verdict whose value counts the identities that come more than once.
     """
-    named = identities.select(_IDENTITY).drop_null()
+    listed = identities.select(_IDENTITY)
+    named = listed.filter(
+        pc.and_(listed["resource_type"].is_valid(), listed["resource_id"].is_valid())
+    )
     counts = named.group_by(_IDENTITY).aggregate([([], "count_all")])["count_all"]
     repeated = pc.sum(pc.greater(counts, 1)).as_py() or 0
     return none_of(repeated, len(counts), what="resource ids that come more than once in a batch")

@@ -16,7 +16,7 @@ from hc_assets.fhir.bundles.entries import Entry
 from hc_assets.fhir.bundles.read import read_entries
 from hc_assets.fhir.bundles.text_streams import TextLimits
 from hc_assets.fhir.domain import FHIR_FILES
-from hc_assets.fhir.export.ndjson import MANIFEST_NAME, snapshot_name
+from hc_assets.fhir.export.ndjson import MANIFEST_NAME, Group, snapshot_name
 from hc_assets.lake.archives import ArchiveLimits
 from hc_assets.lake.atomic import HashingSink
 
@@ -49,14 +49,14 @@ def current_rows_unique(connection: duckdb.DuckDBPyConnection) -> Verdict:
 
 
 def export_equals(
-    folder: UPath, files: Iterable[Mapping[str, Any]], current: Iterable[tuple[str, bytes]]
+    folder: UPath, files: Iterable[Mapping[str, Any]], current: Iterable[tuple[Group, bytes]]
 ) -> Verdict:
     """Judge that an export, read back as its manifest says, is the current rows.
 
     Args:
         folder: of the export.
         files: rows of `fhir/ndjson_exports`.
-        current: type and JSON of each current resource, in the order of the export.
+        current: group and JSON of each current resource, in the order of the export.
 
     Returns:
         A verdict whose value counts lines that differ, are missing or too many, and files that are
@@ -78,13 +78,14 @@ def export_equals(
     )
     unlisted = sum(f["list"] == "output" and n not in outputs for n, f in written.items())
     total = differing = 0
-    for entry, line in zip_longest(_lines(folder, outputs), current):
+    for found, line in zip_longest(_lines(folder, outputs), current):
         total += 1
         differing += (
-            entry is None
+            found is None
             or line is None
-            or (entry.resource_type, entry.resource) != line
-            or entry.problem is not None
+            or found[1].problem is not None
+            or (Group(str(found[1].resource_type), written[found[0]]["source"]), found[1].resource)
+            != line
         )
     return Verdict(
         passed=not (differing or damaged or unlisted),
@@ -100,13 +101,15 @@ def _is_as_written(path: UPath, sha256: str) -> bool:
     return path.exists() and _sha256(path) == sha256
 
 
-def _lines(folder: UPath, names: Iterable[str]) -> Iterator[Entry]:
+def _lines(folder: UPath, names: Iterable[str]) -> Iterator[tuple[str, Entry]]:
+    """Name of the file and entry of each line."""
     for name in names:
         if (folder / name).exists():
             with (folder / name).open("rb") as file:
                 # A stored OperationOutcome or Bundle is a resource here, whatever it says.
                 type_ = FHIR_FILES.media_type(name)
-                yield from read_entries(file, type_, keep_bundles=True, limits=_OWN_FILES)
+                for entry in read_entries(file, type_, keep_bundles=True, limits=_OWN_FILES):
+                    yield name, entry
 
 
 def _sha256(path: UPath) -> str:

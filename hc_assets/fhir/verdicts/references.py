@@ -7,29 +7,50 @@ Belongs here: asking the warehouse. References by query are resolved in
 import duckdb
 
 from hc_assets.core.verdicts import Verdict, none_of
+from hc_assets.fhir.versions.sources import may_be_one
 
-# Of the row that a current resource came from, columns only: no JSON is read.
-_DANGLING = """
+# Of the row that a current resource came from, columns only: no JSON is read. What is not among the
+# resources of the same source is looked for among those that can be of the same, where it must be
+# the only one.
+_DANGLING = f"""
     WITH stated AS (
-        SELECT DISTINCT
-            here.resource_type, here.resource_id, unnest(row.literal_references) AS target
+        SELECT DISTINCT here.source, here.resource_type, here.resource_id,
+            unnest(row.literal_references) AS target
         FROM fhir.current_resources AS here
         JOIN fhir.enriched_resources AS row
             ON row.batch = here.batch
             AND row.resource_type = here.resource_type
             AND row.resource_id = here.resource_id
             AND row.content_sha256 = here.content_sha256
+            AND (row.source IS NULL OR row.source = here.source)
         WHERE NOT here.is_deleted
+    ),
+    sought AS (
+        SELECT *, split_part(target, '/', 1) AS target_type, split_part(target, '/', 2) AS target_id
+        FROM stated
+    ),
+    own AS (
+        SELECT sought.*, there.resource_id IS NULL AS is_missing, there.is_deleted AS is_deleted
+        FROM sought
+        LEFT JOIN fhir.current_resources AS there
+            ON there.resource_type = target_type AND there.resource_id = target_id
+            AND there.source IS NOT DISTINCT FROM sought.source
+    ),
+    others AS (
+        SELECT count(*) = 1 AS is_one, bool_or(there.is_deleted) AS is_deleted
+        FROM own
+        JOIN fhir.current_resources AS there
+            ON there.resource_type = target_type AND there.resource_id = target_id
+            AND {may_be_one("own.source", "there.source")}
+        WHERE own.is_missing
+        GROUP BY own.source, own.resource_type, own.resource_id, own.target
     )
     SELECT
         count(*),
-        count(*) FILTER (there.resource_id IS NULL),
-        count(*) FILTER (there.is_deleted)
-    FROM stated
-    LEFT JOIN fhir.current_resources AS there
-        ON there.resource_type = split_part(stated.target, '/', 1)
-        AND there.resource_id = split_part(stated.target, '/', 2)
-"""
+        count(*) FILTER (is_missing) - (SELECT count(*) FILTER (is_one) FROM others),
+        count(*) FILTER (is_deleted) + (SELECT count(*) FILTER (is_one AND is_deleted) FROM others)
+    FROM own
+"""  # noqa: S608 - constants
 
 
 # Of what is current. A query that is not for one identifier alone resolves to nothing.
@@ -75,14 +96,14 @@ def failed_resolutions(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
 
 
 def references_resolve(connection: duckdb.DuckDBPyConnection) -> Verdict:
-    """Judge that each literal reference of a current resource leads to a current resource.
+    """Judge that each literal reference of a current resource leads to one of the same source.
 
     Args:
         connection: to the warehouse.
 
     Returns:
         A verdict whose value counts references to nothing and to what was deleted; those to other
-        servers do not count.
+        servers do not count. What names no source can be of any server, where one alone has it.
     """
     total, missing, deleted = connection.execute(_DANGLING).fetchall()[0]
     return Verdict(

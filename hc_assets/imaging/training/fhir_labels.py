@@ -18,24 +18,35 @@ _EXISTS = """
     SELECT count(*) FROM information_schema.tables
     WHERE table_schema = 'fhir' AND table_name = 'current_resources'
 """
-_CODED = """
-    SELECT patient_id, resource FROM fhir.current_resources
+# Ids say something within their source. A single server, and what names no source, are one.
+_SCOPE = """
+    CASE
+        WHEN source IS NULL THEN ''
+        WHEN contains(source, '://') AND 1 = (
+            SELECT count(DISTINCT source) FROM fhir.current_resources WHERE contains(source, '://')
+        ) THEN ''
+        ELSE source || chr(10)
+    END
+"""
+_SCOPE_END = "\n"
+_CODED = f"""
+    SELECT {_SCOPE} || patient_id, resource FROM fhir.current_resources
     WHERE resource_type IN ('Condition', 'DiagnosticReport', 'Observation', 'Procedure')
         AND NOT is_deleted AND patient_id IS NOT NULL
-"""
+"""  # noqa: S608 - constants
 # Those that can refer to a study: a Procedure's code says what was done, not what was seen
-_SPEAKING = """
-    SELECT resource_type || '/' || resource_id, resource FROM fhir.current_resources
+_SPEAKING = f"""
+    SELECT {_SCOPE} || resource_type || '/' || resource_id, resource FROM fhir.current_resources
     WHERE resource_type IN ('Condition', 'DiagnosticReport', 'Observation') AND NOT is_deleted
-"""
-_STUDIES = """
-    SELECT resource_type || '/' || resource_id, resource FROM fhir.current_resources
+"""  # noqa: S608 - constants
+_STUDIES = f"""
+    SELECT {_SCOPE} || resource_type || '/' || resource_id, resource FROM fhir.current_resources
     WHERE resource_type = 'ImagingStudy' AND NOT is_deleted
-"""
-_PATIENTS = """
-    SELECT resource_id, resource FROM fhir.current_resources
+"""  # noqa: S608 - constants
+_PATIENTS = f"""
+    SELECT {_SCOPE} || resource_id, resource FROM fhir.current_resources
     WHERE resource_type = 'Patient' AND NOT is_deleted
-"""
+"""  # noqa: S608 - constants
 # What these say of a resource makes its codes say nothing of the patient: it holds no longer, was
 # never done, or has no result yet.
 _VOID_STATUS = frozenset(["entered-in-error", "cancelled", "not-done", "preparation", "registered"])
@@ -62,11 +73,14 @@ class _Reference(msgspec.Struct):
     reference: str | None = None
     identifier: _Identifier | None = None
 
-    def target(self) -> str | None:
-        """`<type>/<id>`, or the study's UID as `_study_name` has it; None for anything else."""
+    def target(self, scope: str) -> str | None:
+        """`<type>/<id>`, or the study's UID as `_study_name` has it; None for anything else.
+
+        `scope` is that of the source, within which ids say something.
+        """
         named = _TYPE_AND_ID.search(self.reference or "")
         if named:
-            return named[1]
+            return scope + named[1]
         return _study_name(self.identifier) if self.identifier else None
 
 
@@ -97,10 +111,10 @@ class _Coded(msgspec.Struct, rename="camel", kw_only=True):
         is_refuted = any(coding.code in _VOID_VERIFICATION for coding in verified)
         return self.status in _VOID_STATUS or is_refuted
 
-    def speaks_of(self) -> Iterator[str]:
+    def speaks_of(self, scope: str) -> Iterator[str]:
         details = (each for evidence in self.evidence for each in evidence.detail)
         for each in (*self.imaging_study, *self.derived_from, *self.part_of, *details):
-            target = each.target()
+            target = each.target(scope)
             if target is not None:
                 yield target
 
@@ -144,7 +158,8 @@ def coded_patients(
         codes: by label, each `system|code`, or `code` for any system.
 
     Yields:
-        Id of a Patient and a label; the same pair perhaps several times.
+        Id of a Patient, behind the source that it is of where there are several, and a label; the
+        same pair perhaps several times.
     """
     by_code = _labels_by_code(codes)
     for patient, resource in _rows(connection, _CODED):
@@ -162,7 +177,8 @@ def coded_resources(
         codes: as for `coded_patients`, with the same rules.
 
     Yields:
-        `<type>/<id>` and a label; the same pair perhaps several times.
+        `<type>/<id>`, behind its source as for `coded_patients`, and a label; the same pair perhaps
+        several times.
     """
     by_code = _labels_by_code(codes)
     for name, resource in _rows(connection, _SPEAKING):
@@ -186,9 +202,10 @@ def subjects_of_reports(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple
         coded = msgspec.json.decode(resource, type=_Coded)
         if coded.is_void():
             continue
-        yield from ((name, target) for target in coded.speaks_of())
+        scope = _scope_in(name)
+        yield from ((name, target) for target in coded.speaks_of(scope))
         for each in coded.result:
-            target = each.target()
+            target = each.target(scope)
             if target is not None:
                 yield target, name
 
@@ -207,6 +224,10 @@ def study_names(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, st
             uid = _study_name(identifier)
             if uid is not None:
                 yield name, uid
+
+
+def _scope_in(name: str) -> str:
+    return name[: name.rfind(_SCOPE_END) + 1]
 
 
 def _study_name(identifier: _Identifier) -> str | None:
@@ -244,11 +265,11 @@ def patient_names(connection: duckdb.DuckDBPyConnection, system: str) -> Iterato
         system: that PatientIDs are identifiers of; "" takes identifiers of any system, and ids.
 
     Yields:
-        A possible PatientID, and the Patient's id.
+        A possible PatientID, and the Patient's id as `coded_patients` has it.
     """
     for id_, resource in _rows(connection, _PATIENTS):
         if not system:
-            yield id_, id_
+            yield id_.removeprefix(_scope_in(id_)), id_
         for each in msgspec.json.decode(resource, type=_Patient).identifier:
             if each.value and (not system or each.system == system):
                 yield each.value.strip(), id_

@@ -57,6 +57,9 @@ RESOURCES = [
 OTHERS = [
     '"fullUrl":"urn:uuid:1"',
     '"fullUrl":null',
+    '"fullUrl":"https://north.example/fhir/Patient/p1"',
+    '"fullUrl":"HTTP://South.example:80/r4/Patient/p1"',
+    '"fullUrl":"https://north.example/fhir/Basic/x"',
     '"response":{"lastModified":"2026-01-01T00:00:00Z"}',
     '"search":{"mode":"match"}',
     '"search":{"mode":"match","mode":"include"}',

@@ -14,6 +14,7 @@ from hc_assets.fhir.export.ndjson import (
     Compression,
     ExportedFile,
     ExportOptions,
+    Group,
     Stated,
     write_export,
 )
@@ -23,9 +24,9 @@ TIME = "2026-01-01T00:00:00+00:00"
 STATED = Stated(TIME, "urn:hc-assets:$export")
 PATIENTS = [b'{"resourceType":"Patient","id":"a"}', b'{"resourceType":"Patient","id":"b"}']
 OBSERVATION = b'{"resourceType":"Observation","valueQuantity":{"value":1.00}}'
-LINES = [("Observation", OBSERVATION), *(("Patient", line) for line in PATIENTS)]
-DELETED = [("Patient", b'{"resourceType":"Bundle","type":"transaction"}')]
-ERRORS = [("OperationOutcome", b'{"resourceType":"OperationOutcome"}')] * 2
+LINES = [(Group("Observation"), OBSERVATION), *((Group("Patient"), line) for line in PATIENTS)]
+DELETED = [(Group("Patient"), b'{"resourceType":"Bundle","type":"transaction"}')]
+ERRORS = [(Group("OperationOutcome"), b'{"resourceType":"OperationOutcome"}')] * 2
 
 
 @pytest.fixture
@@ -113,7 +114,7 @@ def test_the_manifest_names_each_file_by_its_content_and_it_is_there_under_a_pla
 
 def test_whoever_has_read_a_manifest_finds_its_files_until_it_is_replaced_twice(folder):
     def of(number: int) -> list[tuple[str, bytes]]:
-        return [("Patient", b'{"resourceType":"Patient","id":"%d"}' % number)]
+        return [(Group("Patient"), b'{"resourceType":"Patient","id":"%d"}' % number)]
 
     put(folder, of(1))
     (first,) = urls(folder)
@@ -135,7 +136,9 @@ def test_a_base_url_goes_before_the_names(folder):
 
 
 def test_a_file_that_is_full_is_followed_by_another(folder):
-    lines = [("Patient", b'{"resourceType":"Patient","id":"%d"}' % number) for number in range(7)]
+    lines = [
+        (Group("Patient"), b'{"resourceType":"Patient","id":"%d"}' % number) for number in range(7)
+    ]
     put(folder, lines, options=ExportOptions(split_bytes=100))
     files = ["Patient.ndjson", "Patient.2.ndjson", "Patient.3.ndjson"]
     assert [plain(url) for url in urls(folder)] == files
@@ -197,9 +200,9 @@ def test_files_are_open_to_their_owner_only(folder):
 
 
 def test_an_export_that_fails_halfway_leaves_the_last_one_whole(folder):
-    def failing() -> Iterator[tuple[str, bytes]]:
-        yield "Observation", b'{"resourceType":"Observation","id":"new"}'
-        yield "Patient", b'{"resourceType":"Patient","id":"new"}'
+    def failing() -> Iterator[tuple[Group, bytes]]:
+        yield Group("Observation"), b'{"resourceType":"Observation","id":"new"}'
+        yield Group("Patient"), b'{"resourceType":"Patient","id":"new"}'
         raise RuntimeError("boom")
 
     put(folder, LINES[:1])

@@ -46,7 +46,10 @@ def test_birth_dates_come_from_the_same_bundle_and_from_patients_in_other_files(
         tmp_path,
         {"a.json": json.dumps(bundle), "b.ndjson": "\n".join(map(json.dumps, lines))},
     )
-    assert birth_dates((a,), (a, b)).by_patient == {"a": "1990-01-01", "b": "1991"}
+    assert birth_dates((a,), (a, b)).by_patient == {
+        (None, "a"): "1990-01-01",
+        (None, "b"): "1991",
+    }
 
 
 def test_a_mixed_row_group_of_another_file_is_not_read(tmp_path):
@@ -58,7 +61,7 @@ def test_a_mixed_row_group_of_another_file_is_not_read(tmp_path):
             "b.ndjson": "\n".join(map(json.dumps, lines)),
         },
     )
-    assert birth_dates((a,), (a, b)).by_patient == {"a": "1990"}
+    assert birth_dates((a,), (a, b)).by_patient == {(None, "a"): "1990"}
 
 
 def test_full_urls_lead_to_patients_and_encounters(tmp_path):

@@ -39,6 +39,24 @@ from hc_assets_tests.fhir.validation.judged_values import (
     search_parameter,
 )
 
+
+def value_set(filter_: dict[str, Any]) -> dict[str, Any]:
+    """A value set of SNOMED CT with one filter, and a parameter for it."""
+    parameter_ = "http://hl7.org/fhir/tools/StructureDefinition/valueset-parameter"
+    return resource(
+        "ValueSet",
+        status="draft",
+        extension=[{"url": parameter_, "extension": [{"url": "name", "valueCode": "given"}]}],
+        compose={"include": [{"system": "http://snomed.info/sct", "filter": [filter_]}]},
+    )
+
+
+def by_expression(expression: str) -> dict[str, Any]:
+    url = "http://hl7.org/fhir/StructureDefinition/cqf-expression"
+    value = {"language": "text/fhirpath", "expression": expression}
+    return {"extension": [{"url": url, "valueExpression": value}]}
+
+
 BROKEN: dict[str, tuple[dict[str, Any], set[tuple[str, str]]]] = {
     "URN of no UUID": (parameter(valueUri="urn:uuid:1"), {(URI, "primitive-format")}),
     "URN of no OID": (parameter(valueUri="urn:oid:1.02.3"), {(URI, "primitive-format")}),
@@ -55,6 +73,78 @@ BROKEN: dict[str, tuple[dict[str, Any], set[tuple[str, str]]]] = {
     "hash of other data": (
         attachment(data=base64.b64encode(b"hullo").decode(), hash=SHA1),
         {(f"{ATTACHMENT}.hash", "attachment-hash")},
+    ),
+    "hash of another length": (
+        attachment(data=DATA, hash="AAAA"),
+        {(f"{ATTACHMENT}.hash", "attachment-hash")},
+    ),
+    "base64 with white space in a group": (
+        parameter(valueBase64Binary="Q U I="),
+        {("Parameters.parameter[0].valueBase64Binary", "primitive-format")},
+    ),
+    "base64 of white space alone": (
+        parameter(valueBase64Binary=" \n"),
+        {("Parameters.parameter[0].valueBase64Binary", "primitive-format")},
+    ),
+    "canonical that is relative": (
+        parameter(valueCanonical="library-a"),
+        {("Parameters.parameter[0].valueCanonical", "canonical-url")},
+    ),
+    "identifier in a relative system": (
+        patient(identifier=[{"system": "mrn", "value": "1"}]),
+        {("Patient.identifier[0].system", "identifier-system")},
+    ),
+    "another type than the contained resource has": (
+        observation(
+            contained=[{"resourceType": "Group", "id": "g", "type": "person", "actual": True}],
+            subject={"reference": "#g", "type": "Patient"},
+        ),
+        {("Observation.subject.type", "reference-type")},
+    ),
+    "member beside narrative": (
+        patient(
+            text={
+                "status": "generated",
+                "div": '<div xmlns="http://www.w3.org/1999/xhtml">a</div>',
+                "_div": {"id": "a"},
+            }
+        ),
+        {("Patient.text.div", "unknown-member")},
+    ),
+    "filter by what is no expression constraint": (
+        value_set({"property": "constraint", "op": "=", "value": "404684003 << 404684003"}),
+        {("ValueSet.compose.include[0].filter[0].value", "value-set-filter")},
+    ),
+    "filter by a variable that nothing defines": (
+        value_set({"property": "inactive", "op": "=", "_value": by_expression("%other")}),
+        {
+            (
+                "ValueSet.compose.include[0].filter[0].value.extension[0]"
+                ".valueExpression.expression",
+                "fhirpath-variable",
+            )
+        },
+    ),
+    "concepts in a code system that brings none": (
+        resource(
+            "CodeSystem",
+            status="draft",
+            content="not-present",
+            concept=[{"code": "a"}],
+        ),
+        {("CodeSystem.concept", "code-system-count")},
+    ),
+    "extension of R4 out of its context in a definition": (
+        search_parameter(
+            base=["Patient"],
+            extension=[
+                {
+                    "url": "http://hl7.org/fhir/StructureDefinition/communication-media",
+                    "valueAttachment": {"contentType": "text/plain", "data": DATA},
+                }
+            ],
+        ),
+        {("SearchParameter.extension[0]", "extension-context")},
     ),
     "data points with two spaces": (
         observation(
@@ -191,8 +281,12 @@ MILD: dict[str, tuple[dict[str, Any], set[tuple[str, str]]]] = {
         {(URI, "primitive-format")},
     ),
     "hash that is no SHA-1": (
-        attachment(data=DATA, hash="AAAA"),
+        attachment(data=DATA, hash="a" * 40),  # hexadecimal, as HL7 publishes one
         {(f"{ATTACHMENT}.hash", "attachment-hash")},
+    ),
+    "canonical that is written as a reference": (
+        parameter(valueCanonical="Library/a|1"),
+        {("Parameters.parameter[0].valueCanonical", "canonical-url")},
     ),
     "URN that names no entry of a collection": (
         {

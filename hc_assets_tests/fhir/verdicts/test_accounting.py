@@ -19,7 +19,12 @@ from hc_assets.lake.tables import read_partitions
 Key = tuple[str, str, int]
 ENTRY = pa.schema([("batch", pa.string()), ("source_file", pa.string()), ("position", pa.int64())])
 IDENTITY = pa.schema(
-    [("batch", pa.string()), ("resource_type", pa.string()), ("resource_id", pa.string())]
+    [
+        ("batch", pa.string()),
+        ("resource_type", pa.string()),
+        ("resource_id", pa.string()),
+        ("source", pa.string()),
+    ]
 )
 
 
@@ -28,8 +33,8 @@ def entries(*keys: Key) -> pa.Table:
     return pa.Table.from_pylist(rows, ENTRY)
 
 
-def identities(*keys: tuple[str, str | None, str | None]) -> pa.Table:
-    rows = [dict(zip(IDENTITY.names, key, strict=True)) for key in keys]
+def identities(*keys: tuple[str | None, ...]) -> pa.Table:
+    rows = [dict(zip(IDENTITY.names, key, strict=False)) for key in keys]
     return pa.Table.from_pylist(rows, IDENTITY)
 
 

@@ -29,6 +29,9 @@ class Sent(NamedTuple):
     references: tuple[str, ...] = ()
     type: str = "Patient"
     named: bool = False
+    source: str | None = None
+    digits: str = ""
+    version: str | None = None
 
 
 def body(sent: Sent) -> bytes:
@@ -44,6 +47,9 @@ def row(batch: str, position: int, sent: Sent) -> dict[str, Any]:
         "request_if_none_exist": "identifier=x" if sent.only_if_none else None,
         "identifiers": list(sent.identifiers),
         "conditional_references": [text for text in sent.references if "?" in text],
+        "source": sent.source,
+        "last_updated_digits": sent.digits,
+        "stated_version": sent.version,
         "batch": batch,
         "source_file": "f.json",
         "position": position,

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from hc_assets.fhir.enrichment.batch_index import BatchIndex, key_of
+from hc_assets.fhir.enrichment.batch_index import BatchIndex
 from hc_assets.fhir.enrichment.columns.resource_columns import distinct, replaced, rows_with
 from hc_assets.fhir.enrichment.columns.resource_texts import Compact, Numbers, Texts, text_of
 from hc_assets.fhir.link_elements import SIGNS_OF_OTHERS
@@ -150,9 +150,9 @@ def _judged(targets: Sequence[str | None], index: BatchIndex) -> tuple[Flags, Fl
     named = [target for target in targets if target is not None]
     numbers = [number for number, target in enumerate(targets) if target is not None]
     known = np.zeros(len(targets), bool)
-    known[numbers] = index.are_known([key_of(target) for target in named])
+    known[numbers] = index.are_known([index.key_of(target) for target in named])
     types = {target.partition("/")[0] for target in named if not target.startswith(_URN)}
-    held = dict(zip(types, index.are_known([key_of(each) for each in types]), strict=True))
+    held = dict(zip(types, index.are_known([index.key_of(each) for each in types]), strict=True))
     is_decidable = [
         target is not None and (target.startswith(_URN) or held[target.partition("/")[0]])
         for target in targets

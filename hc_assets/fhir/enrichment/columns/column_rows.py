@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hc_assets.fhir.bundles.requests import IDENTITY, known_id
-from hc_assets.fhir.enrichment.batch_index import BatchIndex, key_of
+from hc_assets.fhir.enrichment.batch_index import BatchIndex
 from hc_assets.fhir.enrichment.columns.batch_references import References, resolved
 from hc_assets.fhir.enrichment.columns.bundle_links import BundleLinks, links_replaced
 from hc_assets.fhir.enrichment.columns.resource_columns import PLAN
@@ -176,7 +176,7 @@ def read_rows(
     states = np.flatnonzero(rows.of_shape([shape.type in STATING for shape in shapes], False))
     ids = validated["resource_id"].take(pa.array(states)).to_pylist()
     keys = [
-        key_of(f"{types[row]}/{id_ or rows.known_id(row)}")
+        index.key_of(f"{types[row]}/{id_ or rows.known_id(row)}")
         for row, id_ in zip(states.tolist(), ids, strict=True)
     ]
     rows.contradicted[states] = index.are_contradicted(keys)

@@ -32,6 +32,7 @@ from hc_assets.fhir.enrichment.columns.resource_columns import (
     rows_with,
 )
 from hc_assets.fhir.enrichment.columns.resource_texts import Numbers
+from hc_assets.fhir.enrichment.columns.sources import by_source, put_together, targets_of_source
 from hc_assets.fhir.enrichment.consistency import Facts, sex_coded
 from hc_assets.fhir.enrichment.enricher import Enriched, Enricher
 from hc_assets.fhir.enrichment.identifiers import identifier_tokens
@@ -66,6 +67,28 @@ def enriched(
     Returns:
         Rows of ENRICHED_RESOURCES; a deletion passes through.
     """
+    parts = [
+        (
+            _enriched(
+                rows,
+                enricher.of_source(source),
+                index.of_source(source),
+                targets_of_source(targets, source),
+            ),
+            places,
+        )
+        for source, rows, places in by_source(validated)
+    ]
+    return put_together(parts)
+
+
+def _enriched(
+    validated: pa.RecordBatch,
+    enricher: Enricher,
+    index: BatchIndex,
+    targets: Mapping[str, Mapping[str, str]],
+) -> pa.RecordBatch:
+    """Enrich rows of one source."""
     rows = read_rows(validated, index, targets, enricher.rules)
     counts = _judged(rows, index)
     is_plain = counts >= 0
@@ -112,17 +135,18 @@ def _judged(rows: Rows, index: BatchIndex) -> npt.NDArray[np.int32]:
         rows.members,
         plan_of=rows.shape_of,
         plans=plans,
-        patient_of=_places(rows.validated["patient_id"], index.patients),
+        patient_of=_places(rows.validated["patient_id"], index, index.patients),
         patients=index.patients,
-        encounter_of=_places(rows.validated["encounter_id"], index.encounters),
+        encounter_of=_places(rows.validated["encounter_id"], index, index.encounters),
         encounters=index.encounters,
         sex_of_code=np.array([*sexes, 0], np.uint8)[which],
     )
 
 
-def _places(ids: pa.Array, known: Records) -> Numbers:
+def _places(ids: pa.Array, index: BatchIndex, known: Records) -> Numbers:
     named = ids.dictionary_encode()
-    places = np.array([*places_of(known, named.dictionary.to_pylist()), -1], np.int64)
+    keys = [index.key_of(each) for each in named.dictionary.to_pylist()]
+    places = np.array([*places_of(known, keys), -1], np.int64)
     which = pc.fill_null(named.indices, len(places) - 1).to_numpy()
     found: Numbers = places[which]
     return found

@@ -9,6 +9,7 @@ Belongs here: one value against all that is known of it, in this order.
    where there is nothing else, or where it is the graver on the same side.
 """
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -27,6 +28,7 @@ from hc_assets.fhir.enrichment.significance.notes import (
     REVERSED,
     SEVERAL_INTERPRETATIONS,
     UNIT_AMBIGUOUS,
+    UNIT_CODE,
     UNIT_CONVERTIBLE,
     Note,
     by_text,
@@ -34,7 +36,6 @@ from hc_assets.fhir.enrichment.significance.notes import (
 )
 from hc_assets.fhir.enrichment.significance.own_ranges import (
     NO_RANGES,
-    NOBODY,
     Ends,
     OwnRanges,
     Person,
@@ -52,9 +53,7 @@ from hc_assets.fhir.enrichment.significance.quantities import (
     number,
     unit_of,
 )
-from hc_assets.fhir.enrichment.significance.units import UCUM
-
-__all__ = ["NOBODY", "Judgement", "Limits", "Person", "Significance", "significance"]
+from hc_assets.fhir.enrichment.significance.units import NO_ANALYTE, UCUM
 
 OWN_RANGE, TABLE, CODED_RESULT = "reference-range", "reference-table", "coded-result"
 OWN_INTERPRETATION = "interpretation"
@@ -143,7 +142,8 @@ def significance(measured: Measured, person: Person) -> Judgement:
     fitting = _fitting(code, person.ages, person.sex)
     ranges = NO_RANGES
     if measured.reference_range:
-        ranges = own_ranges(quantity, measured.reference_range, person)
+        analyte = bounds.analyte if bounds is not None else NO_ANALYTE
+        ranges = own_ranges(quantity, measured.reference_range, person, analyte)
     if ranges.are_for_patient:
         found, notes = _by_ranges(value, quantity, ranges, fitting)
         if not ranges.usable and REVERSED in ranges.notes:
@@ -195,7 +195,7 @@ def _by_table(
         if isinstance(found, Note):
             return None, (found,)
         value = found.value
-        notes = (by_text(row.unit),) if found.is_by_text else ()
+        notes = (by_text(found.code),) if found.is_by_text else ()
     return _judged(value, quantity.comparator, fitting.limits, TABLE), notes
 
 
@@ -247,8 +247,16 @@ def _by_ranges(
         if any(_holds(ends, value) for ends in ranges.usable):
             notes.append(CRITICAL_IN_RANGE)
     elif len({each and each.code for each in judged}) > 1:
-        return None, (*notes, DISAGREEING)
-    return found, tuple(dict.fromkeys(notes))
+        return None, (*_once(notes), DISAGREEING)
+    return found, _once(notes)
+
+
+def _once(notes: Iterable[Note]) -> tuple[Note, ...]:
+    """Each note once; how a unit is read by its text, as what knows most of it has it: the last."""
+    of_units = {note.member: note for note in notes if note.rule == UNIT_CODE}
+    return tuple(
+        dict.fromkeys(of_units.get(n.member, n) if n.rule == UNIT_CODE else n for n in notes)
+    )
 
 
 def _limits_by(
@@ -280,7 +288,7 @@ def _critical(
             return None, None, ""
         ends.append(found.value if found is not None else None)
         if found is not None and found.is_by_text:
-            notes.append(by_text(row.unit))
+            notes.append(by_text(found.code))
     return ends[0], ends[1], row.critical_source
 
 

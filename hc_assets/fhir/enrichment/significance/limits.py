@@ -13,6 +13,7 @@ from hc_assets.fhir.enrichment.significance.sources import (
     ADA,
     ATP_III,
     CLR,
+    CLR_CHILDREN,
     HYPOGLYCEMIA,
     KDIGO,
     KOST,
@@ -43,7 +44,8 @@ class LimitsRow(NamedTuple):
         name: of it.
         unit: UCUM unit of the limits.
         low: least normal value; None where none is too low.
-        high: highest normal value; None where none is too high.
+        high: highest normal value; None where none is too high. Both are None where the row says
+            what is critical alone.
         sources: of the limits.
         ages: completed years, from and below.
         sex: HL7 AdministrativeGender; None for everybody.
@@ -104,6 +106,13 @@ POTASSIUM = Analyte(39.098, valence=1)
 CHLORIDE = Analyte(35.45, valence=1)
 BICARBONATE = Analyte(61.017, valence=1)
 
+_GLUCOSE_FASTING = ("1558-6", "14771-0")
+_GLUCOSE = ("2345-7", "2339-0", "41653-7", "14749-6", "15074-8")
+_SODIUM = ("2951-2", "2947-0")
+_POTASSIUM = ("2823-3", "6298-4")
+_CARBON_DIOXIDE = ("2028-9", "20565-8")
+_CALCIUM = ("17861-6", "49765-1", "2000-8")
+_MAGNESIUM = ("19123-9", "2601-3")
 _SYSTOLIC = ("8480-6",)
 _DIASTOLIC = ("8462-4",)
 _HEART_RATE = ("8867-4",)
@@ -144,25 +153,25 @@ _VITAL_SIGNS = (
 )  # fmt: skip
 
 _CHEMISTRY = (
-    _Row(("1558-6", "14771-0"), "Glucose, fasting", "mg/dL", 70, 99, (ADA, ABIM),
+    _Row(_GLUCOSE_FASTING, "Glucose, fasting", "mg/dL", 70, 99, (ADA, ABIM),
          critical_low=54, critical_high=484, critical=(HYPOGLYCEMIA, KOST), analyte=GLUCOSE),
-    _Row(("2345-7", "2339-0", "41653-7", "14749-6", "15074-8"), "Glucose", "mg/dL", 70, 125,
+    _Row(_GLUCOSE, "Glucose", "mg/dL", 70, 125,
          (HYPOGLYCEMIA, NLM_GLUCOSE),
          critical_low=54, critical_high=484, critical=(HYPOGLYCEMIA, KOST), analyte=GLUCOSE),
     _Row(("1518-0",), "Glucose, 2 hours after 75 g", "mg/dL", None, 140, (ADA,),
          critical_high=484, critical=(KOST,), high_is_normal=False, analyte=GLUCOSE),
-    _Row(("2951-2", "2947-0"), "Sodium", "mmol/L", 136, 145, (ABIM,),
+    _Row(_SODIUM, "Sodium", "mmol/L", 136, 145, (ABIM,),
          critical_low=120, critical_high=158, critical=(KOST,), analyte=SODIUM),
-    _Row(("2823-3", "6298-4"), "Potassium", "mmol/L", 3.5, 5.0, (ABIM,),
+    _Row(_POTASSIUM, "Potassium", "mmol/L", 3.5, 5.0, (ABIM,),
          critical_low=2.8, critical_high=6.2, critical=(KOST,), analyte=POTASSIUM),
     _Row(("2075-0", "2069-3"), "Chloride", "mmol/L", 98, 106, (ABIM,),
          critical_low=75, critical_high=126, critical=(CLR,), analyte=CHLORIDE),
-    _Row(("2028-9", "20565-8"), "Carbon dioxide, total", "mmol/L", 23, 30, (ABIM,),
+    _Row(_CARBON_DIOXIDE, "Carbon dioxide, total", "mmol/L", 23, 30, (ABIM,),
          critical_low=11, critical_high=40, critical=(CLR,), analyte=BICARBONATE),
     _Row(("1963-8",), "Bicarbonate", "mmol/L", 23, 28, (ABIM,), analyte=BICARBONATE),
-    _Row(("17861-6", "49765-1", "2000-8"), "Calcium", "mg/dL", 8.6, 10.2, (ABIM,),
+    _Row(_CALCIUM, "Calcium", "mg/dL", 8.6, 10.2, (ABIM,),
          critical_low=6.6, critical_high=12.9, critical=(KOST,), analyte=CALCIUM),
-    _Row(("19123-9", "2601-3"), "Magnesium", "mg/dL", 1.6, 2.6, (ABIM,),
+    _Row(_MAGNESIUM, "Magnesium", "mg/dL", 1.6, 2.6, (ABIM,),
          critical_low=1.0, critical_high=4.9, critical=(CLR,), analyte=MAGNESIUM),
     _Row(("2777-1", "14879-1"), "Phosphate", "mg/dL", 3.0, 4.5, (ABIM,),
          critical_low=1.2, critical_high=8.9, critical=(CLR,), analyte=PHOSPHORUS),
@@ -214,7 +223,23 @@ _HEMATOLOGY = (
     _Row(("786-4",), "Mean corpuscular hemoglobin concentration", "g/dL", 33, 36, (ABIM,)),
 )  # fmt: skip
 
-LIMITS = (*_VITAL_SIGNS, *_CHEMISTRY, *_HEMATOLOGY)
+# What is critical for children; what is normal, their laboratory alone says. Not for infants, since
+# newborns have limits of their own.
+_CHILDREN = tuple(
+    _Row(codes, name, "mmol/L", None, None, (), (1, 18),
+         critical_low=low, critical_high=high, critical=(CLR_CHILDREN,), analyte=analyte)
+    for codes, name, low, high, analyte in (
+        (_GLUCOSE_FASTING, "Glucose, fasting", 2.6, 24.7, GLUCOSE),
+        (_GLUCOSE, "Glucose", 2.6, 24.7, GLUCOSE),
+        (_SODIUM, "Sodium", 121, 156, SODIUM),
+        (_POTASSIUM, "Potassium", 2.8, 6.4, POTASSIUM),
+        (_CARBON_DIOXIDE, "Carbon dioxide, total", 11, 39, BICARBONATE),
+        (_CALCIUM, "Calcium", 1.62, 3.17, CALCIUM),
+        (_MAGNESIUM, "Magnesium", 0.45, 1.77, MAGNESIUM),
+    )
+)  # fmt: skip
+
+LIMITS = (*_VITAL_SIGNS, *_CHEMISTRY, *_CHILDREN, *_HEMATOLOGY)
 
 
 def _by_code() -> Mapping[str, tuple[LimitsRow, ...]]:

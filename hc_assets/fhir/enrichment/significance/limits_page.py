@@ -64,9 +64,9 @@ def page() -> str:
 
 def line(row: LimitsRow) -> str:
     """Render a row of the table of limits as a line of Markdown."""
-    source = row.source
+    parts = [row.source] if row.sources else []
     if row.critical_source and row.critical_source != row.source:
-        source += f"; critical: {row.critical_source}"
+        parts.append(f"critical: {row.critical_source}")
     first, after = row.ages
     age = f"{first} and older" if after == _OLDEST else f"{first} to {after - 1}"
     unseen = [each.name for each in (*row.sources, *row.critical) if not each.seen]
@@ -79,7 +79,7 @@ def line(row: LimitsRow) -> str:
         _number(row.critical_low),
         _normal(row),
         _number(row.critical_high),
-        source,
+        "; ".join(parts),
         f"not: {', '.join(unseen)}" if unseen else "yes",
     )
 
@@ -99,6 +99,8 @@ def _row(*cells: str) -> str:
 
 def _normal(row: LimitsRow) -> str:
     high = _number(row.high) if row.high_is_normal else f"< {_number(row.high)}"
+    if row.low is None and row.high is None:
+        return ""
     if row.low is None:
         return high if not row.high_is_normal else f"up to {high}"
     if row.high is None:

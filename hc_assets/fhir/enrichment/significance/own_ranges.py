@@ -21,6 +21,7 @@ from hc_assets.fhir.enrichment.significance.quantities import (
     relation,
     unit_of,
 )
+from hc_assets.fhir.enrichment.significance.units import NO_ANALYTE, Analyte
 
 # HL7 referencerange-meaning: of normal values, and not of a treatment, a cycle or a therapy.
 _NORMAL_MEANING = "normal"
@@ -70,13 +71,19 @@ class OwnRanges(NamedTuple):
 NO_RANGES = OwnRanges(are_for_patient=False, usable=(), notes=())
 
 
-def own_ranges(quantity: Quantity, ranges: Iterable[ReferenceRange], person: Person) -> OwnRanges:
+def own_ranges(
+    quantity: Quantity,
+    ranges: Iterable[ReferenceRange],
+    person: Person,
+    analyte: Analyte = NO_ANALYTE,
+) -> OwnRanges:
     """Find the ranges that count for a value.
 
     Args:
         quantity: the value.
         ranges: of the observation, or of the component.
         person: whom the value is of.
+        analyte: of what the value is, where that is known.
     """
     applicable = [(r, _specificity(r, person)) for r in ranges if r.low or r.high]
     fitting = [(r, how) for r, how in applicable if how is not None]
@@ -87,7 +94,7 @@ def own_ranges(quantity: Quantity, ranges: Iterable[ReferenceRange], person: Per
     notes: list[Note] = []
     usable = []
     for each, how in fitting:
-        ends = _ends(each, quantity, notes) if how == most else None
+        ends = _ends(each, quantity, analyte, notes) if how == most else None
         if ends is not None:
             usable.append(ends)
     if not usable and not notes:
@@ -95,10 +102,12 @@ def own_ranges(quantity: Quantity, ranges: Iterable[ReferenceRange], person: Per
     return OwnRanges(True, tuple(usable), tuple(dict.fromkeys(notes)))
 
 
-def _ends(range_: ReferenceRange, quantity: Quantity, notes: list[Note]) -> Ends | None:
+def _ends(
+    range_: ReferenceRange, quantity: Quantity, analyte: Analyte, notes: list[Note]
+) -> Ends | None:
     found: list[float | None] = []
     for end in (range_.low, range_.high):
-        limit = _end(end, quantity)
+        limit = _end(end, quantity, analyte)
         if isinstance(limit, Note):
             notes.append(limit)
             return None
@@ -121,7 +130,7 @@ class _Limit(NamedTuple):
     note: Note | None = None
 
 
-def _end(end: Quantity | None, of_value: Quantity) -> _Limit | Note | None:
+def _end(end: Quantity | None, of_value: Quantity, analyte: Analyte) -> _Limit | Note | None:
     """Return an end of a range in the unit of the value; where it states none, it is that."""
     limit = number(end)
     if end is None or limit is None:
@@ -131,8 +140,8 @@ def _end(end: Quantity | None, of_value: Quantity) -> _Limit | Note | None:
     unit, wanted = unit_of(end), unit_of(of_value)
     if (end.system, end.code, end.unit) == (of_value.system, of_value.code, of_value.unit):
         return _Limit(limit, by_text(name_of(unit)) if unit.code is None else None)
-    there = relation(wanted, unit)
-    back = relation(unit, wanted)
+    there = relation(wanted, unit, analyte)
+    back = relation(unit, wanted, analyte)
     if isinstance(there, Note):
         return there
     if isinstance(back, Note):

@@ -177,6 +177,8 @@ def not_plausible(value: float, quantity: Quantity, bounds: Bounds | None) -> No
     if bounds is not None:
         found = amount(value, unit, bounds.unit, bounds.analyte)
         if isinstance(found, Note):
+            if value < 0 and comparator not in AT_LEAST:
+                return implausible(bounds.name, "at least 0, in any unit")
             return found if unit.code is not None or unit.text is not None else None
         if _is_outside(found.value, comparator, bounds.low, bounds.high):
             expected = f"{bounds.low:g} to {bounds.high:g} {bounds.unit}"

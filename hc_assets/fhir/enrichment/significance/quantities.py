@@ -86,7 +86,7 @@ def amount(
         if (unit.code is None or not is_ucum(unit.code)) and target in _codes(unit)[0]:
             return Amount(value, target, is_by_text=True)
         return not_convertible(name_of(unit), target)
-    found = _relation(unit, Unit(target, None), analyte)
+    found = relation(unit, Unit(target, None), analyte)
     if isinstance(found, Note):
         return found
     return Amount(found.conversion(value), found.source, found.is_by_text)
@@ -101,13 +101,15 @@ class Relation(NamedTuple):
     is_by_text: bool
 
 
-def relation(source: Unit, target: Unit) -> Relation | Note:
-    """How a unit becomes another one, either of which may be text; a note where it does not."""
-    return _relation(source, target, NO_ANALYTE)
-
-
 @lru_cache(maxsize=_CACHED)
-def _relation(source: Unit, target: Unit, analyte: Analyte) -> Relation | Note:
+def relation(source: Unit, target: Unit, analyte: Analyte) -> Relation | Note:
+    """How a unit becomes another one, either of which may be text; a note where it does not.
+
+    Args:
+        source: the one.
+        target: the other.
+        analyte: of what the quantities are.
+    """
     if source.code is not None and target.code is not None:
         stated = conversion(source.code, target.code, analyte)
         if stated is not None:

@@ -36,6 +36,11 @@ CLR = Source(
     "2023-2024, page 8, adults, means",
     "https://content.yudu.com/web/1gmmj/0A1gmn1/CLR2023-2024/html/8.html",
 )
+CLR_CHILDREN = Source(
+    "Table of Critical Limits, MLO Clinical Laboratory Reference: children",
+    "2012-2013, children, means, in mmol/L",
+    "https://ja.scribd.com/document/353657346/Clr201213-Table-of-Critical-Limits",
+)
 NEWS2 = Source(
     "Royal College of Physicians, National Early Warning Score (NEWS) 2",
     "2017, chart 1",
@@ -120,6 +125,7 @@ SOURCES = (
     ABIM,
     KOST,
     CLR,
+    CLR_CHILDREN,
     NEWS2,
     ACC_AHA,
     MAYO_PRESSURE,

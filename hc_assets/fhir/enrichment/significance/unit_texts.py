@@ -63,7 +63,7 @@ _FOLDED: Mapping[str, tuple[str, ...]] = {
     "years old": ("a",),
     "°c": ("Cel",), "degc": ("Cel",), "deg c": ("Cel",), "degrees c": ("Cel",), "cel": ("Cel",),
     "celsius": ("Cel",), "degrees celsius": ("Cel",), "degree celsius": ("Cel",),
-    "centigrade": ("Cel",), "c": ("Cel",),
+    "centigrade": ("Cel",), "c": ("Cel",), "oc": ("Cel",), "of": ("[degF]",),
     "°f": ("[degF]",), "degf": ("[degF]",), "deg f": ("[degF]",), "degrees f": ("[degF]",),
     "fahrenheit": ("[degF]",), "degrees fahrenheit": ("[degF]",),
     "degree fahrenheit": ("[degF]",), "f": ("[degF]",),
@@ -78,10 +78,11 @@ _FOLDED: Mapping[str, tuple[str, ...]] = {
     "ft": ("[ft_i]",), "foot": ("[ft_i]",), "feet": ("[ft_i]",),
     "cc": ("cm3",), "cm3": ("cm3",), "cm^3": ("cm3",),
     "mm3": ("mm3",), "mm^3": ("mm3",), "cumm": ("mm3",), "cu mm": ("mm3",), "cmm": ("mm3",),
-    "m2": ("m2",), "m^2": ("m2",), "sqm": ("m2",), "sq m": ("m2",),
+    "m2": ("m2",), "m*2": ("m2",), "m^2": ("m2",), "sqm": ("m2",), "sq m": ("m2",),
     "1.73m2": ("{1.73_m2}",), "1.73 m2": ("{1.73_m2}",), "1.73m^2": ("{1.73_m2}",),
     "1.73 m^2": ("{1.73_m2}",), "1.73 sqm": ("{1.73_m2}",), "1.73_m2": ("{1.73_m2}",),
-    "1.73 sq m": ("{1.73_m2}",),
+    "1.73 sq m": ("{1.73_m2}",), "1.73sqm": ("{1.73_m2}",), "1.73m*2": ("{1.73_m2}",),
+    "1.73 m*2": ("{1.73_m2}",),
     "kgs": ("kg",), "100ml": ("dL",), "100 ml": ("dL",), "kg h2o": ("kg",),
     # Counts: thousands, millions, and what is either (a mil is a thousand, or short for a million).
     "k": ("10*3",), "thou": ("10*3",), "thous": ("10*3",), "thousand": ("10*3",),
@@ -89,13 +90,14 @@ _FOLDED: Mapping[str, tuple[str, ...]] = {
     "mil": ("10*3", "10*6"), "lakh": ("10*5",), "lakhs": ("10*5",),
     # What is counted is no unit.
     "": ("",), "1": ("",), "cells": ("",), "cell": ("",), "beats": ("",), "beat": ("",),
-    "breaths": ("",), "breath": ("",), "resp": ("",), "respirations": ("",), "counts": ("",),
-    "count": ("",),
+    "breaths": ("",), "breath": ("",), "br": ("",), "resp": ("",), "respirations": ("",),
+    "counts": ("",), "count": ("",),
 }  # fmt: skip
-# By themselves, with no other part.
+# Texts that are known as a whole, and mean that alone.
 _WHOLE: Mapping[str, tuple[str, ...]] = {
     "bpm": ("/min",), "b.p.m.": ("/min",), "brpm": ("/min",), "rpm": ("/min",),
-    "beats per min": ("/min",), "mg%": ("mg/dL",), "g%": ("g/dL",), "gm%": ("g/dL",),
+    "ml/min/1.73": ("mL/min/{1.73_m2}",), "mm/hg": ("mm[Hg]",),
+    "mg%": ("mg/dL",), "g%": ("g/dL",), "gm%": ("g/dL",),
     "ug%": ("ug/dL",), "mcg%": ("ug/dL",), "meq%": ("meq/dL",), '"': ("[in_i]",),
 }  # fmt: skip
 # Where the size of the letter says what is meant; what it means beside that is UCUM's reading.
@@ -130,8 +132,10 @@ def readings(text: str) -> tuple[str, ...]:
     if len(text) > _LONGEST:
         return ()
     plain = _plain(text)
+    whole = _WHOLE.get(plain.casefold())
+    if whole is not None:
+        return whole
     found = [text] if is_ucum(text) else []
-    found += _WHOLE.get(plain.casefold(), ())
     parts = [_part(each.strip()) for each in plain.split("/")]
     if all(parts):
         found += _joined(parts)
@@ -158,5 +162,9 @@ def _part(text: str) -> tuple[str, ...]:
 
 
 def _joined(parts: Iterable[tuple[str, ...]]) -> list[str]:
-    made = ["/".join(each) for each in product(*parts)]
+    made = []
+    for first, *others in product(*parts):
+        below = [each for each in others if each]
+        if first or below:
+            made.append("/".join((first, *below)))
     return made if len(made) <= _MOST_READINGS else []

@@ -53,14 +53,15 @@ _KINDS_BY_NAME = {
     "CapabilityStatement.rest.resource.searchParam": "never",
     "Questionnaire.item.enableWhen": "never",
     "SampledData": "never",
+    "ValueSet.compose.include.filter": "never",
     "StructureDefinition": "never",
     "CodeSystem": "never",
     "SearchParameter": "never",
     "ElementDefinition.constraint": "never",
     "Expression": "never",
 }
-# Members that hold absolute URLs, beside the URL that a definition is known by.
-_ABSOLUTE = frozenset({("ValueSet.compose.include", "system")})
+# Members that hold absolute URLs, beside the URL that a definition is known by and its canonicals.
+_ABSOLUTE = frozenset({("Identifier", "system"), ("ValueSet.compose.include", "system")})
 # What C looks at itself, in this order; what rules look at comes after.
 CAPTURES = {
     "Extension": ("url",),
@@ -253,7 +254,8 @@ class _Packer:
         Not where a rule reads the element: rules take an absent member for an absent element. Of a
         choice, the sibling of one type could be beside the value of another.
         """
-        is_plain = not (element.is_list or element.is_choice or element.name in {*read, "id"})
+        not_so = (*read, "id", "div")  # narrative takes nothing beside it
+        is_plain = not (element.is_list or element.is_choice or element.name in not_so)
         return is_plain and owner != "Extension" and r4().type(ref.code).kind == "primitive-type"
 
     def _add_member(
@@ -265,8 +267,10 @@ class _Packer:
         rules: tuple[int, int],
     ) -> None:
         owner = place.owner
-        is_url = (owner, member) in _ABSOLUTE or (
-            member == "url" and r4().type(owner).kind == "resource" and is_definition(owner)
+        is_url = (
+            (owner, member) in _ABSOLUTE
+            or ref.code == "canonical"
+            or (member == "url" and r4().type(owner).kind == "resource" and is_definition(owner))
         )
         is_value = owner == "Extension" and element.is_choice
         value_bit = self.value_bits[member] if is_value else -1

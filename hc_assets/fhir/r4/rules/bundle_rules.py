@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from hc_assets.fhir.r4.definitions import r4
 from hc_assets.fhir.r4.issues import Findings, Severity, clipped
+from hc_assets.fhir.r4.primitives import is_absolute
 from hc_assets.fhir.r4.references import names_another, parse_reference
-from hc_assets.fhir.r4.rules.extension_rules import is_absolute
 from hc_assets.fhir.r4.walker import Visit
 
 # Bundles whose entries are identified by what is asked or answered, not by fullUrl.
@@ -107,10 +107,8 @@ def _check_full_url(entry: Entry, bundle_type: str, findings: Findings) -> None:
     if parse_reference(entry.full_url) is None:
         findings.error("invalid", path, "bundle-full-url", "found a URN that is no UUID or OID")
     elif entry.resource is not None and not entry.has_matching_url:
-        # HL7's published messages have such entries.
-        severity: Severity = "warning" if bundle_type == "message" else "error"
         text = f"the fullUrl of a server doesn't end in {entry.resource.type_name} and its id"
-        findings.add(severity, "invalid", path, "bundle-full-url-id", text)
+        findings.error("invalid", path, "bundle-full-url-id", text)
 
 
 def _is_definition_at_its_url(entry: Entry) -> bool:
@@ -121,10 +119,13 @@ def _check_duplicates(bundle_type: str, entries: list[Entry], findings: Findings
     """bdl-7, at each entry that repeats an earlier one."""
     if bundle_type == "history":
         return
+    is_response = bundle_type.endswith("-response")
     seen: set[tuple[str, ...]] = set()
     for entry in entries:
         if entry.full_url:
             key: tuple[str, ...] = (entry.full_url, entry.version)
+        elif is_response:
+            continue  # two requests may be answered by the same resource
         elif entry.resource is not None and entry.resource_id:
             key = (entry.resource.type_name, entry.resource_id, entry.version)
         else:

@@ -9,12 +9,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from hc_assets.fhir.fhirpath import FhirPathSyntaxError
+from hc_assets.fhir.fhirpath.constants import is_constant
 from hc_assets.fhir.fhirpath.parser import parse
+from hc_assets.fhir.fhirpath.syntax import Constant, Expression, all_in
 from hc_assets.fhir.r4.definitions import is_definition
 from hc_assets.fhir.r4.issues import Findings, Severity, clipped
-from hc_assets.fhir.r4.rules.extension_rules import is_absolute
+from hc_assets.fhir.r4.primitives import is_absolute
+from hc_assets.fhir.r4.rules.expression_constraints import is_expression_constraint
 from hc_assets.fhir.r4.walker import Visit, each
 
+_SNOMED = "http://snomed.info/sct"
+_PARAMETER = "http://hl7.org/fhir/tools/StructureDefinition/valueset-parameter"
 _PROPERTIES = "http://hl7.org/fhir/concept-properties#"
 # HL7's own concept properties (code system concept-properties) and their types.
 _TYPES_OF_PROPERTIES = {
@@ -106,6 +111,9 @@ def _check_code_system(visit: Visit, findings: Findings) -> None:
     if content == "complete" and isinstance(count, int) and count != number:
         text = f"count is {count}, but the complete code system has {number} concepts"
         findings.error("invalid", f"{visit.path}.count", "code-system-count", text)
+    if content == "not-present" and number:
+        text = "found concepts in a code system that states that it brings none"
+        findings.error("invalid", f"{visit.path}.concept", "code-system-count", text)
     if "supplements" in visit.value and isinstance(content, str) and content != "supplement":
         text = f"found {clipped(content)!r} beside supplements, expected 'supplement'"
         findings.error("invalid", f"{visit.path}.content", "code-system-supplement", text)
@@ -121,13 +129,53 @@ def _check_include(visit: Visit, findings: Findings) -> None:
         findings.add(severity, "invalid", f"{visit.path}.system", "value-set-system", text)
 
 
+def _check_filter(visit: Visit, findings: Findings) -> None:
+    """What a filter on SNOMED CT's `constraint` asks for is an expression constraint."""
+    holder = visit.parent
+    system = holder.value.get("system") if holder is not None else None
+    asked = visit.value.get("property"), visit.value.get("op")
+    value = visit.value.get("value")
+    if system != _SNOMED or asked != ("constraint", "=") or not isinstance(value, str):
+        return
+    if value and not is_expression_constraint(value):
+        text = "not an expression constraint of SNOMED CT"
+        findings.error("invalid", f"{visit.path}.value", "value-set-filter", text)
+
+
+def _parameters(value_set: dict[str, Any]) -> frozenset[str]:
+    """The names that a value set declares for its expressions."""
+    return frozenset(
+        part["valueCode"]
+        for extension, _ in _objects(value_set.get("extension"))
+        if extension.get("url") == _PARAMETER
+        for part, _ in _objects(extension.get("extension"))
+        if part.get("url") == "name" and isinstance(part.get("valueCode"), str)
+    )
+
+
+def _check_variables(visit: Visit, read: Expression, findings: Findings) -> None:
+    """A variable that nothing defines is an error (FHIRPath, environment variables).
+
+    In a value set nothing does but the value set; elsewhere whoever evaluates may.
+    """
+    if visit.resource.type_name != "ValueSet":
+        return
+    names = {node.name for node in all_in(read) if isinstance(node, Constant)}
+    unknown = sorted(
+        name for name in names - _parameters(visit.resource.value) if not is_constant(name)
+    )
+    if unknown:
+        text = f"%{clipped(unknown[0])} is neither FHIRPath's nor a parameter of the value set"
+        findings.error("invalid", f"{visit.path}.expression", "fhirpath-variable", text)
+
+
 def _check_fhirpath(visit: Visit, findings: Findings) -> None:
     """An expression can be read as FHIRPath."""
     expression = visit.value.get("expression")
     if not isinstance(expression, str) or not expression:
         return
     try:
-        parse(expression)
+        _check_variables(visit, parse(expression), findings)
     except FhirPathSyntaxError as error:
         # HL7 publishes a trigger whose condition is no FHIRPath; in an extension that computes a
         # value, in a search parameter and in a constraint nothing else can be meant.
@@ -154,6 +202,8 @@ def check_definitions(visits: list[Visit], findings: Findings) -> None:
             _check_code_system(visit, findings)
         elif visit.type_name in ("ValueSet.compose.include", "ValueSet.compose.exclude"):
             _check_include(visit, findings)
+        elif visit.type_name == "ValueSet.compose.include.filter":
+            _check_filter(visit, findings)
         elif visit.type_name in ("SearchParameter", "ElementDefinition.constraint") or (
             visit.type_name == "Expression" and visit.value.get("language") == "text/fhirpath"
         ):

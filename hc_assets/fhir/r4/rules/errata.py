@@ -4,6 +4,7 @@ Belongs here: corrections that come from looking at R4's published resources. Ex
 say what their words say are corrected in `invariants.py`.
 """
 
+from hc_assets.fhir.r4.definitions import is_definition
 from hc_assets.fhir.r4.issues import Severity
 from hc_assets.fhir.r4.rules.invariants import corrected
 
@@ -19,6 +20,28 @@ _TARGETS_IN_USE = frozenset(
         ("Observation.performer", "Encounter"),
     }
 )
+
+# Extensions that HL7's published definitions carry where these extensions' contexts don't let them.
+_EXTENSIONS_IN_USE = frozenset(
+    f"http://hl7.org/fhir/StructureDefinition/{name}"
+    for name in (
+        "regex",
+        "structuredefinition-fhir-type",
+        "structuredefinition-normative-version",
+        "valueset-concept-comments",
+    )
+)
+
+
+def severity_of_context(url: str, resource_type: str) -> Severity:
+    """How much it weighs that an extension stands where its context doesn't let it.
+
+    Args:
+        url: the extension's.
+        resource_type: the type of the resource that it is in.
+    """
+    is_published_so = url in _EXTENSIONS_IN_USE and is_definition(resource_type)
+    return "warning" if is_published_so else "error"
 
 
 def severity_of_target(element: str, resource_type: str) -> Severity:

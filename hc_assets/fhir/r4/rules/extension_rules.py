@@ -11,10 +11,11 @@ from hc_assets.fhir.r4.definitions import (
     ExtensionSlot,
     TypeRef,
     choice_member,
-    is_definition,
     r4,
 )
-from hc_assets.fhir.r4.issues import Findings, Severity, clipped
+from hc_assets.fhir.r4.issues import Findings, clipped
+from hc_assets.fhir.r4.primitives import is_absolute
+from hc_assets.fhir.r4.rules.errata import severity_of_context
 from hc_assets.fhir.r4.walker import Visit
 
 
@@ -22,12 +23,6 @@ from hc_assets.fhir.r4.walker import Visit
 def allowed_members(types: tuple[TypeRef, ...]) -> tuple[str, ...]:
     """The JSON members that an extension's value may be in, by its types."""
     return tuple(choice_member("value", ref.code) for ref in types)
-
-
-def is_absolute(url: str) -> bool:
-    """Whether a URL begins with a scheme."""
-    scheme, colon, rest = url.partition(":")
-    return bool(colon and rest and scheme[:1].isalpha()) and "/" not in scheme
 
 
 def contexts_of(holder: Visit) -> set[str]:
@@ -114,8 +109,7 @@ def _check_known(
             f"{definition.url} is not for {holder.type_name}, "
             f"only for {', '.join(definition.contexts)}"
         )
-        # HL7's own definitions carry authoring extensions wherever they are of use.
-        severity: Severity = "warning" if is_definition(visit.resource.type_name) else "error"
+        severity = severity_of_context(definition.url, visit.resource.type_name)
         findings.add(severity, "extension", visit.path, "extension-context", text)
     _check_types(visit, definition, findings)
     _check_slots(visit, children, definition, findings)

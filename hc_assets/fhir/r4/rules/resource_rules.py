@@ -83,6 +83,10 @@ def _check_fragment(
         found = f"found {clipped(text)!r}, expected the id of a contained resource"
         findings.error("not-found", path, "ref-1", found)
         return
+    stated = visit.value.get("type")
+    if isinstance(stated, str) and stated in r4().resource_names and stated != target.type_name:
+        found = f"found type {stated} beside a reference to {target.type_name}"
+        findings.error("structure", f"{visit.path}.type", "reference-type", found)
     targets = visit.ref.targets if visit.ref is not None else ()
     if targets and target.type_name not in targets:
         found = f"found a reference to {target.type_name}, expected one to {', '.join(targets)}"

@@ -17,6 +17,7 @@ from hc_assets.fhir.r4.primitives import (
     format_problem,
     has_capital_uuid,
     has_control_characters,
+    is_absolute,
     is_only_too_long,
     json_kind,
     kind_of,
@@ -29,7 +30,8 @@ _URIS = frozenset({"uri", "url", "canonical"})
 # One data point of SampledData (R4, datatypes: SampledData): a decimal, or what stands for one.
 _POINT = r"(?:-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|[EUL])"
 _POINTS = re.compile(rf"{_POINT}(?: {_POINT})*")
-_SHA1_BYTES = 20
+_BYTES_OF_HEXADECIMAL = 30  # 40 digits read as base64
+_RESTFUL = re.compile(r"[A-Z][A-Za-z]+/[A-Za-z0-9.\-]{1,64}(?:[|#].*)?")
 _WHITE_SPACE_INSIDE = re.compile(r">\s+<")
 _LONGEST_CODE = 100  # no code system of R4 has one as long
 
@@ -71,12 +73,23 @@ def check_primitive(
         if ref.code in _URIS and has_capital_uuid(value):
             found = "found a UUID with capital letters, expected small ones"
             findings.add("warning", "value", path, "primitive-format", found)
+        if ref.code == "canonical":
+            _check_canonical(value, path, findings)
         if ref.code == "xhtml":
             _check_narrative(value, path, findings)
         if element.binding is not None and not allows_code(element.binding.value_set, value):
             wanted = expectation(element.binding.value_set)
             found = f"found code {clipped(value)!r}, expected {wanted}"
             findings.error("code-invalid", path, "required-binding", found)
+
+
+def _check_canonical(url: str, path: str, findings: Findings) -> None:
+    """The URL that a definition is known by is absolute; `#id` names a contained one."""
+    if not is_absolute(url) and not url.startswith("#"):
+        # HL7 publishes definitions that are named as a reference would name them.
+        severity: Severity = "warning" if _RESTFUL.fullmatch(url) else "error"
+        found = "found a relative URL, expected the absolute one that the definition is known by"
+        findings.add(severity, "value", path, "canonical-url", found)
 
 
 def _check_narrative(div: str, path: str, findings: Findings) -> None:
@@ -117,6 +130,11 @@ def check_complex(
         _check_reference(value, ref.targets, places, findings)
     elif ref.code == "Coding":
         _check_coding(value, path, findings)
+    elif ref.code == "Identifier":
+        system = value.get("system")
+        if isinstance(system, str) and system and not is_absolute(system):
+            found = "found a relative URL, expected an absolute one or a URN"
+            findings.error("value", f"{path}.system", "identifier-system", found)
     elif ref.code == "Attachment":
         _check_attachment(value, path, findings)
     elif ref.code == "SampledData":
@@ -170,7 +188,8 @@ def _check_attachment(value: dict[str, Any], path: str, findings: Findings) -> N
     digest = base64_bytes(stated) if isinstance(stated, str) else None
     if digest is not None and digest != hashlib.sha1(data, usedforsecurity=False).digest():
         # HL7 publishes an attachment with a SHA-1 in hexadecimal.
-        severity: Severity = "error" if len(digest) == _SHA1_BYTES else "warning"
+        is_mild = len(digest) == _BYTES_OF_HEXADECIMAL
+        severity: Severity = "warning" if is_mild else "error"
         found = "not the SHA-1 of the data"
         findings.add(severity, "invalid", f"{path}.hash", "attachment-hash", found)
 

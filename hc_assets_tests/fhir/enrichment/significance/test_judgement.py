@@ -148,6 +148,10 @@ def test_a_unit_that_can_not_be_converted_is_an_issue_and_no_guess(loinc, value)
         ("2010-01-01", None, "2823-3", 4.0, "mmol/L", None),  # the table is for adults
         ("2002-06-01", None, "2823-3", 4.0, "mmol/L", "N"),  # 18 that day
         ("2002-06-02", None, "2823-3", 4.0, "mmol/L", None),
+        ("2010-01-01", None, "2823-3", 6.5, "mmol/L", "HH"),  # which the table knows of children
+        ("2010-01-01", None, "2951-2", 120, "mmol/L", "LL"),
+        ("2010-01-01", None, "2345-7", 45, "mg/dL", "LL"),
+        ("2019-12-01", None, "2823-3", 6.5, "mmol/L", None),  # and not of infants
         ("2002-06", None, "2823-3", 4.0, "mmol/L", None),  # 17 or 18
     ],
 )
@@ -204,9 +208,10 @@ def test_a_coded_result_has_its_interpretation(snomed, code):
 def test_each_row_is_sound(row):
     limits = [row.critical_low, row.low, row.high, row.critical_high]
     stated = [limit for limit in limits if limit is not None]
-    assert row.low is not None or row.high is not None
+    assert stated
     assert stated == sorted(stated)
-    assert row.source
+    assert bool(row.sources) is (row.low is not None or row.high is not None)
+    assert row.source or row.critical_source
     assert row.ages[0] < row.ages[1]
     assert row.codes
 

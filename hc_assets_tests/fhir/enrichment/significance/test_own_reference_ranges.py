@@ -110,6 +110,12 @@ def test_a_critical_value_names_the_table_and_keeps_the_own_interval():
     assert "normal: the observation's reference range" in found["reason"]
 
 
+def test_critical_limits_of_children_hold_for_children():
+    child = PatientFacts(birth=span_of("2010-01-01"), sex="male")
+    members = {"code": coded("2951-2"), "valueQuantity": quantity(105, "mmol/L")}
+    assert code_of(child, **members, referenceRange=[own(135, 145)]) == "LL"
+
+
 def test_critical_limits_hold_for_nobody_whose_age_is_unknown():
     found = significance_of(
         None,
@@ -200,6 +206,15 @@ def test_an_own_range_in_another_unit_is_converted_or_an_issue():
         code={"text": "x"}, valueQuantity=value, referenceRange=[{"high": quantity(1, "m")}]
     ).issues
     assert [issue.rule for issue in issues] == ["unit-convertible"]
+
+
+def test_an_own_range_is_converted_by_the_molar_mass_of_what_was_measured():
+    grams = [{"low": quantity(70, "mg/dL"), "high": quantity(99, "mg/dL")}]
+    found = significance_of(
+        code=coded("2345-7"), valueQuantity=quantity(6, "mmol/L"), referenceRange=grams
+    )
+    assert (found["interpretation"]["code"], found["evidence"]) == ("H", "reference-range")
+    assert found["interval"]["high"]["value"] == pytest.approx(5.495, abs=1e-3)
 
 
 def test_an_own_range_without_a_unit_is_in_that_of_the_value():

@@ -65,6 +65,8 @@ from hc_assets_tests.fhir.enrichment.judged_observations import (
         ("3016-3", 5, "mIU/L", "H"),
         ("3016-3", 5, "uIU/mL", "H"),
         ("33914-3", 50, "mL/min/1.73m2", "L"),
+        ("33914-3", 50, "mL/min/1.73", "L"),
+        ("785-6", 20, "pg/cell", "L"),
         ("33914-3", 50, "mL/min/1.73 m\u00b2", "L"),
         ("39156-5", 30, "kg/m^2", "H"),
     ],
@@ -101,6 +103,19 @@ def test_a_code_that_ucum_does_not_have_is_read_as_a_text():
 def test_a_code_that_ucum_has_is_what_it_says_whatever_its_text():
     value = {"value": 12, "unit": "10*3/uL", "system": UCUM, "code": "K/uL"}
     assert code_of(code=coded("6690-2"), valueQuantity=value) is None
+
+
+def test_the_issue_says_once_how_the_unit_is_read():
+    value = {"unit": "F", "value": 98.6}
+    (issue,) = enriched(code=coded("8310-5"), valueQuantity=value).issues
+    assert issue.diagnostics.endswith("as [degF]")
+    for unit, read in (("mmHg", "mm[Hg]"), ("K/uL", "10*3/uL")):
+        loinc = "8480-6" if unit == "mmHg" else "6690-2"
+        end = {"value": 30, "unit": unit}
+        (issue,) = enriched(
+            code=coded(loinc), valueQuantity=end, referenceRange=[{"high": end}]
+        ).issues
+        assert issue.diagnostics.endswith(f"as {read}")
 
 
 def own(low: dict[str, Any], high: dict[str, Any]) -> list[dict[str, Any]]:

@@ -143,6 +143,7 @@ int reference_is_valid(Run *run, Frame *frame) {
     run->resources.items[frame->resource].has_reference = 1;
     if (text.at[0] == '#' || begins(text, "urn:")) {
         Text fragment = {text.at + 1, text.size - 1};
+        if (text.at[0] == '#' && type.at != NULL) return 0; /* to be held against what it names */
         if (text.at[0] == '#' ? !is_id(fragment) : !is_urn_uuid(text)) return 0;
         Reference *reference = PUSH(run, run->references);
         if (reference == NULL) return 0;
