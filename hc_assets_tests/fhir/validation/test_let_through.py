@@ -189,3 +189,16 @@ def test_files_are_judged_by_the_same_setting(tmp_path: Path) -> None:
     milder = list(validate_files(found, let_through=LetThrough.of(["id-length"])))
     assert [sum(each.invalid() for each in checked) for checked in (strict, milder)] == [2, 1]
     assert milder[0].by_rule["warning id-length"] == 1
+
+
+def test_what_another_release_has_is_no_error_once_what_r4_refuses_is_let_through() -> None:
+    triggered = [{"observation": {"reference": "Observation/2"}, "type": "reflex"}]
+    issues = validate(_observation(triggeredBy=triggered))
+    assert _rules(issues, "error") == {"unknown-member", "fhir-version"}
+    assert _rules(LetThrough.of(["cardinality"]).applied(issues), "error") == {
+        "unknown-member",
+        "fhir-version",
+    }
+    milder = LetThrough.of(["unknown-member"]).applied(issues)
+    assert not has_errors(milder)
+    assert "fhir-version" in _rules(milder, "warning")
