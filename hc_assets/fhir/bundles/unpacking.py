@@ -16,8 +16,8 @@ from hc_assets.fhir.bundles.not_data import data_only
 from hc_assets.fhir.bundles.splitting import held_by_bundle, held_by_parameters
 from hc_assets.fhir.r4.issues import Issue
 
-# JSON is read to a depth of 128, and each Bundle in another is four levels deeper.
-MAX_NESTED = 32
+# JSON is read to a depth of 128, and each Bundle in another is three levels deeper.
+MAX_NESTED = 42
 
 NOTHING_WHOLE: frozenset[str] = frozenset()
 Judge = Callable[[bytes], list[Issue]]
