@@ -24,7 +24,7 @@ from hc_assets.fhir.operations.companions import write_companions
 from hc_assets.fhir.schemas import NDJSON_EXPORTS
 from hc_assets.fhir.settings import FhirSettings
 from hc_assets.fhir.validation.business_rules import BusinessRules
-from hc_assets.fhir.validation.profile_rules import digest
+from hc_assets.fhir.validation.profile_rules import digest, issues_of_whole
 from hc_assets.fhir.validation.replay import Replay
 from hc_assets.fhir.validation.resource_work import ResourceWork
 from hc_assets.fhir.validation.workers import validate_rows
@@ -65,6 +65,8 @@ def raw_bundles(
     """Split the landed files of each batch into raw resources."""
     contents = {}
     limits = TextLimits.configured(settings)
+    profiles = _profiles(settings)
+    inputs = {"profiles": digest(profiles)} if profiles else {}
     for batch in context.partition_keys:
         manifest = read_manifest(layout, "fhir", batch)
         units = [
@@ -72,13 +74,20 @@ def raw_bundles(
             for number, files in enumerate(_by_size(manifest.files, settings.chunk_bytes))
         ]
         parts = fan_out(
-            split_files, units, workers=settings.workers, row_seconds=settings.row_seconds
+            partial(split_files, judge=partial(issues_of_whole, paths=profiles)),
+            units,
+            workers=settings.workers,
+            row_seconds=settings.row_seconds,
         )
         contents[batch] = Content(
             [part for of_unit in parts for part in of_unit],
-            inputs={"manifest": manifest.content_sha256},
+            inputs={"manifest": manifest.content_sha256} | inputs,
         )
     return contents
+
+
+def _profiles(settings: FhirSettings) -> tuple[str, ...]:
+    return tuple(str(path.absolute()) for path in settings.fhir_profiles)
 
 
 def _by_size(files: list[LandedFile], limit: int) -> list[tuple[LandedFile, ...]]:
@@ -117,7 +126,7 @@ def validated_and_quarantined_resources(
     """Judge every raw resource against R4."""
     validated, quarantined = {}, {}
     rules = BusinessRules(settings.fhir_rules_as_errors)
-    profiles = tuple(str(path.absolute()) for path in settings.fhir_profiles)
+    profiles = _profiles(settings)
     broken: Counter[str] = Counter()
     for batch in context.partition_keys:
         of_batch = raw.of(batch)

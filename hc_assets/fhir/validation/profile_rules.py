@@ -4,11 +4,17 @@ Belongs here: finding the loaded profiles and asking them. What a profile demand
 """
 
 import hashlib
-from functools import lru_cache
+import re
+from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any
 
+import msgspec
+
+from hc_assets.fhir.bundles import envelopes
 from hc_assets.fhir.profiles import ProfileSet, load_profiles
 from hc_assets.fhir.r4.issues import Issue
+from hc_assets.fhir.validation import has_errors
 
 
 @lru_cache(maxsize=2)
@@ -29,6 +35,58 @@ def profile_issues(resource: bytes, paths: tuple[str, ...]) -> list[Issue]:
         paths: files and folders of StructureDefinitions; none means that nothing is checked.
     """
     return loaded(paths).validate(resource) if paths else []
+
+
+def issues_of_whole(data: bytes, paths: tuple[str, ...]) -> list[Issue]:
+    """Find what is wrong with a Bundle or Parameters beside what is wrong with what they hold.
+
+    Args:
+        data: as for `envelopes.issues_of_whole`, whose issues these are.
+        paths: as for `profile_issues`. Where a Bundle in which R4 finds no error names profiles
+            itself, those issues are added that an entry's resource does not have on its own.
+    """
+    issues = envelopes.issues_of_whole(data)
+    if not paths or has_errors(issues) or not _names_profiles(data):
+        return issues
+    resources = [_decode_entry(raw).resource for raw in _decode_bundle(data).entry]
+
+    @cache
+    def alone(number: int) -> set[tuple[str, str]]:
+        found = profile_issues(bytes(resources[number]), paths)
+        return {(issue.rule, issue.expression.partition(".")[2]) for issue in found}
+
+    def is_of_entry(issue: Issue) -> bool:
+        held = _IN_ENTRY.match(issue.expression)
+        if held is None:
+            return False
+        return (issue.rule, issue.expression[held.end() :].lstrip(".")) in alone(int(held[1]))
+
+    return issues + [each for each in profile_issues(data, paths) if not is_of_entry(each)]
+
+
+_IN_ENTRY = re.compile(r"Bundle\.entry\[(\d+)\]\.resource\b")
+
+
+class _Meta(msgspec.Struct):
+    profile: Any = None
+
+
+class _Entry(msgspec.Struct):
+    resource: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _Bundle(msgspec.Struct):
+    meta: _Meta | None = None
+    entry: list[msgspec.Raw] = []
+
+
+_decode_bundle = msgspec.json.Decoder(_Bundle).decode
+_decode_entry = msgspec.json.Decoder(_Entry).decode
+
+
+def _names_profiles(data: bytes) -> bool:
+    meta = _decode_bundle(data).meta
+    return meta is not None and bool(meta.profile)
 
 
 def digest(paths: tuple[str, ...]) -> str:
