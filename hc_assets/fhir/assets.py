@@ -26,7 +26,12 @@ from hc_assets.fhir.settings import FhirSettings
 from hc_assets.fhir.validation.business_rules import BusinessRules
 from hc_assets.fhir.validation.deletions import known_servers
 from hc_assets.fhir.validation.let_through import LetThrough
-from hc_assets.fhir.validation.profile_rules import NONE_NAMED, digest, given_profiles
+from hc_assets.fhir.validation.profile_rules import (
+    NONE_NAMED,
+    digest,
+    given_profiles,
+    issues_of_whole,
+)
 from hc_assets.fhir.validation.replay import Replay
 from hc_assets.fhir.validation.resource_work import ResourceWork
 from hc_assets.fhir.validation.workers import validate_rows
@@ -67,6 +72,8 @@ def raw_bundles(
     """Split the landed files of each batch into raw resources."""
     contents = {}
     limits = TextLimits.configured(settings)
+    profiles = _profiles(settings)
+    inputs = {"profiles": digest(profiles)} if profiles else {}
     for batch in context.partition_keys:
         manifest = read_manifest(layout, "fhir", batch)
         units = [
@@ -74,13 +81,20 @@ def raw_bundles(
             for number, files in enumerate(_by_size(manifest.files, settings.chunk_bytes))
         ]
         parts = fan_out(
-            split_files, units, workers=settings.workers, row_seconds=settings.row_seconds
+            partial(split_files, judge=partial(issues_of_whole, paths=profiles)),
+            units,
+            workers=settings.workers,
+            row_seconds=settings.row_seconds,
         )
         contents[batch] = Content(
             [part for of_unit in parts for part in of_unit],
-            inputs={"manifest": manifest.content_sha256},
+            inputs={"manifest": manifest.content_sha256} | inputs,
         )
     return contents
+
+
+def _profiles(settings: FhirSettings) -> tuple[str, ...]:
+    return given_profiles(settings.fhir_profiles, settings.fhir_profile_for)
 
 
 def _by_size(files: list[LandedFile], limit: int) -> list[tuple[LandedFile, ...]]:
@@ -120,7 +134,7 @@ def validated_and_quarantined_resources(
     validated, quarantined = {}, {}
     let_through = LetThrough.of(settings.fhir_rules_as_warnings)
     rules = BusinessRules(settings.fhir_rules_as_errors, let_through)
-    profiles = given_profiles(settings.fhir_profiles, settings.fhir_profile_for)
+    profiles = _profiles(settings)
     broken: Counter[str] = Counter()
     for batch in context.partition_keys:
         of_batch = raw.of(batch)

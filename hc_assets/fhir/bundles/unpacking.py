@@ -16,8 +16,8 @@ from hc_assets.fhir.bundles.not_data import data_only
 from hc_assets.fhir.bundles.splitting import held_by_bundle, held_by_parameters
 from hc_assets.fhir.r4.issues import Issue
 
-# JSON is read to a depth of 128, and each Bundle in another is four levels deeper.
-MAX_NESTED = 32
+# JSON is read to a depth of 128, and each Bundle in another is three levels deeper.
+MAX_NESTED = 42
 
 NOTHING_WHOLE: frozenset[str] = frozenset()
 Judge = Callable[[bytes], list[Issue]]
@@ -75,19 +75,25 @@ def _held(
     for entry in found:
         yield from _held(entry, kept_whole, judge, depth + 1)
     if judge is not None:
-        yield from as_a_whole(whole.resource or b"", judge, lambda: whole)
+        refused = [f"Bundle.entry[{number}]" for number, each in enumerate(found) if each.problem]
+        yield from as_a_whole(whole.resource or b"", judge, lambda: whole, tuple(refused))
 
 
-def as_a_whole(data: bytes, judge: Judge, whole: Callable[[], Entry]) -> Iterator[Entry]:
-    """Give the entry that stands for a Bundle or Parameters; none where it has no error.
+def as_a_whole(
+    data: bytes, judge: Judge, whole: Callable[[], Entry], refused: tuple[str, ...] = ()
+) -> Iterator[Entry]:
+    """Give the entry that stands for a Bundle or Parameters; none where it has no error of its own.
 
     Args:
         data: it.
         judge: of it.
         whole: makes its entry, where one is needed.
+        refused: places of entries that have a problem: errors there alone are theirs.
     """
     issues = fenced(judge, data)
     if isinstance(issues, InternalError):
         yield msgspec.structs.replace(whole(), resource=reduced(data), problem=issues.text)
-    elif any(issue.severity in _ERRORS for issue in issues):
+    elif any(
+        issue.severity in _ERRORS and not issue.expression.startswith(refused) for issue in issues
+    ):
         yield msgspec.structs.replace(whole(), resource=reduced(data), issues=tuple(issues))

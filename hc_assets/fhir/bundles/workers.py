@@ -23,6 +23,7 @@ from hc_assets.fhir.bundles.entry_columns import (
 )
 from hc_assets.fhir.bundles.envelopes import issues_of_whole
 from hc_assets.fhir.bundles.text_streams import DEFAULT_TEXT_LIMITS, TextLimits
+from hc_assets.fhir.bundles.unpacking import Judge
 from hc_assets.fhir.schemas import RAW_BUNDLES
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.manifests import LandedFile, verified_file
@@ -46,7 +47,11 @@ class SplitWork:
 
 @no_cycles()
 def split_files(
-    work: SplitWork, *, bounds: Bounds = DEFAULT_BOUNDS, part_bytes: int = PART_BYTES
+    work: SplitWork,
+    *,
+    judge: Judge = issues_of_whole,
+    bounds: Bounds = DEFAULT_BOUNDS,
+    part_bytes: int = PART_BYTES,
 ) -> list[Part]:
     """Split landed files into `fhir/raw_bundles` rows; one row for a file that can't be split.
 
@@ -54,6 +59,7 @@ def split_files(
 
     Args:
         work: the files.
+        judge: of Bundles and Parameters that are taken apart.
         bounds: of what is written at a time.
         part_bytes: size from which a part is full.
 
@@ -65,17 +71,18 @@ def split_files(
     with PartWriter(folder, RAW_BUNDLES, number=work.number, part_bytes=part_bytes) as writer:
         for file in work.files:
             with at(f"file {file.sha256[:12]} of {work.batch}"):
-                for rows in _rows_of(layout, work, file, bounds):
+                entries = _entries_of(layout, work, file, bounds, judge)
+                for rows in _rows_of(entries, work, file):
                     writer.write(rows)
     return writer.parts
 
 
 def _rows_of(
-    layout: Layout, work: SplitWork, file: LandedFile, bounds: Bounds
+    entries: Iterator[EntryColumns], work: SplitWork, file: LandedFile
 ) -> Iterator[pa.RecordBatch]:
     """Rows of a file; where splitting it raises, one stands for the rest of it."""
     position = 0
-    for columns in fenced_each(_entries_of(layout, work, file, bounds)):
+    for columns in fenced_each(entries):
         if isinstance(columns, InternalError):
             rest = columns_of([Entry(position, None, columns.text)])
             yield _raw_rows(work, file, rest)
@@ -85,13 +92,13 @@ def _rows_of(
 
 
 def _entries_of(
-    layout: Layout, work: SplitWork, file: LandedFile, bounds: Bounds
+    layout: Layout, work: SplitWork, file: LandedFile, bounds: Bounds, judge: Judge
 ) -> Iterator[EntryColumns]:
     if file.problem:
         yield columns_of([Entry(0, None, f"the file {file.problem}")])
         return
     with verified_file(layout, "fhir", work.batch, file).open("rb") as stream:
-        yield from read_columns(stream, file.media_type, bounds, work.limits, judge=issues_of_whole)
+        yield from read_columns(stream, file.media_type, bounds, work.limits, judge=judge)
 
 
 def _raw_rows(work: SplitWork, file: LandedFile, columns: EntryColumns) -> pa.RecordBatch:

@@ -19,6 +19,7 @@ from hc_assets.fhir.enrichment.resource_meta import source_uri
 from hc_assets.fhir.export.ndjson import Group
 from hc_assets.fhir.validation import Issue, operation_outcome
 from hc_assets.fhir.validation.problems import internal_error
+from hc_assets.fhir.verdicts.batches import classes_of
 from hc_assets.lake.tables import LakeTable
 
 _ROWS_AT_ONCE = 2_000
@@ -120,7 +121,7 @@ def outcome_lines(quarantined: LakeTable) -> Iterator[tuple[Group, bytes]]:
     """
     columns = ["source_sha256", "position", "issues", "class"]
     for rows in quarantined.batches(columns):
-        for row in rows.filter(pc.equal(rows["class"], INVALID)).to_pylist():
+        for row in rows.filter(pc.equal(classes_of(rows), INVALID)).to_pylist():
             source = f"urn:sha256:{row['source_sha256']}#{row['position']}"
             line = fenced(_outcome, row["issues"], source)
             if isinstance(line, InternalError):

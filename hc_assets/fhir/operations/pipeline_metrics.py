@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from hc_assets.core.fence import InternalError, fenced
 from hc_assets.fhir.bundles.not_data import INVALID, NOT_DATA
 from hc_assets.fhir.r4.definitions import r4
-from hc_assets.fhir.verdicts.batches import count_by_class, entries_by_rule
+from hc_assets.fhir.verdicts.batches import classes_of, count_by_class, entries_by_rule
 from hc_assets.lake.incremental import compare
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.manifests import read_manifest
@@ -121,7 +121,7 @@ def _types(table: LakeTable, of_class: str | None = None) -> Counter[str]:
     counts: Counter[str] = Counter()
     columns = ["resource_type"] if of_class is None else ["resource_type", "class"]
     for rows in table.batches(columns):
-        batch = rows if of_class is None else rows.filter(pc.equal(rows["class"], of_class))
+        batch = rows if of_class is None else rows.filter(pc.equal(classes_of(rows), of_class))
         for each in batch["resource_type"].value_counts().to_pylist():
             # A type that is none may be anything: nothing to be shown among ours.
             type_ = each["values"] if each["values"] in known else _UNKNOWN

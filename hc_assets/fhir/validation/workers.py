@@ -23,6 +23,7 @@ from hc_assets.fhir.bundles.requests import IDENTITY, known_id
 from hc_assets.fhir.references import decode_members, links_of
 from hc_assets.fhir.schemas import (
     QUARANTINED_RESOURCES,
+    RAW_BUNDLES,
     VALIDATED_RESOURCES,
 )
 from hc_assets.fhir.validation import Issue, has_errors, validate
@@ -280,9 +281,18 @@ _ID_MADE = Issue(
 def _slices(rows: RowWork, only: Entries | None) -> Iterator[pa.RecordBatch]:
     """Rows to be judged, some at a time; row groups may hold far more small ones."""
     for batch in rows.batches():
-        wanted = batch if only is None else _among(only, batch)
+        known = _with_all_columns(batch)
+        wanted = known if only is None else _among(only, known)
         for start in range(0, wanted.num_rows, _ROWS_PER_BATCH):
             yield wanted.slice(start, _ROWS_PER_BATCH)
+
+
+def _with_all_columns(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Rows with the columns that a version before did not have yet: nothing is in them."""
+    for field in RAW_BUNDLES:
+        if field.name not in rows.schema.names:
+            rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
+    return rows
 
 
 def _among(only: Entries, rows: pa.RecordBatch) -> pa.RecordBatch:

@@ -7,9 +7,11 @@ Belongs here: judging figures of one batch. Which check uses what, and how bad a
 from collections import Counter
 from collections.abc import Mapping
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from hc_assets.core.verdicts import Verdict, none_of
+from hc_assets.fhir.bundles.not_data import INVALID
 from hc_assets.lake.tables import LakeTable
 
 _SHOWN_RULES = 20
@@ -75,10 +77,17 @@ def all_still_valid(left_out: Mapping[str, int], total: int) -> Verdict:
 def count_by_class(quarantined: LakeTable) -> Counter[str]:
     """How many quarantined entries are of each class: invalid, or not data."""
     counts: Counter[str] = Counter()
-    for batch in quarantined.batches(["class"]):
-        for each in batch["class"].value_counts().to_pylist():
+    for batch in quarantined.batches(["position", "class"]):
+        for each in classes_of(batch).value_counts().to_pylist():
             counts[each["values"]] += each["counts"]
     return counts
+
+
+def classes_of(quarantined: pa.RecordBatch) -> pa.Array:
+    """The column `class`; of rows of a version that had none, all are invalid."""
+    if "class" in quarantined.schema.names:
+        return quarantined["class"]
+    return pa.repeat(INVALID, quarantined.num_rows)
 
 
 def entries_by_rule(quarantined: LakeTable) -> Counter[str]:

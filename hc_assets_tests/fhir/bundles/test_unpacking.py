@@ -130,3 +130,15 @@ def test_a_judge_that_raises_costs_the_row_of_the_whole_and_no_entry():
     assert (entry.resource_id, entry.problem) == ("a", None)
     assert str(whole.problem).startswith("internal error: ZeroDivisionError")
     assert (whole.position, whole.resource_type) == (1, "Bundle")
+
+
+def test_what_is_wrong_in_an_entry_that_is_refused_is_said_once():
+    right = {"fullUrl": "https://example.org/Patient/a", "resource": patient("a")}
+    wrong = right | {"fullUrl": "https://example.org/Patient/b", "link": [{"relation": 5}]}
+    for entries, are_said_once in ([[right, wrong], True], [[wrong, right, right], False]):
+        data = json.dumps(bundle("collection") | {"entry": entries}).encode()
+        found = list(unpacked(resource_entry(0, data), judge=issues_of_whole))
+        assert sum(entry.problem is not None for entry in found) == 1
+        assert [bool(entry.issues) for entry in found[-1:]] == [not are_said_once]
+    # Of a Bundle that has a row, every reason is in it.
+    assert {issue.expression for issue in found[-1].issues} >= {"Bundle.entry[0].link[0].relation"}

@@ -2,6 +2,8 @@ import json
 
 import pytest
 
+from hc_assets.fhir.validation.profile_rules import issues_of_whole
+
 PROFILE = {
     "resourceType": "StructureDefinition",
     "url": "https://example.org/StructureDefinition/named-patient",
@@ -60,6 +62,29 @@ def test_what_a_bundle_holds_is_held_against_profiles_too(hc_assets, profile, tm
     result = hc_assets("validate", path, "--profile", profile)
     assert result.exit_code == 1
     assert f"{path}:0: Patient: error profile-cardinality" in result.stdout
+
+
+def test_what_a_bundle_s_own_profile_finds_is_said_of_the_bundle_and_not_of_its_entries(profile):
+    url = "https://example.org/StructureDefinition/named-bundle"
+    elements = [{"id": name, "path": name} for name in ("Bundle", "Bundle.identifier")]
+    elements[1]["min"] = 1
+    (profile.parent / "bundle.json").write_text(
+        json.dumps(
+            PROFILE
+            | {"url": url, "type": "Bundle", "differential": {"element": elements}}
+            | {"baseDefinition": "http://hl7.org/fhir/StructureDefinition/Bundle"}
+        )
+    )
+    entry = {"fullUrl": "https://example.org/Patient/p1", "resource": PATIENT}
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": [entry]}
+    named = json.dumps(bundle | {"meta": {"profile": [url]}}).encode()
+    profiles = (str(profile.parent),)
+    (issue,) = issues_of_whole(named, profiles)
+    assert (issue.rule, issue.severity) == ("profile-cardinality", "error")
+    assert issue.expression.startswith("Bundle")
+    assert "entry" not in issue.expression
+    assert issues_of_whole(json.dumps(bundle).encode(), profiles) == []
+    assert issues_of_whole(named, ()) == []
 
 
 def test_a_file_that_is_no_profile_is_exit_code_3(hc_assets, patients, tmp_path):

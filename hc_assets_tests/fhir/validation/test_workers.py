@@ -1,11 +1,13 @@
 import gzip
 import json
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -178,6 +180,49 @@ def test_ids_that_clash_are_all_kept_and_reported(run):
     assert (validated.count_rows(), quarantined.count_rows()) == (2, 0)
     verdict = identifiers_unique(identity_keys(validated))
     assert (verdict.passed, verdict.value) == (False, 1.0)
+
+
+# --- No data ---
+
+
+def test_what_is_no_data_is_a_class_of_its_own_in_quarantine_unless_it_is_invalid(run):
+    told = {"severity": "error", "code": "not-found"}
+    outcomes = [resource("OperationOutcome", issue=issue) for issue in ([told], [])]
+    asking = {"request": {"method": "GET", "url": "Patient/p1"}}
+    entries = [entry(each) for each in outcomes]
+    found = run.all(
+        a__json=json.dumps(
+            {"resourceType": "Bundle", "type": "batch", "entry": [asking, entry(patient())]}
+        ).encode(),
+        b__ndjson=b"\n".join(json.dumps(each["resource"]).encode() for each in entries),
+    )
+    rows = [(row["source_file"], row["class"], row["issues"]) for row in found[QUARANTINED]]
+    assert [(file, class_) for file, class_, _ in rows] == [
+        ("a.json", "not_data"),
+        ("a.json", "invalid"),  # the Bundle: one entry of the batch asks for nothing
+        ("b.ndjson", "not_data"),
+        ("b.ndjson", "invalid"),
+    ]
+    assert [issues[-1]["rule"] for _, class_, issues in rows if class_ == "not_data"] == [
+        "not-data",
+        "not-data",
+    ]
+    assert {issue["rule"] for issue in rows[1][2]} == {"bdl-3"}
+    assert "empty-array" in {issue["rule"] for issue in rows[3][2]}
+    assert entries_accounted_for(*found["keys"]).passed
+
+
+def test_rows_that_were_split_by_a_version_before_are_judged_all_the_same(run):
+    raw = run.split(*run.land(a__json=bundle(entry(patient("a")), entry(patient("b", gender=5)))))
+    for part in raw.parts():
+        columns = pq.read_table(str(part)).drop_columns(["not_data", "issues", "place"])
+        older = part.parent / "older.parquet"
+        pq.write_table(columns, str(older))
+    (work,) = run.work(raw)
+    rows = replace(work.rows, path=str(older))
+    judged = validate_rows(replace(work, rows=rows), run.rules)
+    assert [part.rows for part in judged.validated] == [1]
+    assert [part.rows for part in judged.quarantined] == [1]
 
 
 # --- Whom a resource is about ---
