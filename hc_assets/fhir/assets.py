@@ -81,7 +81,7 @@ def raw_bundles(
             for number, files in enumerate(_by_size(manifest.files, settings.chunk_bytes))
         ]
         parts = fan_out(
-            partial(split_files, judge=partial(issues_of_whole, paths=profiles)),
+            partial(split_files, judge=partial(issues_of_whole, profiles=profiles)),
             units,
             workers=settings.workers,
             row_seconds=settings.row_seconds,
