@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from hc_assets.fhir.r4.definitions import r4
-from hc_assets.fhir.r4.issues import MAX_ISSUES, Issue
+from hc_assets.fhir.r4.issues import MAX_ISSUES, Issue, Severity
 from hc_assets.fhir.r4.json_text import JsonProblem, read_document
 from hc_assets.fhir.r4.releases import (
     Misfit,
@@ -30,6 +30,7 @@ _STRUCTURE = frozenset({"unknown-member", "json-type", "resource-type", "null-va
 # A resource of an unknown type says more than whatever is in one of a known type.
 _OF_TYPE = 1_000
 
+_INDEX = re.compile(r"\[\d+\]$")
 _STEP = re.compile(r"([^.\[\]]+)(?:\[(\d+)\])?")
 # Only HL7's own definitions: the version of another guide, `us-core-patient|5.0.0`, is its own.
 _PROFILE = re.compile(
@@ -56,10 +57,12 @@ class _Evidence(NamedTuple):
     Attributes:
         path: where it is.
         says: what it is, with the names of the releases.
+        severity: error for what R4 refuses; information for what a resource says of itself.
     """
 
     path: str
     says: str
+    severity: Severity = "error"
 
 
 def release_issues(resource: bytes, issues: Sequence[Issue]) -> list[Issue]:
@@ -88,7 +91,7 @@ def release_issues(resource: bytes, issues: Sequence[Issue]) -> list[Issue]:
         for value, path, misfits in resources
         for each in _first_of_each(_evidence(value, path, misfits, codes))
     )
-    return [_issue("error", each) for each in islice(found, MAX_ISSUES)]
+    return [_issue(each) for each in islice(found, MAX_ISSUES)]
 
 
 def named_releases(resource: bytes) -> list[Issue]:
@@ -105,7 +108,7 @@ def named_releases(resource: bytes) -> list[Issue]:
         for value, path, _ in _resources(root)
         for each in _first_of_each(_claims(value, path or str(value.get("resourceType"))))
     )
-    return [_issue("information", each) for each in islice(found, MAX_ISSUES)]
+    return [_issue(each) for each in islice(found, MAX_ISSUES)]
 
 
 def may_name_release(members: Mapping[str, msgspec.Raw]) -> bool:
@@ -165,8 +168,8 @@ def _root(resource: bytes) -> dict[str, Any] | None:
     return root if isinstance(root, dict) else None
 
 
-def _issue(severity: Any, found: _Evidence) -> Issue:
-    return Issue(severity, "not-supported", found.path, RULE, found.says)
+def _issue(found: _Evidence) -> Issue:
+    return Issue(found.severity, "not-supported", found.path, RULE, found.says)
 
 
 _Resource = tuple[dict[str, Any], str, list[Misfit]]
@@ -205,7 +208,10 @@ def _evidence(
         for each in dict.fromkeys(each for name in chosen for each in explained[name]):
             names = [name for name in chosen if each in explained[name]]
             yield _Evidence(each.path, f"{each.what} is {' or '.join(names)}")
-    yield from _claims(value, here)
+    for claim in _claims(value, here):
+        # An error where R4 refuses the version; a profile refuses nothing by being named
+        is_refused = any(_INDEX.sub("", code) == claim.path for code in codes)
+        yield claim._replace(severity="error") if is_refused else claim
 
 
 class _Code(NamedTuple):
@@ -248,14 +254,16 @@ def _claims(value: dict[str, Any], here: str) -> Iterator[_Evidence]:
     for version in versions if isinstance(versions, list) else [versions]:
         named = _VERSIONS.get(str(version)[:3])
         if named is not None:
-            yield _Evidence(f"{here}.fhirVersion", f"{_type(value)}.fhirVersion names {named}")
+            says = f"{_type(value)}.fhirVersion names {named}"
+            yield _Evidence(f"{here}.fhirVersion", says, "information")
     meta = value.get("meta")
     profiles = meta.get("profile") if isinstance(meta, dict) else None
     for profile in profiles if isinstance(profiles, list) else [profiles]:
         found = _PROFILE.fullmatch(str(profile))
         named = found and (_NAMES.get(found[1] or "") or _VERSIONS.get((found[1] or found[2])[:3]))
         if named:
-            yield _Evidence(f"{here}.meta.profile", f"{_type(value)}.meta.profile names {named}")
+            says = f"{_type(value)}.meta.profile names {named}"
+            yield _Evidence(f"{here}.meta.profile", says, "information")
 
 
 def _type(value: dict[str, Any]) -> str:
