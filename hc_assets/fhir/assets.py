@@ -20,8 +20,8 @@ from hc_assets.fhir.enrichment.expected_elements import EXPECTED_ELEMENTS
 from hc_assets.fhir.enrichment.workers import enrich_rows, gather_facts, kept_index
 from hc_assets.fhir.export import exports, kept_files
 from hc_assets.fhir.export.ndjson import writing
+from hc_assets.fhir.export.schemas import NDJSON_EXPORTS
 from hc_assets.fhir.operations.companions import write_companions
-from hc_assets.fhir.schemas import NDJSON_EXPORTS
 from hc_assets.fhir.settings import FhirSettings
 from hc_assets.fhir.validation.business_rules import BusinessRules
 from hc_assets.fhir.validation.deletions import known_servers
@@ -81,7 +81,7 @@ def raw_bundles(
             for number, files in enumerate(_by_size(manifest.files, settings.chunk_bytes))
         ]
         parts = fan_out(
-            partial(split_files, judge=partial(issues_of_whole, paths=profiles)),
+            partial(split_files, judge=partial(issues_of_whole, profiles=profiles)),
             units,
             workers=settings.workers,
             row_seconds=settings.row_seconds,

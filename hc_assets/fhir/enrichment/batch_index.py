@@ -174,8 +174,7 @@ def _identified(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _flags(values: pa.Array) -> npt.NDArray[np.bool_]:
-    flags: npt.NDArray[np.bool_] = values.to_numpy(zero_copy_only=False)
-    return flags
+    return np.asarray(values, np.bool_)
 
 
 def _of_readings(rows: pa.RecordBatch, keys: Keys, scope: str) -> Records:

@@ -26,12 +26,14 @@ OTHERS = frozenset({
     "code-system-property", "code-system-supplement", "contained-id", "control-characters",
     "document-entry", "element-id", "element-path", "empty-array", "empty-string", "enable-when",
     "extension-context", "extension-modifier", "extension-slot", "extension-url",
-    "extension-value", "fhirpath-syntax", "id-length", "narrative-is-self-contained",
+    "extension-value", "fhirpath-syntax", "fhirpath-variable", "id-length", "identifier-system",
+    "narrative-is-self-contained",
     "primitive-format", "profile-base", "profile-binding", "profile-cardinality",
     "profile-fixed", "profile-length", "profile-pattern", "profile-range",
     "profile-reference-target", "profile-slicing", "profile-type", "profile-unknown",
     "reference-format", "reference-target", "reference-type", "required-binding", "sampled-data",
-    "search-parameter", "security-label", "sibling-length", "unknown-member", "value-set-system",
+    "search-parameter", "security-label", "sibling-length", "unknown-member", "value-set-filter",
+    "value-set-system",
 })
 # fmt: on
 _NEAR = 5

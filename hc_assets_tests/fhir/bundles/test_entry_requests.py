@@ -36,7 +36,6 @@ def test_a_deletion_names_what_is_deleted_and_has_no_resource():
         "urn:uuid:Patient/p1",
         "Patient/has space",
         "patient/p1",
-        "Patient/" + "x" * 65,
         "Patient/p1\n",
     ],
 )

@@ -108,7 +108,7 @@ CASES: dict[str, tuple[dict[str, Any], set[tuple[str, str]]]] = {
         {("Observation.effectiveDateTime", "primitive-format")},
     ),
     "bad id": (patient(id="a b"), {("Patient.id", "primitive-format")}),
-    "long id": (patient(id="a" * 65), {("Patient.id", "primitive-format")}),
+    "long id": (patient(id="a" * 65), {("Patient.id", "id-length")}),
     "URI with white space": (
         patient(identifier=[{"system": "http://x y"}]),
         {("Patient.identifier[0].system", "primitive-format")},
