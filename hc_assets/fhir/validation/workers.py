@@ -231,7 +231,8 @@ class _Judge:
         if has_errors(issues):
             return _Verdict(issues, class_=INVALID)
         if not_data is not None:
-            return _Verdict([*issues, issue_of(not_data)], class_=NOT_DATA)
+            # What R4 only recommends is no reason for anything here.
+            return _Verdict([issue_of(not_data)], class_=NOT_DATA)
         if id_ is None:
             issues.append(_ID_MADE)
             id_ = known_id(dict(zip(IDENTITY, identity, strict=True)))
