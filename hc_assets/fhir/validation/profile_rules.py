@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hc_assets.core.errors import UnreadableInputError
 from hc_assets.fhir.profiles import ProfileError, ProfileSet, load_profiles
@@ -17,7 +18,9 @@ from hc_assets.fhir.profiles.core_profiles import core_profile_urls
 from hc_assets.fhir.profiles.elements import is_a
 from hc_assets.fhir.r4.definitions import r4
 from hc_assets.fhir.r4.issues import Issue
-from hc_assets.fhir.settings import FhirSettings
+
+if TYPE_CHECKING:
+    from hc_assets.fhir.settings import FhirSettings
 
 _DEMAND = re.compile(r"([A-Z][A-Za-z]*)=((?:https?://|urn:)\S+)")
 NONE_NAMED = (
@@ -78,7 +81,7 @@ def profile_issues(resource: bytes, profiles: tuple[str, ...]) -> list[Issue]:
     return loaded(profiles).validate(resource, for_every=_demanded(profiles))
 
 
-def refuse_unusable(settings: FhirSettings) -> tuple[str, ...]:
+def refuse_unusable(settings: "FhirSettings") -> tuple[str, ...]:
     """Load the profiles of a deployment, so that one that can't be used is known beforehand.
 
     Returns:
