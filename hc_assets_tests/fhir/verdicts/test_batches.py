@@ -1,3 +1,5 @@
+import json
+
 import pyarrow as pa
 import pytest
 from upath import UPath
@@ -7,12 +9,15 @@ from hc_assets.fhir.schemas import TABLES
 from hc_assets.fhir.verdicts.batches import (
     entries_by_rule,
     mean_quality,
+    names_one_of,
     quality_at_least,
     quarantine_rate_at_most,
+    some_are_named,
 )
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import PartWriter, commit
 from hc_assets.lake.tables import LakeTable, read_partition
+from hc_assets_tests.fhir.worker_runs import Run
 
 KEYS = {"batch": "b", "source_file": "f", "position": 0}
 
@@ -76,3 +81,18 @@ def test_enriched_resources_that_are_not_valid_are_counted(tmp_path):
     rows = [{"resource": resource} for resource in resources]
     enriched = table(tmp_path, "fhir/enriched_resources", rows)
     assert [revalidate(unit).invalid for unit in enriched.work(10**9)] == [2]
+
+
+def test_profiles_that_no_resource_names_are_a_finding(tmp_path):
+    run = Run(Layout.of(tmp_path))
+    url = "https://example.org/StructureDefinition/p"
+    patient = {"resourceType": "Patient", "meta": {"profile": [f"{url}|1.0"]}}
+    raw = run.split(*run.land(a__json=json.dumps(patient).encode()))
+    assert names_one_of({"https://example.org/other", url}, raw)
+    assert not names_one_of({"https://example.org/other", url[:-1]}, raw)
+    assert not names_one_of(set(), raw)
+    assert some_are_named(given=2, named=True).passed
+    assert some_are_named(given=0, named=False).passed
+    unnamed = some_are_named(given=2, named=False)
+    assert not unnamed.passed
+    assert "HC_FHIR_PROFILE_FOR" in unnamed.explanation
