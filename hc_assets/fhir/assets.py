@@ -26,12 +26,7 @@ from hc_assets.fhir.settings import FhirSettings
 from hc_assets.fhir.validation.business_rules import BusinessRules
 from hc_assets.fhir.validation.deletions import known_servers
 from hc_assets.fhir.validation.let_through import LetThrough
-from hc_assets.fhir.validation.profile_rules import (
-    NONE_NAMED,
-    digest,
-    given_profiles,
-    issues_of_whole,
-)
+from hc_assets.fhir.validation.profile_rules import digest, given_profiles, issues_of_whole
 from hc_assets.fhir.validation.replay import Replay
 from hc_assets.fhir.validation.resource_work import ResourceWork
 from hc_assets.fhir.validation.workers import validate_rows
@@ -149,8 +144,6 @@ def validated_and_quarantined_resources(
             workers=settings.workers,
             row_seconds=settings.row_seconds,
         )
-        if profiles and judged and not any(each.names_profile for each in judged):
-            context.log.warning(f"batch {batch}: {NONE_NAMED}")
         inputs = of_batch.digests() | {
             "rules_as_errors": ",".join(sorted(rules.as_errors)),
             "rules_as_warnings": ",".join(let_through.entries()),
