@@ -123,7 +123,7 @@ def _nothing_gathered(row: pa.RecordBatch, failure: InternalError) -> Gathered:
     )
 
 
-def _gathered(batch: pa.RecordBatch, scope: str) -> Gathered:
+def _gathered(scope: str, batch: pa.RecordBatch) -> Gathered:
     rows = _identified(batch)
     ids, resources = rows["resource_id"], rows["resource"]
     types, patient_ids = rows["resource_type"], rows["patient_id"]
@@ -312,9 +312,8 @@ class BatchIndex:
     def _of_source(self, source: str | None) -> "BatchIndex":
         """What the batch says about ids of another source."""
         scope = scope_of(source)
-        if scope == self._scope:
-            return self
-        return BatchIndex(self._gathered, self._contradicted, scope)
+        same = scope == self._scope
+        return self if same else BatchIndex(self._gathered, self._contradicted, scope)
 
     def key_of(self, text: str) -> int:
         """Key of a type and id, a type or an id, of the source."""
