@@ -123,7 +123,7 @@ def _nothing_gathered(row: pa.RecordBatch, failure: InternalError) -> Gathered:
     )
 
 
-def _gathered(scope: str, batch: pa.RecordBatch) -> Gathered:
+def _gathered(batch: pa.RecordBatch, scope: str) -> Gathered:
     rows = _identified(batch)
     ids, resources = rows["resource_id"], rows["resource"]
     types, patient_ids = rows["resource_type"], rows["patient_id"]
