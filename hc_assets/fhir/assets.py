@@ -240,6 +240,7 @@ def resource_versions(
     batches = {
         "batches_applied": applied.batches,
         "batches_taken_back": applied.taken_back,
+        "deliveries_compared": applied.compared,
         **{f"references unresolved: {error}": n for error, n in applied.unresolved.items()},
     }
     for name, rows in (("current_resources", applied.rows), ("resource_history", applied.versions)):

@@ -311,9 +311,8 @@ class BatchIndex:
     def _of_source(self, source: str | None) -> "BatchIndex":
         """What the batch says about ids of another source."""
         scope = scope_of(source)
-        if scope == self._scope:
-            return self
-        return BatchIndex(self._gathered, self._contradicted, scope)
+        same = scope == self._scope
+        return self if same else BatchIndex(self._gathered, self._contradicted, scope)
 
     def key_of(self, text: str) -> int:
         """Key of a type and id, a type or an id, of the source."""
