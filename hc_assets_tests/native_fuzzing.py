@@ -45,7 +45,13 @@ def _validation(library: ctypes.CDLL) -> Target:
     from hc_assets.fhir.r4.fast import fast_path
 
     _take(library, fast_path)
-    return fast_path.accept
+
+    def judge(text: bytes) -> None:
+        fast_path.accept(text)
+        fast_path.holds_only_data()
+        fast_path.accept_envelope(text)
+
+    return judge
 
 
 def _entries(library: ctypes.CDLL) -> Target:
@@ -125,8 +131,9 @@ def _contrast(library: ctypes.CDLL) -> Target:
 
 def _json_seeds() -> Iterable[bytes]:
     from hc_assets_tests.fhir.r4.fast.mutants import VALID
+    from hc_assets_tests.fhir.validation.damaged_bundles import DOCUMENTS
 
-    return [json.dumps(each).encode() for each in VALID]
+    return [*(json.dumps(each).encode() for each in VALID), *(each.encode() for each in DOCUMENTS)]
 
 
 def _bundle_seeds() -> Iterable[bytes]:

@@ -20,18 +20,13 @@ from hc_assets.fhir.enrichment.expected_elements import EXPECTED_ELEMENTS
 from hc_assets.fhir.enrichment.workers import enrich_rows, gather_facts, kept_index
 from hc_assets.fhir.export import exports, kept_files
 from hc_assets.fhir.export.ndjson import writing
+from hc_assets.fhir.export.schemas import NDJSON_EXPORTS
 from hc_assets.fhir.operations.companions import write_companions
-from hc_assets.fhir.schemas import NDJSON_EXPORTS
 from hc_assets.fhir.settings import FhirSettings
 from hc_assets.fhir.validation.business_rules import BusinessRules
 from hc_assets.fhir.validation.deletions import known_servers
 from hc_assets.fhir.validation.let_through import LetThrough
-from hc_assets.fhir.validation.profile_rules import (
-    NONE_NAMED,
-    digest,
-    given_profiles,
-    issues_of_whole,
-)
+from hc_assets.fhir.validation.profile_rules import digest, given_profiles, issues_of_whole
 from hc_assets.fhir.validation.replay import Replay
 from hc_assets.fhir.validation.resource_work import ResourceWork
 from hc_assets.fhir.validation.workers import validate_rows
@@ -149,8 +144,6 @@ def validated_and_quarantined_resources(
             workers=settings.workers,
             row_seconds=settings.row_seconds,
         )
-        if profiles and judged and not any(each.names_profile for each in judged):
-            context.log.warning(f"batch {batch}: {NONE_NAMED}")
         inputs = of_batch.digests() | {
             "rules_as_errors": ",".join(sorted(rules.as_errors)),
             "rules_as_warnings": ",".join(let_through.entries()),
@@ -247,6 +240,7 @@ def resource_versions(
     batches = {
         "batches_applied": applied.batches,
         "batches_taken_back": applied.taken_back,
+        "deliveries_compared": applied.compared,
         **{f"references unresolved: {error}": n for error, n in applied.unresolved.items()},
     }
     for name, rows in (("current_resources", applied.rows), ("resource_history", applied.versions)):

@@ -13,6 +13,7 @@ from hc_assets.fhir.export.exported_rows import current_lines
 from hc_assets.fhir.settings import FhirSettings
 from hc_assets.fhir.validation.let_through import count_let_through
 from hc_assets.fhir.validation.problems import internal_errors
+from hc_assets.fhir.validation.profile_rules import given_profiles, loaded
 from hc_assets.fhir.verdicts import accounting
 from hc_assets.fhir.verdicts import exports as export_accounting
 from hc_assets.fhir.verdicts.batches import (
@@ -20,9 +21,11 @@ from hc_assets.fhir.verdicts.batches import (
     count_by_class,
     entries_by_rule,
     mean_quality,
+    names_one_of,
     none_let_through,
     quality_at_least,
     quarantine_rate_at_most,
+    some_are_named,
 )
 from hc_assets.fhir.verdicts.releases import entries_by_release, none_of_another_release
 from hc_assets.lake.layout import Layout
@@ -102,6 +105,27 @@ def rules_let_through(
     validated = read_partitions(layout, _VALIDATED, batches_of(context))
     counts = count_let_through(batch["warnings"] for batch in validated.batches(["warnings"]))
     return result(none_let_through(counts, validated.count_rows()), WARN)
+
+
+@table_check(
+    _VALIDATED,
+    reads=[_QUARANTINED],
+    description="Some resource of the batch names one of HC_FHIR_PROFILES, where there are any.",
+)
+def given_profiles_named(
+    context: dg.AssetCheckExecutionContext,
+    layout: dg.ResourceParam[Layout],
+    settings: dg.ResourceParam[FhirSettings],
+) -> dg.AssetCheckResult:
+    """Look for the URLs of the profiles; one that is demanded by type needs no naming."""
+    if not settings.fhir_profiles or settings.fhir_profile_for:
+        return result(some_are_named(given=0, named=True), WARN)
+    urls = loaded(given_profiles(settings.fhir_profiles)).urls
+    tables = (
+        read_partitions(layout, name, batches_of(context)) for name in (_VALIDATED, _QUARANTINED)
+    )
+    named = any(names_one_of(urls, table) for table in tables)
+    return result(some_are_named(given=len(urls), named=named), WARN)
 
 
 @table_check(
@@ -234,6 +258,7 @@ CHECKS = [
     validation_rate_at_least_threshold,
     identifiers_unique,
     rules_let_through,
+    given_profiles_named,
     quarantine_rate_by_rule,
     refused_entries_not_of_another_release,
     enriched_resources_valid,

@@ -10,6 +10,7 @@ import pyarrow as pa
 from hc_assets.core.columns import column
 from hc_assets.core.lineage import Lineage
 from hc_assets.core.table_schema import TableSchema
+from hc_assets.fhir.export.schemas import NDJSON_EXPORTS
 from hc_assets.fhir.issue_schema import ISSUE
 from hc_assets.fhir.operations.schemas import PIPELINE_METRICS, PROVENANCE_RESOURCES
 
@@ -185,32 +186,6 @@ ENRICHED_RESOURCES = pa.schema(
             "The resource as JSON with what enrichment added, and with references that hold only"
             " in its bundle replaced by type/id",
         ),
-    ]
-)
-
-NDJSON_EXPORTS = pa.schema(
-    [
-        column(
-            "list",
-            pa.string(),
-            "List of the manifest that names it: output, deleted or error",
-            nullable=False,
-        ),
-        column(
-            "resource_type",
-            pa.string(),
-            "Type of every resource in the file, or of every one that it deletes",
-            nullable=False,
-        ),
-        column(
-            "source",
-            pa.string(),
-            "Source of every resource in the file; null where nothing names one, or all are of one",
-        ),
-        column("file", pa.string(), "Name of the file in exports/fhir", nullable=False),
-        column("resources", pa.int64(), "How many resources it holds", nullable=False),
-        column("bytes", pa.int64(), "Size of the file", unit="By", nullable=False),
-        column("sha256", pa.string(), "Hash of the file", nullable=False),
     ]
 )
 

@@ -15,6 +15,7 @@ from hc_assets.core.redaction import texts_redacted
 from hc_assets.core.settings import CoreSettings
 from hc_assets.domains import CATALOG
 from hc_assets.lake.backlog import left_out, unfinished
+from hc_assets.lake.exclusions import retracted
 from hc_assets.lake.landing import BatchLimits
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.manifests import DamagedManifestError, batch_keys, read_manifest
@@ -75,6 +76,8 @@ def _landing_sensor(landing: Landing, settings: CoreSettings) -> dg.SensorDefini
             f"{result.landed} files landed in {len(result.batches)} batches,"
             f" {result.already_landed} known by their content, {result.waiting} still changing"
         )
+        for key in sorted(result.known_batches & retracted(layout)):
+            context.log.warning(f"{key} is retracted: files of it are not ingested again")
         if result.is_clock_behind:
             context.log.warning("the clock is behind an earlier batch, whose time new ones follow")
         due, unknown, cursor = _due(context, landing, layout, settings.sensor_batches)

@@ -212,6 +212,7 @@ def test_bad_files_leave_a_reason_each_and_the_rest_goes_through(hc_assets, quer
         "empty.json:0",
         "cut.ndjson:1",
         "bundle.json:42",
+        "bundle.json:100",  # the Bundle itself, whose entries need fullUrls
     }
     assert reasons["folder.json:0"] == "unreadable: the file is a folder with nothing in it"
     assert "not JSON" in reasons["not-json.json:0"]

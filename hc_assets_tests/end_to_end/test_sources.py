@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from hc_assets.lake.layout import Layout
+from hc_assets.lake.manifests import read_manifest
 from hc_assets_tests.conftest import DataFolder
 
 NORTH, SOUTH = "https://north.example/fhir", "https://south.example/r4"
@@ -86,11 +88,16 @@ def test_each_source_has_its_own_person_and_files(lake):
     assert "1 are of several sources" in found["no_source_assumed"]["explanation"]
 
 
-def test_an_export_of_several_sources_is_read_back_as_it_is(lake, tmp_path):
+def test_an_export_of_several_sources_is_landed_by_source_elsewhere(lake, tmp_path):
     other = DataFolder(tmp_path / "data")
-    result = other.run("ingest", lake.path / "exports" / "fhir", "--kind", "fhir")
+    result = other.run("land", lake.path / "exports" / "fhir", "--kind", "fhir")
     assert result.exit_code == 0, result.output
-    assert current(other) == current(lake)
+    layout = Layout.of(other.path)
+    manifests = [read_manifest(layout, "fhir", key) for key in result.stdout.split()]
+    files = {m.source: [Path(f.source_file).name for f in m.files] for m in manifests}
+    patients = ["Patient.ndjson"]
+    assert files.pop("") == ["manifest.json"]
+    assert files == {"east": patients, "west": patients, NORTH: patients, SOUTH: patients}
 
 
 def test_a_deletion_by_address_and_files_without_a_source_later(lake, tmp_path):

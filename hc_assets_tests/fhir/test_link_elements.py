@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from hc_assets.fhir.enrichment.batch_index import BatchIndex
+from hc_assets.fhir.enrichment.columns.batch_references import resolved
+from hc_assets.fhir.enrichment.columns.resource_texts import compacted
 from hc_assets.fhir.link_elements import (
     SIGNS_OF_OTHERS,
     are_references,
@@ -126,6 +130,21 @@ def test_a_uri_that_is_named_reference_is_none(resource):
     made, texts = resolve(compact, {URN: "Patient/p1"})
     assert texts == ["Patient/p1"]
     assert json.loads(made) == resource | {to_patient: {"reference": "Patient/p1"}}
+
+
+def test_both_ways_of_enriching_tell_them_apart():
+    sent = [
+        {"resourceType": "DetectedIssue", "reference": URN, "patient": {"reference": URN}},
+        {"resourceType": "Patient", "language": "en", "managingOrganization": {"reference": URN}},
+    ]
+    column = compacted(pa.array([json.dumps(each).encode() for each in sent]))
+    index = BatchIndex.of([])
+    texts, references = resolved(column, pa.array(["f", "f"]), {"f": {URN: "Patient/p1"}}, index)
+    assert references.rows.tolist() == [0, 1]
+    for row, each in enumerate(sent):
+        compact = json.dumps(each, separators=(",", ":")).encode()
+        begin, end = texts.offsets[row : row + 2]
+        assert texts.buffer[begin:end] == resolve(compact, {URN: "Patient/p1"})[0]
 
 
 def test_a_language_alone_costs_no_closer_look():

@@ -149,5 +149,10 @@ THEIRS: dict[str, tuple[str, str]] = {
         "HL7's",
         "Four elements where HL7's examples refer to a type that the element doesn't allow warn.",
     ),
+    "SD_TYPE_NOT_DERIVED": ("HL7's", "A structure of a type that exists constrains that type."),
+    "http://hl7.org/fhir/StructureDefinition/Range#rng-2": (
+        "ours",
+        "The engine fails (a null unit) where only one end of a range has one.",
+    ),
     "SD_CONSTRAINED_KIND_NO_MATCH": ("HL7's", "A profile has the kind of its base."),
 }

@@ -174,8 +174,7 @@ def _identified(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _flags(values: pa.Array) -> npt.NDArray[np.bool_]:
-    flags: npt.NDArray[np.bool_] = values.to_numpy(zero_copy_only=False)
-    return flags
+    return np.asarray(values, np.bool_)
 
 
 def _of_readings(rows: pa.RecordBatch, keys: Keys, scope: str) -> Records:
@@ -312,9 +311,8 @@ class BatchIndex:
     def _of_source(self, source: str | None) -> "BatchIndex":
         """What the batch says about ids of another source."""
         scope = scope_of(source)
-        if scope == self._scope:
-            return self
-        return BatchIndex(self._gathered, self._contradicted, scope)
+        same = scope == self._scope
+        return self if same else BatchIndex(self._gathered, self._contradicted, scope)
 
     def key_of(self, text: str) -> int:
         """Key of a type and id, a type or an id, of the source."""

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -21,8 +21,10 @@ from hc_assets.fhir.profiles.core_profiles import core_profile_urls
 from hc_assets.fhir.profiles.elements import is_a
 from hc_assets.fhir.r4.definitions import r4
 from hc_assets.fhir.r4.issues import Issue
-from hc_assets.fhir.settings import FhirSettings
 from hc_assets.fhir.validation import has_errors
+
+if TYPE_CHECKING:
+    from hc_assets.fhir.settings import FhirSettings
 
 _DEMAND = re.compile(r"([A-Z][A-Za-z]*)=((?:https?://|urn:)\S+)")
 NONE_NAMED = (
@@ -83,7 +85,7 @@ def profile_issues(resource: bytes, profiles: tuple[str, ...]) -> list[Issue]:
     return loaded(profiles).validate(resource, for_every=_demanded(profiles))
 
 
-def refuse_unusable(settings: FhirSettings) -> tuple[str, ...]:
+def refuse_unusable(settings: "FhirSettings") -> tuple[str, ...]:
     """Load the profiles of a deployment, so that one that can't be used is known beforehand.
 
     Returns:

@@ -32,7 +32,7 @@ from hc_assets.fhir.validation.business_rules import BusinessRules, Facts
 from hc_assets.fhir.validation.deletions import KnownServers, refused_deletions
 from hc_assets.fhir.validation.issue_columns import issue_lists
 from hc_assets.fhir.validation.problems import internal_error, unreadable
-from hc_assets.fhir.validation.profile_rules import NamedProfiles, profile_issues
+from hc_assets.fhir.validation.profile_rules import profile_issues
 from hc_assets.fhir.validation.release_issues import RULE, may_name_release, named_releases
 from hc_assets.fhir.validation.replay import Entries
 from hc_assets.fhir.validation.resource_work import ResourceWork, place_of
@@ -47,15 +47,11 @@ _NO_SERVERS: KnownServers = {}
 
 @dataclass(frozen=True)
 class Judged:
-    """What became of some rows: parts of both tables, and how often each rule was broken.
-
-    And whether some resource was held against one of the profiles given.
-    """
+    """What became of some rows: parts of both tables, and how often each rule was broken."""
 
     validated: list[Part]
     quarantined: list[Part]
     broken_rules: Counter[str]
-    names_profile: bool = False
 
 
 @no_cycles()
@@ -83,7 +79,6 @@ def validate_rows(
     good = layout.partition("fhir/validated_resources", work.batch)
     bad = layout.partition("fhir/quarantined_resources", work.batch)
     judge = _Judge(work, rules, profiles, servers)
-    named = NamedProfiles(profiles)
     broken: Counter[str] = Counter()
     with (
         PartWriter(good, VALIDATED_RESOURCES, number=first_number + number) as validated,
@@ -95,7 +90,7 @@ def validate_rows(
                     broken.update(judged.broken_rules)
                     validated.write(judged.validated)
                     quarantined.write(judged.quarantined)
-    return Judged(validated.parts, quarantined.parts, broken, named.are_any)
+    return Judged(validated.parts, quarantined.parts, broken)
 
 
 class _Verdict(NamedTuple):
@@ -232,7 +227,8 @@ class _Judge:
         if has_errors(issues):
             return _Verdict(issues, class_=INVALID)
         if not_data is not None:
-            return _Verdict([*issues, issue_of(not_data)], class_=NOT_DATA)
+            # What R4 only recommends is no reason for anything here.
+            return _Verdict([issue_of(not_data)], class_=NOT_DATA)
         if id_ is None:
             issues.append(_ID_MADE)
             id_ = known_id(dict(zip(IDENTITY, identity, strict=True)))

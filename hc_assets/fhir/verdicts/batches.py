@@ -4,14 +4,16 @@ Belongs here: judging figures of one batch. Which check uses what, and how bad a
 `fhir/checks.py`; whether everything came through is judged in `accounting.py`.
 """
 
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from hc_assets.core.verdicts import Verdict, none_of
 from hc_assets.fhir.bundles.not_data import INVALID
+from hc_assets.fhir.validation.profile_rules import NONE_NAMED
 from hc_assets.lake.tables import LakeTable
 
 _SHOWN_RULES = 20
@@ -146,4 +148,36 @@ def none_let_through(by_rule: Mapping[str, int], total: int) -> Verdict:
         + (f": {listed}" if listed else ""),
         counts={"resources": total}
         | {f"rule {rule}": number for rule, number in ranked[:_SHOWN_RULES]},
+    )
+
+
+def names_one_of(urls: Collection[str], rows: LakeTable) -> bool:
+    """Whether some resource holds one of some URLs.
+
+    Args:
+        urls: of profiles.
+        rows: with the column `resource`. They are read until one is found.
+    """
+    pattern = f'"(?:{"|".join(map(re.escape, sorted(urls)))})["|]'
+    return bool(urls) and any(
+        pc.any(pc.match_substring_regex(batch["resource"], pattern)).as_py()
+        for batch in rows.batches(["resource"])
+    )
+
+
+def some_are_named(*, given: int, named: bool) -> Verdict:
+    """Judge that profiles were of use.
+
+    Args:
+        given: how many there are that hold only for what names them.
+        named: whether some resource names one of them.
+    """
+    fails = bool(given) and not named
+    text = "some resource names one of them" if named else NONE_NAMED
+    return Verdict(
+        passed=not fails,
+        value=float(fails),
+        threshold=0.0,
+        explanation=f"{given} profiles given: {text}" if given else "no profile waits to be named",
+        counts={"profiles": given},
     )

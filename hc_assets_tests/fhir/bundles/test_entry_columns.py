@@ -49,6 +49,8 @@ RESOURCES = [
     '{"resourceType":"Basic","id":""}',
     '{"resourceType":"Pat\\u0069ent","id":"\\ud83d\\ude00"}',
     '{"resourceType":"OperationOutcome","issue":[]}',
+    '{"transactionTime":"2026-01-01T00:00:00Z","output":[]}',
+    '{"resourceType":"Parameters","parameter":[{"name":"x","resource":' + PATIENT + "}]}",
     '{"resourceType":"Bundle","entry":[{"resource":' + PATIENT + "}]}",
     '{"resourceType":"Basic","id":"' + "x" * 600 + '"}',
     "null",

@@ -162,9 +162,10 @@ def test_references_are_resolved_across_the_parts_and_row_groups_of_a_file(run):
 
 
 def test_the_query_of_a_resource_is_kept_with_it(run):
-    sent = observation("o1", "Patient?identifier=s|1", identifier=[{"system": "s", "value": "9"}])
+    identifier = [{"system": "urn:s", "value": "9"}]
+    sent = observation("o1", "Patient?identifier=s|1", identifier=identifier)
     (row,) = run.all(a__json=json.dumps(sent).encode())[ENRICHED]
-    assert row["identifiers"] == ["s|9"]
+    assert row["identifiers"] == ["urn:s|9"]
     assert row["conditional_references"] == ["Patient?identifier=s|1"]
 
 

@@ -18,7 +18,7 @@ from hc_assets.fhir.export.ndjson import (
     Stated,
     write_export,
 )
-from hc_assets.fhir.schemas import NDJSON_EXPORTS
+from hc_assets.fhir.export.schemas import NDJSON_EXPORTS
 
 TIME = "2026-01-01T00:00:00+00:00"
 STATED = Stated(TIME, "urn:hc-assets:$export")

@@ -7,9 +7,13 @@ import pytest
 from fhir.resources.R4B.provenance import Provenance
 
 from hc_assets.fhir.enrichment.extension_definitions import published
+from hc_assets.fhir.operations import batch_provenance
 from hc_assets.fhir.operations.pipeline_metrics import totals
+from hc_assets.fhir.operations.provenance import Step
 from hc_assets.fhir.operations.trend_plots import trend_markdown, trend_png
 from hc_assets.fhir.validation import has_errors, validate
+from hc_assets.fhir.validation.problems import internal_errors
+from hc_assets.lake.layout import Layout
 from hc_assets.settings import Settings
 from hc_assets_tests.conftest import DataFolder
 
@@ -163,3 +167,22 @@ def test_trends_are_a_small_picture_that_the_same_rows_always_give(count):
     assert picture.startswith(b"\x89PNG")
     assert len(trend_markdown(rows)) < 64 * 1024
     assert trend_png(rows) == picture
+
+
+def test_a_provenance_that_raises_costs_its_step_its_own(ingested, monkeypatch):
+    made = batch_provenance.provenance
+
+    def failing(step: Step, **named: Any) -> bytes:
+        if step.name == "validate":
+            raise MemoryError("Jane Doe")
+        return made(step, **named)
+
+    monkeypatch.setattr(batch_provenance, "provenance", failing)
+    ((batch,), *_) = ingested.query("SELECT batch FROM fhir.provenance_resources ORDER BY batch")
+    rows = batch_provenance.batch_provenance(Layout.of(ingested.path), str(batch), BASE)
+    assert rows["step"].to_pylist() == ["split", "validate", "enrich"]
+    assert [each is None for each in rows["resource"].to_pylist()] == [False, True, False]
+    ((error, count),) = internal_errors(rows["issues"].chunks).items()
+    assert count == 1
+    assert error.startswith("MemoryError at ")
+    assert "Jane" not in str(rows["issues"])

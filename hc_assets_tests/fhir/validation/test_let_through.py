@@ -17,12 +17,15 @@ import hc_assets
 from hc_assets.fhir.references import links, local_targets
 from hc_assets.fhir.settings import FhirSettings
 from hc_assets.fhir.validation import has_errors, validate
+from hc_assets.fhir.validation.business_rules import BusinessRules
 from hc_assets.fhir.validation.files import validate_files
 from hc_assets.fhir.validation.issue_columns import issue_lists
 from hc_assets.fhir.validation.let_through import LetThrough, count_let_through
 from hc_assets.fhir.validation.rule_names import OTHERS, STRUCTURAL, known_rules, refuse_unknown
 from hc_assets.fhir.verdicts.batches import none_let_through
 from hc_assets.lake.discovery import Found
+from hc_assets.lake.layout import Layout
+from hc_assets_tests.fhir.worker_runs import QUARANTINED, VALIDATED, Run
 
 _LONG = "e" + "Ab3.-Z9x" * 11
 
@@ -202,3 +205,18 @@ def test_what_another_release_has_is_no_error_once_what_r4_refuses_is_let_throug
     milder = LetThrough.of(["unknown-member"]).applied(issues)
     assert not has_errors(milder)
     assert "fhir-version" in _rules(milder, "warning")
+
+
+def test_what_is_let_through_goes_on_with_its_patient_and_its_mark(tmp_path: Path) -> None:
+    run = Run(Layout.of(tmp_path), BusinessRules(let_through=LetThrough.of(["id-length"])))
+    subject = {"reference": f"Patient/{_LONG}"}
+    long, other = _observation(id=_LONG, subject=subject), _observation(id=_LONG, nosuch=1)
+    found = run.all(a__ndjson=long + b"\n" + other)
+    (kept,), (set_aside,) = found[VALIDATED], found[QUARANTINED]
+    assert (kept["resource_id"], kept["patient_id"]) == (_LONG, _LONG)
+    assert kept["resource"] == long
+    marked = [i["diagnostics"] for i in kept["warnings"] if i["rule"] == "id-length"]
+    assert len(marked) == 2
+    assert all(text.startswith("let through: ") for text in marked)
+    errors = {i["rule"] for i in set_aside["issues"] if i["severity"] == "error"}
+    assert errors == {"unknown-member"}

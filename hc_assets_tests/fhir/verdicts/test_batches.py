@@ -1,3 +1,5 @@
+import json
+
 import pyarrow as pa
 import pytest
 from upath import UPath
@@ -9,12 +11,15 @@ from hc_assets.fhir.verdicts.batches import (
     count_by_class,
     entries_by_rule,
     mean_quality,
+    names_one_of,
     quality_at_least,
     quarantine_rate_at_most,
+    some_are_named,
 )
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import PartWriter, commit
 from hc_assets.lake.tables import LakeTable, read_partition
+from hc_assets_tests.fhir.worker_runs import Run
 
 KEYS = {"batch": "b", "source_file": "f", "position": 0}
 
@@ -93,3 +98,18 @@ def test_what_enrichment_left_out_is_counted_by_rule_and_place(tmp_path):
     assert (verdict.passed, verdict.value) == (False, 2.0)
     assert "2 by rng-2 at Observation.extension.valueRange" in verdict.explanation
     assert all_still_valid({}, 5).passed
+
+
+def test_profiles_that_no_resource_names_are_a_finding(tmp_path):
+    run = Run(Layout.of(tmp_path))
+    url = "https://example.org/StructureDefinition/p"
+    patient = {"resourceType": "Patient", "meta": {"profile": [f"{url}|1.0"]}}
+    raw = run.split(*run.land(a__json=json.dumps(patient).encode()))
+    assert names_one_of({"https://example.org/other", url}, raw)
+    assert not names_one_of({"https://example.org/other", url[:-1]}, raw)
+    assert not names_one_of(set(), raw)
+    assert some_are_named(given=2, named=True).passed
+    assert some_are_named(given=0, named=False).passed
+    unnamed = some_are_named(given=2, named=False)
+    assert not unnamed.passed
+    assert "HC_FHIR_PROFILE_FOR" in unnamed.explanation

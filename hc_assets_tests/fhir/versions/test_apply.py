@@ -1,6 +1,6 @@
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,7 +9,10 @@ import pyarrow as pa
 import pytest
 
 from hc_assets.fhir.export.exported_rows import current_lines
+from hc_assets.fhir.references import resolve
 from hc_assets.fhir.schemas import CURRENT_RESOURCES, ENRICHED_RESOURCES, RESOURCE_HISTORY
+from hc_assets.fhir.verdicts.references import failed_resolutions, references_by_query_resolve
+from hc_assets.fhir.versions import resolver
 from hc_assets.fhir.versions.apply import Applied, apply_batches
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import DamagedPartError, PartWriter, commit
@@ -248,6 +251,45 @@ def test_the_target_of_a_query_follows_the_current_resources(layout, connection)
         write(layout, batch, [sent])
         assert apply(connection, layout).batches == 1, day
         assert referred(connection) == [expected], batch
+
+
+def test_a_query_that_leads_to_none_or_to_several_is_counted(layout, connection):
+    unknown = "Practitioner?identifier=s|9"
+    write(layout, "b1", [Sent("p1", "a", 0, references=(ASKED, unknown)), doctor("d1")])
+    apply(connection, layout)
+    verdict = references_by_query_resolve(connection)
+    assert (verdict.passed, verdict.value, verdict.counts["total"]) == (False, 1.0, 2)
+    write(layout, "b2", [doctor("d2")])
+    apply(connection, layout)
+    assert references_by_query_resolve(connection).value == 2.0
+    write(layout, "b3", [Sent("p1", "b", 1)])
+    apply(connection, layout)
+    assert references_by_query_resolve(connection).passed
+
+
+def test_a_resource_whose_references_raise_keeps_them_and_is_known(layout, connection, monkeypatch):
+    def failing(resource: bytes, targets: Mapping[str, str]) -> tuple[bytes, list[str]]:
+        if b'"content":"a"' in resource:
+            raise RecursionError("Jane Doe")
+        return resolve(resource, targets)
+
+    sent = [Sent("p1", "a", 0, references=(ASKED,)), Sent("p2", "b", 0, references=(ASKED,))]
+    write(layout, "b1", [*sent, doctor("d1")])
+    with monkeypatch.context() as patch:
+        patch.setattr(resolver, "resolve", failing)
+        assert sum(apply(connection, layout).unresolved.values()) == 1
+    assert referred(connection) == [ASKED]
+    assert referred(connection, "p2") == ["Practitioner/d1"]
+    ((error, count),) = failed_resolutions(connection).items()
+    assert count == 1
+    assert error.startswith("RecursionError at resolver.py:")
+    assert "Jane" not in error
+
+    # Resolved once more, when what the query stands for changes
+    write(layout, "b2", [doctor("d1", 1, gone=True), doctor("d3")])
+    apply(connection, layout)
+    assert referred(connection) == ["Practitioner/d3"]
+    assert failed_resolutions(connection) == {}
 
 
 def exported(connection: duckdb.DuckDBPyConnection, since: str) -> list[bytes]:

@@ -24,6 +24,7 @@ from hc_assets.fhir.enrichment.batch_index import (
     sex_number,
 )
 from hc_assets.fhir.enrichment.columns.column_rows import Flags, Rows, read_rows
+from hc_assets.fhir.enrichment.columns.identifiers import identifiers_of
 from hc_assets.fhir.enrichment.columns.resource_columns import (
     PLAN,
     distinct,
@@ -35,7 +36,6 @@ from hc_assets.fhir.enrichment.columns.resource_texts import Numbers
 from hc_assets.fhir.enrichment.columns.sources import by_source, put_together, targets_of_source
 from hc_assets.fhir.enrichment.consistency import Facts, sex_coded
 from hc_assets.fhir.enrichment.enricher import Enriched, Enricher
-from hc_assets.fhir.enrichment.identifiers import identifier_tokens
 from hc_assets.fhir.enrichment.resource_meta import EnrichedMeta, content_sha256, version_in
 from hc_assets.fhir.enrichment.statements import STATING
 from hc_assets.fhir.r4.issues import Issue
@@ -322,7 +322,7 @@ def _other_columns(
         "literal_references": rows.references.literal(count, absent),
         "conditional_references": rows.references.conditional(count, absent),
         "content_sha256": pa.array(_hashes(rows, is_plain, metas, others), pa.string()),
-        "identifiers": _identifiers(rows),
+        "identifiers": identifiers_of(rows),
     }
     found, score_of = scores
     for place, name in enumerate(_SCORES):
@@ -394,16 +394,3 @@ def _hashes(
     for row, each in others.items():
         hashes[row] = each.content_sha256
     return hashes
-
-
-def _identifiers(rows: Rows) -> pa.Array:
-    """Tokens of each row's identifiers."""
-    places = rows.places(shape.identifier for shape in rows.shapes)
-    of_rows = np.flatnonzero(places[:, 0] >= 0)
-    buffer = rows.members.texts.buffer
-    tokens = [identifier_tokens(buffer[begin:end]) for begin, end in places[of_rows].tolist()]
-    counts = np.zeros(len(places), np.int64)
-    counts[of_rows] = [len(each) for each in tokens]
-    ends = np.cumsum([0, *counts], dtype=np.int32)
-    values = pa.array([token for of_row in tokens for token in of_row], pa.string())
-    return pa.ListArray.from_arrays(pa.array(ends), values, mask=rows.absent)

@@ -204,7 +204,7 @@ class _Packer:
     ) -> None:
         name = definition.name
         first = self.member_count
-        words = frozenset(_words(read))
+        words = frozenset("".join(c if c.isalnum() or c == "_" else " " for c in read).split())
         required = 0
         for number, element in enumerate(definition.elements):
             if element.max == 0:  # forbidden by a profile: the comparator of SimpleQuantity
@@ -320,10 +320,6 @@ class _Packer:
         """The value types that an extension may have, as bits."""
         members = {choice_member("value", ref.code) for ref in definition.types}
         return sum(1 << bit for member, bit in self.value_bits.items() if member in members)
-
-
-def _words(text: str) -> Iterable[str]:
-    return "".join(c if c.isalnum() or c == "_" else " " for c in text).split()
 
 
 def _number(definition: TypeDefinition, name: str) -> int:

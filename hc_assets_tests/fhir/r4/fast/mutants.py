@@ -54,7 +54,11 @@ def main(library: str, seed: int, count: int) -> None:
     from hc_assets.fhir.r4.fast import fast_path
 
     fast_path.load_library = lambda *_: ctypes.CDLL(library)  # type: ignore[attr-defined]
-    sys.stdout.write(str(sum(fast_path.accept(text) is not None for text in mutants(seed, count))))
+    accepted = 0
+    for text in mutants(seed, count):
+        accepted += fast_path.accept(text) is not None
+        fast_path.accept_envelope(text)
+    sys.stdout.write(str(accepted))
 
 
 if __name__ == "__main__":

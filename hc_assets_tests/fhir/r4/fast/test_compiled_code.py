@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import hc_assets
 from hc_assets.fhir.r4.definitions import choice_member, r4
-from hc_assets.fhir.r4.fast.fast_path import accept
+from hc_assets.fhir.r4.fast.fast_path import accept, accept_envelope
 from hc_assets.fhir.r4.primitives import (
     PATTERNS,
     format_problem,
@@ -23,7 +23,8 @@ from hc_assets.fhir.r4.primitives import (
     is_absolute,
 )
 from hc_assets.fhir.r4.references import parse_reference
-from hc_assets.fhir.r4.thorough_path import thorough_issues
+from hc_assets.fhir.r4.thorough_path import issues_beside_resources, thorough_issues
+from hc_assets.fhir.validation import has_errors
 from hc_assets_tests.sanitizers import run_sanitized
 
 _MUTANTS = Path(__file__).with_name("mutants.py")
@@ -45,6 +46,15 @@ def test_mutants_that_are_accepted_have_no_issue_on_the_thorough_path() -> None:
             assert {issue.rule for issue in issues} <= {"dom-6"}
             assert sorted(issue.expression for issue in issues) == sorted(bare)
     assert accepted > 200
+
+
+def test_mutants_accepted_as_bundles_have_no_error_beside_their_resources() -> None:
+    accepted = 0
+    for text in _MODULE.mutants(seed=5, count=8_000):
+        if accept_envelope(text):
+            accepted += 1
+            assert not has_errors(issues_beside_resources(text)), text
+    assert accepted > 20
 
 
 @pytest.mark.sanitized

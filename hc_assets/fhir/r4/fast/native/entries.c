@@ -180,7 +180,8 @@ static Position pass_search(const Whole *text, Position at) {
 
 /* Whether there is a resource that is neither taken apart nor set aside; see bundles/unpacking.py. */
 static int is_data(const Whole *text, const Row *row) {
-    if (row->resource.begin < 0 || row->type.begin < 0) return 0;
+    if (row->resource.begin < 0) return 0;
+    if (row->type.begin < 0) return 1;
     Text type = text_in(text, row->type);
     return !is_text(type, "OperationOutcome") && !is_text(type, "Bundle") &&
            !is_text(type, "Parameters");
@@ -293,6 +294,10 @@ EXPORT int64_t hc_regular_lines(const uint8_t *begin, size_t size, Row *rows, in
             clear(row);
             at = pass_resource(&line, at, 0, row);
             if (at == NULL || skip_space(at, line.end) != line.end || !is_data(&line, row))
+                return IRREGULAR;
+            /* Without a type it may be the manifest of an export. */
+            Text whole = text_in(&line, row->resource);
+            if (row->type.begin < 0 && memmem(whole.at, whole.size, "transactionTime", 15) != NULL)
                 return IRREGULAR;
             row->position = position;
         }
