@@ -218,7 +218,7 @@ def refused_entries_not_of_another_release(
     """Say what share of the refused entries looks like which release."""
     keys = batches_of(context)
     quarantined = read_partitions(layout, _QUARANTINED, keys)
-    refused = entries_by_release(quarantined, "issues", errors_only=True)
+    refused = entries_by_release(quarantined, "issues", of_class=INVALID)
     total = count_by_class(quarantined)[INVALID]
     valid = entries_by_release(read_partitions(layout, _VALIDATED, keys), "warnings")
     return result(none_of_another_release(refused, total, valid), ERROR)

@@ -12,23 +12,27 @@ import pyarrow.compute as pc
 
 from hc_assets.core.verdicts import Verdict
 from hc_assets.fhir.validation.release_issues import RULE, label_of
+from hc_assets.fhir.verdicts.batches import classes_of
 from hc_assets.lake.tables import LakeTable
 
 
-def entries_by_release(table: LakeTable, column: str, *, errors_only: bool = False) -> Counter[str]:
+def entries_by_release(
+    table: LakeTable, column: str, *, of_class: str | None = None
+) -> Counter[str]:
     """Count the entries that look like another release, by its name: `R5`, `R4B or R5`.
 
     Args:
         table: of entries with their issues.
         column: that holds the issues.
-        errors_only: count only those that are refused for it, and not those that are no data.
+        of_class: of entries in quarantine, count only this one's; None for a table without classes.
     """
     counts: Counter[str] = Counter()
-    for batch in table.batches([column]):
+    for read in table.batches([column] if of_class is None else [column, "class"]):
+        batch = read
+        if of_class is not None:
+            batch = read.filter(pc.equal(classes_of(read), of_class))
         issues = batch[column].flatten()
         is_ours = pc.equal(pc.struct_field(issues, "rule"), RULE)
-        if errors_only:
-            is_ours = pc.and_(is_ours, pc.equal(pc.struct_field(issues, "severity"), "error"))
         rows = pc.list_parent_indices(batch[column]).filter(is_ours).to_pylist()
         of_row: dict[int, Counter[str]] = {}
         for row, issue in zip(rows, issues.filter(is_ours).to_pylist(), strict=True):

@@ -15,11 +15,11 @@ def test_an_entry_counts_once_for_the_release_that_most_of_it_is(tmp_path):
         {"issues": [issue("x", "obs-7")]},
         {"issues": [issue("A.b is R5")]},
         {"issues": []},
-        {"issues": [issue("A.meta.profile names R5", severity="information")]},
     ]
-    rows = [row | {"class": "invalid"} for row in rows]
+    no_data = {"issues": [issue("A.meta.profile names R5", severity="information")]}
+    rows = [row | {"class": "invalid"} for row in rows] + [no_data | {"class": "not_data"}]
     quarantined = table(tmp_path, "fhir/quarantined_resources", rows)
-    counts = entries_by_release(quarantined, "issues", errors_only=True)
+    counts = entries_by_release(quarantined, "issues", of_class="invalid")
     assert counts == {"R5": 2, "STU3": 1}
 
 
