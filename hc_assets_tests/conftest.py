@@ -86,9 +86,10 @@ class DataFolder:
         return run_query(self.path, sql)
 
 
-def invoke(*arguments: object) -> Result:
+def invoke(*arguments: object, stdin: bytes | None = None) -> Result:
     """Run the command line in this process and environment."""
-    return CliRunner().invoke(app, [str(each) for each in arguments], catch_exceptions=False)
+    texts = [str(each) for each in arguments]
+    return CliRunner().invoke(app, texts, input=stdin, catch_exceptions=False)
 
 
 def run_query(data_dir: Path, sql: str) -> list[tuple[object, ...]]:

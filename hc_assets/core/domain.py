@@ -52,12 +52,15 @@ class Kind:
             counts. Those of compression are left out.
         looks_like: whether the first bytes of a file, at most 64 KiB, unpacked, are of this kind.
         has_sources: whether rows are told apart by the source that files came from.
+        other_format: says what such bytes are, where they are of a format that this kind knows and
+            does not take, as the reason would be; None where it does not know.
     """
 
     name: str
     suffixes: Mapping[str, str]
     looks_like: Callable[[bytes], bool]
     has_sources: bool = False
+    other_format: Callable[[bytes], str | None] = lambda _: None
 
     @property
     def partitions(self) -> str:

@@ -27,6 +27,7 @@ from hc_assets.fhir.verdicts.batches import (
     quarantine_rate_at_most,
     some_are_named,
 )
+from hc_assets.fhir.verdicts.releases import entries_by_release, none_of_another_release
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import read_partition, read_partitions
 from hc_assets.lake.warehouse import Warehouse
@@ -207,6 +208,23 @@ def quarantine_rate_by_rule(
 
 
 @table_check(
+    _QUARANTINED,
+    reads=[_VALIDATED],
+    description="No entry of the batch is refused for what another release of FHIR has.",
+)
+def refused_entries_not_of_another_release(
+    context: dg.AssetCheckExecutionContext, layout: dg.ResourceParam[Layout]
+) -> dg.AssetCheckResult:
+    """Say what share of the refused entries looks like which release."""
+    keys = batches_of(context)
+    quarantined = read_partitions(layout, _QUARANTINED, keys)
+    refused = entries_by_release(quarantined, "issues", of_class=INVALID)
+    total = count_by_class(quarantined)[INVALID]
+    valid = entries_by_release(read_partitions(layout, _VALIDATED, keys), "warnings")
+    return result(none_of_another_release(refused, total, valid), ERROR)
+
+
+@table_check(
     _CURRENT,
     blocking=True,
     description="Each resource that was ever delivered has exactly one current row.",
@@ -242,6 +260,7 @@ CHECKS = [
     rules_let_through,
     given_profiles_named,
     quarantine_rate_by_rule,
+    refused_entries_not_of_another_release,
     enriched_resources_valid,
     mean_quality_at_least_threshold,
     no_internal_errors_in_quarantine,

@@ -5,6 +5,7 @@ Imports neither Dagster nor NumPy.
 """
 
 from hc_assets.core.domain import Domain, Kind, Table
+from hc_assets.fhir.bundles.formats import other_format
 from hc_assets.fhir.settings import FhirSettings
 
 _SCHEMAS = "hc_assets.fhir.schemas:TABLES"
@@ -14,6 +15,7 @@ FHIR_FILES = Kind(
     suffixes={".ndjson": "application/fhir+ndjson", ".json": "application/fhir+json"},
     looks_like=lambda head: b'"resourceType"' in head,
     has_sources=True,
+    other_format=other_format,
 )
 
 _TABLES = (

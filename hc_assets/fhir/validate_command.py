@@ -3,9 +3,11 @@
 Belongs here: the command's arguments, and what is shown. Judging is in `fhir/validation/files.py`.
 """
 
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,7 +21,7 @@ from hc_assets.cli.exit_codes import (
     stop,
 )
 from hc_assets.fhir.settings import FhirSettings
-from hc_assets.lake.discovery import discover
+from hc_assets.lake.discovery import Found, discover
 
 if TYPE_CHECKING:
     from hc_assets.fhir.validation import Issue
@@ -38,7 +40,11 @@ class ValidateFormat(StrEnum):
 @validate_app.command()
 def validate(
     files: Annotated[
-        list[Path], typer.Argument(help="Files, or folders of files.", show_default=False)
+        list[Path],
+        typer.Argument(
+            help="Files, folders of files, ZIP and tar archives, or - for standard input.",
+            show_default=False,
+        ),
     ],
     *,
     format: Annotated[  # noqa: A002 - the option's name
@@ -65,32 +71,32 @@ def validate(
         bool,
         typer.Option(
             help="Show ids, and the codes, URLs and unknown members that were found: they may name"
-            " a patient, and output is kept by terminals, CI and logs."
+            " a patient, and output is kept by terminals, CI and logs. With ndjson ids are shown"
+            " anyway, for programs."
         ),
     ] = False,
 ) -> None:
-    """Validate FHIR R4 bundles, single resources and NDJSON files.
+    """Validate FHIR R4 bundles, single resources, NDJSON files and archives of them.
 
     A Bundle is judged as one resource, and an issue in an entry is reported for the entry. A count
     per rule goes to stderr at the end. Rule, place and kind are printed; values only on request.
     """
     from hc_assets.fhir.bundles.text_streams import TextLimits
     from hc_assets.fhir.profiles import ProfileError
-    from hc_assets.fhir.validation import operation_outcome
+    from hc_assets.fhir.validation.file_work import STDIN
     from hc_assets.fhir.validation.files import validate_files
     from hc_assets.fhir.validation.let_through import LetThrough
+    from hc_assets.fhir.validation.outcomes import outcome, outcome_of_file
+    from hc_assets.fhir.validation.problems import unreadable as unreadable_issue
     from hc_assets.fhir.validation.profile_rules import NONE_NAMED, given_profiles, loaded
     from hc_assets.fhir.validation.redacted_issues import known_type, without_values
 
-    resources = invalid = unreadable = 0
+    resources = invalid = 0
     names_profile = False
     by_rule: Counter[str] = Counter()
-    for path in files:
-        if not path.exists():
-            print_message(f"hc-assets: {path}: no such file or folder")
-            unreadable += 1
-    found = discover([path for path in files if path.exists()], Path.cwd())
     settings = FhirSettings()
+    base = settings.fhir_extension_base
+    found, unreadable = _found(files, STDIN)
     paths = [*settings.fhir_profiles, *(profile or [])]
     profiles = given_profiles(paths, settings.fhir_profile_for)
     try:
@@ -100,13 +106,15 @@ def validate(
     for note in notes:
         print_message(f"hc-assets: profiles: {note}")
     judged = validate_files(
-        found,
+        chain.from_iterable(found),
         workers=settings.workers,
         profiles=profiles,
         best_practice=best_practice,
         let_through=LetThrough.of(settings.fhir_rules_as_warnings),
         limits=TextLimits.configured(settings),
         row_seconds=settings.row_seconds,
+        with_places=format is ValidateFormat.NDJSON,
+        stdin=sys.stdin.buffer,
     )
     with errors_become_exit_codes():
         for checked in judged:
@@ -116,11 +124,17 @@ def validate(
             if checked.problem:
                 print_message(f"hc-assets: {checked.file}: {checked.problem}")
                 unreadable += 1
+                if format is ValidateFormat.NDJSON:
+                    typer.echo(outcome_of_file(checked.file, unreadable_issue(checked.problem)))
             by_rule.update(checked.by_rule)
             for finding in checked.findings:
-                issues = finding.issues if show_values else map(without_values, finding.issues)
+                issues = (
+                    finding.issues if show_values else list(map(without_values, finding.issues))
+                )
                 if format is ValidateFormat.NDJSON:
-                    typer.echo(operation_outcome(issues))
+                    typer.echo(
+                        outcome(checked.file, finding, issues, base, show_values=show_values)
+                    )
                 else:
                     what = _named(finding) if show_values else known_type(finding.resource_type)
                     worth = [i for i in issues if information or i.severity != "information"]
@@ -135,6 +149,21 @@ def validate(
         raise typer.Exit(UNREADABLE)
     if invalid:
         raise typer.Exit(FINDINGS)
+
+
+def _found(files: Iterable[Path], stdin: str) -> tuple[list[Iterable[Found]], int]:
+    """What the arguments name, and how many of them name nothing; these are printed."""
+    found: list[Iterable[Found]] = []
+    missing = 0
+    for path in files:
+        if str(path) == stdin:
+            found.append([Found(path, stdin)])
+        elif path.exists():
+            found.append(discover([path], Path.cwd()))
+        else:
+            print_message(f"hc-assets: {path}: no such file or folder")
+            missing += 1
+    return found, missing
 
 
 def _named(finding: "Finding") -> str:

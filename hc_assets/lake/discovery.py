@@ -348,15 +348,31 @@ def guess_kind(found: Iterable[Found], kinds: Collection[Kind]) -> str:
     """
     by_content: set[str] = set()
     by_name: set[str] = set()
+    others: list[AnyPath] = []
     for each in islice(found, _GUESS_FROM):
         if not each.problem:
             by_content |= _kinds_by_content(each.path, kinds)
+            others.append(each.path)
             by_name |= {kind.name for kind in kinds if kind.is_named_so(each.path.name)}
     guessed = by_content or by_name
     if len(guessed) != 1:
         seen = " and ".join(sorted(guessed)) or "no known kind"
-        raise AmbiguousKindError(f"the files look like {seen}")
+        formats = [] if guessed else _other_formats(others[:_GUESS_FROM_MEMBERS], kinds)
+        raise AmbiguousKindError("; ".join([f"the files look like {seen}", *formats]))
     return guessed.pop()
+
+
+def _other_formats(paths: Iterable[AnyPath], kinds: Collection[Kind]) -> list[str]:
+    """What files of no kind are, as far as some kind knows their format."""
+    found: dict[str, None] = {}
+    for path in paths:
+        with suppress(*_UNREADABLE), opened(path) as file:
+            head = _head(file)
+            found |= dict.fromkeys(filter(None, (kind.other_format(head) for kind in kinds)))
+    return list(found)
+
+
+_UNREADABLE = (UnreadableSourceError, OSError, EOFError, zlib.error)
 
 
 def _kinds_by_content(path: AnyPath, kinds: Collection[Kind]) -> set[str]:
@@ -364,14 +380,20 @@ def _kinds_by_content(path: AnyPath, kinds: Collection[Kind]) -> set[str]:
         with opened(path) as file:
             if archive_in(file):
                 return _kinds_of_members(file, kinds)
-            head = read(file, _HEAD_BYTES)
-            file.seek(0)
-            if head.startswith(_GZIP_MAGIC):
-                with gzip.open(file) as unpacked:
-                    head = unpacked.read(_HEAD_BYTES)
-    except (UnreadableSourceError, OSError, EOFError, zlib.error):
+            head = _head(file)
+    except _UNREADABLE:
         return set()  # landing meets the same error and keeps it as the file's problem
     return _kinds_of(head, kinds)
+
+
+def _head(file: IO[bytes]) -> bytes:
+    """The first bytes of a file, unpacked."""
+    head = read(file, _HEAD_BYTES)
+    file.seek(0)
+    if head.startswith(_GZIP_MAGIC):
+        with gzip.open(file) as unpacked:
+            head = unpacked.read(_HEAD_BYTES)
+    return head
 
 
 def _kinds_of_members(file: IO[bytes], kinds: Collection[Kind]) -> set[str]:

@@ -109,6 +109,14 @@ def test_files_of_no_known_kind_are_wrong_usage(hc_assets, tmp_path):
     assert "choose it with --kind" in result.stderr
 
 
+def test_files_of_no_known_kind_are_called_what_they_are(hc_assets, tmp_path):
+    (tmp_path / "a.hl7").write_text("MSH|^~\\&|LAB|X\r")
+    result = hc_assets("land", tmp_path / "a.hl7")
+    assert result.exit_code == 2
+    assert "an HL7 version 2 message" in result.stderr
+    assert "choose it with --kind" in result.stderr
+
+
 def test_a_wrong_option_is_exit_code_2(hc_assets, good):
     assert hc_assets("ingest", good, "--nonsense").exit_code == 2
 

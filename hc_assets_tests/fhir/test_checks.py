@@ -1,5 +1,6 @@
 import errno
 import hashlib
+import json
 from collections import Counter
 from typing import Any
 
@@ -50,6 +51,31 @@ def test_an_id_that_comes_twice_is_a_warning(hc_assets, patients):
     hc_assets("ingest", patients)
     check = outcomes(hc_assets)["identifiers_unique"]
     assert (check["passed"], check["severity"], check["value"]) == (False, "WARN", 1.0)
+
+
+def test_what_is_refused_for_another_release_is_counted_by_release(hc_assets, query, tmp_path):
+    r5 = {"resourceType": "Procedure", "id": "a", "recorded": "2024"}
+    stu3 = {"resourceType": "Patient", "id": "b", "animal": {"species": {"text": "dog"}}}
+    wrong = {"resourceType": "Patient", "id": "c", "gender": "x"}
+    profile = "http://hl7.org/fhir/5.0/StructureDefinition/Patient"
+    named = {"resourceType": "Patient", "id": "d", "meta": {"profile": [profile]}}
+    lines = "\n".join(json.dumps(each) for each in (r5, stu3, wrong, named, r5 | {"id": "e"}))
+    (tmp_path / "drop").mkdir()
+    (tmp_path / "drop" / "a.ndjson").write_text(lines)
+    (tmp_path / "drop" / "b.csv").write_text("Id,NAME\n1,x\n")
+    assert hc_assets("ingest", tmp_path / "drop").exit_code == 0
+    check = outcomes(hc_assets)["refused_entries_not_of_another_release"]
+    assert (check["passed"], check["severity"], check["value"]) == (False, "ERROR", 0.6)
+    reasons = query(
+        "SELECT issue.diagnostics FROM fhir.quarantined_resources, unnest(issues) AS t(issue)"
+        " WHERE issue.rule IN ('fhir-version', 'unreadable') ORDER BY 1"
+    )
+    assert reasons == [
+        ("Patient.animal is STU3",),
+        ("Procedure.recorded is R5",),
+        ("Procedure.recorded is R5",),
+        ("not JSON: the file is CSV",),
+    ]
 
 
 def test_a_lost_entry_blocks_what_is_downstream(hc_assets, query, patients, monkeypatch):

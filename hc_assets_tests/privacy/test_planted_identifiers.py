@@ -259,6 +259,9 @@ def test_they_get_no_issue(traces):
     found = {name: leaks(text.encode()) for name, text in traces.outputs.items()}
     asked_for = {hit.partition(" ")[0] for hit in found.pop("validate with values")}
     assert {FAMILY, IDENTITY} <= asked_for
+    # Programs are told the ids of resources; what is no id, a name with a space in it, is not shown
+    for_programs = {hit.partition(" ")[0] for hit in found.pop("validate ndjson")}
+    assert for_programs == {IDENTITY}
     assert {name: hits for name, hits in found.items() if hits} == {}
     assert len(traces.outputs) >= 20 + len(FORMATS)
     for error in traces.exceptions:

@@ -11,6 +11,7 @@ import msgspec
 
 from hc_assets.core.fence import InternalError, fenced_each
 from hc_assets.fhir.r4.issues import Issue
+from hc_assets.fhir.r4.json_faults import words
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -73,15 +74,22 @@ decode_head = msgspec.json.Decoder(_Head).decode
 _decode_text = msgspec.json.Decoder(str).decode
 
 
-def resource_entry(position: int, data: bytes) -> Entry:
-    """Return the entry that a text is, with a problem where it is no JSON object."""
+def resource_entry(position: int, data: bytes, line: int | None = None) -> Entry:
+    """Return the entry that a text is, with a problem where it is no JSON object.
+
+    Args:
+        position: of the entry.
+        data: the text.
+        line: of the file that the text begins in, from 1; None where that is not known.
+    """
     try:
         head = decode_head(data)
         return Entry(position, data, None, text_in(head.resource_type), text_in(head.id))
     except msgspec.ValidationError:
-        return Entry(position, data, "expected a JSON object, found another JSON value")
+        found = "a JSON array" if data.lstrip()[:1] == b"[" else "another JSON value"
+        return Entry(position, data, f"expected a JSON object, found {found}")
     except Unreadable as error:
-        return Entry(position, data, f"not JSON: {reason(error)}")
+        return Entry(position, data, f"not JSON: {words(error, data, line)}")
 
 
 def text_in(raw: msgspec.Raw | bytes) -> str | None:
@@ -109,12 +117,3 @@ def fenced_entries(
         else:
             position = entry.position + 1
             yield entry
-
-
-def reason(error: Exception) -> str:
-    """Return why a JSON text could not be read, without what is in it."""
-    if isinstance(error, RecursionError):
-        return "nested too deeply"
-    if isinstance(error, UnicodeDecodeError):
-        return "text that is not UTF-8"
-    return str(error).removeprefix("JSON is malformed: ")

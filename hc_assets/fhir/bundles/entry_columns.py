@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from hc_assets.core.compiled import load_library
 from hc_assets.fhir.bundles.entries import Entry, resource_entry
+from hc_assets.fhir.bundles.formats import HEAD_BYTES, other_format
 from hc_assets.fhir.bundles.read import ending, entries_of_document, entries_of_lines
 from hc_assets.fhir.bundles.sources import only_base, own_source
 from hc_assets.fhir.bundles.text_streams import (
@@ -27,6 +28,7 @@ from hc_assets.fhir.bundles.text_streams import (
     Lines,
     TextLimits,
     bounded_lines,
+    head_of,
     read_text,
     unpacked,
 )
@@ -118,6 +120,10 @@ def read_columns(
         rows as the bounds allow.
     """
     stream = unpacked(file, limits)
+    other = other_format(head_of(stream, HEAD_BYTES), in_lines=media_type == LINES)
+    if other is not None:
+        yield columns_of([Entry(0, None, other)])
+        return
     if media_type == LINES:
         yield from _of_lines(Lines(bounded_lines(stream, limits.text)), bounds, judge)
         return
@@ -147,7 +153,8 @@ def _of_lines(lines: Lines, bounds: Bounds, judge: Judge | None) -> Iterator[Ent
         text = b"".join(block)
         rows = _spans(text, len(block), _library().hc_regular_lines, position)
         if rows is None:
-            entries = entries_of_lines(block, position, judge=judge)
+            first = lines.count - len(block) + 1
+            entries = entries_of_lines(block, position, line=first, judge=judge)
             position = yield from _one_by_one(entries, bounds)
             continue
         if len(rows):

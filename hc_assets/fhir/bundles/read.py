@@ -14,6 +14,7 @@ from hc_assets.fhir.bundles.entries import (
     fenced_entries,
     resource_entry,
 )
+from hc_assets.fhir.bundles.formats import HEAD_BYTES, other_format
 from hc_assets.fhir.bundles.not_data import data_only
 from hc_assets.fhir.bundles.text_streams import (
     BYTE_ORDER_MARK,
@@ -25,6 +26,7 @@ from hc_assets.fhir.bundles.text_streams import (
     LongLine,
     TextLimits,
     bounded_lines,
+    head_of,
     read_text,
     unpacked,
 )
@@ -50,7 +52,8 @@ def read_entries(
         file: open at its beginning, seekable; gzip and zstd are recognised by content.
         media_type: `application/fhir+ndjson` for lines. Any other file is taken as one JSON
             document; where it is not one but its first line is, as lines after all.
-        keep_bundles: give a document or line that is a Bundle or Parameters as one entry, itself.
+        keep_bundles: give a document or line that is a Bundle or Parameters as one entry, itself;
+            positions are then numbers of lines, and white space before a text is kept.
         judge: of Bundles and Parameters that are taken apart; each that it finds an error in is an
             entry of its own, behind those that it holds. None looks for no errors.
         limits: of what is read. What exceeds them is an entry with a problem.
@@ -83,6 +86,10 @@ class _Taking(NamedTuple):
 
 def _read(file: BinaryIO, media_type: str, limits: TextLimits, taking: _Taking) -> Iterator[Entry]:
     stream = unpacked(file, limits)
+    other = other_format(head_of(stream, HEAD_BYTES), in_lines=media_type == LINES)
+    if other is not None:
+        yield Entry(0, None, other)
+        return
     if media_type == LINES:
         yield from _lines(bounded_lines(stream, limits.text), taking)
         return
@@ -104,7 +111,10 @@ def _of_document(data: bytes, taking: _Taking) -> Iterator[Entry]:
     if not data.strip(WHITE_SPACE):
         yield Entry(0, data, "the file is empty" if not data else "the file is blank")
         return
-    whole = resource_entry(0, data.strip(WHITE_SPACE))
+    # White space before it stays where its places in the file are asked for.
+    begin = 0 if taking.keep_bundles else len(data) - len(data.lstrip(WHITE_SPACE))
+    line = data.count(b"\n", 0, begin) + 1
+    whole = resource_entry(0, data[begin:].rstrip(WHITE_SPACE), line)
     if whole.problem and _first_line_is_json(data):
         yield from _lines(data.split(b"\n"), taking)
     else:
@@ -129,37 +139,43 @@ def _lines(stream: Iterable[bytes], taking: _Taking) -> Iterator[Entry]:
 
 
 def entries_of_lines(
-    lines: Iterable[bytes], first: int, *, keep_bundles: bool = False, judge: Judge | None = None
+    lines: Iterable[bytes],
+    first: int,
+    *,
+    line: int = 1,
+    keep_bundles: bool = False,
+    judge: Judge | None = None,
 ) -> Generator[Entry, None, int]:
     """Split consecutive lines into entries.
 
     Args:
         lines: with or without their ends.
         first: position of the first one.
+        line: number that the first one has in its file, from 1.
         keep_bundles: as for `read_entries`.
         judge: as for `read_entries`.
 
     Returns:
         The position that the next line has.
     """
-    return (yield from _entries_of_lines(lines, first, _Taking(keep_bundles, judge)))
+    return (yield from _entries_of_lines(lines, first, _Taking(keep_bundles, judge), line))
 
 
 def _entries_of_lines(
-    lines: Iterable[bytes], first: int, taking: _Taking
+    lines: Iterable[bytes], first: int, taking: _Taking, line: int = 1
 ) -> Generator[Entry, None, int]:
     of_lines = taking._replace(kept_whole=_KEPT_WHOLE_IN_LINES)
     position = first
-    for line in lines:
-        if isinstance(line, LongLine):
-            yield Entry(position, None, line.problem)
+    for number, each in enumerate(lines, start=line):
+        if isinstance(each, LongLine):
+            yield Entry(position, None, each.problem)
             position += 1
             continue
-        stripped = line.strip(WHITE_SPACE)
+        stripped = each.rstrip(WHITE_SPACE) if taking.keep_bundles else each.strip(WHITE_SPACE)
         if not stripped:
             position += 1
             continue
-        of_line = _of_line(position, stripped, of_lines)
+        of_line = _of_line(position, number, stripped, of_lines)
         for found in fenced_entries(of_line, position, stripped):
             yield found
             position += 1
@@ -179,5 +195,5 @@ def ending(lines: Lines, position: int) -> Iterator[Entry]:
         yield Entry(0, b"", "the file is blank" if position else "the file is empty")
 
 
-def _of_line(position: int, line: bytes, taking: _Taking) -> Iterator[Entry]:
-    yield from taking.entries(resource_entry(position, line))
+def _of_line(position: int, number: int, text: bytes, taking: _Taking) -> Iterator[Entry]:
+    yield from taking.entries(resource_entry(position, text, number))

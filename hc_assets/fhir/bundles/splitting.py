@@ -15,7 +15,6 @@ from hc_assets.fhir.bundles.entries import (
     ABSENT,
     Entry,
     Unreadable,
-    reason,
     resource_entry,
     text_in,
 )
@@ -23,6 +22,7 @@ from hc_assets.fhir.bundles.not_data import NO_ENTRIES, NO_RESOURCES
 from hc_assets.fhir.bundles.repeated_names import RepeatedNameError, refuse_repeated, without
 from hc_assets.fhir.bundles.requests import deleted, refusal, requested_id, set_aside
 from hc_assets.fhir.bundles.sources import base_of_entries, with_source
+from hc_assets.fhir.r4.json_faults import words
 from hc_assets.fhir.times import finer_digits, moment_of
 
 # Optional texts are unset rather than None: null is no value of a member, as `validate` says. What
@@ -121,7 +121,7 @@ def held_by_bundle(whole: Entry, kept_whole: frozenset[str]) -> list[Entry]:
         bundle_type = text_in(bundle.type)
         refuse_repeated(without(data, bundle.entry), "Bundle")
     except Unreadable as error:
-        problem = f"Bundle.entry can't be read: {reason(error)}"
+        problem = f"Bundle.entry can't be read: {words(error, data, None)}"
         return [replace(whole, problem=problem)]
     except RepeatedNameError as error:
         return [replace(whole, problem=str(error))]
@@ -153,7 +153,7 @@ def held_by_parameters(whole: Entry) -> list[Entry]:
         found = list(resources_in_parameters(data, whole.place or "Parameters"))
         refuse_repeated(without(data, [raw for _, raw in found]), "Parameters")
     except Unreadable as error:
-        return [replace(whole, problem=f"not JSON: {reason(error)}")]
+        return [replace(whole, problem=f"not JSON: {words(error, data, None)}")]
     except RepeatedNameError as error:
         return [replace(whole, problem=str(error))]
     if not found:
@@ -208,7 +208,7 @@ def _from_bundle(position: int, raw: bytes, made_at: _Moment, place: str) -> Ent
         carried = [] if entry.resource is ABSENT else [entry.resource]
         refuse_repeated(without(raw, carried), "Bundle.entry")
     except Unreadable as error:
-        problem = f"Bundle.entry can't be read: {reason(error)}"
+        problem = f"Bundle.entry can't be read: {words(error, raw, None)}"
         return Entry(position, raw, problem, place=place)
     except RepeatedNameError as error:
         return Entry(position, raw, str(error), place=place)

@@ -9,7 +9,7 @@ import io
 import os
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import pyarrow as pa
 
@@ -159,7 +159,9 @@ def unpacked(file: BinaryIO, limits: TextLimits = DEFAULT_TEXT_LIMITS) -> Binary
     allowed = limits.packed.unpacked(file.seek(0, os.SEEK_END))
     file.seek(0)
     if magic == _GZIP_MAGIC:
-        return io.BufferedReader(_Unpacked(gzip.GzipFile(fileobj=file), allowed), _BUFFER)
+        return io.BufferedReader(
+            _Unpacked(gzip.GzipFile(fileobj=file, mode="rb"), allowed), _BUFFER
+        )
     stream = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd")
     return io.BufferedReader(_Unpacked(stream, allowed), _BUFFER)
 
@@ -188,6 +190,23 @@ class _Unpacked(io.RawIOBase):
         self._left -= len(data)
         buffer[: len(data)] = data
         return len(data)
+
+
+def head_of(stream: BinaryIO, size: int) -> bytes:
+    """Return the first bytes of an unpacked file, which stays at its beginning.
+
+    Args:
+        stream: open at its beginning.
+        size: how many; fewer where it is packed, damaged or shorter.
+    """
+    if stream.seekable():
+        head = stream.read(size)
+        stream.seek(0)
+        return head
+    try:
+        return cast(io.BufferedReader, stream).peek(size)[:size]
+    except (DamagedTextError, *_DAMAGED):
+        return b""  # whoever reads it meets the same error, and reports it
 
 
 def read_text(stream: BinaryIO, limit: int = MAX_BYTES) -> bytes:

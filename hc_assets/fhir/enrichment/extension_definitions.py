@@ -18,7 +18,7 @@ from hc_assets.fhir.enrichment.extension_model import (
     ExtensionDefinition,
     ExtensionValue,
 )
-from hc_assets.fhir.enrichment.extensions import ROW_COUNT, SCORE, canonical, url
+from hc_assets.fhir.enrichment.extensions import JUDGED_RESOURCE, ROW_COUNT, SCORE, canonical, url
 from hc_assets.fhir.enrichment.rules import RULES, Rule
 from hc_assets.fhir.settings import FhirSettings
 from hc_assets.lake.atomic import make_folder, write_bytes
@@ -42,6 +42,22 @@ _ROW_COUNT = ExtensionDefinition(
     ("Provenance.target", "Provenance.entity"),
     ExtensionValue(("unsignedInt",), "Rows"),
 )
+_JUDGED = ExtensionDefinition(
+    JUDGED_RESOURCE,
+    "Judged resource",
+    "The resource that a validation reports on.",
+    ("OperationOutcome",),
+    {
+        "line": ExtensionValue(
+            ("positiveInt",), "Line of the file that it, or the Bundle around it, begins in", 1
+        ),
+        "entry": ExtensionValue(("unsignedInt",), "Number of its entry in the Bundle, from 0", 0),
+        "type": ExtensionValue(
+            ("string",), "Its type; unknown where FHIR has none of that name", 1
+        ),
+        "id": ExtensionValue(("string",), "Its id, as it is written", 0),
+    },
+)
 
 
 def published(base: str, rules: Iterable[Rule] = RULES) -> dict[str, bytes]:
@@ -55,7 +71,7 @@ def published(base: str, rules: Iterable[Rule] = RULES) -> dict[str, bytes]:
         Name of the file and its JSON, of each StructureDefinition, CodeSystem and ValueSet.
     """
     of_rules = [each for rule in rules for each in rule.extensions]
-    resources = [_structure(base, each) for each in (_SCORE, *of_rules, _ROW_COUNT)]
+    resources = [_structure(base, each) for each in (_SCORE, *of_rules, _ROW_COUNT, _JUDGED)]
     for codes in (each for rule in rules for each in rule.codes):
         resources += _code_system(base, codes), _value_set(base, codes)
     return {

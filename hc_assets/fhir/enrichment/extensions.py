@@ -15,8 +15,10 @@ AGE_GROUP = "age-group"
 RISK_FACTOR = "demographic-risk-factor"
 SIGNIFICANCE = "clinical-significance"
 ROW_COUNT = "row-count"
-# Those that no rule of enrichment adds: every resource's, and that of our Provenance.
-WITHOUT_RULE = frozenset({SCORE, ROW_COUNT})
+JUDGED_RESOURCE = "judged-resource"
+# Those that no rule of enrichment adds: every resource's, and those of our Provenance and of the
+# OperationOutcomes that `validate` prints.
+WITHOUT_RULE = frozenset({SCORE, ROW_COUNT, JUDGED_RESOURCE})
 
 Members = dict[str, msgspec.Raw]
 

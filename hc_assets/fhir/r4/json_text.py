@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from hc_assets.fhir.r4.json_faults import words
+
 # Objects and arrays inside one another, counted from the document's root: more than any resource in
 # use has, and far from the interpreter's own limit, which depends on the caller.
 MAX_DEPTH = 128
@@ -114,7 +116,7 @@ def check_text(raw: bytes) -> None:
         # repeated names, which msgspec drops in silence.
         _check_syntax(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise JsonProblem("json-syntax", f"not JSON: {error}") from None
+        raise JsonProblem("json-syntax", f"not JSON: {words(error, raw)}") from None
 
 
 _STRICT = msgspec.json.Decoder(float_hook=str)

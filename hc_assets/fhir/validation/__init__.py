@@ -14,6 +14,7 @@ from hc_assets.fhir.r4.fast.fast_path import accept
 from hc_assets.fhir.r4.issues import Issue
 from hc_assets.fhir.r4.rules.resource_rules import narrative_missing
 from hc_assets.fhir.r4.thorough_path import thorough_issues
+from hc_assets.fhir.validation.release_issues import release_issues
 
 __all__ = ["Issue", "has_errors", "is_valid", "operation_outcome", "validate"]
 
@@ -27,7 +28,7 @@ def is_valid(resource: bytes) -> bool:
     Returns:
         True where `validate` finds no error.
     """
-    return accept(resource) is not None or not has_errors(validate(resource))
+    return accept(resource) is not None or not has_errors(_issues_of_r4(resource))
 
 
 def validate(resource: bytes) -> list[Issue]:
@@ -37,12 +38,18 @@ def validate(resource: bytes) -> list[Issue]:
         resource: one resource as JSON (a Bundle is one resource); any bytes whatever.
 
     Returns:
-        The issues in the order of the document. Empty, or without errors, where it is valid.
+        The issues in the order of the document; of an invalid one those after them that say which
+        other release of FHIR it is of. Empty, or without errors, where it is valid.
     """
     bare = accept(resource)
     if bare is None:
-        return thorough_issues(resource) + core_profile_issues(resource)
+        issues = _issues_of_r4(resource)
+        return issues + release_issues(resource, issues) if has_errors(issues) else issues
     return [narrative_missing(path) for path in bare]
+
+
+def _issues_of_r4(resource: bytes) -> list[Issue]:
+    return thorough_issues(resource) + core_profile_issues(resource)
 
 
 def has_errors(issues: Iterable[Issue]) -> bool:
@@ -51,6 +58,17 @@ def has_errors(issues: Iterable[Issue]) -> bool:
         if issue.severity in ("fatal", "error"):
             return True
     return False
+
+
+def issue_members(issue: Issue) -> dict[str, Any]:
+    """Return an issue as an `OperationOutcome.issue`."""
+    return {
+        "severity": issue.severity,
+        "code": issue.code,
+        "details": {"text": issue.rule},
+        "diagnostics": issue.diagnostics,
+        **({"expression": [issue.expression]} if issue.expression else {}),
+    }
 
 
 def operation_outcome(issues: Iterable[Issue], *, source: str | None = None) -> bytes:
@@ -64,16 +82,7 @@ def operation_outcome(issues: Iterable[Issue], *, source: str | None = None) -> 
         The resource as JSON. `details.text` carries the rule, `diagnostics` the text, `expression`
         the location. Without issues it holds one of severity information, as R4 asks for one.
     """
-    listed: list[dict[str, Any]] = [
-        {
-            "severity": issue.severity,
-            "code": issue.code,
-            "details": {"text": issue.rule},
-            "diagnostics": issue.diagnostics,
-            **({"expression": [issue.expression]} if issue.expression else {}),
-        }
-        for issue in issues
-    ]
+    listed = [issue_members(issue) for issue in issues]
     if not listed:
         listed = [{"severity": "information", "code": "informational", "diagnostics": "no issues"}]
     meta = {"meta": {"source": source}} if source else {}

@@ -1,17 +1,16 @@
 """Validates FHIR files as they lie, without landing them: of any size, in parallel.
 
 Belongs here: streaming what files hold through `__init__.py`, a Bundle as the one resource that
-it is. How findings are printed is in `fhir/validate_command.py`.
+it is. What is read of them is in `file_work.py`, how findings are printed in
+`fhir/validate_command.py`.
 """
 
-import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO
 
 import msgspec
 
@@ -19,44 +18,22 @@ from hc_assets.core.compute import executor, in_order
 from hc_assets.core.fence import ROW_SECONDS, InternalError, fenced
 from hc_assets.fhir.bundles.entries import ABSENT, Entry, Unreadable, decode_head, text_in
 from hc_assets.fhir.bundles.not_data import issue_of
-from hc_assets.fhir.bundles.read import ending, entries_of_lines, read_entries
-from hc_assets.fhir.bundles.text_streams import (
-    DEFAULT_TEXT_LIMITS,
-    Lines,
-    TextLimits,
-    bounded_lines,
-    is_packed,
-    skip_line,
-)
+from hc_assets.fhir.bundles.text_streams import DEFAULT_TEXT_LIMITS, TextLimits
 from hc_assets.fhir.bundles.unpacking import is_taken_apart, unpacked
-from hc_assets.fhir.domain import FHIR_FILES
 from hc_assets.fhir.enrichment.quality import BEST_PRACTICE
 from hc_assets.fhir.r4.fast.fast_path import holds_only_data
+from hc_assets.fhir.r4.json_faults import Place, moved, place_in, without_place
 from hc_assets.fhir.validation import Issue, has_errors, validate
+from hc_assets.fhir.validation.file_work import FileWork, Sharing, entries_of, size_of, work_of
 from hc_assets.fhir.validation.let_through import NOTHING_LET_THROUGH, LetThrough
+from hc_assets.fhir.validation.places import Steps, places, steps_of
 from hc_assets.fhir.validation.problems import internal_error, unreadable
 from hc_assets.fhir.validation.profile_rules import NamedProfiles, profile_issues
-from hc_assets.lake.discovery import Found, as_local
-
-_LINES = "application/fhir+ndjson"
-_IN_ENTRY = re.compile(r"Bundle\.entry\[(\d+)\]\.resource\b")
-
-
-class Sharing(NamedTuple):
-    """How work is cut for worker processes.
-
-    Attributes:
-        size: bytes of a piece of work.
-        resources: of a piece of work, at most.
-        per_worker: bytes below which one more process costs more to start than it saves.
-    """
-
-    size: int = 4 * 1024**2
-    resources: int = 2_000
-    per_worker: int = 16 * 1024**2
-
+from hc_assets.fhir.validation.release_issues import named_releases, seems_to_name_release
+from hc_assets.lake.discovery import Found
 
 DEFAULT_SHARING = Sharing()
+_IN_ENTRY = re.compile(r"Bundle\.entry\[(\d+)\]\.resource\b")
 
 
 @dataclass(frozen=True)
@@ -69,12 +46,20 @@ class Finding:
         resource_type: None where it can't be read.
         resource_id: None where there is none.
         issues: with expressions that begin at the resource.
+        line: that the resource, or the Bundle around it, begins in; from 1.
+        way: members and indexes that lead to it from the Bundle that it is in; none where it is in
+            none.
+        places: of each issue, where they were asked for: where what it speaks of is in the file;
+            None where that is not known.
     """
 
     position: int | None
     resource_type: str | None
     resource_id: str | None
     issues: list[Issue]
+    line: int = 1
+    way: Steps = ()
+    places: tuple[Place | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,25 +88,6 @@ class Checked:
         return sum(has_errors(finding.issues) for finding in self.findings)
 
 
-@dataclass(frozen=True)
-class _Work:
-    """Work for one process: entries that have been read, a whole file, or lines of one.
-
-    Attributes:
-        file: its name.
-        entries: what is to be judged; None for what is still in the file.
-        begin: where the lines begin.
-        end: where they end; None for all of the file.
-        problem: why the file can't be read any further.
-    """
-
-    file: str
-    entries: tuple[Entry, ...] | None = None
-    begin: int = 0
-    end: int | None = None
-    problem: str = ""
-
-
 def validate_files(
     files: Iterable[Found],
     *,
@@ -132,13 +98,15 @@ def validate_files(
     sharing: Sharing = DEFAULT_SHARING,
     limits: TextLimits = DEFAULT_TEXT_LIMITS,
     row_seconds: float = ROW_SECONDS,
+    with_places: bool = False,
+    stdin: BinaryIO | None = None,
 ) -> Iterator[Checked]:
     """Validate every resource of some files, in order and in bounded memory.
 
     An NDJSON file is taken line by line; a JSON document is held whole, for it is one resource.
 
     Args:
-        files: bundles, NDJSON files and single resources, gzipped or not.
+        files: bundles, NDJSON files and single resources, gzipped or not, and archives of them.
         workers: processes; 0 means one per core. Small inputs are judged in this process.
         profiles: files and folders of StructureDefinitions.
         best_practice: give findings of what R4 only recommends as well, and not their number alone.
@@ -146,14 +114,22 @@ def validate_files(
         sharing: how work is cut for the processes.
         limits: of what is read of a file. What exceeds them is a finding.
         row_seconds: time that each resource has, as in `compute.in_order`.
+        with_places: find the line and column of each issue as well.
+        stdin: what a file named `file_work.STDIN` stands for.
     """
     listed = list(files)
-    size = sum(_size(found) for found in listed)
+    size = sum(size_of(found) for found in listed)
     pool = executor(-(-size // sharing.per_worker), workers)
-    check = partial(_check, profiles=profiles, best_practice=best_practice, limits=limits)
-    check = partial(check, let_through=let_through)
+    check = partial(
+        _check,
+        profiles=profiles,
+        best_practice=best_practice,
+        let_through=let_through,
+        limits=limits,
+        with_places=with_places,
+    )
     lines_before = 0
-    work = _work(listed, sharing, limits)
+    work = work_of(listed, sharing, limits, stdin)
     for checked, lines in in_order(pool, check, work, in_flight=8, row_seconds=row_seconds):
         # Lines are counted by whoever reads them; their file's earlier ones come before them.
         yield _moved(checked, lines_before) if lines_before else checked
@@ -161,78 +137,36 @@ def validate_files(
 
 
 def _moved(checked: Checked, lines: int) -> Checked:
-    findings = [
-        finding if finding.position is None else replace(finding, position=finding.position + lines)
-        for finding in checked.findings
-    ]
-    return replace(checked, findings=findings)
+    return replace(checked, findings=[_moved_finding(each, lines) for each in checked.findings])
 
 
-def _size(found: Found) -> int:
-    if found.problem:
-        return 0
-    try:
-        return found.path.stat().st_size
-    except OSError:
-        return 0  # opening it meets the same error and reports it
-
-
-def _work(files: Iterable[Found], sharing: Sharing, limits: TextLimits) -> Iterator[_Work]:
-    for found in files:
-        name = str(found.path)
-        if found.problem:
-            yield _Work(name, (), problem=found.problem)
-            continue
-        try:
-            yield from _work_in(as_local(found.path), sharing, limits)
-        except OSError as error:
-            yield _Work(name, (), problem=f"can't be read: {error.strerror}")
-
-
-def _work_in(path: Path, sharing: Sharing, limits: TextLimits) -> Iterator[_Work]:
-    """A JSON document is one unit, lines are some; gzipped ones can't be read from the middle."""
-    name = str(path)
-    with path.open("rb") as stream:
-        if FHIR_FILES.media_type(path.name) != _LINES:
-            yield _Work(name)
-        elif is_packed(stream):
-            kept_whole = read_entries(stream, _LINES, keep_bundles=True, limits=limits)
-            yield from (_Work(name, entries) for entries in _grouped(kept_whole, sharing))
-        else:
-            size = stream.seek(0, io.SEEK_END)
-            begin = 0
-            while begin + sharing.size < size:
-                stream.seek(begin + sharing.size)
-                skip_line(stream)
-                yield _Work(name, None, begin, stream.tell())
-                begin = stream.tell()
-            if begin < size or size == 0:
-                yield _Work(name, None, begin, size)
-
-
-def _grouped(entries: Iterable[Entry], sharing: Sharing) -> Iterator[tuple[Entry, ...]]:
-    group: list[Entry] = []
-    size = 0
-    for entry in entries:
-        group.append(entry)
-        size += len(entry.resource or b"")
-        if size >= sharing.size or len(group) >= sharing.resources:
-            yield tuple(group)
-            group, size = [], 0
-    if group:
-        yield tuple(group)
+def _moved_finding(finding: Finding, lines: int) -> Finding:
+    """Count a finding's line from where its file begins, and not its part of the file."""
+    is_line = finding.position is not None and not finding.way
+    return replace(
+        finding,
+        position=(finding.position or 0) + lines if is_line else finding.position,
+        issues=[_said(issue, moved(issue.diagnostics, lines)) for issue in finding.issues],
+        line=finding.line + lines,
+        places=tuple(
+            None if place is None else place._replace(line=place.line + lines)
+            for place in finding.places
+        ),
+    )
 
 
 def _check(
-    work: _Work,
+    work: FileWork,
+    *,
     profiles: tuple[str, ...],
     best_practice: bool,
-    limits: TextLimits,
     let_through: LetThrough,
+    limits: TextLimits,
+    with_places: bool,
 ) -> tuple[Checked, int]:
     """Judge them; the number says how many lines it has where more of its file come after it."""
     try:
-        entries, lines = _entries_of(work, limits)
+        entries, lines = entries_of(work, limits)
     except OSError as error:
         return Checked(work.file, 0, [], f"can't be read: {error.strerror}"), 0
     resources = 0
@@ -242,6 +176,7 @@ def _check(
     for entry in entries:
         count, found = _judged(entry, profiles)
         resources += count
+        of_entry: list[Finding] = []
         for each in found:
             finding = replace(each, issues=let_through.applied(each.issues))
             by_rule.update(f"{issue.severity} {issue.rule}" for issue in finding.issues)
@@ -249,9 +184,30 @@ def _check(
             if not best_practice:
                 kept = [issue for issue in kept if issue.rule not in BEST_PRACTICE]
             if kept:
-                findings.append(finding if best_practice else replace(finding, issues=kept))
+                of_entry.append(replace(finding, issues=kept, line=entry.position + 1))
+        findings += _with_places(entry, of_entry) if with_places and of_entry else of_entry
     checked = Checked(work.file, resources, findings, work.problem, by_rule, named.are_any)
     return checked, lines
+
+
+def _with_places(entry: Entry, findings: list[Finding]) -> list[Finding]:
+    wanted = [
+        (*finding.way, *steps_of(issue.expression))
+        for finding in findings
+        for issue in finding.issues
+    ]
+    found = iter(places(entry.resource or b"", wanted, entry.position + 1))
+    # A parser has said where it stopped.
+    return [
+        replace(
+            finding,
+            places=tuple(
+                place_in(issue.diagnostics) or place
+                for issue, place in zip(finding.issues, found, strict=False)
+            ),
+        )
+        for finding in findings
+    ]
 
 
 def _judged(entry: Entry, profiles: tuple[str, ...]) -> tuple[int, list[Finding]]:
@@ -262,32 +218,23 @@ def _judged(entry: Entry, profiles: tuple[str, ...]) -> tuple[int, list[Finding]
     return judged
 
 
-def _entries_of(work: _Work, limits: TextLimits) -> tuple[Sequence[Entry], int]:
-    if work.entries is not None:
-        return work.entries, 0
-    with Path(work.file).open("rb") as stream:
-        if work.end is None:
-            kind = FHIR_FILES.media_type(Path(work.file).name)
-            return list(read_entries(stream, kind, keep_bundles=True, limits=limits)), 0
-        stream.seek(work.begin)
-        lines = Lines(bounded_lines(stream, limits.text, work.end - work.begin))
-        entries = list(entries_of_lines(lines, 0, keep_bundles=True))
-        stream.seek(work.end)
-        has_more = stream.read(1) != b""
-    if not (lines.are_blank and (work.begin or has_more)):  # a blank part of a file that has others
-        entries.extend(ending(lines, lines.count))
-    return entries, lines.count if has_more else 0
-
-
 def _judge(entry: Entry, profiles: tuple[str, ...]) -> tuple[int, list[Finding]]:
     if entry.problem is not None:
         issues = [unreadable(entry.problem)]
     else:
         issues = _issues(entry, profiles) if entry.resource is not None else []
+        if entry.position:  # the resource is a line: its parser knows only that line
+            issues = [_said(issue, moved(issue.diagnostics, entry.position)) for issue in issues]
     whole = Finding(entry.position, entry.resource_type, entry.resource_id, issues)
     if entry.resource_type != "Bundle" or entry.resource is None or entry.problem is not None:
         return 1, [whole] if issues else []
     return _by_entry(entry.resource, whole, profiles)
+
+
+def _said(issue: Issue, diagnostics: str) -> Issue:
+    if issue.diagnostics == diagnostics:
+        return issue
+    return msgspec.structs.replace(issue, diagnostics=diagnostics)
 
 
 def _issues(entry: Entry, profiles: tuple[str, ...]) -> list[Issue]:
@@ -297,7 +244,10 @@ def _issues(entry: Entry, profiles: tuple[str, ...]) -> list[Issue]:
     issues = validate(resource)
     if any(issue.severity == "fatal" for issue in issues):
         return issues
+    is_r4 = not has_errors(issues)
     issues = [*issues, *_not_data(entry)]  # while it is known what was accepted last
+    if is_r4 and seems_to_name_release(resource, entry.resource_type):
+        issues += named_releases(resource)
     return issues + profile_issues(resource, profiles)
 
 
@@ -356,7 +306,8 @@ def _by_entry(
         of_entry.setdefault(number, []).append(moved)
     findings = [replace(whole, position=None, issues=of_bundle)] if of_bundle else []
     for number, issues in sorted(of_entry.items()):
-        findings.append(Finding(number, *_identity(entries[number]), issues))
+        way = ("entry", number, "resource")
+        findings.append(Finding(number, *_identity(entries[number]), issues, way=way))
     return 1 + len(entries), findings
 
 
@@ -373,8 +324,11 @@ def _one_by_one(
             continue
         issues = [unreadable(entry.problem)] if entry.problem else _issues(entry, profiles)
         if issues:
-            found = Finding(entry.position, entry.resource_type, entry.resource_id, issues)
-            findings.append(found)
+            # A parser's place would be one in the entry, and not in the file
+            issues = [_said(issue, without_place(issue.diagnostics)) for issue in issues]
+            identity = (entry.resource_type, entry.resource_id)
+            way = steps_of(entry.place or f"Bundle.entry[{entry.position}].resource")
+            findings.append(Finding(entry.position, *identity, issues, way=way))
     return 1 + len(entries), findings
 
 

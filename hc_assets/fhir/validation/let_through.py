@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hc_assets.fhir.r4.issues import Issue
+from hc_assets.fhir.validation.release_issues import RULE as OTHER_RELEASE
 
 _MARK = "let through: "
 _BETWEEN = ":"
@@ -66,7 +67,7 @@ class LetThrough:
         rules = self.everywhere if named is None else self.everywhere | named
         if not rules:
             return issues
-        return [
+        eased = [
             msgspec.structs.replace(
                 issue, severity="warning", diagnostics=f"{_MARK}{issue.diagnostics}"
             )
@@ -74,6 +75,17 @@ class LetThrough:
             else issue
             for issue in issues
         ]
+        return _without_explanations(eased)
+
+
+def _without_explanations(issues: list[Issue]) -> list[Issue]:
+    """Which other release has what R4 refuses is no error where nothing is refused any more."""
+    if any(each.severity in ("fatal", "error") and each.rule != OTHER_RELEASE for each in issues):
+        return issues
+    return [
+        msgspec.structs.replace(each, severity="warning") if each.severity == "error" else each
+        for each in issues
+    ]
 
 
 NOTHING_LET_THROUGH = LetThrough()

@@ -33,6 +33,7 @@ from hc_assets.fhir.validation.deletions import KnownServers, refused_deletions
 from hc_assets.fhir.validation.issue_columns import issue_lists
 from hc_assets.fhir.validation.problems import internal_error, unreadable
 from hc_assets.fhir.validation.profile_rules import profile_issues
+from hc_assets.fhir.validation.release_issues import RULE, may_name_release, named_releases
 from hc_assets.fhir.validation.replay import Entries
 from hc_assets.fhir.validation.resource_work import ResourceWork, place_of
 from hc_assets.lake.layout import Layout
@@ -233,6 +234,8 @@ class _Judge:
             id_ = known_id(dict(zip(IDENTITY, identity, strict=True)))
         targets = self._targets.get(file, _NO_TARGETS)
         members = decode_members(resource)
+        if may_name_release(members) and all(issue.rule != RULE for issue in issues):
+            issues += named_releases(resource)
         patient, encounter = links_of(members, str(resource_type), id_, targets, source)
         born = self._birth_dates.get((source, patient)) if patient else None
         facts = Facts(self._now, born)

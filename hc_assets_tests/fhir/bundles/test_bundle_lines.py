@@ -25,7 +25,7 @@ def test_positions_of_lines_count_blank_ones_and_line_ends_of_windows_are_no_par
     assert [(e.position, e.resource, e.problem) for e in split(data, LINES)] == [
         (0, PATIENT, None),
         (3, PATIENT, None),
-        (4, b"{", "not JSON: Input data was truncated"),
+        (4, b"{", "not JSON: Input data was truncated (line 5, column 2)"),
     ]
 
 

@@ -87,7 +87,7 @@ def test_one_bad_entry_among_a_hundred_leaves_the_other_ninety_nine():
         (b'{"request":null,"resource":%b}' % PATIENT, r"Bundle\.entry can't be read.*request"),
         (b'{"response":[],"resource":%b}' % PATIENT, r"Bundle\.entry can't be read.*response"),
         (b'{"fullUrl":"\xff","resource":%b}' % PATIENT, r"can't be read: text that is not UTF-8"),
-        (b'{"resource":[]}', r"expected a JSON object, found another JSON value"),
+        (b'{"resource":[]}', r"expected a JSON object, found a JSON array"),
         (b'{"resource":"x"}', r"expected a JSON object, found another JSON value"),
         (b'{"resource":{"resourceType":"\xff"}}', r"not JSON: text that is not UTF-8"),
         (
@@ -207,13 +207,13 @@ def test_a_file_that_is_one_resource_is_one_entry():
         (b" \r\n\t\n", "the file is blank"),
         (BYTE_ORDER_MARK + b"\n", "the file is blank"),
         (b"resourceType,id", "not JSON: invalid character"),
-        (b"[1,2]", "expected a JSON object, found another JSON value"),
+        (b"[1,2]", "expected a JSON object, found a JSON array"),
         (b'"text"', "expected a JSON object, found another JSON value"),
         (b"null", "expected a JSON object, found another JSON value"),
         (b'{"resourceType":"Patient"', "not JSON: Input data was truncated"),
         (b'{"resourceType":"Patient"} x', "not JSON: trailing characters"),
         (b'{"a":' * 100_000, "not JSON: nested too deeply"),
-        (b"\xff\xfe{\x00}\x00", "not JSON: invalid character"),
+        (b"\xff\xfe{\x00}\x00", "not JSON: the file is text in UTF-16, expected UTF-8"),
     ],
     ids=[
         "empty", "blank", "mark alone", "csv", "array", "text", "null", "cut", "trailing", "deep",
@@ -222,7 +222,7 @@ def test_a_file_that_is_one_resource_is_one_entry():
 )  # fmt: skip
 def test_what_is_no_resource_is_one_entry_with_the_reason(data, problem, media_type):
     entry = only(data, media_type)
-    assert str(entry.problem).partition(" (byte ")[0] == problem
+    assert str(entry.problem).partition(" (line ")[0] == problem
     assert entry.position == 0
 
 

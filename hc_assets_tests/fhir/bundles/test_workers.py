@@ -105,10 +105,10 @@ def test_worker_processes_write_what_this_process_writes(run):
 
 
 def test_a_line_whose_splitting_raises_is_a_row_with_that_problem(run, monkeypatch):
-    def failing(position: int, data: bytes) -> Entry:
+    def failing(position: int, data: bytes, line: int) -> Entry:
         if position == 1:
             raise MemoryError
-        return resource_entry(position, data)
+        return resource_entry(position, data, line)
 
     monkeypatch.setattr(read, "resource_entry", failing)
     lines = [json.dumps(patient(f"p{n}")).encode() for n in range(3)]

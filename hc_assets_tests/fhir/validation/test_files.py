@@ -122,7 +122,7 @@ def test_a_bundle_that_can_hardly_be_read_is_still_a_finding(folder, data):
     [
         ("a__json", b"", "the file is empty"),
         ("a__ndjson", b"\n", "the file is blank"),
-        ("a__json", b"[]", "expected a JSON object, found another JSON value"),
+        ("a__json", b"[]", "expected a JSON object, found a JSON array"),
         ("a__ndjson__gz", gzip.compress(GOOD)[:-9], "gzip is damaged"),
         ("a__json", b"\xff", "not JSON"),
     ],

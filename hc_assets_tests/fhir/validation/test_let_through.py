@@ -194,6 +194,19 @@ def test_files_are_judged_by_the_same_setting(tmp_path: Path) -> None:
     assert milder[0].by_rule["warning id-length"] == 1
 
 
+def test_what_another_release_has_is_no_error_once_what_r4_refuses_is_let_through() -> None:
+    triggered = [{"observation": {"reference": "Observation/2"}, "type": "reflex"}]
+    issues = validate(_observation(triggeredBy=triggered))
+    assert _rules(issues, "error") == {"unknown-member", "fhir-version"}
+    assert _rules(LetThrough.of(["cardinality"]).applied(issues), "error") == {
+        "unknown-member",
+        "fhir-version",
+    }
+    milder = LetThrough.of(["unknown-member"]).applied(issues)
+    assert not has_errors(milder)
+    assert "fhir-version" in _rules(milder, "warning")
+
+
 def test_what_is_let_through_goes_on_with_its_patient_and_its_mark(tmp_path: Path) -> None:
     run = Run(Layout.of(tmp_path), BusinessRules(let_through=LetThrough.of(["id-length"])))
     subject = {"reference": f"Patient/{_LONG}"}
