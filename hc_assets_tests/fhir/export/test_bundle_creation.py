@@ -63,3 +63,18 @@ def test_what_is_no_resource_and_what_fits_no_type_is_refused():
         create_bundle("collection", [b"{}"])
     with pytest.raises(ValueError, match="has no total"):
         create_bundle("collection", [OBSERVATION], total=1)
+
+
+def test_full_urls_say_of_which_source_each_resource_is():
+    sources = ["https://north.example/fhir", "south", None]
+    made = create_bundle("collection", [OBSERVATION] * 3, base_url=f"{BASE}/", sources=sources)
+    name = "Observation/o1"
+    assert [entry["fullUrl"] for entry in entries(made)] == [
+        f"https://north.example/fhir/{name}",
+        f"{BASE}/@south/{name}",
+        f"{BASE}/{name}",
+    ]
+    without = create_bundle("collection", [OBSERVATION] * 3, sources=sources)
+    assert ["fullUrl" in entry for entry in entries(without)] == [True, False, False]
+    with pytest.raises(ValueError, match="shorter"):
+        create_bundle("collection", [OBSERVATION] * 2, sources=["south"])

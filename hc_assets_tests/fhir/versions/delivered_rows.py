@@ -46,6 +46,7 @@ def row(batch: str, position: int, sent: Sent) -> dict[str, Any]:
         "request_method": "POST" if sent.only_if_none else None,
         "request_if_none_exist": "identifier=x" if sent.only_if_none else None,
         "identifiers": list(sent.identifiers),
+        "literal_references": [text for text in sent.references if "?" not in text],
         "conditional_references": [text for text in sent.references if "?" in text],
         "source": sent.source,
         "last_updated_digits": sent.digits,
