@@ -69,6 +69,10 @@ THEIRS: dict[str, tuple[str, str]] = {
         "A canonical is absolute. HL7 publishes 63 examples that name a definition as a reference"
         " would (`Library/a`), so these only warn; any other relative one is an error.",
     ),
+    "Type_Specific_Checks_DT_Identifier_System": (
+        "both",
+        "R4's text leaves a relative Identifier.system open, and hospitals send such: a warning.",
+    ),
     "Type_Specific_Checks_DT_UUID_Valid": (
         "both",
         "The type uuid has small letters, but a uri's pattern allows capitals (RFC 4122 too reads"
