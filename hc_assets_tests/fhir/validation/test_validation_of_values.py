@@ -121,6 +121,14 @@ BROKEN: dict[str, tuple[dict[str, Any], set[tuple[str, str]]]] = {
             )
         },
     ),
+    "tab in a code": (
+        observation(method={"coding": [{"system": "http://x.org/a", "code": "a\tb"}]}),
+        {("Observation.method.coding[0].code", "primitive-format")},
+    ),
+    "supplement of no code system": (
+        resource("CodeSystem", status="draft", content="supplement", concept=[{"code": "a"}]),
+        {("CodeSystem.supplements", "code-system-supplement")},
+    ),
     "concepts in a code system that brings none": (
         resource(
             "CodeSystem",
