@@ -148,6 +148,11 @@ def section(lines: list[Line]) -> str:
     also = sum(not line.ours for line in accepted)
     mutated = [line for line in lines if line.kind != "unchanged"]
     classes = Counter(_class_of(line) for line in lines if not line.agrees)
+    by_text = sum(
+        number
+        for (side, reason), number in classes.items()
+        if side == "ours" and OURS.get(reason, ("?", ""))[0] == "ours"
+    )
     rows = []
     for (side, reason), count in classes.most_common():
         right, why = (THEIRS if side == "HL7's" else OURS).get(reason, ("?", "not explained yet"))
@@ -164,6 +169,8 @@ def section(lines: list[Line]) -> str:
             f"- Verdicts that agree: {agreeing} ({agreeing / len(lines):.2%})",
             f"- What the engine accepts, accepted: {also} of {len(accepted)}"
             f" ({also / len(accepted):.2%})",
+            f"- Of the {len(accepted) - also} others ours rejects {by_text} by a rule of R4's text that the"
+            " engine doesn't hold to (below)",
             "",
             "Each class of disagreement:",
             "",

@@ -48,7 +48,8 @@ _URI = rf"{_GOOD_OID}{_CANONICAL}"
 # the standard's \s is that of its XML schema.
 PATTERNS: dict[str, str] = {
     "canonical": rf"\A{_CANONICAL}\Z",
-    "code": r"\A[^ \t\r\n]+(?:[ \t\r\n][^ \t\r\n]+)*\Z",
+    # HL7's pattern has any white space; its text says that there is none but single spaces.
+    "code": r"\A[^ \t\r\n]+(?: [^ \t\r\n]+)*\Z",
     "date": rf"\A(?:{_FULL_DATE}|{_YEAR}(?:-{_MONTH})?)\Z",
     "dateTime": rf"\A(?:{_FULL_DATE}(?:T{_TIME}{_ZONE})?|{_YEAR}(?:-{_MONTH})?)\Z",
     "id": r"\A[A-Za-z0-9\-.]{1,64}\Z",

@@ -90,10 +90,6 @@ BROKEN: dict[str, tuple[dict[str, Any], set[tuple[str, str]]]] = {
         parameter(valueCanonical="library-a"),
         {("Parameters.parameter[0].valueCanonical", "canonical-url")},
     ),
-    "identifier in a relative system": (
-        patient(identifier=[{"system": "mrn", "value": "1"}]),
-        {("Patient.identifier[0].system", "identifier-system")},
-    ),
     "another type than the contained resource has": (
         observation(
             contained=[{"resourceType": "Group", "id": "g", "type": "person", "actual": True}],
@@ -124,6 +120,14 @@ BROKEN: dict[str, tuple[dict[str, Any], set[tuple[str, str]]]] = {
                 "fhirpath-variable",
             )
         },
+    ),
+    "tab in a code": (
+        observation(method={"coding": [{"system": "http://x.org/a", "code": "a\tb"}]}),
+        {("Observation.method.coding[0].code", "primitive-format")},
+    ),
+    "supplement of no code system": (
+        resource("CodeSystem", status="draft", content="supplement", concept=[{"code": "a"}]),
+        {("CodeSystem.supplements", "code-system-supplement")},
     ),
     "concepts in a code system that brings none": (
         resource(
@@ -283,6 +287,10 @@ MILD: dict[str, tuple[dict[str, Any], set[tuple[str, str]]]] = {
     "hash that is no SHA-1": (
         attachment(data=DATA, hash="a" * 40),  # hexadecimal, as HL7 publishes one
         {(f"{ATTACHMENT}.hash", "attachment-hash")},
+    ),
+    "identifier in a relative system": (
+        patient(identifier=[{"system": "mrn", "value": "1"}]),
+        {("Patient.identifier[0].system", "identifier-system")},
     ),
     "canonical that is written as a reference": (
         parameter(valueCanonical="Library/a|1"),

@@ -114,6 +114,9 @@ def _check_code_system(visit: Visit, findings: Findings) -> None:
     if content == "not-present" and number:
         text = "found concepts in a code system that states that it brings none"
         findings.error("invalid", f"{visit.path}.concept", "code-system-count", text)
+    if content == "supplement" and not {"supplements", "_supplements"} & {*visit.value}:
+        text = "found no supplements, expected the code system that is supplemented"
+        findings.error("required", f"{visit.path}.supplements", "code-system-supplement", text)
     if "supplements" in visit.value and isinstance(content, str) and content != "supplement":
         text = f"found {clipped(content)!r} beside supplements, expected 'supplement'"
         findings.error("invalid", f"{visit.path}.content", "code-system-supplement", text)

@@ -82,7 +82,7 @@ static int is_code(Text text) {
     int was_space = 1;
     for (size_t i = 0; i < text.size; i++) {
         int space = is_space(text.at[i]);
-        if (space && was_space) return 0;
+        if (space && (was_space || text.at[i] != ' ')) return 0;
         was_space = space;
     }
     return !was_space;
