@@ -19,8 +19,9 @@ from hc_assets.core.errors import FindingsError, HcAssetsError, UnreadableInputE
 from hc_assets.core.settings import CoreSettings
 from hc_assets.core.source_names import named_source
 from hc_assets.domains import CATALOG, warehouse_of
-from hc_assets.lake.discovery import AnyPath, discover, guess_kind
+from hc_assets.lake.discovery import AnyPath, discover
 from hc_assets.lake.exclusions import retracted
+from hc_assets.lake.kinds import guess_kind
 from hc_assets.lake.landing import BatchLimits, LandingResult, land
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.manifests import batch_keys

@@ -6,7 +6,7 @@ import typer
 
 from hc_assets.cli.exit_codes import EXIT_CODES, errors_become_exit_codes
 from hc_assets.core.errors import DamagedLakeError, HcAssetsError
-from hc_assets.lake.discovery import AmbiguousKindError
+from hc_assets.lake.kinds import AmbiguousKindError
 from hc_assets.lake.parts import DamagedPartError
 from hc_assets.lake.warehouse import WarehouseBusyError
 from hc_assets.orchestration.errors import BlockedError, OrchestratorError, RunFailedError

@@ -18,7 +18,8 @@ from hc_assets.lake.archives import (
     archive_in,
     members,
 )
-from hc_assets.lake.discovery import discover, guess_kind
+from hc_assets.lake.discovery import discover
+from hc_assets.lake.kinds import guess_kind
 from hc_assets.lake.landing import BatchLimits, LandingResult, land
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.manifests import Manifest, batch_keys, read_manifest

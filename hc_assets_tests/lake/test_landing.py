@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hc_assets.domains import CATALOG
 from hc_assets.fhir.domain import FHIR_FILES
 from hc_assets.lake import landing
-from hc_assets.lake.discovery import AmbiguousKindError, discover, guess_kind
+from hc_assets.lake.discovery import discover
+from hc_assets.lake.kinds import AmbiguousKindError, guess_kind
 from hc_assets.lake.landing import BatchLimits, LandingResult, land
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.manifests import batch_keys, read_manifest
