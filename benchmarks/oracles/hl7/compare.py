@@ -169,8 +169,8 @@ def section(lines: list[Line]) -> str:
             f"- Verdicts that agree: {agreeing} ({agreeing / len(lines):.2%})",
             f"- What the engine accepts, accepted: {also} of {len(accepted)}"
             f" ({also / len(accepted):.2%})",
-            f"- Of the other {len(accepted) - also}, {by_text} break a rule of R4's text that the"
-            " engine doesn't hold to (below)",
+            f"- Of the {len(accepted) - also} others ours rejects {by_text} by a rule of R4's text"
+            " that the engine doesn't hold to (below)",
             "",
             "Each class of disagreement:",
             "",
