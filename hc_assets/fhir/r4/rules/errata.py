@@ -28,6 +28,7 @@ _EXTENSIONS_IN_USE = frozenset(
         "regex",
         "structuredefinition-fhir-type",
         "structuredefinition-normative-version",
+        "translation",
         "valueset-concept-comments",
     )
 )
