@@ -37,6 +37,12 @@ def _wait_for_no_disk(connection: object, _: object) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One more than there are cores: each waits a tenth of its time, for a disk or a browser."""
+    return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByScope:
     """Tests that share what is costly to make run in one process."""
     config.option.loadscopereorder = False  # by their number of tests
