@@ -221,8 +221,10 @@ def _encapsulated(stream: BinaryIO, header: Header, start: int) -> _Encapsulated
             first = at + 8 + length
         else:
             is_whole = at + 8 + length <= end
-            stream.seek(max(at + 8, at + 8 + length - _TAIL_BYTES))
-            tail = stream.read(min(length, _TAIL_BYTES)) if is_whole else b""
+            tail = b""
+            if is_whole:
+                stream.seek(at + 8 + length - min(length, _TAIL_BYTES))
+                tail = stream.read(min(length, _TAIL_BYTES))
             fragments.append(
                 _Fragment(
                     at - first, at + 8, length, is_whole, head.startswith(_STARTS), _END in tail

@@ -272,7 +272,7 @@ TABLES: Mapping[str, TableSchema] = {
     "imaging/undecodable_frames": TableSchema(
         UNDECODABLE_FRAMES, Lineage(carries=(_INDEX,), rest=_PIXELS), code_version="2"
     ),
-    # 3: sign and range by the header, frames by their fragments. What a recipe does is its own version.
+    # 3: sign and range by the header, frames by fragments. What a recipe does is its own version.
     _ARRAYS: TableSchema(
         PREPROCESSED_ARRAYS,
         Lineage(

@@ -315,6 +315,7 @@ TABLES: Mapping[str, TableSchema] = {
             },
             rest=_VOXELS,
         ),
+        code_version="2",
     ),
     "imaging/volume_slices": TableSchema(
         VOLUME_SLICES,
@@ -357,6 +358,6 @@ TABLES: Mapping[str, TableSchema] = {
             },
             rest=(*_ALIGNED_FROM, "imaging/aligned_slices.voxels"),
         ),
-        code_version="3",
+        code_version="2",
     ),
 }
