@@ -60,7 +60,9 @@ MISSING_LIMIT = 1_000
 # The order of pydicom itself, so that lossy images come out as its pixel_array gives them; last
 # one of our own for what none of its plugins can do
 _ORDER = ("gdcm", "pylibjpeg", "pyjpegls", "pydicom", "pillow", "imagecodecs")
-_BY_IMAGECODECS = JPEG_XL | {JPEGExtended12Bit}
+# Spectral selection and full progression, which PS3.5 retired and pydicom never had
+_PROGRESSIVE = frozenset({"1.2.840.10008.1.2.4.53", "1.2.840.10008.1.2.4.55"})
+_BY_IMAGECODECS = JPEG_XL | _PROGRESSIVE | {JPEGExtended12Bit}
 _WORDS_LIMIT = 500
 # Two bytes of a run make at most 128 (PS3.5 G.3.1)
 _RLE_RATIO = 64

@@ -51,8 +51,7 @@ def cut(data: bytes, syntax: str, frames: int, extended: bytes | None = None) ->
     header = SimpleNamespace(transfer_syntax=UID(syntax), elements=elements)
     found = []
     try:
-        for frame in encoded_frames(io.BytesIO(data), header, 0, frames):
-            found.append(frame)
+        found.extend(encoded_frames(io.BytesIO(data), header, 0, frames))
     except (TruncatedError, UnknownFramesError):
         return found
     return found

@@ -61,3 +61,14 @@ def test_retired_processes_of_jpeg_are_read(write_dicom, syntax):
     smooth = np.sort(values, axis=None).reshape(16, 24)
     path = compressed(write_dicom, [imagecodecs.jpeg8_encode(smooth, level=100)], syntax, smooth)
     np.testing.assert_allclose(only(path).pixels.astype(int), smooth.astype(int), atol=3)
+
+
+def test_progressive_colours_without_a_marker_are_those_of_the_header(write_dicom):
+    values = np.zeros((16, 24, 3), np.uint8) + np.array([200, 30, 90], np.uint8)
+    data = imagecodecs.jpeg8_encode(
+        values, level=100, colorspace="RGB", outcolorspace="RGB", subsampling="444"
+    )
+    at = data.find(b"\xff\xee")
+    bare = data[:at] + data[at + 2 + int.from_bytes(data[at + 2 : at + 4], "big") :]
+    path = compressed(write_dicom, [bare], "1.2.840.10008.1.2.4.55", values)
+    np.testing.assert_allclose(only(path).pixels.astype(int), values.astype(int), atol=3)
