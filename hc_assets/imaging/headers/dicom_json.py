@@ -167,10 +167,12 @@ def _sequence(elements: Elements, tag: int, writing: _Writing, depth: int) -> di
         writing.notes.append(f"{tag_name(tag)}: a large sequence, left out of the JSON")
         return left_out
     try:
-        items = elements.items(tag)
+        odd: list[str] = []
+        items = elements.items(tag, odd)
     except MalformedValueError as error:
         writing.notes.append(str(error))
         return left_out
+    writing.notes += [f"{tag_name(tag)}: {note}" for note in odd]
     model: list[dict[str, Any]] = []
     for item in items:
         if writing.budget <= 0:

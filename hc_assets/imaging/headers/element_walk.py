@@ -204,8 +204,10 @@ def read_elements(
             notes.append("a delimiter where none belongs is passed over")
             continue
         vr, inner_little, value_end, at = _extent(data, head, end, is_implicit, is_little)
+        name = f"({head.tag >> 16:04X},{head.tag & 0xFFFF:04X})"
+        if vr != head.vr and _is_odd(head.vr):
+            notes.append(f"{name} has a VR that does not exist: read as {vr}")
         if head.tag in found:
-            name = f"({head.tag >> 16:04X},{head.tag & 0xFFFF:04X})"
             notes.append(f"{name} is sent twice: the last one counts")
         found[head.tag] = RawDataElement(
             BaseTag(head.tag),
@@ -219,8 +221,12 @@ def read_elements(
     return at
 
 
+def _is_odd(vr: str | None) -> bool:
+    return vr is not None and vr.encode("latin-1") not in VRS
+
+
 def read_items(
-    data: bytes, *, is_implicit: bool, is_little: bool, base: int = 0
+    data: bytes, *, is_implicit: bool, is_little: bool, notes: list[str], base: int = 0
 ) -> list[dict[int, RawDataElement]]:
     """Read the items of a sequence.
 
@@ -229,6 +235,7 @@ def read_items(
         is_implicit: VR encoding of the dataset that it is in. Within explicit VR an item may be
             implicit, which its first element tells.
         is_little: byte order.
+        notes: takes what was odd.
         base: where `data` begins in the stream that offsets count in.
 
     Raises:
@@ -244,6 +251,8 @@ def read_items(
             break
         # One that is longer than its sequence ends with it
         is_open = length == UNDEFINED
+        if not is_open and at + length > end:
+            notes.append("an item is longer than its sequence, with which it ends")
         item_end = end if is_open else min(end, at + length)
         item: dict[int, RawDataElement] = {}
         at = read_elements(
@@ -253,7 +262,7 @@ def read_items(
             is_implicit=is_implicit or is_implicit_item(data, at, item_end, is_little),
             is_little=is_little,
             found=item,
-            notes=[],
+            notes=notes,
             is_open=is_open,
             base=base,
         )
@@ -300,7 +309,7 @@ def _open_vr(data: Bytes, head: Head, is_little: bool) -> tuple[str | None, bool
     """VR and byte order of a value of undefined length; what begins with an item is a sequence."""
     if head.vr == "UN":
         return "SQ", is_little_sequence(data, head.value, otherwise=True)
-    if head.vr is not None and head.vr.encode("latin-1") in VRS:
+    if head.vr is not None and not _is_odd(head.vr):
         return head.vr, is_little
     try:
         return str(dictionary_VR(head.tag)), is_little

@@ -249,11 +249,12 @@ class Elements:
         found = self.values(tag)
         return found[0] if found else None
 
-    def items(self, tag: int) -> Sequence["Elements"]:
+    def items(self, tag: int, notes: list[str] | None = None) -> Sequence["Elements"]:
         """Items of a sequence.
 
         Args:
             tag: the sequence's tag.
+            notes: takes what was odd.
 
         Returns:
             Its items, none where it is absent or empty.
@@ -276,7 +277,11 @@ class Elements:
             )
         try:
             items = read_items(
-                data, is_implicit=is_implicit, is_little=is_little, base=element.value_tell
+                data,
+                is_implicit=is_implicit,
+                is_little=is_little,
+                notes=[] if notes is None else notes,
+                base=element.value_tell,
             )
         except (CutOffError, DamagedError, TooDeepError) as error:
             raise MalformedValueError(tag, "no sequence") from error

@@ -275,8 +275,8 @@ def _is_known(group: int, element: int) -> bool:
 
 
 def _all_bytes(file: BinaryIO) -> Bytes:
-    if isinstance(file, mmap.mmap):
-        return file
+    if isinstance(cast(object, file), mmap.mmap):
+        return cast(mmap.mmap, file)
     file.seek(0)
     return file.read()
 
@@ -306,6 +306,8 @@ def _file_meta(data: Bytes, start: int, notes: list[str]) -> tuple[dict[int, Ele
         raise UnreadableFile("truncated: the file meta information is cut off") from error
     except DamagedError as error:
         raise UnreadableFile(f"file meta information is damaged: {error}") from error
+    if any(element.VR and element.VR.encode("latin-1") not in VRS for element in meta.values()):
+        notes.append("file meta information has a VR that does not exist")
     return meta, at
 
 

@@ -98,7 +98,7 @@ def _by_imagecodecs(data: bytes, syntax: str, options: dict[str, Any]) -> tuple[
     return np.ascontiguousarray(values), color
 
 
-def _color_space(data: bytes, options: dict[str, Any]) -> dict[str, str]:
+def _color_space(data: bytes, options: dict[str, Any]) -> dict[str, Any]:
     """What libjpeg shall not guess: without a marker it takes three components for YCbCr."""
     is_marked = any(marker in data[:4096] for marker in _COLOR_MARKERS)
     if options["photometric_interpretation"] == "RGB" and not is_marked:

@@ -221,8 +221,9 @@ def _native_frames(
             return values, str(properties["photometric_interpretation"])
 
         outcome = fenced_frame(index, _in_place, index, "pydicom", decode)
-        is_stored = isinstance(outcome, StoredFrame)
-        yield fenced_frame(index, _as_stored, outcome, description) if is_stored else outcome
+        if isinstance(outcome, StoredFrame):
+            outcome = fenced_frame(index, _as_stored, outcome, description)
+        yield outcome
 
 
 def fenced_frame(

@@ -101,7 +101,7 @@ static int put_sequence(walk *w, const level *l, const head *h, uint64_t *at, ui
         uint64_t item_end = end;
         if (length != UNDEFINED) {
             if (end - pos >= length) item_end = pos + length;
-            else if (is_open) return REFUSED; /* otherwise pydicom has it end with its sequence */
+            else return REFUSED;
         }
         /* Within explicit VR an item may be implicit, as pydicom infers from its first element */
         int item_implicit = implicit;
