@@ -137,11 +137,13 @@ def _groups(found: _Encapsulated, frames: int, syntax: str) -> list[list[_Fragme
     if len(fragments) == frames and (not has_codestreams or _can_begin(found, every)):
         return each_is_one
     places = [number for number in every if fragments[number].is_start]
+    # Behind an end one begins for certain; SPIFF headers of JPEG-LS hold the same bytes
+    certain = [number for number in places if number == 0 or fragments[number - 1].is_end]
     for table in found.tables:
         starts = _starts(table, found, frames)
         if starts is None:
             continue
-        if not has_codestreams or (set(places) <= set(starts) and _can_begin(found, starts)):
+        if not has_codestreams or (set(certain) <= set(starts) and _can_begin(found, starts)):
             return _divided(fragments, starts)
     if frames == 1 and len(places) <= 1:
         return [fragments] if fragments else []
@@ -149,7 +151,11 @@ def _groups(found: _Encapsulated, frames: int, syntax: str) -> list[list[_Fragme
         filled = [fragment for fragment in fragments if fragment.length]
         if len(filled) == len(places):
             return [[fragment] for fragment in filled]
-        if 0 in places and (len(places) == frames or _are_clean(found, places)):
+        if (
+            0 in places
+            and places == certain
+            and (len(places) == frames or _are_clean(found, places))
+        ):
             return _divided(fragments, places)
     raise UnknownFramesError(
         f"{len(fragments)} fragments for {frames} frames, and no offset table that fits them:"
