@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hc_assets.core.fence import InternalError, fenced, fenced_each
-from hc_assets.imaging.headers.columns import TypedColumns, sop_class_name
+from hc_assets.imaging.headers.columns import TypedColumns, is_image_class, sop_class_name
 from hc_assets.imaging.headers.elements import (
     Elements,
     MalformedValueError,
@@ -62,17 +62,6 @@ _DOSE_SCALING = 0x3004000E
 _TRANSFORMATIONS = (_MODALITY_LUTS, SHARED_GROUPS, PER_FRAME_GROUPS)
 _SOP_CLASS = 0x00080016
 _META_SOP_CLASS = 0x00020002
-# Names of SOP classes with pixels that have no image in their name
-_OTHER_IMAGES = frozenset(
-    (
-        "Segmentation Storage",
-        "Label Map Segmentation Storage",
-        "Parametric Map Storage",
-        "Enhanced US Volume Storage",
-        "Corneal Topography Map Storage",
-        "Ophthalmic Thickness Map Storage",
-    )
-)
 
 
 @dataclass(frozen=True)
@@ -217,8 +206,7 @@ def _is_image(header: Header) -> bool:
     ):
         uid = TypedColumns(elements).text(tag)
         if uid:
-            name = sop_class_name(uid) or ""
-            return "Image Storage" in name or name in _OTHER_IMAGES
+            return is_image_class(sop_class_name(uid))
     return False
 
 
