@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from hc_assets.core.decorations import decorations
 from hc_assets.core.fence import row_seconds
+from hc_assets.imaging.headers.columns import is_image_class
 from hc_assets.imaging.headers.file_work import work_of
 from hc_assets.imaging.headers.workers import write_index
 from hc_assets.imaging.preprocessing.comparison import Comparison, drawn
@@ -110,9 +111,11 @@ def quality_metrics_and_undecodable_frames(
         description = ["rows", "columns", "bits_allocated"]
         images = {
             row["source_file"]
-            for rows in of_batch.batches(["source_file", "has_pixels", *description])
+            for rows in of_batch.batches(["source_file", "has_pixels", "sop_class", *description])
             for row in rows.to_pylist()
-            if row["has_pixels"] or all(row[name] is not None for name in description)
+            if row["has_pixels"]
+            or is_image_class(row["sop_class"])
+            or all(row[name] is not None for name in description)
         }
         files = [f for f in _landed(layout, batch) if f.source_file in images]
         work = work_of(str(layout.data_dir), batch, files, settings.chunk_bytes)

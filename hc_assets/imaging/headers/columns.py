@@ -20,6 +20,18 @@ from hc_assets.imaging.headers.functional_groups import FrameAttributes
 _INT32 = 2**31
 _INT64 = 2**63
 
+# Names of SOP classes with pixels that have no image in their name
+_OTHER_IMAGES = frozenset(
+    (
+        "Segmentation Storage",
+        "Label Map Segmentation Storage",
+        "Parametric Map Storage",
+        "Enhanced US Volume Storage",
+        "Corneal Topography Map Storage",
+        "Ophthalmic Thickness Map Storage",
+    )
+)
+
 NUMBER_OF_FRAMES = 0x00280008
 
 ColumnValue = str | int | float | date | list[str] | list[float] | None
@@ -105,6 +117,11 @@ def sop_class_name(uid: object) -> str | None:
         return None
     name = UID(uid, validation_mode=IGNORE).name
     return None if name == uid else name
+
+
+def is_image_class(name: str | None) -> bool:
+    """Whether a SOP class, by its name, is one whose instances have pixels."""
+    return name is not None and ("Image Storage" in name or name in _OTHER_IMAGES)
 
 
 @dataclass

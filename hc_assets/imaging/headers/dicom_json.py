@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from pydicom.dataelem import RawDataElement
 
+from hc_assets.imaging.headers.element_walk import UNDEFINED
 from hc_assets.imaging.headers.elements import (
     BYTES_VRS,
     TEXT_VRS,
@@ -18,6 +18,7 @@ from hc_assets.imaging.headers.elements import (
     MalformedValueError,
     Value,
     tag_name,
+    unknown_character_sets,
 )
 
 BINARY_LIMIT = 4 * 1024
@@ -31,11 +32,13 @@ DEPTH_LIMIT = 32
 """Sequences within sequences that are followed; real ones stay below ten."""
 
 _OVERLAY_DATA = 0x60003000
+_CHARACTER_SET = 0x00080005
 
 
 @dataclass
 class _Writing:
     budget: int
+    is_inflated: bool
     notes: list[str] = field(default_factory=list)
 
 
@@ -49,41 +52,45 @@ def dicom_json(elements: Elements, *, is_inflated: bool = False) -> tuple[str, l
 
     Returns:
         JSON text, and notes on what is malformed or left out. A malformed number or date is kept
-        as the text that was sent; a bulk value of the dataset itself has a BulkDataURI whose
-        fragment gives offset and length in the file.
+        as the text that was sent; what is left out, in sequences too, has a BulkDataURI whose
+        fragment gives offset and length in the file, or in the inflated dataset: without one it
+        would be an element that was sent empty (F.2.5).
     """
-    writing = _Writing(SEQUENCE_LIMIT)
-    model = _dataset(elements, writing, depth=0, has_places=not is_inflated)
+    writing = _Writing(SEQUENCE_LIMIT, is_inflated)
+    model = _dataset(elements, writing, depth=0)
     return msgspec.json.encode(model).decode(), writing.notes
 
 
-def _dataset(
-    elements: Elements, writing: _Writing, *, depth: int, has_places: bool
-) -> dict[str, Any]:
+def _dataset(elements: Elements, writing: _Writing, *, depth: int) -> dict[str, Any]:
     model = {}
     for tag in elements.raw:
         if tag & 0xFFFF == 0:
             continue  # group lengths are not part of the model (F.2.2)
-        model[f"{tag:08X}"] = _element(elements, tag, writing, depth, has_places)
+        model[f"{tag:08X}"] = _element(elements, tag, writing, depth)
     return model
 
 
-def _element(
-    elements: Elements, tag: int, writing: _Writing, depth: int, has_places: bool
-) -> dict[str, Any]:
+def _element(elements: Elements, tag: int, writing: _Writing, depth: int) -> dict[str, Any]:
     vr = elements.vr(tag)
     if vr == "SQ":
         return _sequence(elements, tag, writing, depth)
-    element = elements.raw[tag]
-    size = len(element.value) if isinstance(element.value, bytes) else 0
+    size = _size(elements, tag)
     if depth:
         writing.budget -= size
+    place = _place(elements, tag, writing)
     if is_bulk(tag, vr, size):
         writing.notes.append(bulk_note(tag, size))
-        if has_places and depth == 0 and isinstance(element, RawDataElement):
-            return bulk_model(vr, element.value_tell, size)
-        return {"vr": vr}
-    return element_model(elements, tag, vr, writing.notes)
+        return bulk_model(vr, place)
+    return element_model(elements, tag, vr, writing.notes, place)
+
+
+def _size(elements: Elements, tag: int) -> int:
+    return len(elements.raw[tag].value or b"")
+
+
+def _place(elements: Elements, tag: int, writing: _Writing) -> str:
+    place = place_in_file(elements.raw[tag].value_tell, _size(elements, tag))
+    return place.replace("#", "#inflated&", 1) if writing.is_inflated else place
 
 
 def is_bulk(tag: int, vr: str, size: int) -> bool:
@@ -97,20 +104,39 @@ def bulk_note(tag: int, size: int) -> str:
     return f"{tag_name(tag)}: {size} bytes left out of the JSON"
 
 
-def bulk_model(vr: str, offset: int, size: int) -> dict[str, Any]:
-    """Model of a value that is left out, with its place in the file."""
-    return {"vr": vr, "BulkDataURI": f"#offset={offset}&length={size}"}
+def place_in_file(offset: int, size: int) -> str:
+    """Where a value lies in the file, as a relative URI."""
+    return f"#offset={offset}&length={size}"
 
 
-def element_model(elements: Elements, tag: int, vr: str, notes: list[str]) -> dict[str, Any]:
+def bulk_model(vr: str, place: str) -> dict[str, Any]:
+    """Model of a value that is left out, with its place."""
+    return {"vr": vr, "BulkDataURI": place}
+
+
+def element_model(
+    elements: Elements, tag: int, vr: str, notes: list[str], place: str
+) -> dict[str, Any]:
     """Model of an element that is neither a sequence nor bulk.
 
     Args:
         elements: those that it is among.
         tag: its tag.
         vr: its VR as `elements` has it.
-        notes: takes what is malformed.
+        notes: takes what is malformed, and what was sent in another way than it is read.
+        place: of its bytes.
     """
+    if elements.has_odd_vr(tag):
+        sent = str(elements.raw[tag].VR)
+        is_plain = sent.isascii() and sent.isprintable()
+        shown = f"'{sent}'" if is_plain else sent.encode("latin-1").hex()
+        notes.append(f"{tag_name(tag)} has the VR {shown}, which does not exist: kept as UN")
+        data = elements.raw[tag].value
+        return {"vr": vr, "InlineBinary": base64.b64encode(data).decode()} if data else {"vr": vr}
+    if not elements.fits_character_set(tag):
+        notes.append(
+            f"{tag_name(tag)} has bytes that are not of its character set; as sent: {place}"
+        )
     try:
         values = elements.values(tag)
     except MalformedValueError as error:
@@ -120,6 +146,8 @@ def element_model(elements: Elements, tag: int, vr: str, notes: list[str]) -> di
         return {"vr": vr, "InlineBinary": base64.b64encode(error.data).decode()}
     if not values:
         return {"vr": vr}
+    if tag == _CHARACTER_SET and (unknown := unknown_character_sets(values)):
+        notes.append(f"{tag_name(tag)} has no such term: {', '.join(unknown)[:64]!r}")
     if isinstance(values[0], bytes):
         return {
             "vr": vr if vr in BYTES_VRS else "UN",
@@ -129,27 +157,31 @@ def element_model(elements: Elements, tag: int, vr: str, notes: list[str]) -> di
 
 
 def _sequence(elements: Elements, tag: int, writing: _Writing, depth: int) -> dict[str, Any]:
-    raw = elements.raw[tag].value
-    size = len(raw) if isinstance(raw, bytes) else 0
+    is_open = elements.raw[tag].length == UNDEFINED
+    size = 0 if is_open else _size(elements, tag)
+    left_out = bulk_model("SQ", _place(elements, tag, writing))
     if depth >= DEPTH_LIMIT:
         writing.notes.append(f"{tag_name(tag)}: nested too deep, left out of the JSON")
-        return {"vr": "SQ"}
+        return left_out
     if size > writing.budget or writing.budget <= 0:
         writing.notes.append(f"{tag_name(tag)}: a large sequence, left out of the JSON")
-        return {"vr": "SQ"}
+        return left_out
     try:
-        items = elements.items(tag)
+        odd: list[str] = []
+        items = elements.items(tag, odd)
     except MalformedValueError as error:
         writing.notes.append(str(error))
-        return {"vr": "SQ"}
+        return left_out
+    writing.notes += [f"{tag_name(tag)}: {note}" for note in odd]
     model: list[dict[str, Any]] = []
     for item in items:
         if writing.budget <= 0:
             writing.notes.append(
-                f"{tag_name(tag)}: items from {len(model) + 1} on left out of the JSON"
+                f"{tag_name(tag)}: items from {len(model) + 1} on left out of the JSON;"
+                f" all: {_place(elements, tag, writing)}"
             )
             break
-        model.append(_dataset(item, writing, depth=depth + 1, has_places=False))
+        model.append(_dataset(item, writing, depth=depth + 1))
     return {"vr": "SQ", "Value": model} if model else {"vr": "SQ"}
 
 

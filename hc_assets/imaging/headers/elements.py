@@ -9,18 +9,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.charset import convert_encodings, decode_bytes, python_encoding
 from pydicom.datadict import (
     dictionary_has_tag,
     dictionary_keyword,
     dictionary_VR,
     private_dictionary_VR,
 )
-from pydicom.dataelem import DataElement, RawDataElement
-from pydicom.sequence import Sequence as PydicomSequence
-from pydicom.values import convert_SQ
 
-from hc_assets.imaging.headers.reading import PARSE_ERRORS, Element, Header, raise_if_ours
+from hc_assets.imaging.headers.element_walk import (
+    VRS,
+    CutOffError,
+    DamagedError,
+    TooDeepError,
+    is_little_sequence,
+    read_items,
+    reads_on,
+)
+from hc_assets.imaging.headers.reading import Element, Header
 
 Value = str | int | float | bytes
 
@@ -31,7 +37,9 @@ TEXT_VRS = frozenset(
     )
 )
 BYTES_VRS = frozenset(["OB", "OD", "OF", "OL", "OV", "OW", "UN"])
+AMBIGUOUS_BYTES = dict.fromkeys(("OB or OW", "US or OW", "US or SS or OW", "OB/OW", "OB_OW"), "OW")
 
+_VR_NAMES = frozenset(vr.decode() for vr in VRS) | {*AMBIGUOUS_BYTES, "US or SS"}
 _SINGLE_TEXT = frozenset(["LT", "ST", "UT", "UR"])
 _OWN_CHARACTERS = frozenset(["LO", "LT", "PN", "SH", "ST", "UC", "UT"])
 _FORMATS = {
@@ -45,13 +53,17 @@ _FORMATS = {
     "FD": "d",
     "AT": "HH",
 }
-AMBIGUOUS_BYTES = dict.fromkeys(("OB or OW", "US or OW", "US or SS or OW", "OB/OW", "OB_OW"), "OW")
 # After each of these a text goes back to its first character set (PS3.5 6.1.2.5.3)
 _RESETS = {0x09, 0x0A, 0x0C, 0x0D, ord("^"), ord("="), ord("\\")}
 # The escape sequence of ISO 2022 IR 58 (PS3.3 C.12.1.1.2), which pydicom leaves in the text
 _TO_GB2312 = "\x1b$)A"
 # Character sets newer than pydicom's table, by their codecs
 _NEWER_CHARACTER_SETS = {"ISO_IR 203": "iso8859_15"}
+_DEFAULT = "iso8859"
+_ESCAPE = 0x1B
+_LOST = "\N{REPLACEMENT CHARACTER}"
+# Escapes that were not understood, and the bytes 80 to 9F, which no character set of DICOM has
+_CONTROLS = frozenset(map(chr, (_ESCAPE, *range(0x80, 0xA0))))
 _CHARACTER_SET = 0x00080005
 _PIXEL_REPRESENTATION = 0x00280103
 
@@ -76,6 +88,23 @@ def tag_name(tag: int) -> str:
     number = f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
     keyword = dictionary_keyword(tag) if dictionary_has_tag(tag) else ""
     return f"{number} {keyword}".strip()
+
+
+def unknown_character_sets(names: Sequence[Value]) -> list[str]:
+    """Which of the values of SpecificCharacterSet are no defined term, even a misspelt one."""
+    unknown = []
+    for name in map(str, names):
+        try:
+            is_known = name in _NEWER_CHARACTER_SETS or bool(convert_encodings([name]))
+        except (LookupError, ValueError):
+            is_known = False
+        if not is_known or (
+            name not in python_encoding
+            and name not in _NEWER_CHARACTER_SETS
+            and convert_encodings([name]) == [_DEFAULT]
+        ):
+            unknown.append(name)
+    return unknown
 
 
 def is_creator(tag: int) -> bool:
@@ -109,13 +138,21 @@ class Elements:
         return tag in self.raw
 
     def vr(self, tag: int) -> str:
-        """VR of an element: as sent, else from the dictionaries.
+        """VR of an element: as sent, else from the dictionaries; UN of one that does not exist.
 
         Raises:
             KeyError: there is no such element.
         """
-        element = self.raw[tag]
-        vr = str(element.VR) if element.VR else None
+        return "UN" if self.has_odd_vr(tag) else self._read_as(tag)
+
+    def has_odd_vr(self, tag: int) -> bool:
+        """Whether an element was sent with a VR that does not exist."""
+        vr = self.raw[tag].VR
+        return vr is not None and vr not in _VR_NAMES
+
+    def _read_as(self, tag: int) -> str:
+        """VR by which the bytes are read: of a VR that does not exist, what the dictionary has."""
+        vr = None if self.has_odd_vr(tag) else self.raw[tag].VR
         if vr is None or (vr == "UN" and (is_creator(tag) or _public_vr(tag))):
             vr = self._looked_up_vr(tag)
         if vr == "US or SS":
@@ -158,17 +195,33 @@ class Elements:
         element = self.raw.get(tag)
         if element is None:
             return ()
-        if isinstance(element, DataElement):
-            return _converted(element)
         data = element.value
         if not data:
             return ()
-        vr = self.vr(tag)
+        vr = self._read_as(tag)
         if vr in TEXT_VRS:
             return self._text(tag, vr, data)
         if vr in _FORMATS:
             return _numbers(tag, vr, data, is_little=element.is_little_endian)
         return (bytes(data),)
+
+    def fits_character_set(self, tag: int) -> bool:
+        """Whether the bytes of a text are ones that its character set has (PS3.3 C.12.1.1.2).
+
+        Those that it lacks are read as U+FFFD, or as Latin-1 where the default repertoire is
+        declared: a reader has to go back to the bytes.
+        """
+        data = self.raw[tag].value
+        vr = self._read_as(tag)
+        if not data or vr not in TEXT_VRS or (data.isascii() and _ESCAPE not in data):
+            return True
+        if vr not in _OWN_CHARACTERS:
+            return bool(data.isascii())
+        if self.encodings[0] == _DEFAULT and _ESCAPE not in data:
+            return False
+        text = decode_bytes(data, self.encodings, _RESETS).replace(_TO_GB2312, "")
+        lost = text.count(_LOST) - data.count(_LOST.encode())
+        return lost <= 0 and not any(letter in _CONTROLS for letter in text)
 
     def _text(self, tag: int, vr: str, data: bytes) -> Sequence[Value]:
         if vr in _OWN_CHARACTERS:
@@ -196,11 +249,12 @@ class Elements:
         found = self.values(tag)
         return found[0] if found else None
 
-    def items(self, tag: int) -> Sequence["Elements"]:
+    def items(self, tag: int, notes: list[str] | None = None) -> Sequence["Elements"]:
         """Items of a sequence.
 
         Args:
             tag: the sequence's tag.
+            notes: takes what was odd.
 
         Returns:
             Its items, none where it is absent or empty.
@@ -211,23 +265,27 @@ class Elements:
         element = self.raw.get(tag)
         if element is None or not element.value:
             return ()
-        sequence: object = element.value
-        if isinstance(element, RawDataElement):
-            # A sequence sent as UN is implicit VR little endian inside (PS3.5 6.2.2)
-            is_unknown = element.VR == "UN"
-            try:
-                sequence = convert_SQ(
-                    element.value,
-                    element.is_implicit_VR or is_unknown,
-                    element.is_little_endian or is_unknown,
-                    list(self.encodings),
-                )
-            except PARSE_ERRORS as error:
-                raise_if_ours(error)
-                raise MalformedValueError(tag, "no sequence") from error
-        if not isinstance(sequence, PydicomSequence):
-            raise MalformedValueError(tag, "no sequence")
-        return [self._item({int(e.tag): e for e in item.elements()}) for item in sequence]
+        data = element.value
+        is_implicit, is_little = element.is_implicit_VR, element.is_little_endian
+        if element.VR == "UN":
+            # Implicit VR little endian inside (PS3.5 6.2.2), if its writer knew that
+            is_little = is_little_sequence(data, 0, otherwise=True)
+            is_implicit = (
+                is_implicit
+                or data[12:14] not in VRS
+                or reads_on(data, 8, len(data), is_implicit=True, is_little=is_little)
+            )
+        try:
+            items = read_items(
+                data,
+                is_implicit=is_implicit,
+                is_little=is_little,
+                notes=[] if notes is None else notes,
+                base=element.value_tell,
+            )
+        except (CutOffError, DamagedError, TooDeepError) as error:
+            raise MalformedValueError(tag, "no sequence") from error
+        return [self._item(item) for item in items]
 
     def _item(self, raw: Mapping[int, Element]) -> "Elements":
         encodings = _encodings(raw) if _CHARACTER_SET in raw else self.encodings
@@ -281,13 +339,6 @@ def _is_signed(raw: Mapping[int, Element]) -> bool:
     element = raw.get(_PIXEL_REPRESENTATION)
     value = element.value if element is not None else None
     return 1 in (bytes(value)[:2] if isinstance(value, bytes) else [value])
-
-
-def _converted(element: DataElement) -> Sequence[Value]:
-    # pydicom converts only what has undefined length, and that is a sequence or bytes
-    if isinstance(element.value, bytes):
-        return (element.value,)
-    return ()
 
 
 def _decimal(tag: int, text: str) -> float | str:

@@ -30,6 +30,7 @@ from hc_assets.imaging.headers.dicom_json import (
     bulk_note,
     element_model,
     is_bulk,
+    place_in_file,
 )
 from hc_assets.imaging.headers.elements import AMBIGUOUS_BYTES, Elements, private_creators
 from hc_assets.imaging.headers.fast_columns import VRS, FastColumns, Found
@@ -238,7 +239,7 @@ class _Reader:
         if owner:
             sent[(tag & 0xFFFF0000) | (tag >> 8 & 0xFF)] = ("LO", owner)
         with quiet_pydicom():
-            fragment, odd = _gap_json(found.elements(sent), tag, size, None if depth else at)
+            fragment, odd = _gap_json(found.elements(sent), tag, size, at)
         if not odd and size <= _CACHED_BYTES:
             if len(self._fragments) > _CACHED:
                 self._fragments.clear()
@@ -247,18 +248,16 @@ class _Reader:
         return fragment
 
 
-def _gap_json(
-    elements: Elements, tag: int, size: int, place: int | None
-) -> tuple[bytes, list[str]]:
+def _gap_json(elements: Elements, tag: int, size: int, at: int) -> tuple[bytes, list[str]]:
     """JSON of an element that compiled code left to us, and what is malformed in it."""
     vr = elements.vr(tag)
     if vr == "SQ":
         raise _Refused  # its items are more than one value
     if is_bulk(tag, vr, size):
-        model = {"vr": vr} if place is None else bulk_model(vr, place, size)
+        model = bulk_model(vr, place_in_file(at, size))
         return msgspec.json.encode(model), [bulk_note(tag, size)]
     notes: list[str] = []
-    model = element_model(elements, tag, vr, notes)
+    model = element_model(elements, tag, vr, notes, place_in_file(at, size))
     return msgspec.json.encode(model), notes
 
 

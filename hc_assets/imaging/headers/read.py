@@ -6,8 +6,6 @@ column is in `columns.py`, reading the file in `reading.py`, the JSON in `dicom_
 
 from pathlib import Path
 
-from pydicom.uid import DeflatedExplicitVRLittleEndian
-
 from hc_assets.imaging.headers.columns import COLUMNS, Kind, TypedColumns, sop_class_name
 from hc_assets.imaging.headers.dicom_json import dicom_json
 from hc_assets.imaging.headers.elements import (
@@ -17,13 +15,10 @@ from hc_assets.imaging.headers.elements import (
 )
 from hc_assets.imaging.headers.fast_headers import fast_header
 from hc_assets.imaging.headers.reading import (
-    PARSE_ERRORS,
     Header,
-    UnreadableFile,
     opened,
     parse,
     quiet_pydicom,
-    raise_if_ours,
 )
 
 _META_SOP_CLASS = 0x00020002
@@ -61,11 +56,7 @@ def thorough_header(path: Path) -> dict[str, object]:
     """
     with opened(path) as file, quiet_pydicom():
         header, _ = parse(file)
-        try:
-            return index_columns(header)
-        except PARSE_ERRORS as error:
-            raise_if_ours(error)
-            raise UnreadableFile(f"the header is damaged: {error}") from error
+        return index_columns(header)
 
 
 def index_columns(header: Header) -> dict[str, object]:
@@ -91,8 +82,7 @@ def index_columns(header: Header) -> dict[str, object]:
     row["has_pixels"] = has_pixels
     row["transfer_syntax_uid"] = str(header.transfer_syntax) if header.has_transfer_syntax else None
     row["private_creators"] = private_creators(elements)
-    is_inflated = header.transfer_syntax == DeflatedExplicitVRLittleEndian
-    row["dicom_json"], notes = dicom_json(elements, is_inflated=is_inflated)
+    row["dicom_json"], notes = dicom_json(elements, is_inflated=header.is_inflated)
     # The JSON and a typed column may stumble over the same value
     row["warnings"] = list(dict.fromkeys([*typed.notes, *notes]))
     return row

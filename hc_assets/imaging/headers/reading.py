@@ -8,33 +8,40 @@ import logging
 import mmap
 import struct
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from traceback import extract_tb
 from typing import BinaryIO, cast
 
 from pydicom.datadict import dictionary_has_tag
-from pydicom.dataelem import DataElement, RawDataElement
-from pydicom.filebase import DicomBytesIO
-from pydicom.filereader import data_element_generator
-from pydicom.tag import BaseTag
+from pydicom.dataelem import RawDataElement
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
-    PrivateTransferSyntaxes,
 )
-from pydicom.valuerep import VR
 
 from hc_assets.core.transient import is_transient_itself
+from hc_assets.imaging.headers.dataset_encoding import encoding, inflated
+from hc_assets.imaging.headers.element_walk import (
+    UNDEFINED,
+    VRS,
+    Bytes,
+    CutOffError,
+    DamagedError,
+    Head,
+    TooDeepError,
+    read_elements,
+    reads_on,
+)
 from hc_assets.imaging.headers.file_kinds import describe_bytes
 
-Element = RawDataElement | DataElement
+Element = RawDataElement
 
 PIXEL_TAGS = {
     0x7FE00008: "FloatPixelData",
@@ -47,11 +54,10 @@ INFLATED_LIMIT = 2 * 1024**3
 _PACKAGE = Path(__file__).parents[2].name
 _PREFIX_AT = 128
 _FIRST_GROUPS = {0x0002, 0x0004, 0x0008}
-_UNDEFINED = 0xFFFFFFFF
-_VRS = {vr.value.encode() for vr in VR if len(vr.value) == 2}
 
 NO_PREFIX = "no preamble and no DICM prefix"
 NO_SYNTAX = "no TransferSyntaxUID: guessed from the encoding"
+TRUNCATED = "the header is truncated: the file ends within an element"
 
 PARSE_ERRORS = (
     ValueError,
@@ -110,6 +116,7 @@ class Header:
         transfer_syntax: of the file meta; guessed from the encoding where that is missing.
         is_implicit: whether the dataset is implicit VR.
         is_little_endian: its byte order.
+        is_inflated: whether the dataset was deflated, so that places in it are not in the file.
         pixels: where the pixels are; None where there are none.
         warnings: what was odd.
     """
@@ -120,6 +127,7 @@ class Header:
     has_transfer_syntax: bool
     is_implicit: bool
     is_little_endian: bool
+    is_inflated: bool
     pixels: PixelPlace | None
     warnings: tuple[str, ...]
 
@@ -206,16 +214,23 @@ def parse(file: BinaryIO, *, inflated_limit: int = INFLATED_LIMIT) -> tuple[Head
     notes: list[str] = []
     if not has_prefix:
         notes.append(NO_PREFIX)
+    data = _all_bytes(file)
     with quiet_pydicom():
-        meta = _file_meta(file, start, notes)
+        meta, at = _file_meta(data, start, notes)
         syntax = _transfer_syntax(meta)
-        stream = file
-        if syntax == DeflatedExplicitVRLittleEndian:
-            stream = _inflated(file, notes, inflated_limit)
-        at = stream.tell()
-        is_implicit, is_little = _encoding(stream, syntax, notes)
-        stream.seek(at)
-        elements, pixels = _elements(stream, is_implicit, is_little, notes)
+        stream, is_inflated = file, False
+        if syntax == DeflatedExplicitVRLittleEndian and not reads_on(
+            data, at, len(data), is_implicit=False, is_little=True
+        ):
+            try:
+                data, at, is_inflated = inflated(data[at:], notes, inflated_limit), 0, True
+            except DamagedError as error:
+                raise UnreadableFile(str(error)) from error
+            stream = BytesIO(data)
+        elif syntax == DeflatedExplicitVRLittleEndian:
+            notes.append("the dataset is not deflated, against its transfer syntax")
+        is_implicit, is_little = encoding(data, at, syntax, notes)
+        elements, pixels = _elements(data, at, is_implicit, is_little, notes)
     _require_plausible(meta, elements, pixels, has_prefix=has_prefix)
     if syntax is None:
         notes.append(NO_SYNTAX)
@@ -226,8 +241,9 @@ def parse(file: BinaryIO, *, inflated_limit: int = INFLATED_LIMIT) -> tuple[Head
         has_transfer_syntax=syntax is not None,
         is_implicit=is_implicit,
         is_little_endian=is_little,
+        is_inflated=is_inflated,
         pixels=pixels,
-        warnings=tuple(notes),
+        warnings=tuple(dict.fromkeys(notes)),
     )
     return header, stream
 
@@ -245,7 +261,7 @@ def _dataset_start(file: BinaryIO) -> int:
 def _looks_like_element(head: bytes) -> bool:
     """Whether a dataset could begin here: in one of the first groups, or with a known element."""
     (group, element), swapped = struct.unpack_from("<HH", head), struct.unpack_from(">HH", head)
-    if head[4:6] in _VRS:
+    if head[4:6] in VRS:
         return any(g in _FIRST_GROUPS or _is_known(g, e) for g, e in ((group, element), swapped))
     # Implicit VR: with a length that can be
     length = struct.unpack_from("<L", head, 4)[0]
@@ -258,28 +274,41 @@ def _is_known(group: int, element: int) -> bool:
     return dictionary_has_tag(group << 16 | element)
 
 
-def _file_meta(file: BinaryIO, start: int, notes: list[str]) -> dict[int, Element]:
-    def beyond(tag: BaseTag, _vr: str | None, _length: int) -> bool:
-        return tag >> 16 != 2
+def _all_bytes(file: BinaryIO) -> Bytes:
+    if isinstance(cast(object, file), mmap.mmap):
+        return cast(mmap.mmap, file)
+    file.seek(0)
+    return file.read()
 
-    file.seek(start)
-    first = file.read(6)
-    file.seek(start)
-    if len(first) < 6 or first[:2] != b"\x02\x00":
+
+def _file_meta(data: Bytes, start: int, notes: list[str]) -> tuple[dict[int, Element], int]:
+    """Elements of the file meta information, and where the dataset begins."""
+    if len(data) < start + 6 or data[start : start + 2] != b"\x02\x00":
         if start:
             notes.append("no file meta information")
-        return {}
-    is_implicit = first[4:6] not in _VRS
+        return {}, start
+    is_implicit = data[start + 4 : start + 6] not in VRS
     if is_implicit:
         notes.append("file meta information is implicit VR")
     meta: dict[int, Element] = {}
     try:
-        for element in data_element_generator(file, is_implicit, True, stop_when=beyond):
-            meta[int(element.tag)] = element
-    except PARSE_ERRORS as error:
-        raise_if_ours(error)
+        at = read_elements(
+            data,
+            start,
+            len(data),
+            is_implicit=is_implicit,
+            is_little=True,
+            found=meta,
+            notes=notes,
+            stop=lambda head: head.tag >> 16 != 2,
+        )
+    except CutOffError as error:
+        raise UnreadableFile("truncated: the file meta information is cut off") from error
+    except DamagedError as error:
         raise UnreadableFile(f"file meta information is damaged: {error}") from error
-    return meta
+    if any(element.VR and element.VR.encode("latin-1") not in VRS for element in meta.values()):
+        notes.append("file meta information has a VR that does not exist")
+    return meta, at
 
 
 def _transfer_syntax(meta: dict[int, Element]) -> UID | None:
@@ -291,38 +320,6 @@ def _transfer_syntax(meta: dict[int, Element]) -> UID | None:
     return UID(text.rstrip("\0 "))
 
 
-def _inflated(file: BinaryIO, notes: list[str], limit: int) -> BinaryIO:
-    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-    try:
-        data = inflate.decompress(file.read(), limit)
-    except zlib.error as error:
-        raise UnreadableFile(f"the deflated dataset is damaged: {error}") from error
-    if inflate.unconsumed_tail:
-        raise UnreadableFile(f"the deflated dataset takes up more than {limit} bytes")
-    if not inflate.eof:
-        notes.append("the deflated dataset is truncated")
-    return cast(BinaryIO, DicomBytesIO(data))
-
-
-def _encoding(stream: BinaryIO, syntax: UID | None, notes: list[str]) -> tuple[bool, bool]:
-    """Find out VR encoding and byte order; the data win where they contradict the file meta."""
-    first = stream.read(6)
-    if len(first) < 6:
-        return syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian
-    is_implicit = first[4:6] not in _VRS
-    if syntax is None:
-        group = struct.unpack_from("<H", first)[0]
-        # Group 0008 of big-endian data reads as 0800 here
-        return is_implicit, is_implicit or group < 0x0400
-    if syntax in PrivateTransferSyntaxes:
-        declared = PrivateTransferSyntaxes[PrivateTransferSyntaxes.index(syntax)]
-        return bool(declared.is_implicit_VR), bool(declared.is_little_endian)
-    if is_implicit != (syntax == ImplicitVRLittleEndian):
-        found = "implicit" if is_implicit else "explicit"
-        notes.append(f"the dataset is {found} VR, against its transfer syntax")
-    return is_implicit, syntax != ExplicitVRBigEndian
-
-
 def _guessed_syntax(is_implicit: bool, is_little: bool) -> UID:
     if is_implicit:
         return ImplicitVRLittleEndian
@@ -330,41 +327,40 @@ def _guessed_syntax(is_implicit: bool, is_little: bool) -> UID:
 
 
 def _elements(
-    stream: BinaryIO, is_implicit: bool, is_little: bool, notes: list[str]
+    data: Bytes, at: int, is_implicit: bool, is_little: bool, notes: list[str]
 ) -> tuple[dict[int, Element], PixelPlace | None]:
     place: PixelPlace | None = None
 
-    def at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:
+    def at_pixels(head: Head) -> bool:
         nonlocal place
-        if tag not in PIXEL_TAGS:
+        if head.tag not in PIXEL_TAGS:
             return False
-        declared = None if length == _UNDEFINED else length
-        place = PixelPlace(PIXEL_TAGS[tag], vr, stream.tell(), declared)
+        declared = None if head.length == UNDEFINED else head.length
+        vr = head.vr if head.vr is None or head.vr.encode("latin-1") in VRS else None
+        place = PixelPlace(PIXEL_TAGS[head.tag], vr, head.value, declared)
         return True
 
     elements: dict[int, Element] = {}
     try:
-        for element in data_element_generator(stream, is_implicit, is_little, stop_when=at_pixels):
-            elements[int(element.tag)] = element
-    except EOFError:
-        notes.append("the header is truncated: the file ends within an element")
-    except RecursionError as error:
+        read_elements(
+            data,
+            at,
+            len(data),
+            is_implicit=is_implicit,
+            is_little=is_little,
+            found=elements,
+            notes=notes,
+            stop=at_pixels,
+        )
+    except CutOffError:
+        # Of the last value there is only a piece: no value is better than a wrong one
+        notes.append(TRUNCATED)
+    except TooDeepError as error:
         raise UnreadableFile("sequences are nested too deep") from error
-    except PARSE_ERRORS as error:
-        raise_if_ours(error)
+    except DamagedError as error:
         if len(elements) < 4:
             raise UnreadableFile(f"the header is damaged: {error}") from error
         notes.append("the header is damaged after its first elements: the rest is left out")
-    last = next(reversed(elements.values()), None)
-    if (
-        isinstance(last, RawDataElement)
-        and isinstance(last.value, bytes)
-        and last.length != _UNDEFINED
-        and len(last.value) < last.length
-    ):
-        # Its value is only a piece of what was meant: no value is better than a wrong one
-        del elements[int(last.tag)]
-        notes.append("the header is truncated: the file ends within an element")
     return elements, place
 
 

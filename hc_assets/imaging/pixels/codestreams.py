@@ -1,9 +1,10 @@
-"""What a compressed frame says about its own size, read before any decoder gets it.
+"""What a compressed frame says about itself, read before any decoder gets it.
 
 Belongs here: the few header bytes of JPEG, JPEG-LS and JPEG 2000. Decoding is in `decoding.py`.
 """
 
 import struct
+from typing import NamedTuple
 
 _JPEG_START = b"\xff\xd8"
 _J2K_START = b"\xff\x4f\xff\x51"
@@ -11,25 +12,42 @@ _J2K_START = b"\xff\x4f\xff\x51"
 _FRAME_MARKERS = (frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}) | {0xF7}
 
 
-def codestream_size(data: bytes) -> tuple[int, int, int] | None:
-    """Read rows, columns and components of a compressed frame.
+class Codestream(NamedTuple):
+    """What the header of a codestream says.
+
+    Attributes:
+        rows: of the image; 0 where a JPEG gives them only after its first scan.
+        columns: of the image.
+        components: of a pixel.
+        precision: bits of a sample, the most of all components.
+        is_signed: whether samples have a sign; None where the format can't say, as JPEG.
+    """
+
+    rows: int
+    columns: int
+    components: int
+    precision: int
+    is_signed: bool | None
+
+
+def read_codestream(data: bytes) -> Codestream | None:
+    """Read the header of a compressed frame.
 
     Args:
         data: the frame.
 
     Returns:
-        Rows, columns and components; None where the format is another one or the header is
-        damaged. Rows are 0 where a JPEG gives them only after its first scan.
+        What it says; None where the format is another one or the header is damaged.
     """
     if data.startswith(_JPEG_START):
-        return _jpeg_size(data)
+        return _jpeg(data)
     start = data.find(_J2K_START, 0, 4096)  # behind the boxes of a JP2 file, if it is one
     if start >= 0:
-        return _j2k_size(data, start)
+        return _j2k(data, start)
     return None
 
 
-def _jpeg_size(data: bytes) -> tuple[int, int, int] | None:
+def _jpeg(data: bytes) -> Codestream | None:
     at = 2
     while at + 10 <= len(data):
         if data[at] != 0xFF:
@@ -39,16 +57,21 @@ def _jpeg_size(data: bytes) -> tuple[int, int, int] | None:
             at += 1
             continue
         if marker in _FRAME_MARKERS:
-            rows, columns, components = struct.unpack_from(">HHB", data, at + 5)
-            return rows, columns, components
+            precision, rows, columns, components = struct.unpack_from(">BHHB", data, at + 4)
+            return Codestream(rows, columns, components, precision, None)
         at += 2 + struct.unpack_from(">H", data, at + 2)[0]
     return None
 
 
-def _j2k_size(data: bytes, start: int) -> tuple[int, int, int] | None:
+def _j2k(data: bytes, start: int) -> Codestream | None:
     at = start + 8  # behind SOC, SIZ, its length and Rsiz
     if at + 34 > len(data):
         return None
     right, bottom, left, top = struct.unpack_from(">LLLL", data, at)
     (components,) = struct.unpack_from(">H", data, at + 32)
-    return bottom - top, right - left, components
+    depths = data[at + 34 : at + 34 + 3 * components : 3]
+    if len(depths) != components or not components:
+        return None
+    precision = max(depth & 0x7F for depth in depths) + 1
+    is_signed = any(depth & 0x80 for depth in depths)
+    return Codestream(bottom - top, right - left, components, precision, is_signed)

@@ -23,6 +23,7 @@ from pydicom.uid import UID
 _LENGTHS = struct.Struct("<QQ")
 _WORDS_LIMIT = 500
 _END_OF_IMAGE = b"\xff\xd9"
+_COLOR_MARKERS = (b"JFIF\0", b"Adobe\0")
 _JPEG_XL = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (110, 111, 112))
 
 
@@ -68,7 +69,7 @@ def decode(
 
 
 def _by_imagecodecs(data: bytes, syntax: str, options: dict[str, Any]) -> tuple[NDArray[Any], str]:
-    """Decode what pydicom has no working plugin for: 12-bit JPEG, and JPEG XL.
+    """Decode what pydicom has no working plugin for: 12-bit and progressive JPEG, and JPEG XL.
 
     Raises:
         ValueError: the image is truncated, or has another shape, or more bits, than the header
@@ -77,7 +78,7 @@ def _by_imagecodecs(data: bytes, syntax: str, options: dict[str, Any]) -> tuple[
     if syntax in _JPEG_XL:
         values: NDArray[Any] = imagecodecs.jpegxl_decode(data)
     elif _END_OF_IMAGE in data[-64:]:  # behind it there may be padding
-        values = imagecodecs.jpeg8_decode(data)
+        values = imagecodecs.jpeg8_decode(data, **_color_space(data, options))
     else:
         # libjpeg would fill up what is missing with gray, and only warn
         raise ValueError("the JPEG image is truncated: it has no end marker")
@@ -95,6 +96,14 @@ def _by_imagecodecs(data: bytes, syntax: str, options: dict[str, Any]) -> tuple[
         values = (values << unused).view(allocated.str.replace("u", "i")) >> unused
     color = "RGB" if options["samples_per_pixel"] == 3 else options["photometric_interpretation"]
     return np.ascontiguousarray(values), color
+
+
+def _color_space(data: bytes, options: dict[str, Any]) -> dict[str, Any]:
+    """What libjpeg shall not guess: without a marker it takes three components for YCbCr."""
+    is_marked = any(marker in data[:4096] for marker in _COLOR_MARKERS)
+    if options["photometric_interpretation"] == "RGB" and not is_marked:
+        return {"colorspace": "RGB", "outcolorspace": "RGB"}
+    return {}
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:

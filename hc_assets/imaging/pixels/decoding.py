@@ -23,6 +23,7 @@ from pydicom.uid import (
 )
 
 from hc_assets.core.fence import InternalError, fenced
+from hc_assets.imaging.headers.dataset_encoding import GE_PRIVATE_BIG_ENDIAN
 from hc_assets.imaging.headers.reading import (
     PARSE_ERRORS,
     Header,
@@ -30,12 +31,23 @@ from hc_assets.imaging.headers.reading import (
     quiet_pydicom,
     raise_if_ours,
 )
-from hc_assets.imaging.pixels.codestreams import codestream_size
-from hc_assets.imaging.pixels.encapsulation import TruncatedError, bytes_from, encoded_frames
+from hc_assets.imaging.pixels.codestreams import Codestream, read_codestream
+from hc_assets.imaging.pixels.encapsulation import (
+    TruncatedError,
+    UnknownFramesError,
+    bytes_from,
+    encoded_frames,
+)
 from hc_assets.imaging.pixels.held_frames import frames_held
 from hc_assets.imaging.pixels.isolation import DecoderDiedError, DecoderFailedError, shared_process
 from hc_assets.imaging.pixels.packbits import unpack_segment
 from hc_assets.imaging.pixels.pixel_description import PixelDescription
+from hc_assets.imaging.pixels.stored_values import (
+    UnknownSignError,
+    contradiction,
+    other_size,
+    stored_values,
+)
 
 DEFLATED_IMAGE_FRAME = "1.2.840.10008.1.2.8.1"
 ENCAPSULATED_UNCOMPRESSED = "1.2.840.10008.1.2.1.98"
@@ -48,11 +60,14 @@ MISSING_LIMIT = 1_000
 # The order of pydicom itself, so that lossy images come out as its pixel_array gives them; last
 # one of our own for what none of its plugins can do
 _ORDER = ("gdcm", "pylibjpeg", "pyjpegls", "pydicom", "pillow", "imagecodecs")
-_BY_IMAGECODECS = JPEG_XL | {JPEGExtended12Bit}
+# Spectral selection and full progression, which PS3.5 retired and pydicom never had
+_PROGRESSIVE = frozenset({"1.2.840.10008.1.2.4.53", "1.2.840.10008.1.2.4.55"})
+_BY_IMAGECODECS = JPEG_XL | _PROGRESSIVE | {JPEGExtended12Bit}
 _WORDS_LIMIT = 500
 # Two bytes of a run make at most 128 (PS3.5 G.3.1)
 _RLE_RATIO = 64
 _NATIVE = {
+    UID(GE_PRIVATE_BIG_ENDIAN),
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
@@ -60,6 +75,8 @@ _NATIVE = {
 }
 # Their cells come as they are; what other codecs encode are the stored bits alone
 _WHOLE_CELLS = {DEFLATED_IMAGE_FRAME, ENCAPSULATED_UNCOMPRESSED, RLELossless}
+# What they encode comes back changed; the others may have been told to lose, too, but rarely do
+_LOSSY = {f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 53, 55, 81, 91, 93, 203, 112)}
 
 Pixels = NDArray[Any]
 P = ParamSpec("P")
@@ -90,12 +107,14 @@ class StoredFrame:
         values: rows by columns, or rows by columns by 3 in RGB; integers, or floats of float data.
         photometric: PhotometricInterpretation of `values`.
         decoder: name of the decoder that gave them.
+        notes: what is odd about them.
     """
 
     index: int
     values: Pixels
     photometric: str
     decoder: str
+    notes: tuple[str, ...] = ()
 
 
 Outcome = StoredFrame | UndecodableFrame
@@ -142,6 +161,9 @@ def stored_frames(
     low_bits = description.low_bits if is_native or header.transfer_syntax in _WHOLE_CELLS else 0
     if low_bits:
         description = replace(description, bits_stored=description.high_bit + 1)
+    else:
+        # The cells hold nothing below, whatever HighBit says
+        description = replace(description, high_bit=description.bits_stored - 1)
     decoded = _native_frames if is_native else _encapsulated_frames
     for outcome in decoded(stream, header, place, description, indices):
         if low_bits and isinstance(outcome, StoredFrame):
@@ -175,14 +197,16 @@ def _native_frames(
         if available * 8 >= full.frame_bits * full.frames:
             description = full  # not subsampled, whatever the header says
     bits = description.frame_bits
+    is_ge_big = header.transfer_syntax == GE_PRIVATE_BIG_ENDIAN
+    usual_vr = "OB" if is_ge_big and description.bits_allocated == 8 else "OW"
     options: dict[str, Any] = description.options() | {
         "pixel_keyword": place.keyword,
-        "pixel_vr": place.vr or "OW",
+        "pixel_vr": place.vr or usual_vr,
         "number_of_frames": description.frames,
     }
     # Of the encoding only the byte order matters to pixels
     little, big = ExplicitVRLittleEndian, ExplicitVRBigEndian
-    decoder = get_decoder(little if header.is_little_endian else big)
+    decoder = get_decoder(little if header.is_little_endian and not is_ge_big else big)
     for index in indices:
         end = -(-(index + 1) * bits // 8)
         if end > available:
@@ -196,7 +220,10 @@ def _native_frames(
             values, properties = decoder.as_array(stream, index=index, **options)
             return values, str(properties["photometric_interpretation"])
 
-        yield fenced_frame(index, _in_place, index, "pydicom", decode)
+        outcome = fenced_frame(index, _in_place, index, "pydicom", decode)
+        if isinstance(outcome, StoredFrame):
+            outcome = fenced_frame(index, _as_stored, outcome, description)
+        yield outcome
 
 
 def fenced_frame(
@@ -232,13 +259,19 @@ def _encapsulated_frames(
         except TruncatedError:
             reason = "the pixel data are truncated: the file ends within this frame or before it"
             break
-        except PARSE_ERRORS as error:
-            raise_if_ours(error)
-            reason = f"the encapsulated pixel data are damaged: {error}"
+        except UnknownFramesError as error:
+            reason = str(error)
             break
         if number == index:
             yield fenced_frame(index, decoders.decode, index, data)
             index = next(pending, None)
+    else:
+        if len(indices) == description.frames and next(encoded, None) is not None:
+            yield UndecodableFrame(
+                description.frames,
+                f"the pixel data hold more frames than NumberOfFrames says, {description.frames}:"
+                " this one and all behind it are not read",
+            )
     while index is not None:
         yield UndecodableFrame(index, reason)
         index = next(pending, None)
@@ -265,15 +298,22 @@ class _Decoders:
             self.missing_reason = f"no decoder for transfer syntax {syntax}{name}"
 
     def decode(self, index: int, data: bytes) -> Outcome:
-        size = codestream_size(data)
         described = self._description
-        if size is not None and (size[0] > described.rows or size[1] > described.columns):
+        codestream = read_codestream(data)
+        refused = contradiction(codestream, described) if codestream is not None else None
+        if refused is not None:
             # Decoders make room for what the codestream says, and that may be 65,535 squared
-            return UndecodableFrame(
-                index,
-                f"the compressed image is {size[1]} by {size[0]} pixels, the header says"
-                f" {described.columns} by {described.rows}",
-            )
+            return UndecodableFrame(index, refused)
+        outcome = self._decoded(index, data)
+        if isinstance(outcome, UndecodableFrame):
+            return outcome
+        if outcome.values.shape[:2] != (described.rows, described.columns):
+            rows, columns = outcome.values.shape[:2]
+            return UndecodableFrame(index, other_size(rows, columns, described))
+        return _as_stored(outcome, described, codestream, is_lossy=self._syntax in _LOSSY)
+
+    def _decoded(self, index: int, data: bytes) -> Outcome:
+        described = self._description
         if self._syntax == RLELossless and described.frame_bits > len(data) * 8 * _RLE_RATIO:
             return UndecodableFrame(
                 index,
@@ -305,6 +345,20 @@ class _Decoders:
             else:
                 return StoredFrame(index, values, photometric, name)
         return UndecodableFrame(index, "no decoder can read the frame", tuple(failures))
+
+
+def _as_stored(
+    frame: StoredFrame,
+    description: PixelDescription,
+    codestream: Codestream | None = None,
+    *,
+    is_lossy: bool = False,
+) -> Outcome:
+    try:
+        values, notes = stored_values(frame.values, description, codestream, is_lossy=is_lossy)
+    except UnknownSignError as error:
+        return UndecodableFrame(frame.index, str(error))
+    return replace(frame, values=values, notes=notes)
 
 
 def _in_place(index: int, name: str, decode: Callable[[], tuple[Pixels, str]]) -> Outcome:

@@ -61,6 +61,8 @@ class FrameContext:
         scanner: Manufacturer and ManufacturerModelName; "" where both are absent.
         body_part: (0018,0015), upper case; "" where absent.
         units: of the pixels: HU for CT; RescaleType or Units where sent; "" where unknown.
+        has_unknown_units: whether what makes modality units of stored values can't be read, so
+            that the pixels are stored values.
         spacing: mm between rows and between columns; only their ratio means something where the
             source is PixelAspectRatio; None where unknown.
         spacing_source: the attribute that it is from, or "".
@@ -109,6 +111,7 @@ class FrameContext:
     is_recognizable: bool = False
     brightens_with_dose: bool | None = None
     image_regions: tuple[tuple[int, int, int, int], ...] = ()
+    has_unknown_units: bool = False
 
 
 def read_context(

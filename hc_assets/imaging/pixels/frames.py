@@ -5,7 +5,8 @@ frame. Decoding is in `decoding.py`; making a frame fit to be looked at is in `d
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hc_assets.core.fence import InternalError, fenced, fenced_each
+from hc_assets.imaging.headers.columns import TypedColumns, is_image_class, sop_class_name
 from hc_assets.imaging.headers.elements import (
     Elements,
     MalformedValueError,
     dataset_elements,
     meta_elements,
+    tag_name,
 )
-from hc_assets.imaging.headers.functional_groups import FrameAttributes
+from hc_assets.imaging.headers.functional_groups import (
+    PER_FRAME_GROUPS,
+    SHARED_GROUPS,
+    FrameAttributes,
+)
 from hc_assets.imaging.headers.reading import (
     Header,
     UnreadableFile,
@@ -51,6 +58,10 @@ _MODALITY_LUTS = 0x00283000
 _SLOPE = 0x00281053
 _INTERCEPT = 0x00281052
 _DOSE_SCALING = 0x3004000E
+# Sequences from which the way from stored values to modality units may come
+_TRANSFORMATIONS = (_MODALITY_LUTS, SHARED_GROUPS, PER_FRAME_GROUPS)
+_SOP_CLASS = 0x00080016
+_META_SOP_CLASS = 0x00020002
 
 
 @dataclass(frozen=True)
@@ -68,6 +79,7 @@ class Frame:
         limits: lowest and highest value that the bits can hold, in modality units.
         decoder: name of the decoder that gave the pixels.
         context: what else the header says about this frame.
+        notes: what is odd about the pixels, such as values outside of the range that is stated.
     """
 
     index: int
@@ -77,6 +89,7 @@ class Frame:
     limits: tuple[float, float]
     decoder: str
     context: FrameContext
+    notes: tuple[str, ...] = ()
 
 
 def iter_frames(
@@ -176,7 +189,7 @@ def _count_frames(path: Path) -> int:
 
 
 def _why_without_pixels(header: Header) -> str | None:
-    if not all(tag in header.elements for tag in _IMAGE_TAGS):
+    if not all(tag in header.elements for tag in _IMAGE_TAGS) and not _is_image(header):
         return None
     if _PIXEL_PROVIDER in header.elements:
         return "the pixel data are not in the file but on a server (PixelDataProviderURL)"
@@ -185,13 +198,28 @@ def _why_without_pixels(header: Header) -> str | None:
     return "the header describes an image, but no pixel data follow"
 
 
+def _is_image(header: Header) -> bool:
+    """Whether the SOP class is one whose instances have pixels, whatever the header lacks."""
+    for elements, tag in (
+        (dataset_elements(header), _SOP_CLASS),
+        (meta_elements(header), _META_SOP_CLASS),
+    ):
+        uid = TypedColumns(elements).text(tag)
+        if uid:
+            return is_image_class(sop_class_name(uid))
+    return False
+
+
 class _FrameReader:
     def __init__(self, header: Header, elements: Elements, description: PixelDescription) -> None:
         self._header = header
         self._elements = elements
         self._description = description
         self._attributes = FrameAttributes(elements)
+        self._damaged = next(filter(partial(_is_malformed, elements), _TRANSFORMATIONS), 0)
         self._modality_lut = _modality_lut(elements, is_signed=description.is_signed)
+        if self._modality_lut is None and elements.raw.get(_MODALITY_LUTS) and not self._damaged:
+            self._damaged = _MODALITY_LUTS if elements.items(_MODALITY_LUTS) else 0
         self._padding = _padding_range(elements, description)
 
     def read(self, stored: StoredFrame) -> Frame | UndecodableFrame:
@@ -208,16 +236,23 @@ class _FrameReader:
             top = float(np.iinfo(values.dtype).max) if values.dtype.kind in "ui" else 1.0
             if self._description.is_color:
                 top = float(2**self._description.bits_stored - 1)
-            return Frame(stored.index, values, True, None, (0.0, top), stored.decoder, context)
+            return Frame(
+                *(stored.index, values, True, None, (0.0, top), stored.decoder, context),
+                notes=stored.notes,
+            )
         padding = self._padding_mask(values)
         limits = np.array(_stored_limits(self._description, values))
-        slope, intercept = self._rescale(stored.index)
-        pixels = _to_modality_units(values, self._modality_lut, slope, intercept)
-        low, high = sorted(
-            float(limit)
-            for limit in _to_modality_units(limits, self._modality_lut, slope, intercept)
+        rescale, notes = self._rescale(stored.index), stored.notes
+        table = self._modality_lut
+        if isinstance(rescale, str):
+            notes = (*notes, f"{rescale}: the pixels are stored values, their units unknown")
+            context = replace(context, units="", has_unknown_units=True)
+            rescale, table = (1.0, 0.0), None
+        pixels = _to_modality_units(values, table, *rescale)
+        low, high = sorted(float(limit) for limit in _to_modality_units(limits, table, *rescale))
+        return Frame(
+            *(stored.index, pixels, False, padding, (low, high), stored.decoder, context, notes)
         )
-        return Frame(stored.index, pixels, False, padding, (low, high), stored.decoder, context)
 
     def _padding_mask(self, values: NDArray[Any]) -> NDArray[np.bool_] | None:
         if self._padding is None or values.dtype.kind not in "ui":
@@ -228,13 +263,30 @@ class _FrameReader:
         )
         return mask if mask.any() else None
 
-    def _rescale(self, frame: int) -> tuple[float, float]:
-        slope = _number(self._attributes.holder(_SLOPE, frame), _SLOPE)
-        intercept = _number(self._attributes.holder(_INTERCEPT, frame), _INTERCEPT)
-        if slope is None:
-            slope = _number(self._elements, _DOSE_SCALING)
-        # A slope of 0 would make every image constant: a writer's mistake for "none"
-        return slope or 1.0, intercept or 0.0
+    def _rescale(self, frame: int) -> tuple[float, float] | str:
+        """Slope and intercept of a frame; why they are not known where they can't be read."""
+        if self._damaged:
+            return f"{tag_name(self._damaged)} can't be read"
+        if self._modality_lut is not None:
+            return 1.0, 0.0
+        sent = {tag: self._attributes.holder(tag, frame) for tag in (_SLOPE, _INTERCEPT)}
+        if _SLOPE not in sent[_SLOPE] and _DOSE_SCALING in self._elements:
+            sent = {_DOSE_SCALING: self._elements}
+        found = {tag: _numbers(holder, tag) for tag, holder in sent.items() if tag in holder}
+        for tag, numbers in found.items():
+            # Both empty are as good as absent; 0 would make every image constant
+            is_empty = numbers == [] and not any(found.values())
+            if not is_empty and (numbers is None or len(numbers) != 1):
+                return f"{tag_name(tag)} can't be read"
+            if tag != _INTERCEPT and numbers == [0.0]:
+                return f"{tag_name(tag)} is 0"
+        slope, intercept = ([1.0], [0.0])
+        for tag, numbers in found.items():
+            if numbers and tag == _INTERCEPT:
+                intercept = numbers
+            elif numbers:
+                slope = numbers
+        return slope[0], intercept[0]
 
 
 def _to_modality_units(
@@ -292,6 +344,24 @@ def _as_stored(value: int, description: PixelDescription) -> int:
 
 def _stored_range(bits: int, *, is_signed: bool) -> tuple[int, int]:
     return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if is_signed else (0, 2**bits - 1)
+
+
+def _is_malformed(elements: Elements, tag: int) -> bool:
+    try:
+        elements.items(tag)
+    except MalformedValueError:
+        return True
+    return False
+
+
+def _numbers(elements: Elements, tag: int) -> list[float] | None:
+    """Numbers of an element; None where they are something else."""
+    try:
+        values = [value for value in elements.values(tag) if value != ""]
+    except MalformedValueError:
+        return None
+    numbers = [float(value) for value in values if isinstance(value, int | float)]
+    return numbers if len(numbers) == len(values) else None
 
 
 def _number(elements: Elements, tag: int) -> float | None:

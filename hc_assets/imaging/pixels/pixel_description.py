@@ -13,6 +13,10 @@ FRAMES_LIMIT = 2**20
 _COLOR = frozenset(
     ["RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_420", "XYB"]
 )
+_PHOTOMETRIC = {
+    term.replace("_", "").replace(" ", ""): term
+    for term in (*_COLOR, "MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
+}
 
 
 class UndescribedPixelsError(Exception):
@@ -89,6 +93,8 @@ class PixelDescription:
             "bits_stored": self.bits_stored,
             "pixel_representation": int(self.is_signed),
             "number_of_frames": 1,
+            # `stored_values.py` does that, and says where it mattered
+            "correct_unused_bits": False,
         }
 
 
@@ -120,7 +126,7 @@ def describe_pixels(elements: Elements, *, is_float: bool) -> PixelDescription:
     if not is_float:
         stored = _whole(elements, 0x00280101, 1, allocated, default=allocated)
     is_signed = not is_float and _whole(elements, 0x00280103, 0, 1, default=0) == 1
-    photometric = str(_first(elements, 0x00280004) or ("RGB" if samples == 3 else "MONOCHROME2"))
+    photometric = _photometric(elements) or ("RGB" if samples == 3 else "MONOCHROME2")
     if (photometric in _COLOR) != (samples == 3):
         raise UndescribedPixelsError(
             f"{samples} samples per pixel do not go with PhotometricInterpretation {photometric}"
@@ -137,6 +143,12 @@ def describe_pixels(elements: Elements, *, is_float: bool) -> PixelDescription:
         is_signed=is_signed,
         frames=_frames(elements),
     )
+
+
+def _photometric(elements: Elements) -> str:
+    """PhotometricInterpretation as the standard writes it, however this writer does."""
+    sent = "".join(str(_first(elements, 0x00280004) or "").upper().split()).replace("_", "")
+    return _PHOTOMETRIC.get(sent, sent)
 
 
 def _high_bit(elements: Elements, stored: int, allocated: int) -> int:

@@ -222,6 +222,8 @@ def divide(frame: Frame) -> Regions:
     context = frame.context
     if context.is_labels:
         raise NotMeasurableError("labels_not_intensities")
+    if context.has_unknown_units:
+        raise NotMeasurableError("unknown_units")
     image = _intensities(frame)
     if min(image.shape) < LEAST_SIDE:
         raise NotMeasurableError("image_too_small")

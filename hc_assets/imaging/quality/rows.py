@@ -149,6 +149,7 @@ def _metric_columns(frame: Frame, quality: Quality, rules: Rules) -> dict[str, A
         "gate_shortfall": explanation.shortfall,
         "limiting_metric": explanation.limiting_metric,
         "explanation": explanation.text,
+        "warnings": list(frame.notes),
     }
     for name in METRIC_NAMES:
         metric = quality.metrics[name]

@@ -112,8 +112,9 @@ DICOM_INDEX = pa.schema(
         column(
             "dicom_json",
             pa.string(),
-            "The dataset as DICOM JSON (PS3.18 F) without pixels; a bulk value is a BulkDataURI"
-            " with its place in the file",
+            "The dataset as DICOM JSON (PS3.18 F) without pixels; what is left out, in sequences"
+            " too, is a BulkDataURI with its place in the file (`#inflated&`: in the inflated"
+            " dataset)",
             nullable=False,
         ),
     ]
@@ -266,18 +267,18 @@ _ARRAYS = "imaging/preprocessed_arrays"
 _PIXELS = (f"{_INDEX}.source_file",)
 
 TABLES: Mapping[str, TableSchema] = {
-    _INDEX: TableSchema(DICOM_INDEX, Lineage(rest=()), code_version="3"),
-    "imaging/unreadable_files": TableSchema(UNREADABLE_FILES, Lineage(rest=())),
+    _INDEX: TableSchema(DICOM_INDEX, Lineage(rest=()), code_version="4"),
+    "imaging/unreadable_files": TableSchema(UNREADABLE_FILES, Lineage(rest=()), code_version="2"),
     "imaging/undecodable_frames": TableSchema(
-        UNDECODABLE_FRAMES, Lineage(carries=(_INDEX,), rest=_PIXELS)
+        UNDECODABLE_FRAMES, Lineage(carries=(_INDEX,), rest=_PIXELS), code_version="2"
     ),
-    # 2: decisions, places in the patient and overlays. What a recipe does is its own version.
+    # 3: sign and range by the header, frames by fragments. What a recipe does is its own version.
     _ARRAYS: TableSchema(
         PREPROCESSED_ARRAYS,
         Lineage(
             carries=(_METRICS, _INDEX), rest=(f"{_METRICS}.source_file", f"{_METRICS}.passes_gate")
         ),
-        code_version="2",
+        code_version="3",
     ),
     "imaging/failed_arrays": TableSchema(
         FAILED_ARRAYS,

@@ -152,6 +152,12 @@ QUALITY_METRICS = pa.schema(
             "Why there is no score, or how the gate was passed or failed, and what costs most",
         ),
         column(
+            "warnings",
+            pa.list_(pa.string()),
+            "What was odd of the frame's pixels: values outside of the range that the header"
+            " states, units that can't be known; empty where nothing was",
+        ),
+        column(
             "has_burned_in_text",
             pa.bool_(),
             "Whether text is probably burned in: true where BurnedInAnnotation says YES or the"
@@ -313,7 +319,7 @@ TABLES: Mapping[str, TableSchema] = {
             made={"scanner": (f"{_INDEX}.manufacturer", f"{_INDEX}.model_name")},
             rest=_PIXELS,
         ),
-        code_version="3",
+        code_version="4",
     ),
     "imaging/series_quality": TableSchema(
         SERIES_QUALITY,

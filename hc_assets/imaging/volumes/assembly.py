@@ -154,6 +154,8 @@ class _Stored:
             raise NoVolumeError("color")
         if frame.context.is_labels:
             raise NoVolumeError("labels")
+        if frame.context.has_unknown_units:
+            raise NoVolumeError("unknown_units")
         self.units = frame.context.units
         rows, columns = self.voxels.shape[1:]
         for slot in slots:

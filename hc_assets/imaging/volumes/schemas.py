@@ -25,6 +25,7 @@ VERDICTS: Mapping[str, str] = {
     "color": "The frames are in colour",
     "labels": "The frames are labels, not intensities",
     "not_finite": "Some pixels are infinite or not a number",
+    "unknown_units": "What makes modality units of stored values can't be read",
     "too_large": "The slices take up more than HC_VOLUME_BYTES",
     "unknown_mosaic": "A Siemens mosaic whose private header can't be read",
     "repeated": "The same voxels at the same place as another volume of the series",
@@ -314,6 +315,7 @@ TABLES: Mapping[str, TableSchema] = {
             },
             rest=_VOXELS,
         ),
+        code_version="2",
     ),
     "imaging/volume_slices": TableSchema(
         VOLUME_SLICES,

@@ -214,14 +214,14 @@ def test_run_lengths_that_are_too_few_for_a_frame_are_not_made_room_for(write_di
 def test_an_offset_table_whose_frames_overlap_is_not_followed(rle_frames, tmp_path):
     path = tmp_path / "rle.dcm"
     size = len(rle_frames.PixelData)
-    for lengths, is_followed in ([100, 100], True), ([size, size], False):
+    for lengths in [100, 100], [size, size]:
         rle_frames.add_new(0x7FE00001, "OV", struct.pack("<2Q", 0, 0))
         rle_frames.add_new(0x7FE00002, "OV", struct.pack("<2Q", *lengths))
         rle_frames.save_as(path)
         with opened(path) as file:
             header, stream = parse(file)
             encoded = list(encoded_frames(stream, header, header.pixels.offset, 2))
-        assert ([len(each) for each in encoded] == lengths) == is_followed
+        assert encoded == list(generate_frames(rle_frames.PixelData, number_of_frames=2))
     first, second = iter_frames(path)
     np.testing.assert_array_equal(first.pixels, RAMP)
     np.testing.assert_array_equal(second.pixels, RAMP + 1)
@@ -331,8 +331,16 @@ def test_an_image_that_ends_before_its_pixels_is_reported(write_dicom):
     assert "before its pixel data" in frame.reason
 
 
-def test_what_describes_no_pixels_has_no_frames(write_dicom):
-    assert failures(without_pixels(write_dicom, "BitsAllocated")) == []
+def test_what_is_no_image_and_describes_no_pixels_has_no_frames(write_dicom):
+    spectroscopy = without_pixels(
+        write_dicom, "BitsAllocated", SOPClassUID="1.2.840.10008.5.1.4.1.1.4.2"
+    )
+    assert failures(spectroscopy) == []
+
+
+def test_an_image_whose_description_is_lost_with_its_pixels_is_reported(write_dicom):
+    (frame,) = failures(without_pixels(write_dicom, "BitsAllocated", "Rows", "Columns"))
+    assert "no pixel data follow" in frame.reason
 
 
 @pytest.mark.parametrize(

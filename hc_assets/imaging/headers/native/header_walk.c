@@ -83,10 +83,11 @@ static int put_sequence(walk *w, const level *l, const head *h, uint64_t *at, ui
     int inside = ELSEWHERE;
     if (where == TOP && (h->tag == SHARED_GROUPS || h->tag == FRAME_GROUPS)) inside = GROUP;
     if (where == GROUP) inside = MACRO;
-    /* One sent as UN with a length is implicit VR little endian inside (PS3.5 6.2.2 note 2) */
+    /* One sent as UN is implicit VR little endian inside (PS3.5 6.2.2 notes 2 and 4); where it has
+     * no length some writers have explicit VR, which its items tell */
     int outer_big = w->big;
-    if (h->is_unknown && !is_open) {
-        implicit = 1;
+    if (h->is_unknown) {
+        implicit = !is_open;
         w->big = 0;
     }
     TRY(room(w, 64));
@@ -100,7 +101,7 @@ static int put_sequence(walk *w, const level *l, const head *h, uint64_t *at, ui
         uint64_t item_end = end;
         if (length != UNDEFINED) {
             if (end - pos >= length) item_end = pos + length;
-            else if (is_open) return REFUSED; /* otherwise pydicom has it end with its sequence */
+            else return REFUSED;
         }
         /* Within explicit VR an item may be implicit, as pydicom infers from its first element */
         int item_implicit = implicit;
@@ -181,7 +182,8 @@ static int put_dataset(walk *w, const level *parent, uint64_t *at, uint64_t end,
     for (;;) {
         head h;
         if (depth == 0) {
-            if (end - pos < 8) break;
+            if (pos == end) break;
+            if (end - pos < 8) return REFUSED; /* cut off within an element's head */
         } else if (is_open) {
             TRY(need(w, pos, 8, end));
             if (tag_at(w->data + pos, w->big) == ITEM_END) {
