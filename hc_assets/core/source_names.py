@@ -19,11 +19,8 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 # What may stand between the slashes of a path as it is; letters and digits besides.
 _PLAIN = "-._~!$&'()*+,;=:@"
 _ANY_BYTES = "surrogateescape"
-# In a folder's name: a byte that is neither letter nor digit, and a name that was cut.
+# In a folder's name: a byte that is neither letter nor digit.
 _ESCAPED = re.compile(r"~([0-9A-F]{2})")
-_CUT = "~~"
-_LONGEST_FOLDER = 200
-_DIGEST_LENGTH = 32
 _CACHED = 4_096
 
 
@@ -88,24 +85,20 @@ def is_base(source: str) -> bool:
 
 
 def folder_of(source: str) -> str:
-    """Name of the folder that stands for a source, in landing folders and in exports.
+    """Name of the folder that stands for a source in exports.
 
-    `@` and the name; of a base, what is neither letter, digit, `.`, `_` nor `-` is written `~` and
-    its byte in hex, which needs no further escape in a URL. `source_of_folder` reads it back, but
-    where the base is so long that only a hash of it fits.
+    `@` and the name; of a base, whose text came with somebody's data and is not for names of files,
+    `@server-` and the first 32 digits of its SHA-256.
     """
-    escaped = re.sub(
-        r"[^A-Za-z0-9._-]", lambda found: "".join(f"~{b:02X}" for b in found[0].encode()), source
-    )
-    if len(escaped) > _LONGEST_FOLDER:
-        escaped = (
-            f"{escaped[: _LONGEST_FOLDER - 40]}{_CUT}{sha256(source.encode()).hexdigest()[:32]}"
-        )
-    return f"{FOLDER_PREFIX}{escaped}"
+    name = f"server-{sha256(source.encode()).hexdigest()[:32]}" if is_base(source) else source
+    return f"{FOLDER_PREFIX}{name}"
 
 
 def source_of_folder(folder: str) -> str:
-    """Return the source that a folder stands for.
+    """Return the source that a landing folder stands for.
+
+    A base of a server is written with `~` and a byte in hex for all that is neither letter nor
+    digit: a folder's name has no slash.
 
     Args:
         folder: its name, which begins with `@`.
@@ -114,8 +107,6 @@ def source_of_folder(folder: str) -> str:
         SourceNameError: it names none.
     """
     text = folder.removeprefix(FOLDER_PREFIX)
-    if _CUT in text:
-        raise SourceNameError("the name of a source was cut here")
     parts = _ESCAPED.split(text)
     encoded = b"".join(
         bytes.fromhex(part) if number % 2 else part.encode("utf-8", "backslashreplace")

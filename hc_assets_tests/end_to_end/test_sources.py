@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from hc_assets.core.source_names import folder_of
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.manifests import read_manifest
 from hc_assets_tests.conftest import DataFolder
 
 NORTH, SOUTH = "https://north.example/fhir", "https://south.example/r4"
-NORTH_FOLDER = "@https~3A~2F~2Fnorth.example~2Ffhir"
 
 
 def patient(family: str, updated: str = "2024-01-01T00:00:00Z") -> dict[str, Any]:
@@ -79,7 +79,7 @@ def test_each_source_has_its_own_person_and_files(lake):
         family = json.loads(line)["name"][0]["family"]
         assert family.lower() in source
     assert (exported / "@east" / "Patient.ndjson").exists()
-    assert (exported / NORTH_FOLDER / "Patient.ndjson").exists()
+    assert (exported / folder_of(NORTH) / "Patient.ndjson").exists()
     assert not (exported / "Patient.ndjson").exists()
     found = checks(lake)
     assert [name for name, check in found.items() if not check["passed"]] == [
@@ -97,7 +97,8 @@ def test_an_export_of_several_sources_is_landed_by_source_elsewhere(lake, tmp_pa
     files = {m.source: [Path(f.source_file).name for f in m.files] for m in manifests}
     patients = ["Patient.ndjson"]
     assert files.pop("") == ["manifest.json"]
-    assert files == {"east": patients, "west": patients, NORTH: patients, SOUTH: patients}
+    servers = (folder_of(each).removeprefix("@") for each in (NORTH, SOUTH))
+    assert files == dict.fromkeys(("east", "west", *servers), patients)
 
 
 def test_a_deletion_by_address_and_files_without_a_source_later(lake, tmp_path):

@@ -155,8 +155,11 @@ def test_every_study_of_the_shared_files_is_valid(shared_files, tmp_path):
     assert len(rows) > 30
     for row in rows:
         resource([row])
-        # Narrative is best practice, and would put the patient into words
-        assert {issue.rule for issue in validate(row["resource"])} <= {"dom-6"}
+        # Narrative is best practice, and would put the patient into words. Some files have a Modality
+        # that DICOM does not define.
+        issues = validate(row["resource"])
+        assert {issue.rule for issue in issues} <= {"dom-6", "code-system"}
+        assert not has_errors(issues)
 
 
 def test_studies_are_found_among_the_current_fhir_resources(hc_assets, query, write_dicom):
