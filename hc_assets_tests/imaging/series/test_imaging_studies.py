@@ -155,8 +155,8 @@ def test_every_study_of_the_shared_files_is_valid(shared_files, tmp_path):
     assert len(rows) > 30
     for row in rows:
         resource([row])
-        # Narrative is best practice, and would put the patient into words. Some files have a Modality
-        # that DICOM does not define.
+        # Narrative is best practice, and would put the patient into words. The Modality of some
+        # files is none that DICOM defines.
         issues = validate(row["resource"])
         assert {issue.rule for issue in issues} <= {"dom-6", "code-system"}
         assert not has_errors(issues)
