@@ -146,7 +146,7 @@ def _moved_finding(finding: Finding, lines: int) -> Finding:
     return replace(
         finding,
         position=(finding.position or 0) + lines if is_line else finding.position,
-        issues=[_said(issue, moved(issue.diagnostics, lines)) for issue in finding.issues],
+        issues=[_reworded(issue, moved(issue.diagnostics, lines)) for issue in finding.issues],
         line=finding.line + lines,
         places=tuple(
             None if place is None else place._replace(line=place.line + lines)
@@ -224,14 +224,16 @@ def _judge(entry: Entry, profiles: tuple[str, ...]) -> tuple[int, list[Finding]]
     else:
         issues = _issues(entry, profiles) if entry.resource is not None else []
         if entry.position:  # the resource is a line: its parser knows only that line
-            issues = [_said(issue, moved(issue.diagnostics, entry.position)) for issue in issues]
+            issues = [
+                _reworded(issue, moved(issue.diagnostics, entry.position)) for issue in issues
+            ]
     whole = Finding(entry.position, entry.resource_type, entry.resource_id, issues)
     if entry.resource_type != "Bundle" or entry.resource is None or entry.problem is not None:
         return 1, [whole] if issues else []
     return _by_entry(entry.resource, whole, profiles)
 
 
-def _said(issue: Issue, diagnostics: str) -> Issue:
+def _reworded(issue: Issue, diagnostics: str) -> Issue:
     if issue.diagnostics == diagnostics:
         return issue
     return msgspec.structs.replace(issue, diagnostics=diagnostics)
@@ -325,7 +327,7 @@ def _one_by_one(
         issues = [unreadable(entry.problem)] if entry.problem else _issues(entry, profiles)
         if issues:
             # A parser's place would be one in the entry, and not in the file
-            issues = [_said(issue, without_place(issue.diagnostics)) for issue in issues]
+            issues = [_reworded(issue, without_place(issue.diagnostics)) for issue in issues]
             identity = (entry.resource_type, entry.resource_id)
             way = steps_of(entry.place or f"Bundle.entry[{entry.position}].resource")
             findings.append(Finding(entry.position, *identity, issues, way=way))
