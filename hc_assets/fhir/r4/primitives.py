@@ -127,7 +127,8 @@ def is_only_too_long(value: object) -> bool:
 def is_absolute(url: str) -> bool:
     """Whether a URL begins with a scheme."""
     scheme, colon, rest = url.partition(":")
-    return bool(colon and rest and scheme[:1].isalpha()) and "/" not in scheme
+    begins = scheme[:1].isascii() and scheme[:1].isalpha()  # RFC 3986, 3.1
+    return bool(colon and rest and begins) and "/" not in scheme
 
 
 def _integer_problem(type_name: str, value: int | Decimal) -> str | None:
