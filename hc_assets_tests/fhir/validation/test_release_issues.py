@@ -192,7 +192,8 @@ def labels(files: list[Path]) -> Counter[str | None]:
     counts: Counter[str | None] = Counter()
     for path in files:
         issues = validate(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
-        if has_errors(issues):
+        # R4's own profiles hold those that name them, of whichever release: that tells of none
+        if has_errors([issue for issue in issues if not issue.rule.startswith("profile-")]):
             named = Counter(label_of(msgspec.structs.asdict(issue)) for issue in issues)
             named.pop(None)
             counts[named.most_common(1)[0][0] if named else None] += 1
@@ -234,9 +235,7 @@ def test_examples_of_another_release_that_are_refused_name_it(version, name, cou
         files = random.Random(_SEED).sample(files, count)  # noqa: S311
     found = labels(files)
     right = sum(number for label, number in found.items() if label and name in label.split(" or "))
-    # Of all examples at least 97 % name it; a hundred files are few of them
-    share = 0.85 if count is None else 0.75
-    assert right >= share * found.total(), found
+    assert right >= 0.85 * found.total(), found
 
 
 @pytest.mark.skipif(
