@@ -9,9 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hc_assets.fhir.r4.fast.fast_path import undecided
 from hc_assets.fhir.r4.issues import Issue
 from hc_assets.fhir.schemas import ENRICHED_RESOURCES
 from hc_assets.fhir.validation import is_valid, validate
@@ -50,9 +52,10 @@ def valid_rows(
         The rows. One of which less was made has an issue of the rule `enrichment-invalid`, with the
         rule that would have been broken and the place.
     """
-    invalid = [row for row, each in enumerate(made["resource"].to_pylist()) if not _passes(each)]
     pieces, begin = [], 0
-    for row in invalid:
+    for row in _undecided(made["resource"]):
+        if is_valid(_resource(made, row)):
+            continue
         one = sent.slice(row, 1)
         broken = _broken_by_enrichment(_resource(made, row), _resource(sent, row))
         if broken is None:
@@ -77,8 +80,12 @@ def _resource(rows: pa.RecordBatch, row: int) -> bytes:
     return resource
 
 
-def _passes(resource: bytes | None) -> bool:
-    return resource is None or is_valid(resource)
+def _undecided(resources: pa.Array) -> list[int]:
+    """Rows whose resources are not certainly valid: nearly always none, so they are not copied."""
+    _, places, data = resources.buffers()
+    offsets = np.frombuffer(places, np.int32)[resources.offset :][: len(resources) + 1]
+    found = undecided(data.address, offsets.tolist()) if data is not None else []
+    return [row for row in found if resources[row].is_valid]
 
 
 def _broken_by_enrichment(made: bytes, sent: bytes) -> Issue | None:

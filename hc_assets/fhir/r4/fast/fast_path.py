@@ -6,8 +6,9 @@ Python: narratives. Issues in words belong to `fhir/r4/walker.py`.
 
 import ctypes
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
+from itertools import pairwise
 
 import msgspec
 
@@ -68,7 +69,7 @@ def _library() -> ctypes.CDLL:
     library.hc_run_new.restype = ctypes.c_void_p
     library.hc_run_free.argtypes = [ctypes.c_void_p]
     library.hc_run_free.restype = None
-    library.hc_accept.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
+    library.hc_accept.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
     library.hc_accept_envelope.argtypes = library.hc_accept.argtypes
     library.hc_holds_only_data.argtypes = [ctypes.c_void_p]
     library.hc_narratives.argtypes = [ctypes.c_void_p, pairs]
@@ -158,6 +159,30 @@ def accept(raw: bytes) -> list[str] | None:
     if outcome == _CANNOT_TELL:
         return None
     return [] if outcome != _ASK_MORE else _remarks(run, raw)
+
+
+def undecided(address: int, offsets: Sequence[int]) -> list[int]:
+    """Decide of many resources whether each is certainly valid, where they lie.
+
+    Args:
+        address: of the memory that holds their texts, which stays as long as this runs.
+        offsets: where in it each text begins, and the last one ends; one more than there are texts.
+
+    Returns:
+        The numbers of those that `accept` can't tell of.
+    """
+    run, call = _run(), _library().hc_accept
+    handle = run.handle
+    found = []
+    for number, (begin, end) in enumerate(pairwise(offsets)):
+        size = end - begin
+        outcome = _CANNOT_TELL if size > MAX_BYTES else call(handle, address + begin, size)
+        if outcome == _ASK_MORE:
+            remarks = _remarks(run, ctypes.string_at(address + begin, size))
+            outcome = _CANNOT_TELL if remarks is None else 0
+        if outcome == _CANNOT_TELL:
+            found.append(number)
+    return found
 
 
 def _remarks(run: _Run, raw: bytes) -> list[str] | None:

@@ -9,12 +9,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hc_assets.fhir.r4.definitions import r4
-from hc_assets.fhir.r4.fast.fast_path import accept
+from hc_assets.fhir.r4.fast.fast_path import accept, undecided
 from hc_assets.fhir.r4.thorough_path import thorough_issues
 from hc_assets.fhir.validation import has_errors, is_valid, operation_outcome, validate
 
@@ -117,6 +119,16 @@ def test_fast_path_never_accepts_what_the_thorough_path_rejects(raw: bytes) -> N
         assert sorted(i.expression for i in issues) == sorted(bare)
         assert {i.rule for i in issues} <= {"dom-6"}
     assert is_valid(raw) == (not has_errors(validate(raw)))
+
+
+@settings(max_examples=50)
+@given(st.lists(_mutants(), max_size=5), st.integers(0, 2))
+def test_resources_side_by_side_are_decided_as_each_alone(texts: list[bytes], first: int) -> None:
+    column = pa.array([*texts, b"{}"], pa.binary())[first:]
+    _, offsets, data = column.buffers()
+    places = np.frombuffer(offsets, np.int32)[column.offset :][: len(column) + 1]
+    alone = [number for number, each in enumerate(column.to_pylist()) if accept(each) is None]
+    assert undecided(data.address, places.tolist()) == alone
 
 
 @pytest.mark.parametrize("resource", VALID, ids=lambda r: r["resourceType"])
