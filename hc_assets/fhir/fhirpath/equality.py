@@ -10,13 +10,12 @@ from typing import Any
 
 from hc_assets.fhir.fhirpath.errors import EvaluationError, UndecidableError
 from hc_assets.fhir.fhirpath.model import Item, Node
-from hc_assets.fhir.fhirpath.values import (
-    Quantity,
-    Temporal,
+from hc_assets.fhir.fhirpath.quantities import (
     compare_quantities,
-    compare_temporal,
-    parse_temporal,
+    equal_quantities,
+    equivalent_quantities,
 )
+from hc_assets.fhir.fhirpath.values import Quantity, Temporal, compare_temporal, parse_temporal
 
 UCUM = "http://unitsofmeasure.org"
 _TEMPORAL_TYPES = frozenset({"date", "dateTime", "instant", "time"})
@@ -44,7 +43,7 @@ def as_temporal(item: Item) -> Temporal | None:
     if isinstance(item, Temporal):
         return item
     if isinstance(item, Node) and item.type_name in _TEMPORAL_TYPES and isinstance(item.value, str):
-        return parse_temporal(item.value)
+        return parse_temporal(item.value, item.type_name != "date")
     return None
 
 
@@ -105,10 +104,7 @@ def _equal_quantities(left: Item, right: Item) -> bool | None:
     one, other = as_quantity(left), as_quantity(right)
     if one is None or other is None:
         return False
-    try:
-        return compare_quantities(one, other) == 0
-    except UndecidableError:
-        return None
+    return equal_quantities(one, other)
 
 
 def compare(left: Item, right: Item) -> int | None:
@@ -151,6 +147,10 @@ def equivalent(left: Item, right: Item) -> bool:
         return _equivalent_numbers(Decimal(one), Decimal(other))
     if isinstance(one, str) and isinstance(other, str) and not _is_temporal_node(left):
         return _normal(one) == _normal(other)
+    if _may_be_quantity(left) and _may_be_quantity(right):
+        amount, limit = as_quantity(left), as_quantity(right)
+        if amount is not None and limit is not None:
+            return equivalent_quantities(amount, limit)
     if isinstance(one, dict) and isinstance(other, dict):
         return _equivalent_json(one, other)
     return equal(left, right) is True

@@ -55,6 +55,8 @@ def _replace_matches(
     search, replacement = _search(items, pattern), text_of(substitute)
     if search is None or replacement is None:
         return []
+    if not search[1].pattern:
+        return [search[0]]  # HL7's suite has nothing replaced by an empty pattern
     # FHIRPath writes a group as $1, Python as \g<1>.
     template = re.sub(r"\$(\d)", r"\\g<\1>", replacement.replace("\\", r"\\"))
     try:
@@ -73,6 +75,11 @@ def _replace(_: Scope, items: Collection, old: Collection, new: Collection) -> C
 def _index_of(_: Scope, items: Collection, part: Collection) -> Collection:
     text, wanted = text_of(items), text_of(part)
     return [] if text is None or wanted is None else [text.find(wanted)]
+
+
+def _last_index_of(_: Scope, items: Collection, part: Collection) -> Collection:
+    text, wanted = text_of(items), text_of(part)
+    return [] if text is None or wanted is None else [text.rfind(wanted)]
 
 
 def _substring(
@@ -128,6 +135,7 @@ VALUES: Mapping[str, Function] = {
     "replace": Function(2, 2, _replace),
     "replaceMatches": Function(2, 2, _replace_matches),
     "indexOf": Function(1, 1, _index_of),
+    "lastIndexOf": Function(1, 1, _last_index_of),
     "substring": Function(1, 2, _substring),
     "length": Function(0, 0, _length),
     "lower": Function(0, 0, _of_text(str.lower)),
