@@ -26,9 +26,10 @@ from hc_assets.fhir.settings import FhirSettings
 from hc_assets.fhir.validation.business_rules import BusinessRules
 from hc_assets.fhir.validation.deletions import known_servers
 from hc_assets.fhir.validation.let_through import LetThrough
-from hc_assets.fhir.validation.profile_rules import digest, given_profiles, issues_of_whole
+from hc_assets.fhir.validation.profile_rules import digest, given_profiles
 from hc_assets.fhir.validation.replay import Replay
 from hc_assets.fhir.validation.resource_work import ResourceWork
+from hc_assets.fhir.validation.wholes import issues_of_whole
 from hc_assets.fhir.validation.workers import validate_rows
 from hc_assets.fhir.versions import apply as versions
 from hc_assets.fhir.versions import ledger as version_ledger

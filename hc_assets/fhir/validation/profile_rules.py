@@ -8,20 +8,16 @@ hold each resource of a type against a profile whether it names it or not.
 import hashlib
 import re
 from collections.abc import Iterable
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from hc_assets.core.errors import UnreadableInputError
-from hc_assets.fhir.bundles import envelopes
 from hc_assets.fhir.profiles import ProfileError, ProfileSet, load_profiles
 from hc_assets.fhir.profiles.core_profiles import core_profile_urls
 from hc_assets.fhir.profiles.elements import is_a
 from hc_assets.fhir.r4.definitions import r4
 from hc_assets.fhir.r4.issues import Issue
-from hc_assets.fhir.validation import has_errors
 
 if TYPE_CHECKING:
     from hc_assets.fhir.settings import FhirSettings
@@ -124,60 +120,6 @@ def constraints(profiles: tuple[str, ...]) -> frozenset[str]:
         return loaded(profiles).constraints if profiles else frozenset()
     except (OSError, ProfileError):
         return frozenset()
-
-
-def issues_of_whole(data: bytes, profiles: tuple[str, ...]) -> list[Issue]:
-    """Find what is wrong with a Bundle or Parameters beside what is wrong with what they hold.
-
-    Args:
-        data: as for `envelopes.issues_of_whole`, whose issues these are.
-        profiles: as for `profile_issues`. Where a Bundle in which R4 finds no error names profiles
-            itself, those issues are added that an entry's resource does not have on its own.
-    """
-    issues = envelopes.issues_of_whole(data)
-    if not profiles or has_errors(issues) or not _is_held(data, profiles):
-        return issues
-    resources = [_decode_entry(raw).resource for raw in _decode_bundle(data).entry]
-
-    @cache
-    def alone(number: int) -> set[tuple[str, str]]:
-        found = profile_issues(bytes(resources[number]), profiles)
-        return {(issue.rule, issue.expression.partition(".")[2]) for issue in found}
-
-    def is_of_entry(issue: Issue) -> bool:
-        held = _IN_ENTRY.match(issue.expression)
-        if held is None:
-            return False
-        return (issue.rule, issue.expression[held.end() :].lstrip(".")) in alone(int(held[1]))
-
-    return issues + [each for each in profile_issues(data, profiles) if not is_of_entry(each)]
-
-
-_IN_ENTRY = re.compile(r"Bundle\.entry\[(\d+)\]\.resource\b")
-
-
-class _Meta(msgspec.Struct):
-    profile: Any = None
-
-
-class _Entry(msgspec.Struct):
-    resource: msgspec.Raw = msgspec.Raw(b"null")
-
-
-class _Bundle(msgspec.Struct):
-    meta: _Meta | None = None
-    entry: list[msgspec.Raw] = []
-
-
-_decode_bundle = msgspec.json.Decoder(_Bundle).decode
-_decode_entry = msgspec.json.Decoder(_Entry).decode
-
-
-def _is_held(data: bytes, profiles: tuple[str, ...]) -> bool:
-    if any(each.startswith("Bundle=") for each in profiles):
-        return True
-    meta = _decode_bundle(data).meta
-    return meta is not None and bool(meta.profile)
 
 
 def digest(profiles: tuple[str, ...]) -> str:
