@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hc_assets.core.errors import UnreadableInputError
+from hc_assets.core.setting_errors import SettingError
 from hc_assets.fhir.profiles import ProfileError, ProfileSet, load_profiles
 from hc_assets.fhir.profiles.core_profiles import core_profile_urls
 from hc_assets.fhir.profiles.elements import is_a
@@ -26,6 +27,10 @@ _DEMAND = re.compile(r"([A-Z][A-Za-z]*)=((?:https?://|urn:)\S+)")
 NONE_NAMED = (
     "no resource names one of the profiles that were given; HC_FHIR_PROFILE_FOR demands one by type"
 )
+
+
+class DemandError(ProfileError):
+    """A profile is demanded of a type that there is no such profile for."""
 
 
 def given_profiles(paths: Iterable[Path], demands: Iterable[str] = ()) -> tuple[str, ...]:
@@ -43,20 +48,25 @@ def loaded(profiles: tuple[str, ...]) -> ProfileSet:
     """Load profiles; a second call for the same ones costs nothing.
 
     Raises:
-        ProfileError: a file is not what it should be, or a profile is demanded that isn't there.
+        ProfileError: a file is not what it should be.
+        DemandError: a profile is demanded that isn't there.
     """
     paths = [Path(each) for each in profiles if not _DEMAND.fullmatch(each)]
     # R4's own are held against already, by `validate`.
     found = load_profiles(paths, core_profile_urls())
     for type_name, url in _demands(profiles):
-        profile = found.profile(url)
+        profile, demand = found.profile(url), f"{type_name}={url}"
         if type_name not in r4().resource_names:
-            raise ProfileError(f"{type_name}={url}", "", "found no resource type before =")
+            raise DemandError(
+                f"{type_name}={url}", "", "found no resource type, expected one before ="
+            )
         if profile is None:
-            raise ProfileError(f"{type_name}={url}", "", "found no such profile among those given")
+            raise DemandError(
+                f"{type_name}={url}", "", "found no such profile, expected one of those given"
+            )
         if not is_a(type_name, profile.type_name):
             text = f"found a profile of {profile.type_name}, expected one of {type_name}"
-            raise ProfileError(f"{type_name}={url}", "", text)
+            raise DemandError(demand, "", text)
     return found
 
 
@@ -85,14 +95,32 @@ def refuse_unusable(settings: "FhirSettings") -> tuple[str, ...]:
     """Load the profiles of a deployment, so that one that can't be used is known beforehand.
 
     Returns:
+        As for `usable`.
+
+    Raises:
+        SettingError: as for `usable`.
+        UnreadableInputError: as for `usable`.
+    """
+    return usable(given_profiles(settings.fhir_profiles, settings.fhir_profile_for))
+
+
+def usable(profiles: tuple[str, ...]) -> tuple[str, ...]:
+    """Load profiles, so that one that can't be used is known before anything is held against it.
+
+    Args:
+        profiles: as `given_profiles` gives them.
+
+    Returns:
         What their packages depend on, and isn't given, in words.
 
     Raises:
-        UnreadableInputError: one can't be; the text names its file and the reason.
+        SettingError: HC_FHIR_PROFILE_FOR demands one that isn't there.
+        UnreadableInputError: one can't be used; the text names its file and the reason.
     """
-    profiles = given_profiles(settings.fhir_profiles, settings.fhir_profile_for)
     try:
         return loaded(profiles).notes if profiles else ()
+    except DemandError as error:
+        raise SettingError(f"HC_FHIR_PROFILE_FOR: {error}") from error
     except (OSError, ProfileError) as error:
         raise UnreadableInputError(f"profiles: {error}") from error
 
