@@ -200,6 +200,8 @@ def enriched_resources(
         settings.fhir_extension_base,
         {**EXPECTED_ELEMENTS, **settings.fhir_expected_elements},
     )
+    profiles = _profiles(settings)
+    of_profiles = {"profiles": digest(profiles)} if profiles else {}
     contents = {}
     for batch in context.partition_keys:
         of_batch = validated.of(batch)
@@ -209,12 +211,12 @@ def enriched_resources(
         )
         with kept_index(layout, batch, gathered) as index:
             parts = fan_out(
-                partial(enrich_rows, options=options, index=index),
+                partial(enrich_rows, options=options, index=index, profiles=profiles),
                 units,
                 workers=settings.workers,
                 row_seconds=settings.row_seconds,
             )
-        inputs = of_batch.digests() | {"options": options.digest()}
+        inputs = of_batch.digests() | {"options": options.digest()} | of_profiles
         contents[batch] = Content([p for of_unit in parts for p in of_unit], inputs)
     return contents
 

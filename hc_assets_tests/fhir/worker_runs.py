@@ -45,7 +45,7 @@ class Run:
     work_bytes: int = 10**9
     split_bounds: dict[str, Any] = field(default_factory=dict)
     profiles: tuple[str, ...] = ()
-    enrich_rows: Callable[[ResourceWork, EnrichmentOptions, str], list[Part]] = enrich_rows
+    enrich_rows: Callable[..., list[Part]] = enrich_rows
 
     def land(self, **files: bytes) -> tuple[LandedFile, ...]:
         """Store files as a batch has them; a double underscore in a name is a dot."""
@@ -88,7 +88,11 @@ class Run:
     def enrich(self, validated: LakeTable) -> LakeTable:
         listed = self.work(validated)
         with kept_index(self.layout, BATCH, [gather_facts(work) for work in listed]) as index:
-            parts = [part for work in listed for part in self.enrich_rows(work, OPTIONS, index)]
+            parts = [
+                part
+                for work in listed
+                for part in self.enrich_rows(work, OPTIONS, index, profiles=self.profiles)
+            ]
         return self.put(ENRICHED, parts)
 
     def all(self, **files: bytes) -> dict[str, list[Row]]:
