@@ -3,6 +3,7 @@
 Belongs here: nothing but the merging.
 """
 
+import sys
 from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import dagster as dg
 
 from hc_assets.core.domain import Domain, resolve
+from hc_assets.core.setting_errors import SettingError
 from hc_assets.core.settings import CoreSettings
 from hc_assets.domains import CATALOG, DOMAINS, warehouse_of
 from hc_assets.lake.atomic import keep_private
@@ -20,7 +22,7 @@ from hc_assets.orchestration.checks import FRESHNESS
 from hc_assets.orchestration.errors import own_errors
 from hc_assets.orchestration.io_manager import ParquetIOManager
 from hc_assets.orchestration.resources import warehouse_resource
-from hc_assets.orchestration.sensors import schedules, sensors
+from hc_assets.orchestration.sensors import refuse_wrong_crons, schedules, sensors
 from hc_assets.orchestration.specs import (
     automated,
     once_per_quiet_period,
@@ -40,10 +42,12 @@ def build_defs(settings: CoreSettings | None = None, **resources: object) -> dg.
         resources: in place of those of the same name.
 
     Raises:
-        OrchestratorError: Dagster refuses a setting, such as a cron expression.
+        SettingError: a setting is not what it has to be.
+        OrchestratorError: Dagster refuses a definition.
     """
     keep_private()
     settings = settings or Settings()
+    refuse_wrong_crons(settings)
     layout = Layout.configured(settings)
     report = str(layout.reports() / "checks.html")
     quiet = once_per_quiet_period(settings.quiet_cron, settings.latest_cron)
@@ -87,4 +91,9 @@ def _defined(domain: Domain, what: str, settings: CoreSettings) -> Iterator[Any]
             yield from make(settings)
 
 
-defs = build_defs()
+try:
+    defs = build_defs()
+except SettingError as error:
+    # A traceback through Dagster would hide the line, and its servers would try again
+    sys.stderr.write(f"hc-assets: {error}\n")
+    raise SystemExit(2) from None

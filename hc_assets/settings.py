@@ -6,11 +6,11 @@ domain's `settings.py`, which a domain's own code reads; whoever serves all doma
 
 from typing import TYPE_CHECKING
 
-from pydantic import create_model
+from pydantic import create_model, field_validator
 
 from hc_assets.core.domain import DeclarationError
 from hc_assets.core.settings import CoreSettings
-from hc_assets.domains import DOMAINS
+from hc_assets.domains import CATALOG, DOMAINS
 
 
 def _combined() -> type[CoreSettings]:
@@ -27,8 +27,16 @@ def _combined() -> type[CoreSettings]:
         "Settings",
         __base__=sections,
         __module__=__name__,
+        __validators__={"known_kinds": field_validator("landing_folders")(_refuse_unknown_kinds)},
         __doc__="Settings of one deployment, from the environment (prefix `HC_`).",
     )
+
+
+def _refuse_unknown_kinds(folders: dict[str, str]) -> dict[str, str]:
+    kinds = {kind.name for kind in CATALOG.kinds}
+    if unknown := folders.keys() - kinds:
+        raise ValueError(f"found {', '.join(sorted(unknown))}, expected {', '.join(sorted(kinds))}")
+    return folders
 
 
 if TYPE_CHECKING:

@@ -5,8 +5,10 @@ Belongs here: exit codes, and which error is which of them.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from hc_assets.core.errors import (
     EnvironmentFaultError,
@@ -15,6 +17,7 @@ from hc_assets.core.errors import (
     UnreadableInputError,
     UsageError,
 )
+from hc_assets.core.setting_errors import SettingError
 
 FINDINGS, USAGE, UNREADABLE, ENVIRONMENT = 1, 2, 3, 4
 EXIT_CODES: Mapping[type[Exception], int] = {
@@ -35,6 +38,17 @@ def stop(code: int, text: str) -> typer.Exit:
     """Print why a command ends, and return the exit to raise."""
     print_message(f"hc-assets: {text}")
     return typer.Exit(code)
+
+
+class Commands(TyperGroup):
+    """All commands: a wrong setting ends each of them the same way, wherever it is met."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was called."""
+        try:
+            return super().invoke(ctx)
+        except SettingError as error:
+            raise stop(USAGE, str(error)) from None
 
 
 @contextmanager

@@ -12,7 +12,12 @@ import typer
 from upath import UPath
 
 from hc_assets.cli.batches import batches_app
-from hc_assets.cli.exit_codes import FINDINGS, errors_become_exit_codes, print_message
+from hc_assets.cli.exit_codes import (
+    FINDINGS,
+    Commands,
+    errors_become_exit_codes,
+    print_message,
+)
 from hc_assets.cli.ingest import ingest_app, ingest_paths
 from hc_assets.cli.lake import lake_app, warehouse_app
 from hc_assets.core.domain import resolve
@@ -26,8 +31,10 @@ app = typer.Typer(
     help="Raw FHIR R4 and DICOM in; tables, exports and arrays out.\n\n"
     "Settings come from HC_ variables. Results go to stdout, everything else to stderr.\n\n"
     "Exit codes: 0 done and nothing found; 1 done, with findings (an invalid resource for validate,"
-    " a failed blocking check for ingest, a failed ERROR check for report); 2 wrong usage;"
-    " 3 an input can't be read; 4 the environment is at fault (folder, service, disk).",
+    " a failed blocking check for ingest, a failed ERROR check for report); 2 wrong usage, or a"
+    " wrong setting; 3 an input can't be read; 4 the environment is at fault (folder, service,"
+    " disk).",
+    cls=Commands,
     callback=keep_private,
     no_args_is_help=True,
     add_completion=False,

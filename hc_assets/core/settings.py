@@ -5,17 +5,32 @@ read. Each domain's `settings.py` brings a section of its own; `settings.py` put
 What a threshold means is documented beside the function that applies it.
 """
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from hc_assets.core.setting_errors import PREFIX, named_settings
 
 
 class CoreSettings(BaseSettings):
     """Settings of one deployment, from the environment (prefix `HC_`). Read when built."""
 
-    model_config = SettingsConfigDict(env_prefix="HC_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+
+    def __init__(self, **values: Any) -> None:
+        """Read the environment.
+
+        Args:
+            values: in place of those of the environment, by field.
+
+        Raises:
+            SettingError: one is not what it has to be.
+        """
+        with named_settings(type(self).model_fields):
+            super().__init__(**values)
 
     data_dir: Path = Field(
         default=Path("data"), description="Folder of landing/, batches/, lake/, exports/."
@@ -115,3 +130,10 @@ class CoreSettings(BaseSettings):
     @classmethod
     def _split_urls(cls, value: object) -> object:
         return tuple(value.split()) if isinstance(value, str) else value
+
+    @field_validator("alert_urls")
+    @classmethod
+    def _refuse_no_urls(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(re.match(r"[a-z][a-z0-9+.-]*://.", url, re.IGNORECASE) for url in value):
+            raise ValueError("expected Apprise URLs, with spaces between them")
+        return value

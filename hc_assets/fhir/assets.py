@@ -26,9 +26,10 @@ from hc_assets.fhir.settings import FhirSettings
 from hc_assets.fhir.validation.business_rules import BusinessRules
 from hc_assets.fhir.validation.deletions import known_servers
 from hc_assets.fhir.validation.let_through import LetThrough
-from hc_assets.fhir.validation.profile_rules import digest, given_profiles, issues_of_whole
+from hc_assets.fhir.validation.profile_rules import digest, given_profiles
 from hc_assets.fhir.validation.replay import Replay
 from hc_assets.fhir.validation.resource_work import ResourceWork
+from hc_assets.fhir.validation.wholes import issues_of_whole
 from hc_assets.fhir.validation.workers import validate_rows
 from hc_assets.fhir.versions import apply as versions
 from hc_assets.fhir.versions import ledger as version_ledger
@@ -199,6 +200,8 @@ def enriched_resources(
         settings.fhir_extension_base,
         {**EXPECTED_ELEMENTS, **settings.fhir_expected_elements},
     )
+    profiles = _profiles(settings)
+    of_profiles = {"profiles": digest(profiles)} if profiles else {}
     contents = {}
     for batch in context.partition_keys:
         of_batch = validated.of(batch)
@@ -208,12 +211,12 @@ def enriched_resources(
         )
         with kept_index(layout, batch, gathered) as index:
             parts = fan_out(
-                partial(enrich_rows, options=options, index=index),
+                partial(enrich_rows, options=options, index=index, profiles=profiles),
                 units,
                 workers=settings.workers,
                 row_seconds=settings.row_seconds,
             )
-        inputs = of_batch.digests() | {"options": options.digest()}
+        inputs = of_batch.digests() | {"options": options.digest()} | of_profiles
         contents[batch] = Content([p for of_unit in parts for p in of_unit], inputs)
     return contents
 

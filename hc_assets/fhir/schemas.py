@@ -249,7 +249,7 @@ _JUDGED = (f"{_VALIDATED}.position", f"{_QUARANTINED}.class")
 
 # What each column is made from: one source for Dagster and the data dictionary.
 TABLES: Mapping[str, TableSchema] = {
-    _RAW: TableSchema(RAW_BUNDLES, Lineage(rest=()), code_version="2"),
+    _RAW: TableSchema(RAW_BUNDLES, Lineage(rest=()), code_version="3"),
     _VALIDATED: TableSchema(
         VALIDATED_RESOURCES,
         Lineage(
@@ -304,7 +304,7 @@ TABLES: Mapping[str, TableSchema] = {
                 "resource": (f"{_RAW}.full_url", f"{_VALIDATED}.warnings", *_OF_VALIDATED),
             },
         ),
-        code_version="3",
+        code_version="4",
     ),
     _PROVENANCE: TableSchema(
         PROVENANCE_RESOURCES,

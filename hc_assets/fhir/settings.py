@@ -6,6 +6,8 @@ Belongs here: every number or folder of FHIR's stages that a user may want to ch
 import json
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -13,6 +15,14 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from hc_assets.core.settings import CoreSettings
+
+
+@contextmanager
+def _naming(variable: str) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{variable}: {error}") from error
 
 
 class FhirSettings(CoreSettings):
@@ -86,7 +96,10 @@ class FhirSettings(CoreSettings):
         if not isinstance(value, str):
             return value
         if value.lstrip().startswith("["):
-            return json.loads(value)
+            try:
+                return json.loads(value)
+            except ValueError as error:
+                raise ValueError("expected a JSON list, or names with commas") from error
         return frozenset(filter(None, (part.strip() for part in value.split(","))))
 
     @field_validator("fhir_profile_for", mode="before")
@@ -109,7 +122,13 @@ class FhirSettings(CoreSettings):
 
             paths = tuple(str(path) for path in self.fhir_profiles)
             also_known = profile_rules.constraints(paths)
-            rule_names.refuse_unknown(rules_in(self.fhir_rules_as_warnings), also_known)
+            with _naming("HC_FHIR_RULES_AS_WARNINGS"):
+                rule_names.refuse_unknown(rules_in(self.fhir_rules_as_warnings), also_known)
+        if self.fhir_rules_as_errors:
+            from hc_assets.fhir.validation.business_rules import BusinessRules  # noqa: PLC0415
+
+            with _naming("HC_FHIR_RULES_AS_ERRORS"):
+                BusinessRules(self.fhir_rules_as_errors)
         return self
 
     @field_validator("fhir_profiles", mode="before")

@@ -18,7 +18,6 @@ from hc_assets.cli.exit_codes import (
     UNREADABLE,
     errors_become_exit_codes,
     print_message,
-    stop,
 )
 from hc_assets.fhir.settings import FhirSettings
 from hc_assets.lake.discovery import Found, discover
@@ -82,13 +81,12 @@ def validate(
     per rule goes to stderr at the end. Rule, place and kind are printed; values only on request.
     """
     from hc_assets.fhir.bundles.text_streams import TextLimits
-    from hc_assets.fhir.profiles import ProfileError
     from hc_assets.fhir.validation.file_work import STDIN
     from hc_assets.fhir.validation.files import validate_files
     from hc_assets.fhir.validation.let_through import LetThrough
     from hc_assets.fhir.validation.outcomes import outcome, outcome_of_file
     from hc_assets.fhir.validation.problems import unreadable as unreadable_issue
-    from hc_assets.fhir.validation.profile_rules import NONE_NAMED, given_profiles, loaded
+    from hc_assets.fhir.validation.profile_rules import NONE_NAMED, given_profiles, usable
     from hc_assets.fhir.validation.redacted_issues import known_type, without_values
 
     resources = invalid = 0
@@ -99,10 +97,8 @@ def validate(
     found, unreadable = _found(files, STDIN)
     paths = [*settings.fhir_profiles, *(profile or [])]
     profiles = given_profiles(paths, settings.fhir_profile_for)
-    try:
-        notes = loaded(profiles).notes if profiles else ()
-    except (OSError, ProfileError) as error:
-        raise stop(UNREADABLE, f"profiles: {error}") from error
+    with errors_become_exit_codes():
+        notes = usable(profiles)
     for note in notes:
         print_message(f"hc-assets: profiles: {note}")
     judged = validate_files(

@@ -12,7 +12,7 @@ from pydantic_settings import NoDecode
 from hc_assets.core.settings import CoreSettings
 from hc_assets.imaging.preprocessing.parameters import Preprocessing
 from hc_assets.imaging.quality.scale import SCALES, QualityScale, merged
-from hc_assets.imaging.training.splits import DEFAULT_SPLITS, check_splits
+from hc_assets.imaging.training.splits import DEFAULT_SPLITS, SelectionError, check_splits
 
 
 class ImagingSettings(CoreSettings):
@@ -189,7 +189,10 @@ class ImagingSettings(CoreSettings):
     @field_validator("training_splits")
     @classmethod
     def _check_splits(cls, value: dict[str, float]) -> dict[str, float]:
-        check_splits(value)
+        try:
+            check_splits(value)
+        except SelectionError as error:
+            raise ValueError(str(error)) from error
         return value
 
     @field_validator("receive_allowed", "training_modalities", "training_body_parts", mode="before")

@@ -20,7 +20,7 @@ from dagster._core.execution.step_dependency_config import StepDependencyConfig
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES, NOT_FINISHED_STATUSES
 from dagster._core.storage.event_log import SqlEventLogStorage
-from dagster._utils.schedules import get_next_cron_tick
+from dagster._utils.schedules import get_next_cron_tick, is_valid_cron_string
 from dagster_shared.error import SerializableErrorInfo
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -216,6 +216,14 @@ def unfinished_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
     Rests on the list of statuses that Dagster itself asks for.
     """
     return list(instance.get_runs(dg.RunsFilter(statuses=list(NOT_FINISHED_STATUSES))))
+
+
+def is_cron(text: str) -> bool:
+    """Whether Dagster takes a text as a cron expression.
+
+    Rests on `dagster._utils.schedules.is_valid_cron_string`.
+    """
+    return is_valid_cron_string(text)
 
 
 def next_tick(cron: str, after: datetime) -> datetime:

@@ -12,6 +12,7 @@ import dagster as dg
 
 from hc_assets.core.domain import Landing, resolve
 from hc_assets.core.redaction import texts_redacted
+from hc_assets.core.setting_errors import wrong
 from hc_assets.core.settings import CoreSettings
 from hc_assets.domains import CATALOG
 from hc_assets.lake.backlog import left_out, unfinished
@@ -35,6 +36,18 @@ _RUN_KEY_TAG = "dagster/run_key"
 _COMPARED_EVERY_SECONDS = 60
 # Before batches that wait: what is due although they never cease must not queue behind them.
 _BEFORE_BATCHES = {"dagster/priority": "1"}
+
+
+def refuse_wrong_crons(settings: CoreSettings) -> None:
+    """Look at the settings that are cron expressions.
+
+    Raises:
+        SettingError: one is none.
+    """
+    for name in ("quiet_cron", "latest_cron", "report_cron", "freshness_cron"):
+        value = getattr(settings, name)
+        if not internals.is_cron(value):
+            raise wrong(name, value, "a cron expression: minute, hour, day, month, weekday")
 
 
 def _landing_sensor(landing: Landing, settings: CoreSettings) -> dg.SensorDefinition:

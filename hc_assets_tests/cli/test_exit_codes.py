@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -6,6 +7,8 @@ import typer
 
 from hc_assets.cli.exit_codes import EXIT_CODES, errors_become_exit_codes
 from hc_assets.core.errors import DamagedLakeError, HcAssetsError
+from hc_assets.core.setting_errors import SettingError
+from hc_assets.fhir.settings import FhirSettings
 from hc_assets.lake.kinds import AmbiguousKindError
 from hc_assets.lake.parts import DamagedPartError
 from hc_assets.lake.warehouse import WarehouseBusyError
@@ -52,8 +55,73 @@ def test_exit_codes_need_no_dagster():
     assert found.stdout.strip() == "False"
 
 
-def test_a_wrong_cron_expression_is_exit_code_4(hc_assets, monkeypatch):
-    monkeypatch.setenv("HC_REPORT_CRON", "never")
-    result = hc_assets("report")
-    assert result.exit_code == 4
-    assert "never" in result.stderr
+WRONG = [
+    ("HC_WORKERS", "-1", "found '-1', expected a number greater than or equal to 0"),
+    ("HC_QUALITY_GATE", "much", "found 'much', expected a valid number"),
+    ("HC_EXPORT_COMPRESSION", "rar", "found 'rar', expected 'none', 'gzip' or 'zstd'"),
+    ("HC_LANDING_FOLDERS", "{", "found text that is no JSON, expected JSON: Landing folder"),
+    ("HC_LANDING_FOLDERS", '{"fihr": "x"}', "found fihr, expected dicom, fhir"),
+    ("HC_QUALITY_SCALES", '{"CT": 3}', "found an object, expected an object of scales"),
+    ("HC_PREPROCESSING", '{"aspect": "q"}', "aspect: found 'q', expected 'letterbox'"),
+    ("HC_TRAINING_SPLITS", '{"a": 2}', "expected shares of splits that add up to 1, found 2"),
+    ("HC_FHIR_RULES_AS_WARNINGS", "dom-66", "no rule 'dom-66'; near it are"),
+    ("HC_FHIR_RULES_AS_ERRORS", '["x"]', "no business rule x; there are"),
+    ("HC_FHIR_PROFILE_FOR", "x", "found 'x', expected a resource type, = and a URL"),
+    ("HC_ALERT_URLS", "hunter2", "found a value that is not printed, expected Apprise URLs"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "text"), WRONG)
+def test_a_wrong_setting_is_one_line_and_exit_code_2(hc_assets, monkeypatch, name, value, text):
+    monkeypatch.setenv(name, value)
+    result = hc_assets("batches")
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"hc-assets: {name}")
+    assert text in line
+    assert "hunter2" not in line
+
+
+COMMANDS = [
+    ["land", "x"],
+    ["ingest", "x"],
+    ["demo"],
+    ["report"],
+    ["validate", "x"],
+    ["replay", "x"],
+    ["export", "x"],
+    ["warehouse", "rebuild"],
+    ["lake", "verify"],
+    ["batches", "retract", "x"],
+    ["receive"],
+    ["quality-report"],
+    ["training-set", "x"],
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_so_it_is_whatever_the_command(hc_assets, monkeypatch, command):
+    monkeypatch.setenv("HC_WORKERS", "-1")
+    result = hc_assets(*command)
+    assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
+
+
+def test_a_secret_in_a_url_is_not_printed():
+    with pytest.raises(SettingError) as caught:
+        FhirSettings(workers="https://me:hunter2@example.org")
+    assert "found 'https://example.org', expected" in str(caught.value)
+    assert caught.value.__suppress_context__
+
+
+def test_a_wrong_cron_expression_ends_what_loads_the_definitions_in_the_same_way():
+    code = "import hc_assets.definitions"
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"HC_REPORT_CRON": "never"},
+    )
+    expected = "expected a cron expression: minute, hour, day, month, weekday"
+    assert (found.returncode, found.stdout) == (2, "")
+    assert found.stderr == f"hc-assets: HC_REPORT_CRON: found 'never', {expected}\n"

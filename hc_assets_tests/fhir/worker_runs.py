@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from hc_assets.fhir.bundles.workers import SplitWork, split_files
@@ -15,6 +16,7 @@ from hc_assets.fhir.enrichment.workers import enrich_rows, gather_facts, kept_in
 from hc_assets.fhir.schemas import TABLES
 from hc_assets.fhir.validation.business_rules import BusinessRules
 from hc_assets.fhir.validation.resource_work import ResourceWork
+from hc_assets.fhir.validation.wholes import issues_of_whole
 from hc_assets.fhir.validation.workers import validate_rows
 from hc_assets.fhir.verdicts.accounting import (
     entry_keys,
@@ -42,7 +44,8 @@ class Run:
     rules: BusinessRules = field(default_factory=BusinessRules)
     work_bytes: int = 10**9
     split_bounds: dict[str, Any] = field(default_factory=dict)
-    enrich_rows: Callable[[ResourceWork, EnrichmentOptions, str], list[Part]] = enrich_rows
+    profiles: tuple[str, ...] = ()
+    enrich_rows: Callable[..., list[Part]] = enrich_rows
 
     def land(self, **files: bytes) -> tuple[LandedFile, ...]:
         """Store files as a batch has them; a double underscore in a name is a dot."""
@@ -58,7 +61,8 @@ class Run:
 
     def split(self, *files: LandedFile) -> LakeTable:
         work = SplitWork(str(self.layout.data_dir), BATCH, files, 0)
-        parts = split_files(work, **self.split_bounds)
+        judge = partial(issues_of_whole, profiles=self.profiles)
+        parts = split_files(work, judge=judge, **self.split_bounds)
         return self.put(RAW, parts)
 
     def put(self, table: str, parts: list[Part]) -> LakeTable:
@@ -75,7 +79,7 @@ class Run:
         ]
 
     def judge(self, raw: LakeTable) -> tuple[LakeTable, LakeTable, Counter[str]]:
-        judged = [validate_rows(work, self.rules) for work in self.work(raw)]
+        judged = [validate_rows(work, self.rules, self.profiles) for work in self.work(raw)]
         broken = sum((each.broken_rules for each in judged), Counter[str]())
         validated = self.put(VALIDATED, [part for each in judged for part in each.validated])
         quarantined = self.put(QUARANTINED, [part for each in judged for part in each.quarantined])
@@ -84,7 +88,11 @@ class Run:
     def enrich(self, validated: LakeTable) -> LakeTable:
         listed = self.work(validated)
         with kept_index(self.layout, BATCH, [gather_facts(work) for work in listed]) as index:
-            parts = [part for work in listed for part in self.enrich_rows(work, OPTIONS, index)]
+            parts = [
+                part
+                for work in listed
+                for part in self.enrich_rows(work, OPTIONS, index, profiles=self.profiles)
+            ]
         return self.put(ENRICHED, parts)
 
     def all(self, **files: bytes) -> dict[str, list[Row]]:

@@ -75,7 +75,7 @@ def reduced(data: bytes) -> bytes:
         where it was. What can't be read, and the resource in a DELETE, is left as it is.
     """
     try:
-        return replaced(data, [(raw, _cut_down(raw)) for raw in _resources_in(data)])
+        return replaced(data, [(raw, _cut_down(raw)) for _, raw in _resources_in(data)])
     except Unreadable:
         return data
 
@@ -87,18 +87,36 @@ def _is_document(data: bytes) -> bool:
         return False
 
 
-def _resources_in(data: bytes) -> Iterator[msgspec.Raw]:
+def resources_by_place(data: bytes) -> dict[str, msgspec.Raw]:
+    """Find the resources in a Bundle or Parameters that are judged on their own, by expression.
+
+    Args:
+        data: the Bundle or the Parameters.
+
+    Raises:
+        DecodeError: it can't be read, or has no entries.
+    """
+    return dict(_resources_in(data))
+
+
+def _resources_in(data: bytes) -> Iterator[tuple[str, msgspec.Raw]]:
     if text_in(decode_head(data).resource_type) == "Parameters":
-        yield from (raw for _, raw in resources_in_parameters(data, "Parameters"))
+        yield from resources_in_parameters(data, "Parameters")
         return
-    for raw in _decode_entries(_decode_bundle(data).entry):
+    for number, raw in enumerate(_decode_entries(_decode_bundle(data).entry)):
         try:
             entry = _decode_entry(raw)
-            is_deletion = text_in(_decode_request(entry.request).method) == "DELETE"
         except msgspec.ValidationError:
             continue  # no object
-        if entry.resource is not ABSENT and not is_deletion:
-            yield entry.resource
+        if entry.resource is not ABSENT and not _is_deletion(entry.request):
+            yield f"Bundle.entry[{number}].resource", entry.resource
+
+
+def _is_deletion(request: msgspec.Raw) -> bool:
+    try:
+        return text_in(_decode_request(request).method) == "DELETE"
+    except msgspec.ValidationError:
+        return False  # there is none, or no object
 
 
 def _cut_down(raw: msgspec.Raw) -> bytes:

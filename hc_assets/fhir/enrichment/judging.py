@@ -16,8 +16,9 @@ import pyarrow.compute as pc
 from hc_assets.fhir.r4.fast.fast_path import undecided
 from hc_assets.fhir.r4.issues import Issue
 from hc_assets.fhir.schemas import ENRICHED_RESOURCES
-from hc_assets.fhir.validation import is_valid, validate
+from hc_assets.fhir.validation import has_errors, is_valid, validate
 from hc_assets.fhir.validation.issue_columns import issue_lists
+from hc_assets.fhir.validation.profile_rules import profile_issues
 
 RULE = "enrichment-invalid"
 """Rule of the issue that says what was left out of a row, since it would not be valid with it."""
@@ -38,7 +39,11 @@ class Way(NamedTuple):
 
 
 def valid_rows(
-    sent: pa.RecordBatch, made: pa.RecordBatch, ways: Sequence[Way], last: Way
+    sent: pa.RecordBatch,
+    made: pa.RecordBatch,
+    ways: Sequence[Way],
+    last: Way,
+    profiles: tuple[str, ...] = (),
 ) -> pa.RecordBatch:
     """Keep enriched rows that are valid, and make less of the others.
 
@@ -47,30 +52,40 @@ def valid_rows(
         made: of ENRICHED_RESOURCES, one of each.
         ways: that are tried in their order for a row that is not valid.
         last: that adds nothing; its rows are as valid as those that were sent.
+        profiles: of the deployment, that they are to conform to as those that were sent do.
 
     Returns:
         The rows. One of which less was made has an issue of the rule `enrichment-invalid`, with the
         rule that would have been broken and the place.
     """
     pieces, begin = [], 0
-    for row in _undecided(made["resource"]):
-        if is_valid(_resource(made, row)):
+    # Of most rows nothing more is to be known, and they are not copied
+    asked = range(made.num_rows) if profiles else _undecided(made["resource"])
+    for row in asked:
+        if _passes(made["resource"][row].as_py(), profiles):
             continue
         one = sent.slice(row, 1)
-        broken = _broken_by_enrichment(_resource(made, row), _resource(sent, row))
+        broken = _broken_by_enrichment(_resource(made, row), _resource(sent, row), profiles)
         if broken is None:
             continue
-        pieces += [made.slice(begin, row - begin), _less_of(one, broken, ways, last)]
+        less = _less_of(one, broken, ways, last, profiles)
+        pieces += [made.slice(begin, row - begin), less]
         begin = row + 1
     if not pieces:
         return made
     return pa.concat_batches([*pieces, made.slice(begin)])
 
 
-def _less_of(one: pa.RecordBatch, broken: Issue, ways: Sequence[Way], last: Way) -> pa.RecordBatch:
+def _less_of(
+    one: pa.RecordBatch,
+    broken: Issue,
+    ways: Sequence[Way],
+    last: Way,
+    profiles: tuple[str, ...],
+) -> pa.RecordBatch:
     for way in ways:
         less = way.make(one)
-        if _broken_by_enrichment(_resource(less, 0), _resource(one, 0)) is None:
+        if _broken_by_enrichment(_resource(less, 0), _resource(one, 0), profiles) is None:
             return with_issue(less, _left_out(way.left_out, broken))
     return with_issue(last.make(one), _left_out(last.left_out, broken))
 
@@ -81,27 +96,34 @@ def _resource(rows: pa.RecordBatch, row: int) -> bytes:
 
 
 def _undecided(resources: pa.Array) -> list[int]:
-    """Rows whose resources are not certainly valid: nearly always none, so they are not copied."""
+    """Rows whose resources are not certainly valid: nearly always none."""
     _, places, data = resources.buffers()
     offsets = np.frombuffer(places, np.int32)[resources.offset :][: len(resources) + 1]
     found = undecided(data.address, offsets.tolist()) if data is not None else []
     return [row for row in found if resources[row].is_valid]
 
 
-def _broken_by_enrichment(made: bytes, sent: bytes) -> Issue | None:
+def _passes(resource: bytes | None, profiles: tuple[str, ...]) -> bool:
+    if resource is None:
+        return True
+    return is_valid(resource) and not (profiles and has_errors(profile_issues(resource, profiles)))
+
+
+def _broken_by_enrichment(made: bytes, sent: bytes, profiles: tuple[str, ...]) -> Issue | None:
     """The first error of an enriched resource that it did not have as it was sent.
 
     It may have had some: those that a deployment lets through.
     """
-    errors = _errors(made)
+    errors = _errors(made, profiles)
     if not errors:
         return None
-    before = {issue.rule for issue in _errors(sent)}
+    before = {issue.rule for issue in _errors(sent, profiles)}
     return next((issue for issue in errors if issue.rule not in before), None)
 
 
-def _errors(resource: bytes) -> list[Issue]:
-    return [issue for issue in validate(resource) if issue.severity in ("fatal", "error")]
+def _errors(resource: bytes, profiles: tuple[str, ...]) -> list[Issue]:
+    found = validate(resource) + profile_issues(resource, profiles)
+    return [issue for issue in found if issue.severity in ("fatal", "error")]
 
 
 def _left_out(what: str, broken: Issue) -> Issue:

@@ -77,6 +77,7 @@ def enrich_rows(
     options: EnrichmentOptions,
     index: str,
     rules: tuple[Rule, ...] = RULES,
+    profiles: tuple[str, ...] = (),
 ) -> list[Part]:
     """Enrich each validated row; a deletion passes through, and so does a row that raises.
 
@@ -87,6 +88,7 @@ def enrich_rows(
         options: of the deployment.
         index: path of the batch's `BatchIndex`.
         rules: of enrichment.
+        profiles: files and folders of StructureDefinitions, and demands.
     """
     folder = Layout.of(work.data_dir).partition("fhir/enriched_resources", work.batch)
     enricher, facts = Enricher(work.landed_at, options, rules), _index(index)
@@ -105,7 +107,8 @@ def enrich_rows(
     nothing = Way("all of enrichment is", partial(as_sent, landed_at=work.landed_at))
 
     def enrich(rows: pa.RecordBatch) -> pa.RecordBatch:
-        return valid_rows(rows, made_by(rows, enricher, resolves=True), ways, nothing)
+        made = made_by(rows, enricher, resolves=True)
+        return valid_rows(rows, made, ways, nothing, profiles)
 
     otherwise = partial(unenriched, landed_at=work.landed_at)
     with PartWriter(folder, ENRICHED_RESOURCES, number=work.rows.number) as writer:

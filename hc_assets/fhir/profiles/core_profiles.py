@@ -4,6 +4,7 @@ Belongs here: which resources those are, and how bad a breach is. The profiles t
 in `fhir/r4/core_profiles.py`; what they demand is compiled as that of any profile.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
@@ -19,10 +20,14 @@ from hc_assets.fhir.profiles.reading import core_definitions
 from hc_assets.fhir.profiles.rules import Profile
 from hc_assets.fhir.profiles.survey import Found, survey
 from hc_assets.fhir.r4.core_profiles import CORE_PROFILE_BASE, LOINC, core_profiles
+from hc_assets.fhir.r4.definitions import r4
 from hc_assets.fhir.r4.issues import Issue, TooManyIssuesError
 from hc_assets.fhir.r4.json_text import JsonProblem, read_document
 
 _ERRORS = ("fatal", "error")
+# Other spellings in JSON of what is in a URL.
+_ESCAPED = re.compile(rb"\\(?:u00([2-7][0-9A-Fa-f])|/)")
+_LONGEST = 100
 
 
 @cache
@@ -47,6 +52,36 @@ def _marks() -> tuple[bytes, ...]:
     """What is in the text of each resource that a profile is for; or in one with escapes."""
     codes = [f'"{code}"'.encode() for code in core_profiles().vital_signs]
     return (CORE_PROFILE_BASE.encode(), b"\\", *codes)
+
+
+@cache
+def _names() -> frozenset[bytes]:
+    """Names that follow the base in a URL of R4: of its profiles, and of its types."""
+    names = {url.removeprefix(CORE_PROFILE_BASE) for url in core_profile_urls()}
+    return frozenset(name.encode() for name in names | r4().resource_names)
+
+
+def may_name_core_profile(resource: bytes) -> bool:
+    """Whether something in a resource may name one of the profiles, or a type, in `meta.profile`.
+
+    Costs next to nothing where none is named.
+
+    Args:
+        resource: JSON; any bytes.
+    """
+    text = _ESCAPED.sub(_unescaped, resource)
+    base = CORE_PROFILE_BASE.encode()
+    at = text.find(base)
+    while at >= 0:
+        at += len(base)
+        if re.split(rb'["|]', text[at : at + _LONGEST], maxsplit=1)[0] in _names():
+            return True
+        at = text.find(base, at)
+    return False
+
+
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    return b"/" if found[1] is None else bytes.fromhex(found[1].decode())
 
 
 def core_profile_issues(resource: bytes) -> list[Issue]:

@@ -8,20 +8,17 @@ hold each resource of a type against a profile whether it names it or not.
 import hashlib
 import re
 from collections.abc import Iterable
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from hc_assets.core.errors import UnreadableInputError
-from hc_assets.fhir.bundles import envelopes
+from hc_assets.core.setting_errors import SettingError
 from hc_assets.fhir.profiles import ProfileError, ProfileSet, load_profiles
 from hc_assets.fhir.profiles.core_profiles import core_profile_urls
 from hc_assets.fhir.profiles.elements import is_a
 from hc_assets.fhir.r4.definitions import r4
 from hc_assets.fhir.r4.issues import Issue
-from hc_assets.fhir.validation import has_errors
 
 if TYPE_CHECKING:
     from hc_assets.fhir.settings import FhirSettings
@@ -30,6 +27,10 @@ _DEMAND = re.compile(r"([A-Z][A-Za-z]*)=((?:https?://|urn:)\S+)")
 NONE_NAMED = (
     "no resource names one of the profiles that were given; HC_FHIR_PROFILE_FOR demands one by type"
 )
+
+
+class DemandError(ProfileError):
+    """A profile is demanded of a type that there is no such profile for."""
 
 
 def given_profiles(paths: Iterable[Path], demands: Iterable[str] = ()) -> tuple[str, ...]:
@@ -47,20 +48,25 @@ def loaded(profiles: tuple[str, ...]) -> ProfileSet:
     """Load profiles; a second call for the same ones costs nothing.
 
     Raises:
-        ProfileError: a file is not what it should be, or a profile is demanded that isn't there.
+        ProfileError: a file is not what it should be.
+        DemandError: a profile is demanded that isn't there.
     """
     paths = [Path(each) for each in profiles if not _DEMAND.fullmatch(each)]
     # R4's own are held against already, by `validate`.
     found = load_profiles(paths, core_profile_urls())
     for type_name, url in _demands(profiles):
-        profile = found.profile(url)
+        profile, demand = found.profile(url), f"{type_name}={url}"
         if type_name not in r4().resource_names:
-            raise ProfileError(f"{type_name}={url}", "", "found no resource type before =")
+            raise DemandError(
+                f"{type_name}={url}", "", "found no resource type, expected one before ="
+            )
         if profile is None:
-            raise ProfileError(f"{type_name}={url}", "", "found no such profile among those given")
+            raise DemandError(
+                f"{type_name}={url}", "", "found no such profile, expected one of those given"
+            )
         if not is_a(type_name, profile.type_name):
             text = f"found a profile of {profile.type_name}, expected one of {type_name}"
-            raise ProfileError(f"{type_name}={url}", "", text)
+            raise DemandError(demand, "", text)
     return found
 
 
@@ -89,14 +95,32 @@ def refuse_unusable(settings: "FhirSettings") -> tuple[str, ...]:
     """Load the profiles of a deployment, so that one that can't be used is known beforehand.
 
     Returns:
+        As for `usable`.
+
+    Raises:
+        SettingError: as for `usable`.
+        UnreadableInputError: as for `usable`.
+    """
+    return usable(given_profiles(settings.fhir_profiles, settings.fhir_profile_for))
+
+
+def usable(profiles: tuple[str, ...]) -> tuple[str, ...]:
+    """Load profiles, so that one that can't be used is known before anything is held against it.
+
+    Args:
+        profiles: as `given_profiles` gives them.
+
+    Returns:
         What their packages depend on, and isn't given, in words.
 
     Raises:
-        UnreadableInputError: one can't be; the text names its file and the reason.
+        SettingError: HC_FHIR_PROFILE_FOR demands one that isn't there.
+        UnreadableInputError: one can't be used; the text names its file and the reason.
     """
-    profiles = given_profiles(settings.fhir_profiles, settings.fhir_profile_for)
     try:
         return loaded(profiles).notes if profiles else ()
+    except DemandError as error:
+        raise SettingError(f"HC_FHIR_PROFILE_FOR: {error}") from error
     except (OSError, ProfileError) as error:
         raise UnreadableInputError(f"profiles: {error}") from error
 
@@ -124,60 +148,6 @@ def constraints(profiles: tuple[str, ...]) -> frozenset[str]:
         return loaded(profiles).constraints if profiles else frozenset()
     except (OSError, ProfileError):
         return frozenset()
-
-
-def issues_of_whole(data: bytes, profiles: tuple[str, ...]) -> list[Issue]:
-    """Find what is wrong with a Bundle or Parameters beside what is wrong with what they hold.
-
-    Args:
-        data: as for `envelopes.issues_of_whole`, whose issues these are.
-        profiles: as for `profile_issues`. Where a Bundle in which R4 finds no error names profiles
-            itself, those issues are added that an entry's resource does not have on its own.
-    """
-    issues = envelopes.issues_of_whole(data)
-    if not profiles or has_errors(issues) or not _is_held(data, profiles):
-        return issues
-    resources = [_decode_entry(raw).resource for raw in _decode_bundle(data).entry]
-
-    @cache
-    def alone(number: int) -> set[tuple[str, str]]:
-        found = profile_issues(bytes(resources[number]), profiles)
-        return {(issue.rule, issue.expression.partition(".")[2]) for issue in found}
-
-    def is_of_entry(issue: Issue) -> bool:
-        held = _IN_ENTRY.match(issue.expression)
-        if held is None:
-            return False
-        return (issue.rule, issue.expression[held.end() :].lstrip(".")) in alone(int(held[1]))
-
-    return issues + [each for each in profile_issues(data, profiles) if not is_of_entry(each)]
-
-
-_IN_ENTRY = re.compile(r"Bundle\.entry\[(\d+)\]\.resource\b")
-
-
-class _Meta(msgspec.Struct):
-    profile: Any = None
-
-
-class _Entry(msgspec.Struct):
-    resource: msgspec.Raw = msgspec.Raw(b"null")
-
-
-class _Bundle(msgspec.Struct):
-    meta: _Meta | None = None
-    entry: list[msgspec.Raw] = []
-
-
-_decode_bundle = msgspec.json.Decoder(_Bundle).decode
-_decode_entry = msgspec.json.Decoder(_Entry).decode
-
-
-def _is_held(data: bytes, profiles: tuple[str, ...]) -> bool:
-    if any(each.startswith("Bundle=") for each in profiles):
-        return True
-    meta = _decode_bundle(data).meta
-    return meta is not None and bool(meta.profile)
 
 
 def digest(profiles: tuple[str, ...]) -> str:

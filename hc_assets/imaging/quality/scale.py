@@ -109,9 +109,14 @@ def merged(
 
     Returns:
         The whole table as plain values, for a settings class to check.
+
+    Raises:
+        ValueError: what is named for a modality is no object.
     """
     table: dict[str, dict[str, object]] = {name: asdict(scale) for name, scale in SCALES.items()}
     for modality, scales in changes.items():
         plain = asdict(scales) if isinstance(scales, QualityScale) else scales
+        if not isinstance(plain, Mapping):
+            raise ValueError(f"expected an object of scales by metric for {modality}")
         table[modality] = {**table.get(modality, table[OTHER]), **plain}
     return table

@@ -46,6 +46,13 @@ def test_a_resource_that_is_wrong_on_its_own_says_nothing_of_its_bundle():
     assert issues_of_whole(data) == []
 
 
+def test_what_stands_for_a_bundle_holds_no_resource_whole_whether_its_entry_has_a_request_or_not():
+    entries = [{"resource": patient(gender="male")}, {"resource": patient(), "request": 5}]
+    data = json.dumps({"resourceType": "Bundle", "type": "collection", "entry": entries}).encode()
+    held = [each["resource"] for each in json.loads(reduced(data))["entry"]]
+    assert held == [patient(), patient()]
+
+
 @pytest.mark.parametrize(
     ("resource", "place"),
     [

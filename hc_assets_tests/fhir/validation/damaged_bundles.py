@@ -192,20 +192,50 @@ def entry_twice(document: Any, chance: random.Random) -> None:
         listed.insert(chance.randrange(len(listed) + 1), chance.choice(listed))
 
 
-WAYS = [twice, twice, of_another_type, exchanged, left_out, left_out, of_another_value, entry_twice]
+def of_another_release(document: Any, _: random.Random) -> None:
+    """What only R5 has of a Bundle, and nothing of a resource that R4 has."""
+    document.append(("issues", read(OUTCOME)))
+
+
+def naming(document: Any, chance: random.Random, profiles: list[str], member: str) -> None:
+    """Let some of the resources name a profile, and one of the objects have a member."""
+    resources = [each for each in objects_in(document) if dict(each).get("resourceType")]
+    for each in chance.sample(resources, min(len(resources), chance.choice([0, 1, 1, 2]))):
+        meta = Members(dict(each).get("meta") or [])
+        each[:] = [named for named in each if named[0] != "meta"]
+        each.append(("meta", Members([*meta, ("profile", [chance.choice(profiles)])])))
+    if chance.random() < 0.3:
+        holder = chance.choice([*resources, *objects_in(document)])
+        holder += read(f"{{{member}}}")
+
+
+WAYS = [
+    *(twice, twice, of_another_type, exchanged, left_out, left_out),
+    *(of_another_value, entry_twice, of_another_release),
+]
 VALUES = [
     *("collection", "searchset", "transaction", "batch", "history", "document", "message", "x"),
     *("batch-response", "PUT", "POST", "DELETE", "GET", "HEAD", "PATCH", "match", "outcome", ""),
     *("Patient", "Patient/p1", "Patient/p2", "Patient/$x", "Patient?x=y", "Bundle", "Parameters"),
     *("https://example.org/fhir/Patient/p1", "urn:uuid:0a1b2c3d-0000-4000-8000-00000000000a", "1"),
-    *("OperationOutcome", "2026-01-01T00:00:00Z", "urn:x:y", "#c"),
+    *("OperationOutcome", "2026-01-01T00:00:00Z", "urn:x:y", "#c", "subscription-notification"),
 ]
 
 
-def damaged(seed: int) -> bytes:
-    """A file that is damaged in one or two ways; the same one for the same seed."""
+def damaged(seed: int, profiles: list[str] | None = None, member: str = "") -> bytes:
+    """A file that is damaged in one or two ways; the same one for the same seed.
+
+    Args:
+        seed: of what is chosen.
+        profiles: that resources may name; where there are any, half of the files are whole else.
+        member: that an object may have besides.
+    """
     chance = random.Random(seed)  # noqa: S311 - no secret
     document = read(chance.choice(DOCUMENTS))
+    if profiles:
+        naming(document, chance, profiles, member)
+        if chance.random() < 0.5:
+            return written(document).encode()
     for _ in range(chance.choice([1, 1, 2])):
         chance.choice(WAYS)(document, chance)
     data = written(document).encode()

@@ -11,9 +11,9 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from pydantic import ValidationError
 
 import hc_assets
+from hc_assets.core.setting_errors import SettingError
 from hc_assets.fhir.references import links, local_targets
 from hc_assets.fhir.settings import FhirSettings
 from hc_assets.fhir.validation import has_errors, validate
@@ -106,7 +106,7 @@ def test_the_setting_is_a_json_list_or_names_with_commas(
 ) -> None:
     monkeypatch.setenv("HC_FHIR_RULES_AS_WARNINGS", written)
     if expected is None:
-        with pytest.raises(ValidationError, match="no rule 'us-1'"):
+        with pytest.raises(SettingError, match="no rule 'us-1'"):
             FhirSettings()
     else:
         assert FhirSettings().fhir_rules_as_warnings == expected
@@ -139,7 +139,7 @@ def test_constraints_of_given_profiles_are_rules_too(
     path = tmp_path / "p.json"
     path.write_text(json.dumps(profile))
     monkeypatch.setenv("HC_FHIR_RULES_AS_WARNINGS", "own-1")
-    with pytest.raises(ValidationError, match="own-1"):
+    with pytest.raises(SettingError, match="own-1"):
         FhirSettings()
     monkeypatch.setenv("HC_FHIR_PROFILES", str(path))
     assert FhirSettings().fhir_rules_as_warnings == {"own-1"}

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from hc_assets.fhir.validation.profile_rules import issues_of_whole
+from hc_assets.fhir.validation.wholes import issues_of_whole
 
 PROFILE = {
     "resourceType": "StructureDefinition",

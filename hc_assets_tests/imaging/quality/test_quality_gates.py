@@ -5,9 +5,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pydantic import ValidationError
 from upath import UPath
 
+from hc_assets.core.setting_errors import SettingError
 from hc_assets.imaging.quality.artifacts import ARTIFACTS
 from hc_assets.imaging.quality.gates import Rules, explain
 from hc_assets.imaging.quality.measure import measure
@@ -107,7 +107,7 @@ def test_an_impossible_scale_is_refused(monkeypatch, half):
     monkeypatch.setenv(
         "HC_QUALITY_SCALES", f'{{"CT": {{"snr": {{"half": {half}, "steepness": 1}}}}}}'
     )
-    with pytest.raises(ValidationError, match="quality_scales"):
+    with pytest.raises(SettingError, match="QUALITY_SCALES"):
         Settings()
 
 
