@@ -304,7 +304,7 @@ TABLES: Mapping[str, TableSchema] = {
                 "resource": (f"{_RAW}.full_url", f"{_VALIDATED}.warnings", *_OF_VALIDATED),
             },
         ),
-        code_version="3",
+        code_version="4",
     ),
     _PROVENANCE: TableSchema(
         PROVENANCE_RESOURCES,
