@@ -25,14 +25,9 @@ class Coding(msgspec.Struct, gc=False):
 
 
 class Concept(msgspec.Struct):
-    """A CodeableConcept, without its text."""
+    """A CodeableConcept."""
 
     coding: list[Coding] = []
-
-
-class RangeMeaning(Concept):
-    """What a reference range is for: a CodeableConcept with its text."""
-
     text: str | None = None
 
 
@@ -54,13 +49,14 @@ class Range(msgspec.Struct):
 
 
 class ReferenceRange(msgspec.Struct):
-    """Observation.referenceRange, without its text."""
+    """Observation.referenceRange."""
 
     low: Quantity | None = None
     high: Quantity | None = None
-    type: RangeMeaning | None = None
+    type: Concept | None = None
     applies_to: list[Concept] = msgspec.field(name="appliesTo", default_factory=list)
     age: Range | None = None
+    text: str | None = None
 
 
 class Measured(msgspec.Struct):
@@ -69,6 +65,7 @@ class Measured(msgspec.Struct):
     code: Concept | None = None
     quantity: Quantity | None = msgspec.field(name="valueQuantity", default=None)
     concept: Concept | None = msgspec.field(name="valueCodeableConcept", default=None)
+    string: str | None = msgspec.field(name="valueString", default=None)
     reference_range: list[ReferenceRange] = msgspec.field(
         name="referenceRange", default_factory=list
     )

@@ -258,7 +258,7 @@ def _issues(own: Judgement, of_parts: Sequence[Judgement]) -> Iterator[Issue]:
     for place, judged in zip(places, [own, *of_parts], strict=True):
         for note in judged.notes:
             yield Issue(
-                severity="warning",
+                severity=note.severity,
                 code=note.code,
                 expression=f"Observation{place}.{note.member}",
                 rule=note.rule,
@@ -326,7 +326,16 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "clinical significance",
         frozenset({"Observation"}),
-        frozenset({"valueQuantity", "valueCodeableConcept", "component", "interpretation"}),
+        # A range may name the result that is normal of a value that is text.
+        frozenset(
+            {
+                "valueQuantity",
+                "valueCodeableConcept",
+                "component",
+                "interpretation",
+                "referenceRange",
+            }
+        ),
         _significance,
         (_SIGNIFICANCE,),
         (_EVIDENCE_CODES,),

@@ -2,7 +2,8 @@
 
 Belongs here: the codes (HL7 v3 ObservationInterpretation, as R4 4.0.1 publishes it; those of HL7
 version 2, table 0078, that are the same), what they say of high and low, and which of them
-contradict one another. Texts and other systems' codes are kept in the resource and not read.
+contradict one another. Other systems' codes are kept in the resource and not read; the text beside
+them is (`interpretation_texts.py`), where there is no code of HL7's.
 """
 
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from functools import lru_cache
 import msgspec
 
 from hc_assets.fhir.enrichment.elements import Concept
+from hc_assets.fhir.enrichment.significance.interpretation_texts import code_of_text
 
 INTERPRETATION = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
 _SYSTEMS = frozenset(
@@ -76,20 +78,40 @@ _decode = msgspec.json.Decoder(list[Concept]).decode
 
 @lru_cache(maxsize=_CACHED)
 def interpretations(raw: bytes) -> tuple[str, ...]:
-    """Codes of DISPLAYS in an Observation.interpretation, each once, in their order.
+    """Codes of DISPLAYS in an Observation.interpretation, or as its texts say, each once.
 
     Args:
         raw: the member as JSON; empty where there is none.
     """
     if not raw:
         return ()
-    codes = (
-        coding.code
-        for concept in _decode(raw)
-        for coding in concept.coding
-        if coding.system in _SYSTEMS and coding.code in DISPLAYS
-    )
+    codes = (code for concept in _decode(raw) for code in _codes(concept))
     return tuple(dict.fromkeys(code for code in codes if code is not None))
+
+
+def _codes(concept: Concept) -> list[str | None]:
+    """What one interpretation says; its text counts where no coding of HL7's says it."""
+    coded = [coding.code for coding in concept.coding if coding.system in _SYSTEMS]
+    if not coded:
+        return [code_of_text(concept.text)] if concept.text is not None else []
+    return [code for code in coded if code in DISPLAYS]
+
+
+def is_result(code: str) -> bool:
+    """Whether a code says that something was found, or that it was not."""
+    return code in _POLES
+
+
+def answers(one: str, expected: str) -> bool | None:
+    """Whether a result is the one that is expected; None where it says neither.
+
+    Args:
+        one: code of a result: found (`POS`, `DET`, `RR`, `WR`) or not (`NEG`, `ND`, `NR`).
+        expected: the same, of what is normal.
+    """
+    if one not in _POLES or expected not in _POLES:
+        return None
+    return _POLES[one] == _POLES[expected]
 
 
 def contradict(one: str, other: str) -> bool:

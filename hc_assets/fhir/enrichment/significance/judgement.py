@@ -4,7 +4,8 @@ Belongs here: one value against all that is known of it, in this order.
 
 1. A value that nobody can have (`plausible.py`) means nothing, whatever else is said of it.
 2. What is normal, the observation's own range says where one is for this patient (`own_ranges.py`),
-   else the table (`limits.py`); what is critical, the table alone says, whatever the range.
+   else the table (`limits.py`); what is critical, the table alone says, whatever the range. Where
+   the limits depend on an age or a sex that isn't known, that is noted (`fitting.py`).
 3. The observation's own interpretation (`interpretations.py`) is held against that. It is taken
    where there is nothing else, or where it is the graver on the same side.
 """
@@ -13,9 +14,9 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
-from hc_assets.fhir.enrichment.demographics import Ages
-from hc_assets.fhir.enrichment.elements import Concept, Measured, Quantity
-from hc_assets.fhir.enrichment.sex_specific_codes import LOINC, SNOMED
+from hc_assets.fhir.enrichment.elements import Measured, Quantity
+from hc_assets.fhir.enrichment.sex_specific_codes import LOINC
+from hc_assets.fhir.enrichment.significance.fitting import Fitting, fitting
 from hc_assets.fhir.enrichment.significance.interpretations import (
     contradict,
     interpretations,
@@ -33,6 +34,7 @@ from hc_assets.fhir.enrichment.significance.notes import (
     Note,
     by_text,
     contradicted,
+    patient_unknown,
 )
 from hc_assets.fhir.enrichment.significance.own_ranges import (
     NO_RANGES,
@@ -53,22 +55,15 @@ from hc_assets.fhir.enrichment.significance.quantities import (
     number,
     unit_of,
 )
+from hc_assets.fhir.enrichment.significance.results import result_of
 from hc_assets.fhir.enrichment.significance.units import NO_ANALYTE, UCUM
 
 OWN_RANGE, TABLE, CODED_RESULT = "reference-range", "reference-table", "coded-result"
 OWN_INTERPRETATION = "interpretation"
-_OF_RANGE = "the observation's reference range"
+_OF_RANGE, _BY_TEXT = "the observation's reference range", ", read from its text"
+_CRITICAL_LIMITS, _TABLES_LIMITS = "table's critical limits", "table's limits"
+_OWN_LIMITS = "observation's reference ranges"
 _CACHED = 4_096
-# What laboratories answer in codes, as HL7's interpretation of it.
-_BY_RESULT = {
-    "10828004": "POS",
-    "260385009": "NEG",
-    "260373001": "DET",
-    "260415000": "ND",
-    "82334004": "IND",
-    "11214006": "RR",
-    "131194007": "NR",
-}
 _KNOWN = LIMITS_BY_LOINC.keys() | BOUNDS_BY_LOINC.keys()
 _UNIT_RULES = frozenset({UNIT_CONVERTIBLE, UNIT_AMBIGUOUS})
 
@@ -85,6 +80,7 @@ class Limits(NamedTuple):
         critical_high: above it is HH.
         critical_source: of those two, for people.
         high_is_normal: whether `high` itself is normal.
+        low_is_normal: whether `low` itself is.
         is_ucum: whether `unit` is a code of UCUM, or just text.
     """
 
@@ -96,6 +92,7 @@ class Limits(NamedTuple):
     critical_high: float | None = None
     critical_source: str = ""
     high_is_normal: bool = True
+    low_is_normal: bool = True
     is_ucum: bool = True
 
 
@@ -128,9 +125,10 @@ def significance(measured: Measured, person: Person) -> Judgement:
     if quantity is not None and is_score(quantity):
         return _NOTHING
     value = number(quantity)
-    if quantity is None or value is None:
-        by_code = _coded_result(measured.concept) if quantity is None else None
-        return _with_interpretation(by_code, (), measured.interpretation)
+    if quantity is None:
+        return _by_result(measured, person)
+    if value is None:
+        return _with_interpretation((), (), measured.interpretation)
     code = _loinc(measured)
     bounds = BOUNDS_BY_LOINC.get(code)
     unlike = None
@@ -139,22 +137,40 @@ def significance(measured: Measured, person: Person) -> Judgement:
         unlike = not_plausible(value, quantity, bounds)
         if unlike is not None and unlike.rule not in _UNIT_RULES:
             return Judgement(None, (unlike,))
-    fitting = _fitting(code, person.ages, person.sex)
+    fits = fitting(code, person.ages, person.sex)
     ranges = NO_RANGES
     if measured.reference_range:
         analyte = bounds.analyte if bounds is not None else NO_ANALYTE
         ranges = own_ranges(quantity, measured.reference_range, person, analyte)
     if ranges.are_for_patient:
-        found, notes = _by_ranges(value, quantity, ranges, fitting)
+        found, notes = _by_ranges(value, quantity, ranges, fits)
         if not ranges.usable and REVERSED in ranges.notes:
             return Judgement(found, notes)  # a range that can't be is no base for anybody's word
     else:
-        found, notes = _by_table(value, quantity, fitting)
+        found, notes = _by_table(value, quantity, fits)
         if unlike is not None and not notes:
             notes = (unlike,)
-    if notes and notes[-1] is DISAGREEING:
+    notes = (*notes, *_unknown(found, ranges, fits))
+    if DISAGREEING in notes:
         return Judgement(found, notes)
-    return _with_interpretation(found, notes, measured.interpretation)
+    return _with_interpretation(_listed(found), notes, measured.interpretation)
+
+
+def _listed(found: Significance | None) -> tuple[Significance, ...]:
+    return () if found is None else (found,)
+
+
+def _unknown(found: Significance | None, ranges: OwnRanges, fits: Fitting) -> tuple[Note, ...]:
+    """What would have to be known of the patient to say more of a value than is found."""
+    if found is not None and found.code in ("LL", "HH"):
+        return ()
+    notes = [patient_unknown(ranges.missing, _OWN_LIMITS)] if ranges.missing else []
+    missing, limits = fits.missing_of_critical, _CRITICAL_LIMITS
+    if not ranges.are_for_patient and fits.missing:
+        missing, limits = fits.missing, _TABLES_LIMITS
+    if missing:
+        notes.append(patient_unknown(missing, limits))
+    return tuple(notes)
 
 
 def _loinc(measured: Measured) -> str:
@@ -166,29 +182,24 @@ def _loinc(measured: Measured) -> str:
     return ""
 
 
-def _coded_result(concept: Concept | None) -> Significance | None:
-    for coding in concept.coding if concept is not None else ():
-        if coding.system == SNOMED and coding.code in _BY_RESULT:
-            return Significance(_BY_RESULT[coding.code], CODED_RESULT)
-    return None
+def _by_result(measured: Measured, person: Person) -> Judgement:
+    result = result_of(measured, person)
+    found = () if result.code is None else (Significance(result.code, CODED_RESULT),)
+    if result.is_normal is not None:
+        found = (Significance("N" if result.is_normal else "A", OWN_RANGE), *found)
+    notes = (patient_unknown(result.missing, _OWN_LIMITS),) if result.missing else ()
+    return _with_interpretation(found, notes, measured.interpretation)
 
 
 # --- The table ---
 
 
-class _Fitting(NamedTuple):
-    """The row for a person, and its limits: those that hold for this person, whatever the sex."""
-
-    row: LimitsRow
-    limits: Limits
-
-
 def _by_table(
-    value: float, quantity: Quantity, fitting: _Fitting | None
+    value: float, quantity: Quantity, fits: Fitting
 ) -> tuple[Significance | None, tuple[Note, ...]]:
-    if fitting is None:
+    row = fits.row
+    if row is None:
         return None, ()
-    row = fitting.row
     notes: tuple[Note, ...] = ()
     if quantity.code != row.unit or quantity.system != UCUM:
         found = amount(value, unit_of(quantity), row.unit, row.analyte, only=row.only_unit)
@@ -196,26 +207,13 @@ def _by_table(
             return None, (found,)
         value = found.value
         notes = (by_text(found.code),) if found.is_by_text else ()
-    return _judged(value, quantity.comparator, fitting.limits, TABLE), notes
+    limits = _limits_of(row)
+    if not fits.normal:
+        limits = limits._replace(low=None, high=None, source="")
+    return _judged(value, quantity.comparator, limits, TABLE), notes
 
 
 @lru_cache(maxsize=_CACHED)
-def _fitting(code: str, ages: Ages | None, sex: str | None) -> _Fitting | None:
-    """The row for a person; where the sex isn't known, what is critical for either."""
-    of_age = [row for row in LIMITS_BY_LOINC.get(code, ()) if _within(ages, row.ages)]
-    for row in of_age:
-        if row.sex is None or row.sex == sex:
-            return _Fitting(row, _limits_of(row))
-    critical = {(row.critical_low, row.critical_high) for row in of_age}
-    if len(critical) != 1 or critical == {(None, None)}:
-        return None
-    return _Fitting(of_age[0], _limits_of(of_age[0])._replace(low=None, high=None, source=""))
-
-
-def _within(ages: Ages | None, wanted: tuple[int, int]) -> bool:
-    return ages is not None and wanted[0] <= ages.least and ages.most < wanted[1]
-
-
 def _limits_of(row: LimitsRow) -> Limits:
     return Limits(
         row.low,
@@ -233,10 +231,10 @@ def _limits_of(row: LimitsRow) -> Limits:
 
 
 def _by_ranges(
-    value: float, quantity: Quantity, ranges: OwnRanges, fitting: _Fitting | None
+    value: float, quantity: Quantity, ranges: OwnRanges, fits: Fitting
 ) -> tuple[Significance | None, tuple[Note, ...]]:
     notes = list(ranges.notes)
-    critical = _critical(unit_of(quantity), fitting, notes)
+    critical = _critical(unit_of(quantity), fits.row, notes)
     judged = [
         _judged(value, quantity.comparator, _limits_by(ends, quantity, critical), OWN_RANGE)
         for ends in ranges.usable or (Ends(None, None),)
@@ -264,8 +262,17 @@ def _limits_by(
 ) -> Limits:
     is_ucum = quantity.system == UCUM and quantity.code is not None
     unit = quantity.code if is_ucum else quantity.unit
-    source = _OF_RANGE if ends != Ends(None, None) else ""
-    return Limits(ends.low, ends.high, unit or "", source, *critical, is_ucum=is_ucum)
+    source = "" if ends == Ends(None, None) else _OF_RANGE + (_BY_TEXT if ends.is_by_text else "")
+    return Limits(
+        ends.low,
+        ends.high,
+        unit or "",
+        source,
+        *critical,
+        high_is_normal=ends.high_is_normal,
+        low_is_normal=ends.low_is_normal,
+        is_ucum=is_ucum,
+    )
 
 
 def _holds(ends: Ends, value: float) -> bool:
@@ -274,12 +281,11 @@ def _holds(ends: Ends, value: float) -> bool:
 
 
 def _critical(
-    unit: Unit, fitting: _Fitting | None, notes: list[Note]
+    unit: Unit, row: LimitsRow | None, notes: list[Note]
 ) -> tuple[float | None, float | None, str]:
     """Critical limits in the unit of a value; none where there are none, or that is not known."""
-    if fitting is None:
+    if row is None:
         return None, None, ""
-    row = fitting.row
     ends: list[float | None] = []
     for limit in (row.critical_low, row.critical_high):
         found = None if limit is None else _back(limit, unit, row)
@@ -310,7 +316,7 @@ def _judged(
     value: float, comparator: str | None, limits: Limits, evidence: str
 ) -> Significance | None:
     """Hold a value against limits; None where a comparator or lack of limits leaves it open."""
-    code = _code(value, limits)
+    code = _code(value, comparator, limits)
     if code == "N" and limits.low is None and limits.high is None:
         return None
     if comparator in AT_MOST:
@@ -323,16 +329,18 @@ def _judged(
     return Significance(code, evidence, limits) if certain else None
 
 
-def _code(value: float, limits: Limits) -> str:
+def _code(value: float, comparator: str | None, limits: Limits) -> str:
     if limits.critical_low is not None and less(value, limits.critical_low):
         return "LL"
     if limits.critical_high is not None and less(limits.critical_high, value):
         return "HH"
-    if limits.low is not None and less(value, limits.low):
-        return "L"
+    if limits.low is not None:
+        is_above = less(limits.low, value) or comparator == ">"
+        if less(value, limits.low) or not (limits.low_is_normal or is_above):
+            return "L"
     if limits.high is not None:
-        is_above = less(limits.high, value)
-        if is_above or not (limits.high_is_normal or less(value, limits.high)):
+        is_below = less(value, limits.high) or comparator == "<"
+        if less(limits.high, value) or not (limits.high_is_normal or is_below):
             return "H"
     return "N"
 
@@ -341,8 +349,10 @@ def _code(value: float, limits: Limits) -> str:
 
 
 def _with_interpretation(
-    found: Significance | None, notes: tuple[Note, ...], raw: bytes
+    ours: tuple[Significance, ...], notes: tuple[Note, ...], raw: bytes
 ) -> Judgement:
+    """Hold an interpretation as it was sent against what we found; what is found first is taken."""
+    found = ours[0] if ours else None
     theirs = interpretations(bytes(raw)) if raw else ()
     if not theirs:
         return Judgement(found, notes)
@@ -351,9 +361,10 @@ def _with_interpretation(
     if found is None:
         return Judgement(Significance(theirs[0], OWN_INTERPRETATION), notes)
     for code in theirs:
-        if contradict(code, found.code):
-            note = contradicted(code, found.code, found.evidence)
-            return Judgement(found, (*notes, note))
+        for each in ours:
+            if contradict(code, each.code):
+                note = contradicted(code, each.code, each.evidence)
+                return Judgement(found, (*notes, note))
         if is_graver(code, found.code):
             found = Significance(code, OWN_INTERPRETATION, found.limits)
     return Judgement(found, notes)

@@ -3,9 +3,10 @@
 Belongs here: the rules' names and texts. A note holds nothing of the value itself but its unit.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from hc_assets.fhir.r4.issues import IssueCode, clipped
+from hc_assets.fhir.r4.issues import IssueCode, Severity, clipped
 
 UNIT_CONVERTIBLE = "unit-convertible"
 UNIT_CODE = "unit-code"
@@ -13,6 +14,7 @@ UNIT_AMBIGUOUS = "unit-ambiguous"
 REFERENCE_RANGE = "reference-range"
 PLAUSIBLE = "plausible-value"
 INTERPRETATION = "interpretation-agrees"
+PATIENT_KNOWN = "limits-need-patient"
 
 
 class Note(NamedTuple):
@@ -23,12 +25,14 @@ class Note(NamedTuple):
         code: of HL7's value set issue-type.
         member: of the element that was judged, which it is about.
         text: what was found and what was expected.
+        severity: of the issue.
     """
 
     rule: str
     code: IssueCode
     member: str
     text: str
+    severity: Severity = "warning"
 
 
 _VALUE, _RANGE, _SAID = "valueQuantity", "referenceRange", "interpretation"
@@ -79,6 +83,18 @@ def contradicted(theirs: str, ours: str, evidence: str) -> Note:
     """An interpretation as sent that says otherwise than what it was held against."""
     text = f"found {theirs}, where the {evidence.replace('-', ' ')} says {ours}"
     return Note(INTERPRETATION, "business-rule", _SAID, text)
+
+
+def patient_unknown(missing: Iterable[str], limits: str) -> Note:
+    """A value that can't be held against limits, since they are not the same for everybody.
+
+    Args:
+        missing: what of the patient is not known at that time, or not well enough: age, sex.
+        limits: which ones, for people.
+    """
+    what = " and ".join(sorted(missing))
+    text = f"found no {what} of the patient that says which of the {limits} apply; none is used"
+    return Note(PATIENT_KNOWN, "incomplete", _VALUE, text, "information")
 
 
 def implausible(what: str, expected: str) -> Note:

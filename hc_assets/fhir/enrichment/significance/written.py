@@ -11,6 +11,7 @@ from hc_assets.fhir.enrichment.extensions import SIGNIFICANCE, extension
 from hc_assets.fhir.enrichment.significance.interpretations import DISPLAYS, INTERPRETATION
 from hc_assets.fhir.enrichment.significance.judgement import (
     OWN_INTERPRETATION,
+    OWN_RANGE,
     Limits,
     Significance,
 )
@@ -59,8 +60,11 @@ def _reason(found: Significance) -> str:
     limits = found.limits
     if found.evidence == OWN_INTERPRETATION:
         return "the observation's own interpretation says so"
+    if limits is None and found.evidence == OWN_RANGE:
+        return "the observation's reference range names the result that is normal"
     if limits is None:
         return "the value is a code that says so"
+    below = "below" if limits.low_is_normal else "not above"
     above = "above" if limits.high_is_normal else "not below"
     critical = limits.critical_source
     if limits.source and limits.source != critical:
@@ -68,7 +72,7 @@ def _reason(found: Significance) -> str:
     passed = {
         "LL": ("below the critical limit", limits.critical_low, critical),
         "HH": ("above the critical limit", limits.critical_high, critical),
-        "L": ("below the lower limit", limits.low, limits.source),
+        "L": (f"{below} the lower limit", limits.low, limits.source),
         "H": (f"{above} the upper limit", limits.high, limits.source),
     }.get(found.code)
     if passed is None:

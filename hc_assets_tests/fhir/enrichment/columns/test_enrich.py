@@ -234,7 +234,8 @@ def test_what_is_ordinary_but_for_issues_is_done_by_columns():
     }
     made, share = both_ways(validated([json.dumps(sent).encode()]))
     assert share == 1
-    assert [issue["rule"] for issue in made["issues"][0].as_py()] == ["unit-code"]
+    rules = [issue["rule"] for issue in made["issues"][0].as_py()]
+    assert rules == ["unit-code", "limits-need-patient"]
     assert b"clinical-significance" in made["resource"][0].as_py()
 
 

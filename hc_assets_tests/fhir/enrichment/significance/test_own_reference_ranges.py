@@ -189,7 +189,8 @@ def test_an_own_range_needs_no_known_patient_and_says_that_it_is_the_evidence():
         ([own(1, 2, type={"text": "Severe"})], "N"),
         ([own(1, 2, type=coded("normal", "x"))], "H"),
         ([own(1, 2, type={"text": "Normal range"})], "H"),
-        ([{"text": "up to 2"}], "N"),
+        ([{"text": "up to 2"}], "H"),
+        ([{"text": "see the report"}], "N"),
     ],
 )
 def test_an_own_range_counts_where_it_is_for_this_patient(ranges, code):
