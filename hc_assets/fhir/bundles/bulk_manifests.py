@@ -49,7 +49,7 @@ class BulkManifest(NamedTuple):
 
 
 def may_be_manifest(resource_type: str | None) -> bool:
-    """Whether a JSON object of a resourceType may be one: of none, or of that of a logical model."""
+    """Whether a JSON object may be one by its resourceType: none, or that of a logical model."""
     return resource_type is None or "/" in resource_type
 
 

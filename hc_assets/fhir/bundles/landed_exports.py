@@ -1,7 +1,8 @@
 """Bulk Data exports that have landed: each manifest, and the landed files that it may speak of.
 
-Belongs here: finding them over all batches, and counting what is in a file. What a manifest says is
-read in `bulk_manifests.py`; whether an export is whole is judged in `fhir/verdicts/bulk_exports.py`.
+Belongs here: finding them over all batches, and counting what is in a file. What a manifest says
+is read in `bulk_manifests.py`; whether an export is whole is judged in
+`fhir/verdicts/bulk_exports.py`.
 """
 
 import io
@@ -31,29 +32,28 @@ _MANIFESTS = "SELECT DISTINCT batch, source_sha256 FROM fhir.raw_bundles WHERE n
 # Columns only: no JSON is read.
 _CONTENTS = """
     SELECT batch, source_sha256,
-        count(*), mode(resource_type), coalesce(bool_and(request_method = 'DELETE'), false),
-        count(problem) = 0 AND count(full_url) = 0 AND count(request_method) = 0
-            AND count(place) = 0 AND count(not_data) = count(*) FILTER (
-                not_data IS NOT NULL AND resource_type IS NOT NULL
-            )
+        count(*) - count(issues), mode(resource_type),
+        coalesce(bool_and(request_method = 'DELETE'), false), count(problem) > 0
     FROM fhir.raw_bundles WHERE list_contains(?, batch) GROUP BY ALL
 """
+# Files elsewhere are named by their whole path, or by a URL.
+_IS_BELOW_LANDING = re.compile(r"(?!/|\w+://)")
 
 
 class Content(NamedTuple):
     """What is in a landed file, as it was split.
 
     Attributes:
-        rows: how many.
+        rows: how many, without those that stand for a Bundle beside its entries.
         resource_type: of most of them; None where none has one.
         are_deletions: whether each row deletes a resource.
-        is_plain: whether each row is a line, or the file, so that they are as many.
+        has_problems: whether a row is of what could not be split; it need not be a line.
     """
 
     rows: int
     resource_type: str | None
     are_deletions: bool
-    is_plain: bool
+    has_problems: bool
 
 
 class LandedVersion(NamedTuple):
@@ -79,7 +79,7 @@ class LandedExport(NamedTuple):
 
     Attributes:
         batch: key of the batch that the manifest landed with.
-        name: of its file, without folders.
+        folder: that its file lies in.
         manifest: what it says.
         files: versions of each file that it can speak of, by its name: those of its own batch and
             later ones, else all; none from before the manifest of that name before it, and none
@@ -87,7 +87,7 @@ class LandedExport(NamedTuple):
     """
 
     batch: str
-    name: str
+    folder: str
     manifest: BulkManifest
     files: dict[str, list[LandedVersion]]
 
@@ -132,16 +132,34 @@ def landed_exports(
     if not found:
         return []
     named = list(_named_files(layout))
+    # One that was still there when more of its folder landed is no other export.
+    first = {
+        (each.source_file, each.file.sha256): each
+        for each in reversed(named)
+        if (each.kept_in, each.file.sha256) in found
+    }
     manifests = [
         (each, manifest)
-        for each in named
-        if (each.kept_in, each.file.sha256) in found
+        for each in sorted(first.values(), key=lambda of: (of.batch, of.source_file))
         for manifest in _manifests_in(layout, each, limits)
     ]
+    is_manifest = {each.source_file for each, _ in manifests}
+    others = [each for each in named if each.source_file not in is_manifest]
     folders = {_folder(each.source_file) for each, _ in manifests}
-    of_folder = {folder: _below(folder, folders, named) for folder in folders}
+    of_folder = {folder: _below(folder, folders, others) for folder in folders}
     listed = [
-        (each, manifest, _versions(each, manifests, of_folder[_folder(each.source_file)], named))
+        (
+            each,
+            manifest,
+            # One may have been given beside its files, and not in their folder.
+            _versions(each, manifests, of_folder[_folder(each.source_file)])
+            or [
+                other
+                for other in others
+                if other.batch == each.batch
+                and not other.source_file.startswith(tuple(filter(None, folders)))
+            ],
+        )
         for each, manifest in manifests
     ]
     used = {version.kept_in for _, _, files in listed for version in files}
@@ -152,7 +170,7 @@ def landed_exports(
     return [
         LandedExport(
             each.batch,
-            each.source_file.rpartition("/")[2],
+            _folder(each.source_file),
             manifest,
             _by_name(_folder(each.source_file), files, contents, each.batch),
         )
@@ -161,33 +179,40 @@ def landed_exports(
 
 
 def count_of(
-    layout: Layout, version: LandedVersion, limits: TextLimits = DEFAULT_TEXT_LIMITS
+    layout: Layout,
+    version: LandedVersion,
+    expected: int | None,
+    limits: TextLimits = DEFAULT_TEXT_LIMITS,
 ) -> Count:
-    """Count the resources in a landed file; it is read only where its rows do not say.
+    """Count the resources in a landed file; it is read only where its rows are not as expected.
+
+    Args:
+        layout: of the batches.
+        version: the file.
+        expected: what a manifest says; None where it does not.
+        limits: of what is read.
 
     Raises:
         DamagedFileError: it is not what was landed.
     """
-    content = version.content
     if version.file.problem:
         return Count(frozenset(), version.file.problem)
-    if content is not None and content.is_plain:
-        return Count(frozenset([content.rows]))
-    rows = set() if content is None else {content.rows}
+    content, media_type = version.content, version.file.media_type
+    rows = frozenset[int]()
+    if content is not None and not content.has_problems:
+        rows = frozenset([content.rows])
+        if expected in (None, content.rows):
+            return Count(rows)
     with _opened(layout, version.kept_in, version.file) as stream:
-        if version.file.media_type != LINES:
-            entries = list(read_entries(stream, version.file.media_type, limits=limits))
-            stream.seek(0)
-            whole = list(
-                read_entries(stream, version.file.media_type, keep_bundles=True, limits=limits)
-            )
-            return Count(frozenset([len(entries), len(whole)]))
+        if media_type != LINES:
+            # A Bundle counts as one, or as its entries.
+            found = list(read_entries(stream, media_type, keep_bundles=True, limits=limits))
+            damage = next((each.problem for each in found if each.resource is None), None)
+            whole = sum(bool(each.resource) for each in found)
+            return Count(rows | {whole}, damage or "")
         lines = Lines(bounded_lines(unpacked(stream, limits), limits.text))
         count = sum(1 for line in lines if line.strip(WHITE_SPACE))
-    if lines.damage:
-        return Count(frozenset([count]), lines.damage)
-    # A row says of an empty file that it is empty.
-    return Count(frozenset([count, *rows]) if count else frozenset([0]))
+    return Count(rows | {count}, lines.damage)
 
 
 def _named_files(layout: Layout) -> Iterator[_Named]:
@@ -231,29 +256,20 @@ def _below(folder: str, folders: Iterable[str], named: Iterable[_Named]) -> list
     return [
         each
         for each in named
-        if each.source_file.startswith(folder) and not each.source_file.startswith(inner)
+        if each.source_file.startswith(folder)
+        and not each.source_file.startswith(inner)
+        and (folder or _IS_BELOW_LANDING.match(each.source_file))
     ]
 
 
 def _versions(
-    own: _Named,
-    manifests: list[tuple[_Named, BulkManifest]],
-    below: list[_Named],
-    named: list[_Named],
+    own: _Named, manifests: list[tuple[_Named, BulkManifest]], below: list[_Named]
 ) -> list[_Named]:
-    """Files that a manifest can speak of."""
+    """Files that a manifest can speak of, of those in its folder."""
     of_name = [each.batch for each, _ in manifests if each.source_file == own.source_file]
     after = max((batch for batch in of_name if batch < own.batch), default="")
     before = min((batch for batch in of_name if batch > own.batch), default="")
-    is_manifest = {each.source_file for each, _ in manifests}
-    # A manifest that was given beside its files, and not in their folder
-    beside = [each for each in named if each.batch == own.batch and each not in below]
-    candidates = [
-        each
-        for each in [*below, *beside]
-        if after < each.batch and (not before or each.batch < before)
-    ]
-    return [each for each in candidates if each.source_file not in is_manifest]
+    return [each for each in below if after < each.batch and (not before or each.batch < before)]
 
 
 def _by_name(
@@ -264,7 +280,7 @@ def _by_name(
 ) -> dict[str, list[LandedVersion]]:
     found: dict[str, list[LandedVersion]] = {}
     for each in sorted(files, key=lambda file: file.batch):
-        name = re.sub(f"^{re.escape(folder)}", "", each.source_file)
+        name = each.source_file.removeprefix(folder)
         content = contents.get((each.kept_in, each.file.sha256))
         made = LandedVersion(each.batch, name, each.kept_in, each.file, content)
         found.setdefault(name, []).append(made)

@@ -8,27 +8,29 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 from hc_assets.core.verdicts import Verdict
 from hc_assets.fhir.bundles.bulk_manifests import DELETED, ERROR, OUTPUT, ListedFile
 from hc_assets.fhir.bundles.landed_exports import Count, LandedExport, LandedVersion
 
 _SHOWN = 20
+_LONGEST_NAME = 120
 _PACKED = re.compile(r"\.(?:gz|zst)$", re.IGNORECASE)
 _NO_LETTERS = re.compile(r"[^A-Za-z]+")
 _OUTCOMES = "OperationOutcome"
 
-Counting = Callable[[LandedVersion], Count]
+Counting = Callable[[LandedVersion, int | None], Count]
 Versions = list[LandedVersion]
 
 
 class _Found(NamedTuple):
-    """What was found of an export: sentences, and how many files."""
+    """What was found of an export: sentences, how many files, and the names of those in use."""
 
     failures: list[str]
     notes: list[str]
     counts: Counter[str]
+    used: set[str]
 
 
 def exports_complete(exports: Iterable[LandedExport], count: Counting) -> Verdict:
@@ -36,7 +38,7 @@ def exports_complete(exports: Iterable[LandedExport], count: Counting) -> Verdic
 
     Args:
         exports: those whose manifest has landed.
-        count: says how much is in a landed file.
+        count: says how much is in a landed file, of which so much is expected.
 
     Returns:
         A verdict whose value is the number of files that are missing or differ, and of further
@@ -45,17 +47,19 @@ def exports_complete(exports: Iterable[LandedExport], count: Counting) -> Verdic
     """
     listed = list(exports)
     found = [_compared(each, count) for each in listed]
+    others = sorted(_not_listed(listed, found))
     failures = [*_missing_pages(listed), *(text for each in found for text in each.failures)]
     notes = [text for each in found for text in each.notes]
-    counts = sum((each.counts for each in found), Counter[str]())
+    notes += [f"{_shown_name(name)} is not listed" for name in others]
+    counts = sum((each.counts for each in found), Counter(not_listed=len(others)))
     if not listed:
         text = "no manifest of a Bulk Data export has landed: nothing says what should be here"
     elif failures:
         text = f"{_exports(len(listed))}: {_shown(failures)}"
     else:
         text = (
-            f"{_exports(len(listed))}: all {counts['listed']} files that the manifests list are"
-            " here"
+            f"{_exports(len(listed))}: nothing is missing of {counts['listed']} files that"
+            " manifests list"
         )
     if notes:
         text += f"; besides: {_shown(notes)}"
@@ -94,30 +98,26 @@ def _missing_pages(exports: list[LandedExport]) -> Iterator[str]:
 
 
 def _compared(export: LandedExport, count: Counting) -> _Found:
-    paired = _paired(list(export.manifest.files), export.files, count)
-    found = _Found([], [], Counter())
-    used = set()
+    paired = _paired(list(export.manifest.files), export.files)
+    found = _Found([], [], Counter(), set())
     for listed, name in paired:
         is_error = listed.list == ERROR
         found.counts["error_files" if is_error else "listed"] += 1
         if name is None:
             _note_missing(found, listed)
             continue
-        used.add(name)
-        counts = [count(version) for version in export.files[name]]
+        found.used.add(name)
+        counts = [count(version, listed.count) for version in export.files[name]]
         if is_error:
             found.counts["outcomes"] += max(counts[-1].numbers, default=0)
         elif not any(_agrees(listed, each) for each in counts):
             found.counts["of_another_count"] += 1
             found.failures.append(_difference(listed, name, counts[-1]))
-    others = _not_listed(export, used)
-    found.counts["not_listed"] += len(others)
-    found.notes.extend(f"{name} is not listed" for name in others)
     return found
 
 
 def _note_missing(found: _Found, listed: ListedFile) -> None:
-    name = next(iter(_names(listed.url)), "a file without a name")
+    name = _shown_name(next(iter(_names(listed.url)), "a file without a name"))
     if listed.list == ERROR:
         found.counts["error_files_missing"] += 1
         found.notes.append(f"{name} (of errors) is missing")
@@ -136,26 +136,33 @@ def _difference(listed: ListedFile, name: str, counted: Count) -> str:
     has = " or ".join(map(str, sorted(counted.numbers))) or "none"
     of = "" if listed.count is None else f" of {listed.count} listed"
     damage = f": {counted.damage}" if counted.damage else ""
-    return f"{name} has {has}{of}{damage}"
+    return f"{_shown_name(name)} has {has}{of}{damage}"
 
 
-def _not_listed(export: LandedExport, used: set[str]) -> list[str]:
-    """Names of files with resources beside those of an export, which came with its manifest."""
-    return sorted(
+def _not_listed(exports: list[LandedExport], found: list[_Found]) -> set[str]:
+    """Names of files with resources that came with a manifest, and that none of its folder lists.
+
+    Those of OperationOutcomes are left out: servers and clients put them beside an export.
+    """
+    used = {
+        (export.folder, name) for export, of in zip(exports, found, strict=True) for name in of.used
+    }
+    return {
         name
+        for export in exports
         for name, versions in export.files.items()
-        if name not in used
+        if (export.folder, name) not in used
         and any(
             each.batch == export.batch
             and each.content is not None
             and each.content.resource_type not in (None, _OUTCOMES)
             for each in versions
         )
-    )
+    }
 
 
 def _paired(
-    listed: list[ListedFile], files: dict[str, Versions], count: Counting
+    listed: list[ListedFile], files: dict[str, Versions]
 ) -> list[tuple[ListedFile, str | None]]:
     """Find the file of each that is listed: by its name, else by its type.
 
@@ -168,7 +175,7 @@ def _paired(
     for list_ in (OUTPUT, DELETED, ERROR):
         if list_ not in named:
             numbers = [number for number, each in enumerate(listed) if each.list == list_]
-            for number, name in _by_types(numbers, listed, free, count):
+            for number, name in _by_types(numbers, listed, free):
                 of_listed[number] = name
                 del free[name]
     return [(each, of_listed.get(number)) for number, each in enumerate(listed)]
@@ -178,12 +185,14 @@ def _by_names(listed: list[ListedFile], files: dict[str, Versions]) -> dict[int,
     by_last: dict[str, list[str]] = {}
     for name in files:
         by_last.setdefault(_unpacked(name.rpartition("/")[2]), []).append(name)
-    pairs = []
+    pairs: list[tuple[int, int, int, str]] = []
     for number, each in enumerate(listed):
         for rank, last in enumerate(_names(each.url)):
-            path = _unpacked(unquote(urlsplit(each.url).path)).split("/")
-            for name in by_last.get(_unpacked(last), ()):
-                pairs.append((rank, -_in_common(path, _unpacked(name).split("/")), number, name))
+            path = _unpacked(unquote(each.url.partition("?")[0])).split("/")
+            pairs += [
+                (rank, -_in_common(path, _unpacked(name).split("/")), number, name)
+                for name in by_last.get(_unpacked(last), ())
+            ]
     found: dict[int, str] = {}
     for _, _, number, name in sorted(pairs):
         if number not in found and name not in found.values():
@@ -192,7 +201,7 @@ def _by_names(listed: list[ListedFile], files: dict[str, Versions]) -> dict[int,
 
 
 def _by_types(
-    numbers: list[int], listed: list[ListedFile], files: dict[str, Versions], count: Counting
+    numbers: list[int], listed: list[ListedFile], files: dict[str, Versions]
 ) -> Iterator[tuple[int, str]]:
     left = dict(files)
     for is_exact in (True, False):
@@ -202,13 +211,17 @@ def _by_types(
                 name
                 for name, versions in left.items()
                 if _is_of(each, versions[-1])
-                and (not is_exact or _agrees(each, count(versions[-1])))
+                and (not is_exact or _rows(versions[-1]) == each.count)
             )
             name = next(fitting, None)
             if name is not None:
                 numbers.remove(number)
                 del left[name]
                 yield number, name
+
+
+def _rows(version: LandedVersion) -> int | None:
+    return None if version.content is None else version.content.rows
 
 
 def _is_of(listed: ListedFile, version: LandedVersion) -> bool:
@@ -228,10 +241,14 @@ def _is_of(listed: ListedFile, version: LandedVersion) -> bool:
 
 def _names(url: str) -> list[str]:
     """Names of the file that an address may mean: the end of its path, else that of a parameter."""
-    parts = urlsplit(url)
-    texts = [unquote(parts.path), *(value for _, value in parse_qsl(parts.query))]
+    path, _, query = url.partition("?")
+    texts = [unquote(path.partition("#")[0]), *(value for _, value in parse_qsl(query))]
     lasts = [text.rstrip("/").rpartition("/")[2] for text in texts]
     return [last for number, last in enumerate(lasts) if last and (not number or "." in last)]
+
+
+def _shown_name(name: str) -> str:
+    return "".join(each if each.isprintable() else "?" for each in name)[:_LONGEST_NAME]
 
 
 def _unpacked(name: str) -> str:
