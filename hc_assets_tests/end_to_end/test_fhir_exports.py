@@ -100,6 +100,7 @@ def test_an_export_and_its_deletions_read_back_are_the_same_resources(
     ]
 
     monkeypatch.setenv("HC_DATA_DIR", str(tmp_path / "other"))
+    monkeypatch.setenv("DAGSTER_HOME", "")
     for folder in (full, later):
         result = hc_assets("ingest", folder, "--kind", "fhir")
         assert result.exit_code == 0, result.output
@@ -110,6 +111,10 @@ def test_an_export_and_its_deletions_read_back_are_the_same_resources(
         reasons = connection.sql(
             "SELECT issues[1].diagnostics FROM fhir.quarantined_resources"
         ).fetchall()
+    report = json.loads(hc_assets("report", "--format", "json").stdout)
+    assert {each["check"] for each in report["checks"] if each["passed"] is not True} == set()
+    (whole,) = [each for each in report["checks"] if each["check"] == "export_complete"]
+    assert "2 Bulk Data exports: nothing is missing of 4 files" in whole["explanation"]
     assert [row[:6] + row[-1:] for row in theirs] == [row[:6] + row[-1:] for row in ours]
     assert {reason.partition(":")[0] for (reason,) in reasons} == {
         "a Bulk Data manifest",

@@ -1,12 +1,18 @@
-"""The checks over all batches: references, conditional requests, sources and drift.
+"""The checks over all batches: exports that came, references, conditional requests, sources, drift.
 
 Belongs here: wiring only. None of them blocks: what they find is in the data that came, or did not.
 """
 
+from functools import partial
+
 import dagster as dg
 
 from hc_assets.core.verdicts import no_internal_errors
+from hc_assets.fhir.bundles.landed_exports import count_of, landed_exports
+from hc_assets.fhir.bundles.text_streams import TextLimits
+from hc_assets.fhir.settings import FhirSettings
 from hc_assets.fhir.validation.problems import internal_errors
+from hc_assets.fhir.verdicts.bulk_exports import exports_complete
 from hc_assets.fhir.verdicts.conditional_requests import (
     conditional_requests_unambiguous as unambiguous,
 )
@@ -96,6 +102,23 @@ def no_source_assumed(warehouse: dg.ResourceParam[Warehouse]) -> dg.AssetCheckRe
 
 
 @table_check(
+    _CURRENT,
+    description="Each file that the manifest of a Bulk Data export lists has landed, with as many"
+    " resources as it says.",
+)
+def export_complete(
+    layout: dg.ResourceParam[Layout],
+    settings: dg.ResourceParam[FhirSettings],
+    warehouse: dg.ResourceParam[Warehouse],
+) -> dg.AssetCheckResult:
+    """Compare manifests with what landed in any batch; what is here is good, so it goes on."""
+    limits = TextLimits.configured(settings)
+    with warehouse.read("fhir/raw_bundles") as connection:
+        exports = landed_exports(connection, layout, limits)
+        return result(exports_complete(exports, partial(count_of, layout, limits=limits)), ERROR)
+
+
+@table_check(
     _METRICS,
     description="Resources of a type have the elements that they had in the batch before.",
 )
@@ -113,5 +136,6 @@ CHECKS = [
     no_internal_errors_in_provenance,
     conditional_requests_unambiguous,
     no_source_assumed,
+    export_complete,
     schema_is_steady,
 ]

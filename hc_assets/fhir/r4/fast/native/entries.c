@@ -279,6 +279,17 @@ EXPORT int64_t hc_regular_entries(const uint8_t *begin, size_t size, Row *rows, 
     return is_text(text_in(&text, type), "Bundle") && count > 0 ? count : IRREGULAR;
 }
 
+/* Whether a line without a type of FHIR may be the manifest of an export, or of a client's log. */
+static int is_of_export(const Whole *line, const Row *row) {
+    if (row->type.begin >= 0) {
+        Text type = text_in(line, row->type);
+        if (memchr(type.at, '/', type.size) == NULL) return 0;
+    }
+    Text whole = text_in(line, row->resource);
+    return memmem(whole.at, whole.size, "transactionTime", 15) != NULL ||
+           memmem(whole.at, whole.size, "\"exportId\"", 10) != NULL;
+}
+
 /* Resources that stand on lines of their own, the first of which is line number `position`. */
 EXPORT int64_t hc_regular_lines(const uint8_t *begin, size_t size, Row *rows, int64_t room,
                                int64_t position) {
@@ -295,10 +306,7 @@ EXPORT int64_t hc_regular_lines(const uint8_t *begin, size_t size, Row *rows, in
             at = pass_resource(&line, at, 0, row);
             if (at == NULL || skip_space(at, line.end) != line.end || !is_data(&line, row))
                 return IRREGULAR;
-            /* Without a type it may be the manifest of an export. */
-            Text whole = text_in(&line, row->resource);
-            if (row->type.begin < 0 && memmem(whole.at, whole.size, "transactionTime", 15) != NULL)
-                return IRREGULAR;
+            if (is_of_export(&line, row)) return IRREGULAR;
             row->position = position;
         }
         at = line.end < end ? line.end + 1 : end;
