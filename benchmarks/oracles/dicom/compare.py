@@ -1,0 +1,345 @@
+"""Our readers beside DCMTK, GDCM and pydicom, file by file: docs/dicom-readers.md.
+
+`python -m benchmarks.oracles.dicom.compare files --out FILE` compares every file at hand as it is,
+`… mutants --count N --out FILE` damaged ones, from where FILE ends; `… score FILE…` counts.
+Belongs here: what is compared, and running it. Who is right is in `disagreements.py`.
+"""
+
+import argparse
+import json
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.oracles.dicom import dcmtk
+from benchmarks.oracles.dicom.columns import column_opinion
+from benchmarks.oracles.dicom.judges import Judge
+from benchmarks.oracles.dicom.neutral import ITEMS, UNKNOWN, Dataset, Element, say_the_same
+from benchmarks.oracles.dicom.ours import OurFrame, Row, dataset_of, frames_of, row_of
+from benchmarks.oracles.dicom.samples import are_alike
+from benchmarks.oracles.dicom.sources import files, mutants, sources
+from benchmarks.oracles.dicom.verdict import Verdict
+from hc_assets.imaging.headers.columns import COLUMNS
+
+SEED = 20261128
+BATCH = 25
+FRAMES = 12
+"""Frames of a file that are compared."""
+
+_LOSSY = {f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 53, 55, 81, 91, 93, 203)}
+
+
+class Difference(NamedTuple):
+    """Where two of the judges say the same, and we something else.
+
+    Attributes:
+        what: unreadable, readable, value, missing, extra, VR, column, other frame, refused frame,
+            more frames.
+        where: path of tags, name of the column or number of the frame.
+        vr: VR of the element as judges have it; "".
+        judges: who says the same.
+        is_tie: whether another judge sides with us.
+        words: our warning or reason, without figures; "" where there is none.
+    """
+
+    what: str
+    where: str
+    vr: str
+    judges: list[str]
+    is_tie: bool
+    words: str
+
+
+class Judges:
+    """The three of them.
+
+    Use as a context manager.
+
+    Args:
+        folder: for files.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._children = [Judge("pydicom"), Judge("gdcm")]
+
+    def __enter__(self) -> "Judges":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for child in self._children:
+            child.close()
+
+    def judge(self, paths: list[Path], most: int = FRAMES) -> dict[Path, dict[str, Verdict]]:
+        """What each says of each file."""
+        with tempfile.TemporaryDirectory(dir=self._folder) as folder:
+            found = (
+                {path: {"dcmtk": each} for path, each in dcmtk.judge(paths, Path(folder), most).items()}
+                if dcmtk.is_there()
+                else {path: {} for path in paths}
+            )
+        for child in self._children:
+            for path in paths:
+                found[path][child.name] = child.judge(path, most)
+        return found
+
+
+def differences(
+    path: Path, verdicts: dict[str, Verdict], known: Sequence[str] = (), most: int = FRAMES
+) -> Iterator[Difference]:
+    """Where two judges agree and we differ.
+
+    Args:
+        path: of the file.
+        verdicts: of the judges by name.
+        known: warnings that the file gives without its damage, which don't count as words.
+        most: frames that are compared.
+    """
+    row, reason = row_of(path)
+    readers = [name for name, each in verdicts.items() if each.dataset and not each.is_partial]
+    if row is None:
+        if len(readers) > 1:
+            yield Difference("unreadable", "", "", readers, len(readers) < 3, plain(reason))
+        return
+    words = [each for each in row["warnings"] if each not in known]  # type: ignore[attr-defined]
+    if not any(each.dataset for each in verdicts.values()):
+        yield Difference("readable", "", "", sorted(verdicts), False, _first(words))
+    datasets = {name: each for name, each in verdicts.items() if each.dataset}
+    yield from _of_datasets(
+        dataset_of(row, path.read_bytes()),
+        {name: each.dataset or {} for name, each in datasets.items()},
+        {name for name, each in datasets.items() if each.is_partial},
+        lambda tag: _about(words, tag),
+    )
+    yield from _of_columns(row, {name: each.dataset or {} for name, each in datasets.items()}, words)
+    yield from _of_frames(path, row, verdicts, words, most)
+
+
+def _of_datasets(
+    ours: Dataset,
+    theirs: dict[str, Dataset],
+    partial: set[str],
+    words: Callable[[str], str],
+    path: str = "",
+) -> Iterator[Difference]:
+    for tag in sorted(ours.keys() | set().union(*theirs.values())):
+        where = f"{path}{tag}"
+        found = {
+            name: dataset.get(tag)
+            for name, dataset in theirs.items()
+            if tag in dataset or name not in partial
+        }
+        mine = ours.get(tag)
+        said = _disagreement(mine, found)
+        if said is not None:
+            what, judges, is_tie, vr = said
+            yield Difference(what, where, vr, judges, is_tie, words(where[:8]))
+        elif mine is not None and mine[1] == ITEMS:
+            nested = {
+                name: each[2]
+                for name, each in found.items()
+                if each is not None and each[1] == ITEMS and len(each[2]) == len(mine[2])
+            }
+            for number, item in enumerate(mine[2]):
+                items = {name: each[number] for name, each in nested.items()}
+                yield from _of_datasets(item, items, partial, words, f"{where}/{number}/")
+
+
+def _disagreement(
+    mine: Element | None, found: dict[str, Element | None]
+) -> tuple[str, list[str], bool, str] | None:
+    """What differs from ours, by whom; None where no two agree on something else."""
+    others = {name: each for name, each in found.items() if not _agree(mine, each)}
+    for name, each in others.items():
+        if each is not None and each[1] == UNKNOWN:
+            continue
+        same = [other for other in others if _agree(each, others[other])]
+        if len(same) > 1:
+            what = "missing" if mine is None else "extra" if each is None else "value"
+            vr = (mine or each or ("", "", None))[0]
+            sides = [
+                one for one in found if one not in others and (found[one] or ("", ""))[1] != UNKNOWN
+            ]
+            return what, sorted(same), bool(sides), f"{vr} {'' if each is None else each[0]}".strip()
+    return None
+
+
+def _agree(one: Element | None, other: Element | None) -> bool:
+    if one is None or other is None:
+        present = one or other
+        return present is None or present[1] == UNKNOWN
+    return say_the_same(one, other)
+
+
+def _of_columns(row: Row, theirs: dict[str, Dataset], words: list[str]) -> Iterator[Difference]:
+    if len(theirs) < 2:
+        return
+    for column in COLUMNS:
+        if row[column.name] is None:
+            continue  # absent or malformed: what its element is has been compared
+        found = {name: column_opinion(column, dataset) for name, dataset in theirs.items()}
+        other = [
+            name
+            for name, value in found.items()
+            if value is not None and not _is_close(value, row[column.name])
+        ]
+        for name in other:
+            same = [each for each in other if _is_close(found[each], found[name])]
+            if len(same) > 1:
+                is_tie = len(same) < len(found)
+                word = _about(words, f"{column.tag:08X}")
+                yield Difference("column", column.name, "", sorted(same), is_tie, word)
+                break
+
+
+def _is_close(one: object, other: object) -> bool:
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_is_close, one, other))
+    if isinstance(one, int | float) and isinstance(other, int | float):
+        return abs(one - other) <= 1e-6 * max(1.0, abs(one), abs(other))
+    return one == other
+
+
+def _of_frames(
+    path: Path, row: Row, verdicts: dict[str, Verdict], words: list[str], most: int
+) -> Iterator[Difference]:
+    able = {name: each for name, each in verdicts.items() if each.can_decode}
+    if len(able) < 2 or not row["has_pixels"]:
+        return
+    is_lossy = row["transfer_syntax_uid"] in _LOSSY
+    mine = frames_of(path, most)
+    for index in range(max(len(mine), *(len(each.frames) for each in able.values()))):
+        own = mine[index] if index < len(mine) else OurFrame(None, ("there is no such frame",))
+        theirs = {
+            name: each.frames[index] if index < len(each.frames) else None
+            for name, each in able.items()
+        }
+        said = _first([*own.words, *words])
+        refused = sorted(name for name, each in theirs.items() if each is None)
+        if own.values is not None and len(refused) > 1:
+            yield Difference(
+                "more frames", str(index), "", refused, len(refused) < len(theirs), said
+            )
+            continue
+        others = {
+            name: each
+            for name, each in theirs.items()
+            if each is not None
+            and (own.values is None or not are_alike(own.values, each, is_lossy=is_lossy))
+        }
+        for each in others.values():
+            same = sorted(
+                name for name, one in others.items() if are_alike(each, one, is_lossy=is_lossy)
+            )
+            if len(same) > 1:
+                what = "refused frame" if own.values is None else "other frame"
+                yield Difference(what, str(index), "", same, len(same) < len(theirs), said)
+                break
+
+
+def plain(words: str) -> str:
+    """Words without figures, tags and what is quoted, so that equals can be counted."""
+    words = re.sub(r"\([0-9A-Fx]{4},[0-9A-Fx]{4}\)( [A-Z]\w+)?", "TAG", words)
+    words = re.sub(r"'[^']*'|\"[^\"]*\"", "'…'", words)
+    return re.sub(r"-?\d+(\.\d+)?", "N", words)[:160]
+
+
+def _first(words: Sequence[str]) -> str:
+    return plain(words[0]) if words else ""
+
+
+def _about(words: Sequence[str], tag: str) -> str:
+    """The warning about a tag, else the first."""
+    name = f"({tag[:4]},{tag[4:8]})"
+    return _first([*(each for each in words if name in each), *words])
+
+
+def compare_files(paths: list[Path], folder: Path) -> Iterator[dict[str, Any]]:
+    """Compare files as they are."""
+    with Judges(folder) as judges:
+        for path in paths:
+            verdicts = judges.judge([path], most=10_000)[path]
+            found = [*differences(path, verdicts, most=10_000)]
+            yield _line(path.name, "unchanged", found, verdicts)
+
+
+def compare_mutants(folder: Path, count: int, seed: int, first: int) -> Iterator[dict[str, Any]]:
+    """Compare damaged files from a number on."""
+    found = sources(files())
+    known = {each.name: _warnings(folder, each.data) for each in found}
+    stream = mutants(found, seed, count, first)
+    with Judges(folder) as judges:
+        while batch := list(islice(stream, BATCH)):
+            paths = {folder / f"mutant-{mutant.number}.dcm": mutant for mutant in batch}
+            for path, mutant in paths.items():
+                path.write_bytes(mutant.data)
+            for path, verdicts in judges.judge(list(paths)).items():
+                mutant = paths[path]
+                said = [*differences(path, verdicts, known[mutant.source.name])]
+                yield {
+                    "number": mutant.number,
+                    **_line(mutant.source.name, mutant.kind, said, verdicts),
+                }
+                path.unlink()
+
+
+def _warnings(folder: Path, data: bytes) -> list[str]:
+    path = folder / "source.dcm"
+    path.write_bytes(data)
+    row, _ = row_of(path)
+    return [] if row is None else list(row["warnings"])  # type: ignore[call-overload]
+
+
+def _line(
+    name: str, kind: str, found: Iterable[Difference], verdicts: dict[str, Verdict]
+) -> dict[str, Any]:
+    return {
+        "source": name,
+        "kind": kind,
+        "differences": [list(each) for each in found],
+        "read": sorted(name for name, each in verdicts.items() if each.dataset),
+        "frames": {name: len([*filter(_is_there, each.frames)]) for name, each in verdicts.items()},
+    }
+
+
+def _is_there(frame: object) -> bool:
+    return frame is not None
+
+
+def main() -> int:
+    """Compare, or count."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("files", "mutants"):
+        command = commands.add_parser(name)
+        command.add_argument("--out", type=Path, required=True)
+        command.add_argument("--count", type=int, default=20_000)
+        command.add_argument("--seed", type=int, default=SEED)
+    scoring = commands.add_parser("score", help="count, and write the document")
+    scoring.add_argument("files", type=Path, nargs="+")
+    options = parser.parse_args()
+    if options.command == "score":
+        from benchmarks.oracles.dicom.disagreements import score
+
+        return score(options.files)
+    done = sum(1 for _ in options.out.open()) if options.out.exists() else 0
+    with tempfile.TemporaryDirectory() as folder, options.out.open("a", encoding="utf-8") as file:
+        lines = (
+            islice(compare_files(files()[done:], Path(folder)), None)
+            if options.command == "files"
+            else compare_mutants(Path(folder), options.count, options.seed, done)
+        )
+        for number, line in enumerate(lines, done + 1):
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+            if number % 500 == 0:
+                print(f"{number} compared", file=sys.stderr, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
