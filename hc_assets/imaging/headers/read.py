@@ -4,6 +4,7 @@ Belongs here: the row as a whole, by the fast reader or the thorough one. Which 
 column is in `columns.py`, reading the file in `reading.py`, the JSON in `dicom_json.py`.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from hc_assets.imaging.headers.columns import COLUMNS, Kind, TypedColumns, sop_class_name
@@ -14,6 +15,7 @@ from hc_assets.imaging.headers.elements import (
     private_creators,
 )
 from hc_assets.imaging.headers.fast_headers import fast_header
+from hc_assets.imaging.headers.mosaics import UnknownMosaicError, is_mosaic, tiling_of
 from hc_assets.imaging.headers.reading import (
     Header,
     opened,
@@ -39,7 +41,7 @@ def read_header(path: Path) -> dict[str, object]:
     Raises:
         UnreadableFile: no header can be had.
     """
-    return fast_header(path) or thorough_header(path)
+    return completed(fast_header(path) or thorough_header(path), path)
 
 
 def thorough_header(path: Path) -> dict[str, object]:
@@ -49,7 +51,7 @@ def thorough_header(path: Path) -> dict[str, object]:
         path: the file.
 
     Returns:
-        As `read_header`.
+        As `read_header`, but for the columns that `completed` adds.
 
     Raises:
         UnreadableFile: no header can be had.
@@ -59,6 +61,48 @@ def thorough_header(path: Path) -> dict[str, object]:
         return index_columns(header)
 
 
+def needs_file(row: Mapping[str, object]) -> bool:
+    """Whether what completes a row is not in it, but in the file."""
+    return row["has_pixels"] is True and is_mosaic(_texts(row["image_type"]))
+
+
+def completed(row: dict[str, object], path: Path) -> dict[str, object]:
+    """Add the columns that no single element makes.
+
+    Args:
+        row: what the fast or the thorough reader made.
+        path: the file, which is read again where `needs_file` says so.
+
+    Returns:
+        The row with every column that `read_header` returns.
+
+    Raises:
+        UnreadableFile: the file is not what it was.
+    """
+    row |= dict.fromkeys(("tiles", "tile_shape", "tile_positions"))
+    if not needs_file(row):
+        return row
+    with opened(path) as file, quiet_pydicom():
+        header, _ = parse(file)
+        elements = dataset_elements(header)
+    try:
+        tiling = tiling_of(elements)
+    except UnknownMosaicError as error:
+        warnings = [*_texts(row["warnings"]), error.reason]
+        return row | {"tiles": 0, "warnings": warnings}
+    if tiling is None:
+        return row
+    return row | {
+        "tiles": tiling.count,
+        "tile_shape": list(tiling.shape),
+        "tile_positions": tiling.positions and [list(each) for each in tiling.positions],
+    }
+
+
+def _texts(values: object) -> list[str]:
+    return [str(value) for value in values] if isinstance(values, list) else []
+
+
 def index_columns(header: Header) -> dict[str, object]:
     """Make the index columns of a header that has been read.
 
@@ -66,7 +110,7 @@ def index_columns(header: Header) -> dict[str, object]:
         header: what `reading.parse` gives.
 
     Returns:
-        As `read_header`.
+        As `thorough_header`.
     """
     elements = dataset_elements(header)
     typed = TypedColumns(elements, list(header.warnings))

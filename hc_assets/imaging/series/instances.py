@@ -28,7 +28,7 @@ _COLUMNS = (
     *("issuer_of_patient_id", "accession_number", "study_date", "study_description"),
     *("series_number", "series_description", "instance_number", "modality", "body_part"),
     *("rows", "columns", "frames", "slice_thickness", "pixel_spacing", "image_orientation"),
-    *("image_position", "gantry_tilt", "image_type"),
+    *("image_position", "gantry_tilt", "image_type", "tiles", "tile_shape", "tile_positions"),
     *("file_size", "bits_allocated", "transfer_syntax_uid"),
 )
 # Elements that the index has in its DICOM JSON only
@@ -67,9 +67,10 @@ DIMENSION_NAMES = (*_DIMENSIONS, "image_type")
 """Of the first members of `Plane.dimensions`; what follows are the frame's DimensionIndexValues."""
 
 Instance = Mapping[str, Any]
-"""An index row: its typed columns, of frames as many as the file can hold; elements of its JSON as
-text, None where absent; of multi-frame files the elements of functional groups, as `shared_` and
-`per_frame_` lists of JSON arrays; of dose grids `grid_offsets`, a JSON array."""
+"""An index row: its typed columns, of frames as many as the file can hold, of a mosaic its slices;
+elements of its JSON as text, None where absent; of multi-frame files the elements of functional
+groups, as `shared_` and `per_frame_` lists of JSON arrays; of dose grids `grid_offsets`, a JSON
+array."""
 
 
 def read_series(
@@ -141,7 +142,19 @@ def _rows(found: duckdb.DuckDBPyConnection) -> Iterator[Instance]:
         for row in rows:
             instance = dict(zip(names, row, strict=True))
             instance["frames"] = _held_frames(instance)
-            yield instance
+            yield _cut(instance)
+
+
+def _cut(instance: dict[str, Any]) -> Instance:
+    """What the pixels of a mosaic are read as: its slices are frames of their own size."""
+    if not instance["tiles"] or instance["frames"] is None:
+        return instance
+    rows, columns = instance["tile_shape"]
+    return instance | {
+        "frames": instance["frames"] * instance["tiles"],
+        "rows": rows,
+        "columns": columns,
+    }
 
 
 def _held_frames(instance: Instance) -> int | None:
@@ -191,11 +204,15 @@ def numbered_planes(instance: Instance) -> Iterator[tuple[int, Plane]]:
     Yields:
         The number, from 0, and the plane of each frame whose position and orientation are known:
         from the functional groups of a multi-frame file (PS3.3 C.7.6.16), from the offsets of a
-        dose grid (C.8.8.3.2), else from the dataset of a single-frame one.
+        dose grid (C.8.8.3.2), of the tiles of a mosaic, else from the dataset of a single-frame
+        one.
     """
     # ImageType tells magnitude from phase, and water from fat
     kind = tuple(instance["image_type"] or ())
     dimensions = (*(instance[name] for name in _DIMENSIONS), kind)
+    if instance["tiles"] is not None:
+        yield from _planes_of_tiles(instance, dimensions)
+        return
     is_multi_frame = (instance["frames"] or 0) > 1
     if is_multi_frame and not instance["grid_offsets"]:
         yield from _planes_of_frames(instance, dimensions)
@@ -206,6 +223,14 @@ def numbered_planes(instance: Instance) -> Iterator[tuple[int, Plane]]:
         return
     first = Plane(position, orientation, instance["slice_thickness"], dimensions)
     yield from _dose_planes(first, instance["grid_offsets"]) if is_multi_frame else [(0, first)]
+
+
+def _planes_of_tiles(instance: Instance, common: tuple[Any, ...]) -> Iterator[tuple[int, Plane]]:
+    orientation = _numbers(instance["image_orientation"], 6)
+    for tile, sent in enumerate(instance["tile_positions"] or ()):
+        position = _numbers(sent, 3)
+        if orientation is not None and position is not None:
+            yield tile, Plane(position, orientation, instance["slice_thickness"], common)
 
 
 def _dose_planes(first: Plane, grid_offsets: str) -> Iterator[tuple[int, Plane]]:

@@ -36,8 +36,7 @@ class PlacedFrame(Plane):
 
     Attributes:
         file: its file's number in the series.
-        frame: its number in the file, from 0.
-        tile: its number in a mosaic, from 0; None where the frame is no mosaic.
+        frame: its number in the file, from 0; of a slice of a mosaic, of its tile.
         grid: what frames of one volume have in common: rows, columns, pixel spacing, frame of
             reference, and the file where one file is one volume.
         passes_gate: whether its quality passes the gate; None where it has no score.
@@ -45,7 +44,6 @@ class PlacedFrame(Plane):
 
     file: int = 0
     frame: int = 0
-    tile: int | None = None
     grid: tuple[Hashable, ...] = ()
     passes_gate: bool | None = None
 
