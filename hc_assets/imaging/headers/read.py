@@ -4,12 +4,14 @@ Belongs here: the row as a whole, by the fast reader or the thorough one. Which 
 column is in `columns.py`, reading the file in `reading.py`, the JSON in `dicom_json.py`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hc_assets.imaging.headers.columns import COLUMNS, Kind, TypedColumns, sop_class_name
 from hc_assets.imaging.headers.dicom_json import dicom_json
+from hc_assets.imaging.headers.diffusion import Diffusion, diffusion_of, has_diffusion, of_csa
 from hc_assets.imaging.headers.elements import (
+    Elements,
     dataset_elements,
     meta_elements,
     private_creators,
@@ -22,6 +24,8 @@ from hc_assets.imaging.headers.reading import (
     parse,
     quiet_pydicom,
 )
+from hc_assets.imaging.headers.siemens_csa import OWNER as CSA_OWNER
+from hc_assets.imaging.headers.siemens_csa import NoCsaHeaderError, csa_numbers
 
 _META_SOP_CLASS = 0x00020002
 _META_SOP_INSTANCE = 0x00020003
@@ -62,8 +66,10 @@ def thorough_header(path: Path) -> dict[str, object]:
 
 
 def needs_file(row: Mapping[str, object]) -> bool:
-    """Whether what completes a row is not in it, but in the file."""
-    return row["has_pixels"] is True and is_mosaic(_texts(row["image_type"]))
+    """Whether what completes a row is not in it, but may be in the file."""
+    image_type = _texts(row["image_type"])
+    is_old_diffusion = "DIFFUSION" in image_type and CSA_OWNER in _texts(row["private_creators"])
+    return row["has_pixels"] is True and (is_mosaic(image_type) or is_old_diffusion)
 
 
 def completed(row: dict[str, object], path: Path) -> dict[str, object]:
@@ -80,16 +86,27 @@ def completed(row: dict[str, object], path: Path) -> dict[str, object]:
         UnreadableFile: the file is not what it was.
     """
     row |= dict.fromkeys(("tiles", "tile_shape", "tile_positions"))
-    if not needs_file(row):
-        return row
-    with opened(path) as file, quiet_pydicom():
-        header, _ = parse(file)
-        elements = dataset_elements(header)
+    frames = row["frames"] if isinstance(row["frames"], int) else 0
+    text, orientation = str(row["dicom_json"]), row["image_orientation"]
+    weighted = [Diffusion()]
+    if frames and row["modality"] == "MR" and has_diffusion(text):
+        known = orientation if isinstance(orientation, list) else None
+        weighted = diffusion_of(text, frames, known)
+    if needs_file(row):
+        with opened(path) as file, quiet_pydicom():
+            header, _ = parse(file)
+            elements = dataset_elements(header)
+            row = _with_tiles(row, elements)
+            if weighted == [Diffusion()]:
+                weighted = [of_csa(_csa(elements))]
+    return row | _diffusion_columns(weighted)
+
+
+def _with_tiles(row: dict[str, object], elements: Elements) -> dict[str, object]:
     try:
         tiling = tiling_of(elements)
     except UnknownMosaicError as error:
-        warnings = [*_texts(row["warnings"]), error.reason]
-        return row | {"tiles": 0, "warnings": warnings}
+        return row | {"tiles": 0, "warnings": [*_texts(row["warnings"]), error.reason]}
     if tiling is None:
         return row
     return row | {
@@ -97,6 +114,22 @@ def completed(row: dict[str, object], path: Path) -> dict[str, object]:
         "tile_shape": list(tiling.shape),
         "tile_positions": tiling.positions and [list(each) for each in tiling.positions],
     }
+
+
+def _diffusion_columns(weighted: Sequence[Diffusion]) -> dict[str, object]:
+    b_values = [each.b_value for each in weighted]
+    directions = [each.direction and list(each.direction) for each in weighted]
+    return {
+        "b_values": b_values if any(b is not None for b in b_values) else None,
+        "gradient_directions": directions if any(directions) else None,
+    }
+
+
+def _csa(elements: Elements) -> Mapping[str, Sequence[float]]:
+    try:
+        return csa_numbers(elements)
+    except NoCsaHeaderError:
+        return {}
 
 
 def _texts(values: object) -> list[str]:

@@ -82,6 +82,20 @@ DICOM_INDEX = pa.schema(
             " it is none, or the places are not known",
             unit="mm",
         ),
+        column(
+            "b_values",
+            pa.list_(pa.float64()),
+            "Diffusion b-value of each frame of an MR file, one where all have the same: of"
+            " DiffusionBValue (0018,9087), or what the maker has in its place; null where unknown",
+            unit="s/mm2",
+        ),
+        column(
+            "gradient_directions",
+            pa.list_(pa.list_(pa.float64())),
+            "Diffusion gradient of each frame, as many as b_values: a unit vector in the patient,"
+            " LPS; null where there is none, or it is not known",
+            unit="1",
+        ),
         column("bits_allocated", pa.int32(), "BitsAllocated", unit="bit"),
         column("bits_stored", pa.int32(), "BitsStored", unit="bit"),
         column("pixel_representation", pa.int32(), "0 unsigned, 1 two's complement"),

@@ -15,6 +15,7 @@ _DAY = re.compile(r"([0-9]{4})(\.?)([0-9]{2})\2([0-9]{2})")
 _TIME = re.compile(r"([01][0-9]|2[0-3])(?:(:?)([0-5][0-9])(?:\2([0-5][0-9]|60)(\.[0-9]{1,6})?)?)?")
 # From -1200 to +1400 (C.12.1.1.1); FHIR has no offset beyond 14:00 either
 _OFFSET = re.compile(r"-(?:(?:0[0-9]|1[01])[0-5][0-9]|1200)|\+(?:(?:0[0-9]|1[0-3])[0-5][0-9]|1400)")
+_MOMENT = re.compile(r"[0-9]{8}([0-9]{2,6}(?:\.[0-9]{1,6})?)(?:[+-][0-9]{4})?")
 _PADDING = "\0 "
 
 
@@ -84,6 +85,22 @@ def start(day: date | str | None, time: str | None, offset: str | None) -> Start
         return Start(parsed.isoformat(), parsed)
     text = f"{parsed.isoformat()}T{hour}:{minute}:{second}{fraction}{sign}{zone[1:3]}:{zone[3:]}"
     return Start(text, parsed, instant, float(fraction or 0))
+
+
+def seconds_of_day(time: str | None) -> float | None:
+    """Return the seconds from midnight to a time.
+
+    Args:
+        time: TM, or DT, whose date is left aside.
+    """
+    text = (time or "").strip(_PADDING)
+    moment = _MOMENT.fullmatch(text)
+    clock = _TIME.fullmatch(moment.group(1) if moment else text)
+    if clock is None:
+        return None
+    hour, _, minute, second, fraction = clock.groups()
+    whole = 3600 * int(hour) + 60 * int(minute or 0) + int(second or 0)
+    return whole + float(fraction or 0)
 
 
 def _day(text: str | None) -> date | None:

@@ -86,7 +86,9 @@ def candidates(frames: Iterable[PlacedFrame]) -> list[Candidate]:
         findings.append("mixed_orientation")
     found: list[Candidate] = []
     for stack in sorted(stacks, key=len, reverse=True):
-        volumes = list(_volumes(stack, {}))
+        at = {id(frame): number for number, frame in enumerate(stack)}
+        # Divided by one thing after another, they come in another order than their frames
+        volumes = sorted(_volumes(stack, {}), key=lambda each: min(at[id(f)] for f in each[0]))
         own = [*findings, "several_volumes"] if len(volumes) > 1 else findings
         for members, dimensions, duplicates in volumes:
             noted = [*own, "duplicates"] if duplicates else own
