@@ -4,22 +4,28 @@ Belongs here: the row as a whole, by the fast reader or the thorough one. Which 
 column is in `columns.py`, reading the file in `reading.py`, the JSON in `dicom_json.py`.
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hc_assets.imaging.headers.columns import COLUMNS, Kind, TypedColumns, sop_class_name
 from hc_assets.imaging.headers.dicom_json import dicom_json
+from hc_assets.imaging.headers.diffusion import Diffusion, diffusion_of, has_diffusion, of_csa
 from hc_assets.imaging.headers.elements import (
+    Elements,
     dataset_elements,
     meta_elements,
     private_creators,
 )
 from hc_assets.imaging.headers.fast_headers import fast_header
+from hc_assets.imaging.headers.mosaics import UnknownMosaicError, is_mosaic, tiling_of
 from hc_assets.imaging.headers.reading import (
     Header,
     opened,
     parse,
     quiet_pydicom,
 )
+from hc_assets.imaging.headers.siemens_csa import OWNER as CSA_OWNER
+from hc_assets.imaging.headers.siemens_csa import NoCsaHeaderError, csa_numbers
 
 _META_SOP_CLASS = 0x00020002
 _META_SOP_INSTANCE = 0x00020003
@@ -39,7 +45,7 @@ def read_header(path: Path) -> dict[str, object]:
     Raises:
         UnreadableFile: no header can be had.
     """
-    return fast_header(path) or thorough_header(path)
+    return completed(fast_header(path) or thorough_header(path), path)
 
 
 def thorough_header(path: Path) -> dict[str, object]:
@@ -49,7 +55,7 @@ def thorough_header(path: Path) -> dict[str, object]:
         path: the file.
 
     Returns:
-        As `read_header`.
+        As `read_header`, but for the columns that `completed` adds.
 
     Raises:
         UnreadableFile: no header can be had.
@@ -59,6 +65,77 @@ def thorough_header(path: Path) -> dict[str, object]:
         return index_columns(header)
 
 
+def needs_file(row: Mapping[str, object]) -> bool:
+    """Whether what completes a row is not in it, but may be in the file."""
+    image_type = _texts(row["image_type"])
+    is_old_diffusion = "DIFFUSION" in image_type and CSA_OWNER in _texts(row["private_creators"])
+    return row["has_pixels"] is True and (is_mosaic(image_type) or is_old_diffusion)
+
+
+def completed(row: dict[str, object], path: Path) -> dict[str, object]:
+    """Add the columns that no single element makes.
+
+    Args:
+        row: what the fast or the thorough reader made.
+        path: the file, which is read again where `needs_file` says so.
+
+    Returns:
+        The row with every column that `read_header` returns.
+
+    Raises:
+        UnreadableFile: the file is not what it was.
+    """
+    row |= dict.fromkeys(("tiles", "tile_shape", "tile_positions"))
+    frames = row["frames"] if isinstance(row["frames"], int) else 0
+    text, orientation = str(row["dicom_json"]), row["image_orientation"]
+    weighted = [Diffusion()]
+    if frames and row["modality"] == "MR" and has_diffusion(text):
+        known = orientation if isinstance(orientation, list) else None
+        weighted = diffusion_of(text, frames, known)
+    if needs_file(row):
+        with opened(path) as file, quiet_pydicom():
+            header, _ = parse(file)
+            elements = dataset_elements(header)
+            row = _with_tiles(row, elements)
+            if weighted == [Diffusion()]:
+                weighted = [of_csa(_csa(elements))]
+    return row | _diffusion_columns(weighted)
+
+
+def _with_tiles(row: dict[str, object], elements: Elements) -> dict[str, object]:
+    try:
+        tiling = tiling_of(elements)
+    except UnknownMosaicError as error:
+        return row | {"tiles": 0, "warnings": [*_texts(row["warnings"]), error.reason]}
+    if tiling is None:
+        return row
+    return row | {
+        "tiles": tiling.count,
+        "tile_shape": list(tiling.shape),
+        "tile_positions": tiling.positions and [list(each) for each in tiling.positions],
+    }
+
+
+def _diffusion_columns(weighted: Sequence[Diffusion]) -> dict[str, object]:
+    b_values = [each.b_value for each in weighted]
+    directions = [each.direction and list(each.direction) for each in weighted]
+    return {
+        "b_values": b_values if any(b is not None for b in b_values) else None,
+        "gradient_directions": directions if any(directions) else None,
+    }
+
+
+def _csa(elements: Elements) -> Mapping[str, Sequence[float]]:
+    try:
+        return csa_numbers(elements)
+    except NoCsaHeaderError:
+        return {}
+
+
+def _texts(values: object) -> list[str]:
+    return [str(value) for value in values] if isinstance(values, list) else []
+
+
 def index_columns(header: Header) -> dict[str, object]:
     """Make the index columns of a header that has been read.
 
@@ -66,7 +143,7 @@ def index_columns(header: Header) -> dict[str, object]:
         header: what `reading.parse` gives.
 
     Returns:
-        As `read_header`.
+        As `thorough_header`.
     """
     elements = dataset_elements(header)
     typed = TypedColumns(elements, list(header.warnings))

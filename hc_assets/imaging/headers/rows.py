@@ -16,7 +16,7 @@ from hc_assets.core.places import at
 from hc_assets.imaging.fenced_batches import divided_batch
 from hc_assets.imaging.headers.fast_headers import fast_header
 from hc_assets.imaging.headers.file_work import FileToRead
-from hc_assets.imaging.headers.read import read_header
+from hc_assets.imaging.headers.read import completed, needs_file, read_header
 from hc_assets.imaging.headers.reading import UnreadableFile
 from hc_assets.imaging.schemas.index import DICOM_INDEX, UNREADABLE_FILES
 
@@ -83,7 +83,9 @@ def _header_or_reason(file: FileToRead, to_verify: str | None) -> dict[str, obje
     if to_verify is not None:
         # Most headers are in the first bytes of an image; all of it is hashed when it is decoded
         if file.head and (header := fast_header(file.path, file.head)) is not None:
-            return header
+            if needs_file(header):
+                file.require_landed(to_verify, quickly=True)
+            return completed(header, file.path)
         file.require_landed(to_verify, quickly=True)
     try:
         return read_header(file.path)

@@ -72,7 +72,6 @@ class FrameContext:
         is_labels: whether pixels are labels, not intensities: a segmentation or single bits.
         laterality: L or R; "" where absent.
         bits_stored: of a sample.
-        is_mosaic: whether the frame shows many slices side by side, as ImageType says.
         position: ImagePositionPatient, mm; None where unknown.
         orientation: ImageOrientationPatient: two unit vectors; None where unknown.
         patient_orientation: PatientOrientation: where rows and where columns lead, such as A and F.
@@ -101,7 +100,6 @@ class FrameContext:
     is_labels: bool = False
     laterality: str = ""
     bits_stored: int = 16
-    is_mosaic: bool = False
     position: tuple[float, ...] | None = None
     orientation: tuple[float, ...] | None = None
     patient_orientation: tuple[str, ...] = ()
@@ -148,7 +146,6 @@ def read_context(
         is_labels=sop_class in _LABELS or description.bits_allocated == 1,
         laterality=_text(dataset, 0x00200062) or _text(dataset, 0x00200060),
         bits_stored=description.bits_stored,
-        is_mosaic="MOSAIC" in image_type,
         position=_vector(attributes, 0x00200032, frame, 3),
         orientation=_orientation(attributes, frame),
         patient_orientation=tuple(str(each).upper() for each in _values(dataset, 0x00200020)),

@@ -27,6 +27,7 @@ from hc_assets.imaging.headers.functional_groups import (
     SHARED_GROUPS,
     FrameAttributes,
 )
+from hc_assets.imaging.headers.mosaics import UnknownMosaicError, tiling_of
 from hc_assets.imaging.headers.reading import (
     Header,
     UnreadableFile,
@@ -48,6 +49,7 @@ from hc_assets.imaging.pixels.pixel_description import (
     UndescribedPixelsError,
     describe_pixels,
 )
+from hc_assets.imaging.pixels.tiles import frames_with, tiles_of
 
 # Rows, Columns and BitsAllocated: what has all three is an image (spectroscopy has no bits)
 _IMAGE_TAGS = (0x00280010, 0x00280011, 0x00280100)
@@ -69,7 +71,7 @@ class Frame:
     """One frame, ready to be measured.
 
     Attributes:
-        index: number of the frame in its file, from 0.
+        index: number of the frame in its file, from 0; of a mosaic's slice, of its tile.
         pixels: rows by columns in modality units (Hounsfield units for CT): native integers where
             no rescale applies, else float32 (float64 where the stored values have more than 24
             bits). Rows by columns by 3 in RGB, native integers, where `is_color`. MONOCHROME1 is
@@ -107,7 +109,8 @@ def iter_frames(
 
     Yields:
         Each wanted frame once: decoded, or with the reason why not. One that can't be decoded for
-        an image that has no pixel data; nothing for what is no image, such as a report.
+        an image that has no pixel data, and for a mosaic whose tiles are not known; nothing for
+        what is no image, such as a report. The slices of a mosaic are frames (`tiles.py`).
 
     Raises:
         UnreadableFile: the file has no DICOM header.
@@ -128,17 +131,28 @@ def iter_frames(
         except UndescribedPixelsError as error:
             yield UndecodableFrame(0, error.reason)
             return
-        with quiet_pydicom():
-            frames = _FrameReader(header, elements, description)
+        try:
+            with quiet_pydicom():
+                frames = _FrameReader(header, elements, description)
+                tiling = tiling_of(elements)
+        except UnknownMosaicError as error:
+            if wanted is None or 0 in wanted:
+                yield UndecodableFrame(0, error.reason)
+            return
+        in_file = wanted if tiling is None else frames_with(tiling, wanted)
         for stored in stored_frames(
-            stream, header, place, description, wanted=wanted, frame_limit=frame_limit
+            stream, header, place, description, wanted=in_file, frame_limit=frame_limit
         ):
+            frame: Frame | UndecodableFrame
             if isinstance(stored, UndecodableFrame):
-                yield stored
+                frame = stored
             else:
                 with quiet_pydicom():
                     frame = fenced_frame(stored.index, frames.read, stored)
+            if tiling is None:
                 yield frame
+            else:
+                yield from tiles_of(frame, tiling, wanted)
 
 
 def frames_of(
@@ -183,8 +197,11 @@ def _count_frames(path: Path) -> int:
             if header.pixels is None:
                 return 1
             is_float = header.pixels.keyword != "PixelData"
-            return describe_pixels(dataset_elements(header), is_float=is_float).frames
-    except (UnreadableFile, UndescribedPixelsError):
+            elements = dataset_elements(header)
+            tiling = tiling_of(elements)
+            frames = describe_pixels(elements, is_float=is_float).frames
+            return frames if tiling is None else frames * tiling.count
+    except (UnreadableFile, UndescribedPixelsError, UnknownMosaicError):
         return 1
 
 

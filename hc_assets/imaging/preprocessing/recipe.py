@@ -182,8 +182,8 @@ def _to_patient(frame: Frame, source_to_array: Affine) -> Plane | None:
     context = frame.context
     if context.position is None or context.orientation is None or context.spacing is None:
         return None
-    # Spacing at the detector is not the patient's, and the slices of a mosaic lie elsewhere
-    if context.spacing_source != _IN_PATIENT or context.is_mosaic:
+    # Spacing at the detector is not the patient's
+    if context.spacing_source != _IN_PATIENT:
         return None
     return array_to_patient(source_to_array, context.position, context.orientation, context.spacing)
 

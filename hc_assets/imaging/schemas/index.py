@@ -63,6 +63,39 @@ DICOM_INDEX = pa.schema(
             pa.int32(),
             "NumberOfFrames, 1 where absent; null where there are no pixels",
         ),
+        column(
+            "tiles",
+            pa.int32(),
+            "Slices side by side in a frame that is a mosaic, each of which counts as a frame where"
+            " pixels are read; 0 where it is not known what they are; null where it is no mosaic",
+        ),
+        column(
+            "tile_shape",
+            pa.list_(pa.int32()),
+            "Rows and columns of a slice in a mosaic; null where it is none",
+            unit="{pixels}",
+        ),
+        column(
+            "tile_positions",
+            pa.list_(pa.list_(pa.float64())),
+            "ImagePositionPatient of each slice in a mosaic, in the order of the tiles; null where"
+            " it is none, or the places are not known",
+            unit="mm",
+        ),
+        column(
+            "b_values",
+            pa.list_(pa.float64()),
+            "Diffusion b-value of each frame of an MR file, one where all have the same: of"
+            " DiffusionBValue (0018,9087), or what the maker has in its place; null where unknown",
+            unit="s/mm2",
+        ),
+        column(
+            "gradient_directions",
+            pa.list_(pa.list_(pa.float64())),
+            "Diffusion gradient of each frame, as many as b_values: a unit vector in the patient,"
+            " LPS; null where there is none, or it is not known",
+            unit="1",
+        ),
         column("bits_allocated", pa.int32(), "BitsAllocated", unit="bit"),
         column("bits_stored", pa.int32(), "BitsStored", unit="bit"),
         column("pixel_representation", pa.int32(), "0 unsigned, 1 two's complement"),
@@ -267,23 +300,24 @@ _ARRAYS = "imaging/preprocessed_arrays"
 _PIXELS = (f"{_INDEX}.source_file",)
 
 TABLES: Mapping[str, TableSchema] = {
-    _INDEX: TableSchema(DICOM_INDEX, Lineage(rest=()), code_version="4"),
+    _INDEX: TableSchema(DICOM_INDEX, Lineage(rest=()), code_version="5"),
     "imaging/unreadable_files": TableSchema(UNREADABLE_FILES, Lineage(rest=()), code_version="2"),
     "imaging/undecodable_frames": TableSchema(
-        UNDECODABLE_FRAMES, Lineage(carries=(_INDEX,), rest=_PIXELS), code_version="2"
+        UNDECODABLE_FRAMES, Lineage(carries=(_INDEX,), rest=_PIXELS), code_version="3"
     ),
-    # 3: sign and range by the header, frames by fragments. What a recipe does is its own version.
+    # 4: the slices of a mosaic are frames. What a recipe does is its own version.
     _ARRAYS: TableSchema(
         PREPROCESSED_ARRAYS,
         Lineage(
             carries=(_METRICS, _INDEX), rest=(f"{_METRICS}.source_file", f"{_METRICS}.passes_gate")
         ),
-        code_version="3",
+        code_version="4",
     ),
     "imaging/failed_arrays": TableSchema(
         FAILED_ARRAYS,
         Lineage(
             carries=(_METRICS, _INDEX), rest=(f"{_METRICS}.source_file", f"{_METRICS}.passes_gate")
         ),
+        code_version="2",
     ),
 }

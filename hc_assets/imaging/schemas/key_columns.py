@@ -19,5 +19,10 @@ FILE_SIZE = column("file_size", pa.int64(), "Size of the file", unit="By", nulla
 SOP_INSTANCE_UID = column(
     "sop_instance_uid", pa.string(), "SOPInstanceUID; null where the header has none"
 )
-FRAME = column("frame", pa.int32(), "Number of the frame in its file, from 0", nullable=False)
+FRAME = column(
+    "frame",
+    pa.int32(),
+    "Number of the frame in its file, from 0; of a slice in a mosaic, of its tile",
+    nullable=False,
+)
 MODALITY = column("modality", pa.string(), "Modality (0008,0060); null where the header has none")

@@ -131,6 +131,21 @@ IMAGING_STUDIES = pa.schema(
         column("modalities", pa.list_(pa.string()), "Modalities, sorted", nullable=False),
         column("series", pa.int64(), "How many series it has", nullable=False),
         column("instances", pa.int64(), "How many instances it has", nullable=False),
+        column(
+            "left_out",
+            pa.list_(
+                pa.struct(
+                    [
+                        column("series_instance_uid", pa.string(), "SeriesInstanceUID"),
+                        column("instances", pa.int64(), "How many of its instances"),
+                        column("reason", pa.string(), "The rules of R4 that they would break"),
+                    ]
+                )
+            ),
+            "Series, or instances of one, that the resource does not list since they would make it"
+            " invalid; it counts them",
+            nullable=False,
+        ),
         column("is_valid", pa.bool_(), "Whether the resource is valid R4", nullable=False),
         column("content_sha256", pa.string(), "SHA-256 of the resource; null where there is none"),
         column(
@@ -141,8 +156,8 @@ IMAGING_STUDIES = pa.schema(
         column(
             "reason",
             pa.string(),
-            "Why there is no resource: `internal error: ` with the class of what was raised, and"
-            " where of ours; null where there is one",
+            "Why there is no resource, or a series is not in it: `internal error: ` with the class"
+            " of what was raised, and where of ours; null where nothing was",
         ),
     ]
 )
@@ -193,6 +208,6 @@ TABLES: Mapping[str, TableSchema] = {
             },
             rest=(f"{_INDEX}.dicom_json",),
         ),
-        code_version="2",
+        code_version="3",
     ),
 }

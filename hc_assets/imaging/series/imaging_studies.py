@@ -1,14 +1,12 @@
-"""Studies as FHIR R4 ImagingStudy resources, from the index of their files.
+"""Studies as FHIR R4 ImagingStudy resources: a row of each, and the way to the FHIR assets.
 
-Belongs here: which DICOM attribute becomes which element, after the mapping that R4's ImagingStudy
-gives (DICOM Tag Mapping), and how the resources reach the FHIR assets. Reading the files is in
-`instances.py`.
+Belongs here: what a resource leaves out so that it is valid, and how it is handed over. What it
+says is in `study_resource.py`, reading the files in `instances.py`.
 """
 
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date
 from itertools import groupby
 from typing import Any
 
@@ -20,6 +18,7 @@ from hc_assets.fhir.validation import has_errors, validate
 from hc_assets.imaging.domain import STUDIES_FOLDER
 from hc_assets.imaging.schemas.series import IMAGING_STUDIES
 from hc_assets.imaging.series.instances import Instance, distinct
+from hc_assets.imaging.series.study_resource import imaging_study, resource_id, values_of
 from hc_assets.lake.atomic import HashingSink, atomic_file, write_bytes
 from hc_assets.lake.incremental import compare
 from hc_assets.lake.layout import Layout
@@ -28,25 +27,10 @@ from hc_assets.lake.tables import opened_part, verified_part
 
 HANDED_OVER = "handed_to_fhir"
 """Input in the table's commit that is there where its resources were handed over."""
-SOURCE = "urn:hc-assets:imaging"
-"""meta.source of the resources, which distinguishes them from those that others send."""
 
-_DCM = "http://dicom.nema.org/resources/ontology/DCM"
-_DICOM_UID = "urn:dicom:uid"
-_URI = "urn:ietf:rfc:3986"
-_SNOMED = "http://snomed.info/sct"
-_HL7_IDENTIFIER_TYPE = "http://terminology.hl7.org/CodeSystem/v2-0203"
-_ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
-_LATERALITY = {"L": ("7771000", "Left"), "R": ("24028007", "Right")}
-# PS3.5 9.1: components of digits without leading zeros, 64 characters
-_UID = re.compile(r"(?=.{1,64}$)[0-2](\.(0|[1-9][0-9]*))+")
-_TIME = re.compile(r"([01][0-9]|2[0-3])([0-5][0-9])([0-5][0-9])?(\.[0-9]{1,6})?")
-_OFFSET = re.compile(r"[+-](0[0-9]|1[0-4])([0-5][0-9])")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
-_UNSIGNED = 2**31
+# What the datatype id takes, as which R4 has series.uid and instance.uid
+_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 _ROWS = 500
-
-Resource = dict[str, Any]
 
 
 def study_rows(
@@ -77,6 +61,7 @@ def failed_row(uid: str, error: InternalError) -> dict[str, Any]:
         "modalities": [],
         "series": 0,
         "instances": 0,
+        "left_out": [],
         "is_valid": False,
         "reason": error.text,
     }
@@ -87,183 +72,85 @@ def _study_row(
 ) -> dict[str, Any]:
     series = [distinct(files) for files in members]
     files = [file for of_series in series for file in of_series]
-    resource = msgspec.json.encode(imaging_study(uid, series, patient_system))
-    patients = _values(files, "patient_id")
+    resource, left_out = sound_study(uid, series, patient_system)
+    patients = values_of(files, "patient_id")
     return {
         "study_instance_uid": uid,
         "resource_id": resource_id(uid),
         "patient_id": patients[0] if len(patients) == 1 else None,
         "patient_ids": len(patients),
-        "modalities": _values(files, "modality"),
+        "modalities": values_of(files, "modality"),
         "series": len(series),
         "instances": len(files),
+        "left_out": left_out,
         "is_valid": not has_errors(validate(resource)),
         "content_sha256": hashlib.sha256(resource).hexdigest(),
         "resource": resource,
-        "reason": None,
+        "reason": next((each["reason"] for each in left_out if _is_internal(each)), None),
     }
 
 
-def resource_id(study_uid: str) -> str:
-    """Id of a study's resource: its UID, which is a valid id, else the start of the UID's hash."""
-    if _UID.fullmatch(study_uid):
-        return study_uid
-    return hashlib.sha256(study_uid.encode()).hexdigest()[:40]
+def _is_internal(left_out: dict[str, Any]) -> bool:
+    return InternalError.of_text(left_out["reason"]) is not None
 
 
-def imaging_study(
+def sound_study(
     uid: str, series: Sequence[Sequence[Instance]], patient_system: str = ""
-) -> Resource:
-    """Make an ImagingStudy.
+) -> tuple[bytes, list[dict[str, Any]]]:
+    """Make an ImagingStudy without what would make it invalid.
 
     Args:
-        uid: StudyInstanceUID.
-        series: the instances of each series, at least one of each.
+        uid: as for `imaging_study`.
+        series: as for `imaging_study`.
         patient_system: as for `study_rows`.
 
     Returns:
-        The resource; the same for the same instances. The subject is named by its PatientID as an
-        identifier, never by an id that was only guessed; where the files name none, or several, it
-        is declared unknown.
+        The resource as JSON, and what it does not list, as `schemas.IMAGING_STUDIES` has it: whole
+        series, or instances of one. Where leaving out mends nothing, all of it is listed.
     """
-    files = [file for of_series in series for file in of_series]
-    resource: Resource = _without_empty(
-        {
-            "resourceType": "ImagingStudy",
-            "id": resource_id(uid),
-            "meta": {"source": SOURCE},
-            "identifier": [
-                {"use": "official", "system": _DICOM_UID, "value": f"urn:oid:{uid}"},
-                *(_accession(number) for number in _texts(files, "accession_number")),
-            ],
-            "status": "available",
-            "modality": [_modality(code) for code in _texts(files, "modality")],
-            "subject": _subject(files, patient_system),
-            "started": _started(files, "study_date", "study_time"),
-            "numberOfSeries": len(series),
-            "numberOfInstances": len(files),
-            "description": next(iter(_texts(files, "study_description")), None),
-            "series": [_series(instances) for instances in series],
-        }
-    )
-    return resource
-
-
-def _series(instances: Sequence[Instance]) -> Resource:
-    modalities = _texts(instances, "modality")
-    laterality = _texts(instances, "laterality")
-    body_parts = _texts(instances, "body_part")
-    return {
-        "uid": instances[0]["series_instance_uid"],
-        "number": _unsigned(instances[0]["series_number"]),
-        "modality": _modality(modalities[0]) if len(modalities) == 1 else _unknown(),
-        "description": next(iter(_texts(instances, "series_description")), None),
-        "numberOfInstances": len(instances),
-        # A display only: BodyPartExamined is a word of DICOM's, and often of the technician's
-        "bodySite": {"display": body_parts[0]} if len(body_parts) == 1 else None,
-        "laterality": _side(laterality),
-        "started": _started(instances, "series_date", "series_time"),
-        "instance": [_instance(instance) for instance in instances if instance["sop_instance_uid"]],
-    }
-
-
-def _instance(instance: Instance) -> Resource:
-    return {
-        "uid": instance["sop_instance_uid"],
-        "sopClass": (
-            {"system": _URI, "code": f"urn:oid:{instance['sop_class_uid']}"}
-            if instance["sop_class_uid"]
-            else _unknown()
-        ),
-        "number": _unsigned(instance["instance_number"]),
-    }
-
-
-def _accession(number: str) -> Resource:
-    return {
-        "type": {"coding": [{"system": _HL7_IDENTIFIER_TYPE, "code": "ACSN"}]},
-        "value": number,
-    }
-
-
-def _subject(files: Sequence[Instance], patient_system: str) -> Resource:
-    ids = _texts(files, "patient_id")
-    if len(ids) != 1:
-        return _unknown()
-    issuers = _texts(files, "issuer_of_patient_id")
-    issuer = {"display": issuers[0]} if len(issuers) == 1 else None
-    system = patient_system if patient_system and not issuers else None
-    identifier = {"system": system, "value": ids[0], "assigner": issuer}
-    return {"type": "Patient", "identifier": identifier}
-
-
-def _unknown() -> Resource:
-    return {"extension": [{"url": _ABSENT, "valueCode": "unknown"}]}
-
-
-def _modality(code: str) -> Resource:
-    return {"system": _DCM, "code": " ".join(code.split())}
-
-
-def _side(found: Sequence[str]) -> Resource | None:
-    if len(found) != 1 or found[0] not in _LATERALITY:
-        return None
-    code, display = _LATERALITY[found[0]]
-    return {"system": _SNOMED, "code": code, "display": display}
-
-
-def _started(files: Sequence[Instance], date_name: str, time_name: str) -> str | None:
-    """The earliest date and time; the date alone where there is no time, or no offset from UTC.
-
-    FHIR demands an offset with a time, and TimezoneOffsetFromUTC (0008,0201) is mostly absent.
-    """
-    found = []
-    for file in files:
-        day = _day(file[date_name])
-        if day is None:
+    whole = fenced(_encoded, uid, series, patient_system, series)
+    if not isinstance(whole, InternalError) and not has_errors(validate(whole)):
+        return whole, []
+    listed: list[Sequence[Instance]] = []
+    left_out: list[dict[str, Any]] = []
+    for instances in series:
+        reason = _what_is_wrong(uid, instances, patient_system)
+        if not reason:
+            listed.append(instances)
             continue
-        time, offset = _TIME.fullmatch(file[time_name] or ""), file["timezone"] or ""
-        if time and _OFFSET.fullmatch(offset):
-            hour, minute, second, fraction = time.groups()
-            clock = f"{hour}:{minute}:{second or '00'}{fraction or ''}"
-            found.append(f"{day}T{clock}{offset[:3]}:{offset[3:]}")
-        else:
-            found.append(day)
-    return min(found, default=None)
+        fit = [each for each in instances if _ID.fullmatch(each["sop_instance_uid"] or "-")]
+        is_mended = len(fit) < len(instances) and not _what_is_wrong(uid, fit, patient_system)
+        if is_mended:
+            listed.append(fit)
+        left_out.append(
+            {
+                "series_instance_uid": instances[0]["series_instance_uid"],
+                "instances": len(instances) - (len(fit) if is_mended else 0),
+                "reason": reason,
+            }
+        )
+    resource = _encoded(uid, series, patient_system, listed)
+    if isinstance(whole, InternalError) or not has_errors(validate(resource)):
+        return resource, left_out
+    return whole, []
 
 
-def _day(value: date | str | None) -> str | None:
-    if value is None:
-        return None
-    text = value.isoformat() if isinstance(value, date) else f"{value[:4]}-{value[4:6]}-{value[6:]}"
-    try:
-        return date.fromisoformat(text).isoformat()
-    except ValueError:
-        return None  # the index notes it
+def _what_is_wrong(uid: str, instances: Sequence[Instance], patient_system: str) -> str:
+    """Why a study of one series is not valid; "" where it is."""
+    made = fenced(_encoded, uid, [instances], patient_system, [instances])
+    if isinstance(made, InternalError):
+        return made.text
+    rules = {issue.rule for issue in validate(made) if has_errors([issue])}
+    return f"not valid R4: {', '.join(sorted(rules))}" if rules else ""
 
 
-def _unsigned(value: int | None) -> int | None:
-    return value if value is not None and 0 <= value < _UNSIGNED else None
-
-
-def _values(files: Iterable[Instance], name: str) -> list[str]:
-    return sorted({file[name] for file in files if file[name]})
-
-
-def _texts(files: Iterable[Instance], name: str) -> list[str]:
-    """Distinct values as FHIR strings: no control characters, never empty."""
-    cleaned = {_CONTROL.sub(" ", value).strip() for value in _values(files, name)}
-    return sorted(cleaned - {""})
-
-
-def _without_empty(value: Any) -> Any:
-    """Leave out members that are None or empty lists: FHIR has no such thing."""
-    if isinstance(value, dict):
-        kept = {name: _without_empty(member) for name, member in value.items()}
-        return {name: member for name, member in kept.items() if member not in (None, [], {})}
-    if isinstance(value, list):
-        return [_without_empty(member) for member in value]
-    return value
+def _encoded(
+    uid: str,
+    series: Sequence[Sequence[Instance]],
+    patient_system: str,
+    listed: Sequence[Sequence[Instance]],
+) -> bytes:
+    return msgspec.json.encode(imaging_study(uid, series, patient_system, listed=listed))
 
 
 def hand_to_fhir(

@@ -17,6 +17,7 @@ import numpy as np
 
 from hc_assets.imaging.pixels.held_frames import frames_held
 from hc_assets.imaging.series.stacks import Plane, normal_of
+from hc_assets.imaging.series.study_times import seconds_of_day
 
 _ROWS = 500
 # Beyond it the sort spills to disk
@@ -28,7 +29,8 @@ _COLUMNS = (
     *("issuer_of_patient_id", "accession_number", "study_date", "study_description"),
     *("series_number", "series_description", "instance_number", "modality", "body_part"),
     *("rows", "columns", "frames", "slice_thickness", "pixel_spacing", "image_orientation"),
-    *("image_position", "gantry_tilt", "image_type"),
+    *("image_position", "gantry_tilt", "image_type", "tiles", "tile_shape", "tile_positions"),
+    *("b_values", "gradient_directions"),
     *("file_size", "bits_allocated", "transfer_syntax_uid"),
 )
 # Elements that the index has in its DICOM JSON only
@@ -40,7 +42,6 @@ _JSON_ELEMENTS = {
     "timezone": "00080201",
     "echo_numbers": "00180086",
     "trigger_time": "00181060",
-    "b_value": "00189087",
     "acquisition_number": "00200012",
     "laterality": "00200060",
     "temporal_position": "00200100",
@@ -58,18 +59,20 @@ _GROUP_ELEMENTS = {
     "orientation": ("00209116", "00200037"),
     "thickness": ("00289110", "00180050"),
     "dimensions": ("00209111", "00209157"),
+    "acquired": ("00209111", "00189074"),
 }
-_DIMENSIONS = (
-    *("acquisition_number", "acquisition_time", "echo_numbers", "trigger_time", "b_value"),
-    "temporal_position",
+_BEFORE_DIFFUSION = ("acquisition_number", "acquisition_time", "echo_numbers", "trigger_time")
+DIMENSION_NAMES = (
+    *_BEFORE_DIFFUSION,
+    *("b_value", "gradient_direction", "temporal_position", "image_type"),
 )
-DIMENSION_NAMES = (*_DIMENSIONS, "image_type")
 """Of the first members of `Plane.dimensions`; what follows are the frame's DimensionIndexValues."""
 
 Instance = Mapping[str, Any]
-"""An index row: its typed columns, of frames as many as the file can hold; elements of its JSON as
-text, None where absent; of multi-frame files the elements of functional groups, as `shared_` and
-`per_frame_` lists of JSON arrays; of dose grids `grid_offsets`, a JSON array."""
+"""An index row: its typed columns, of frames as many as the file can hold, of a mosaic its slices;
+elements of its JSON as text, None where absent; of multi-frame files the elements of functional
+groups, as `shared_` and `per_frame_` lists of JSON arrays; of dose grids `grid_offsets`, a JSON
+array."""
 
 
 def read_series(
@@ -141,7 +144,19 @@ def _rows(found: duckdb.DuckDBPyConnection) -> Iterator[Instance]:
         for row in rows:
             instance = dict(zip(names, row, strict=True))
             instance["frames"] = _held_frames(instance)
-            yield instance
+            yield _cut(instance)
+
+
+def _cut(instance: dict[str, Any]) -> Instance:
+    """What the pixels of a mosaic are read as: its slices are frames of their own size."""
+    if not instance["tiles"] or instance["frames"] is None:
+        return instance
+    rows, columns = instance["tile_shape"]
+    return instance | {
+        "frames": instance["frames"] * instance["tiles"],
+        "rows": rows,
+        "columns": columns,
+    }
 
 
 def _held_frames(instance: Instance) -> int | None:
@@ -191,21 +206,82 @@ def numbered_planes(instance: Instance) -> Iterator[tuple[int, Plane]]:
     Yields:
         The number, from 0, and the plane of each frame whose position and orientation are known:
         from the functional groups of a multi-frame file (PS3.3 C.7.6.16), from the offsets of a
-        dose grid (C.8.8.3.2), else from the dataset of a single-frame one.
+        dose grid (C.8.8.3.2), of the tiles of a mosaic, else from the dataset of a single-frame
+        one.
     """
-    # ImageType tells magnitude from phase, and water from fat
-    kind = tuple(instance["image_type"] or ())
-    dimensions = (*(instance[name] for name in _DIMENSIONS), kind)
     is_multi_frame = (instance["frames"] or 0) > 1
-    if is_multi_frame and not instance["grid_offsets"]:
-        yield from _planes_of_frames(instance, dimensions)
+    if is_multi_frame and instance["tiles"] is None and not instance["grid_offsets"]:
+        yield from _planes_of_frames(instance)
+        return
+    orientation = _numbers(instance["image_orientation"], 6)
+    if orientation is None:
+        return
+    if instance["tiles"] is not None:
+        for tile, sent in enumerate(instance["tile_positions"] or ()):
+            position = _numbers(sent, 3)
+            if position is not None:
+                yield tile, _plane(instance, 0, position, orientation)
         return
     position = _numbers(instance["image_position"], 3)
-    orientation = _numbers(instance["image_orientation"], 6)
-    if position is None or orientation is None:
+    if position is None:
         return
-    first = Plane(position, orientation, instance["slice_thickness"], dimensions)
+    first = _plane(instance, 0, position, orientation)
     yield from _dose_planes(first, instance["grid_offsets"]) if is_multi_frame else [(0, first)]
+
+
+_UNKNOWN = object()
+
+
+def _plane(
+    instance: Instance,
+    frame: int,
+    position: Any,
+    orientation: Any,
+    *,
+    thickness: Any = _UNKNOWN,
+    indices: Sequence[Any] = (),
+    acquired: str | None = None,
+) -> Plane:
+    """A plane with what tells it from others at its place.
+
+    Args:
+        instance: whose frame it is.
+        frame: its number in the file as it is stored.
+        position: of it.
+        orientation: of it.
+        thickness: where it is not the instance's.
+        indices: DimensionIndexValues.
+        acquired: when, where it is not the instance's AcquisitionTime.
+    """
+    b_value = _of_frame(instance["b_values"], frame)
+    gradient = _numbers(_of_frame(instance["gradient_directions"], frame), 3)
+    dimensions = (
+        *(instance[name] for name in _BEFORE_DIFFUSION),
+        None if b_value is None else f"{b_value:g}",
+        gradient and tuple(f"{value:.4f}" for value in gradient),
+        instance["temporal_position"],
+        # Tells magnitude from phase, and water from fat
+        tuple(instance["image_type"] or ()),
+        *map(str, indices),
+    )
+    return Plane(
+        position,
+        orientation,
+        instance["slice_thickness"] if thickness is _UNKNOWN else thickness,
+        dimensions,
+        b_value=b_value,
+        gradient=gradient,
+        seconds=seconds_of_day(acquired or instance["acquisition_time"]),
+    )
+
+
+def _of_frame(values: Sequence[Any] | None, frame: int) -> Any:
+    """What the index has by frame: one value stands for all."""
+    if not values:
+        return None
+    if len(values) == 1:
+        return values[0]
+    return values[frame] if frame < len(values) else None
 
 
 def _dose_planes(first: Plane, grid_offsets: str) -> Iterator[tuple[int, Plane]]:
@@ -220,8 +296,8 @@ def _dose_planes(first: Plane, grid_offsets: str) -> Iterator[tuple[int, Plane]]
         yield number, replace(first, position=(x, y, z))
 
 
-def _planes_of_frames(instance: Instance, common: tuple[Any, ...]) -> Iterator[tuple[int, Plane]]:
-    positions, orientations, thicknesses, dimensions = (
+def _planes_of_frames(instance: Instance) -> Iterator[tuple[int, Plane]]:
+    positions, orientations, thicknesses, dimensions, acquired = (
         _of_frames(instance, name) for name in _GROUP_ELEMENTS
     )
     for at in range(min(instance["frames"], len(positions))):
@@ -229,15 +305,16 @@ def _planes_of_frames(instance: Instance, common: tuple[Any, ...]) -> Iterator[t
         orientation = _numbers(orientations[at], 6)
         thickness = _numbers(thicknesses[at], 1)
         if position is not None and orientation is not None:
-            yield (
+            plane = _plane(
+                instance,
                 at,
-                Plane(
-                    position,
-                    orientation,
-                    thickness[0] if thickness else None,
-                    (*common, *map(str, dimensions[at] or ())),
-                ),
+                position,
+                orientation,
+                thickness=thickness[0] if thickness else None,
+                indices=dimensions[at] or (),
+                acquired=next((str(each) for each in acquired[at] or ()), None),
             )
+            yield at, plane
 
 
 def _of_frames(instance: Instance, name: str) -> Sequence[list[Any] | None]:

@@ -35,12 +35,19 @@ class Plane:
         orientation: ImageOrientationPatient: direction cosines of a row, then of a column.
         thickness: SliceThickness, mm; None where unknown.
         dimensions: what tells frames at one position apart: time, echo, b-value.
+        b_value: of diffusion, s/mm2; None where unknown.
+        gradient: direction of the diffusion gradient, a unit vector in LPS; None where there is
+            none.
+        seconds: when it was acquired, from midnight; None where unknown.
     """
 
     position: tuple[float, float, float]
     orientation: tuple[float, float, float, float, float, float]
     thickness: float | None = None
     dimensions: Hashable = ()
+    b_value: float | None = None
+    gradient: tuple[float, float, float] | None = None
+    seconds: float | None = None
 
 
 AnyPlane = TypeVar("AnyPlane", bound=Plane)

@@ -15,7 +15,6 @@ from hc_assets.imaging.headers.reading import UnreadableFile
 from hc_assets.imaging.pixels.decoding import UndecodableFrame
 from hc_assets.imaging.pixels.frames import Frame, iter_frames
 from hc_assets.imaging.volumes.geometry import Lineup, line_up
-from hc_assets.imaging.volumes.mosaics import tile_columns
 from hc_assets.imaging.volumes.resampling import (
     GridTooLargeError,
     MisalignedSlicesError,
@@ -126,7 +125,6 @@ class _Stored:
         slots: dict[int, dict[int, list[int]]] = {}
         for slot, frame in enumerate(frames):
             slots.setdefault(frame.file, {}).setdefault(frame.frame, []).append(slot)
-        tiles = max((frame.tile or 0 for frame in frames), default=0) + 1
         for file, of_file in slots.items():
             done = 0
             try:
@@ -135,7 +133,7 @@ class _Stored:
                         if InternalError.of_text(read.reason):
                             raise NoVolumeError(read.reason)
                     else:
-                        self._place(read, frames, of_file[read.index], tile_columns(tiles))
+                        self._place(read, of_file[read.index])
                         done += 1
             except UnreadableFile as error:
                 raise NoVolumeError("undecodable") from error
@@ -147,9 +145,7 @@ class _Stored:
         if not np.isfinite(self.voxels).all():
             raise NoVolumeError("not_finite")
 
-    def _place(
-        self, frame: Frame, frames: Sequence[PlacedFrame], slots: Sequence[int], across: int
-    ) -> None:
+    def _place(self, frame: Frame, slots: Sequence[int]) -> None:
         if frame.is_color:
             raise NoVolumeError("color")
         if frame.context.is_labels:
@@ -157,17 +153,12 @@ class _Stored:
         if frame.context.has_unknown_units:
             raise NoVolumeError("unknown_units")
         self.units = frame.context.units
-        rows, columns = self.voxels.shape[1:]
+        if frame.pixels.shape != self.voxels.shape[1:]:
+            raise NoVolumeError("undecodable")
         for slot in slots:
-            tile = frames[slot].tile
-            top, left = (0, 0) if tile is None else divmod(tile, across)
-            part = np.s_[top * rows : (top + 1) * rows, left * columns : (left + 1) * columns]
-            pixels = frame.pixels[part]
-            if pixels.shape != (rows, columns):
-                raise NoVolumeError("undecodable")
-            self.voxels[slot] = pixels
-            if frame.padding is not None and frame.padding[part].any():
-                self._padding[slot] = frame.padding[part]
+            self.voxels[slot] = frame.pixels
+            if frame.padding is not None:
+                self._padding[slot] = frame.padding
 
     def _kept(self, slot: int) -> Voxels:
         padding = self._padding.get(slot)

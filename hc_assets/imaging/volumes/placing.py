@@ -1,16 +1,14 @@
 """The frames of a series, with the place of each in the patient.
 
-Belongs here: from index rows to placed frames, mosaics cut into their tiles. Which of them make a
-volume is decided in `splitting.py`.
+Belongs here: from index rows to placed frames. Which of them make a volume is decided in
+`splitting.py`.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from hc_assets.imaging.series.instances import Instance, numbered_planes
-from hc_assets.imaging.volumes.mosaics import UnknownMosaicError, is_mosaic, tiles_of
 from hc_assets.imaging.volumes.splitting import PlacedFrame
 
 Gates = Mapping[tuple[str, str], Mapping[int, bool | None]]
@@ -25,7 +23,7 @@ class Placed:
         frames: those whose place is known, in the order of the files.
         unplaced: how many frames have none.
         undecodable: how many are left out since their pixels can't be had.
-        unknown_mosaics: files that are mosaics whose private header can't be read.
+        unknown_mosaics: how many are of mosaics whose slices can't be told apart, or placed.
     """
 
     frames: list[PlacedFrame]
@@ -34,39 +32,29 @@ class Placed:
     unknown_mosaics: int
 
 
-def placed_frames(
-    files: Sequence[Instance], paths: Sequence[Path], gates: Gates | None = None
-) -> Placed:
+def placed_frames(files: Sequence[Instance], gates: Gates | None = None) -> Placed:
     """Find out where the frames of a series lie.
 
     Args:
         files: index rows of the series, each instance once.
-        paths: where each is; read for mosaics only.
         gates: the decoded frames; None where all are taken to be decodable.
     """
     frames: list[PlacedFrame] = []
     counts: Counter[str] = Counter()
     for number, file in enumerate(files):
+        count = file["frames"] or 0
+        if file["tiles"] is not None and not file["tile_positions"]:
+            counts["unknown_mosaics"] += count
+            continue
         decoded = None
         if gates is not None:
             decoded = gates.get((file["batch"], file["source_file"]), {})
-            counts["undecodable"] += max(0, (file["frames"] or 0) - len(decoded))
+            counts["undecodable"] += max(0, count - len(decoded))
         placed = [
             frame for frame in _frames(number, file) if decoded is None or frame.frame in decoded
         ]
-        counts["unplaced"] += (len(decoded) if decoded is not None else file["frames"] or 0) - len(
-            placed
-        )
-        if not is_mosaic(file["image_type"]):
-            frames += [_judged(frame, decoded) for frame in placed]
-            continue
-        try:
-            for frame in placed:
-                shape = (file["rows"], file["columns"])
-                tiles = list(tiles_of(_judged(frame, decoded), paths[number], shape))
-                frames += tiles
-        except UnknownMosaicError:
-            counts["unknown_mosaics"] += 1
+        counts["unplaced"] += (len(decoded) if decoded is not None else count) - len(placed)
+        frames += [_judged(frame, decoded) for frame in placed]
     return Placed(frames, counts["unplaced"], counts["undecodable"], counts["unknown_mosaics"])
 
 
@@ -77,6 +65,8 @@ def _frames(number: int, file: Instance) -> list[PlacedFrame]:
         *(file["rows"], file["columns"]),
         tuple(spacing) if usable else None,
         file["frame_of_reference_uid"],
+        # The slices of a mosaic are one volume, whatever others are at the same places
+        *(() if file["tiles"] is None else ("mosaic", number)),
     )
     return [
         PlacedFrame(
@@ -84,6 +74,9 @@ def _frames(number: int, file: Instance) -> list[PlacedFrame]:
             plane.orientation,
             plane.thickness,
             plane.dimensions,
+            plane.b_value,
+            plane.gradient,
+            plane.seconds,
             file=number,
             frame=frame,
             grid=grid,

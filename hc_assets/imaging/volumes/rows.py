@@ -78,7 +78,7 @@ def _volumes_of(
     kept = distinct(files)
     where = {id(file): path for file, path in zip(files, paths, strict=True)}
     kept_paths = [where[id(file)] for file in kept]
-    placed = placed_frames(kept, kept_paths, gates)
+    placed = placed_frames(kept, gates)
     common = _series_columns(files)
     noted = _series_findings(files, placed)
     seen: set[str] = set()

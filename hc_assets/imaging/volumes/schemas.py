@@ -27,7 +27,7 @@ VERDICTS: Mapping[str, str] = {
     "not_finite": "Some pixels are infinite or not a number",
     "unknown_units": "What makes modality units of stored values can't be read",
     "too_large": "The slices take up more than HC_VOLUME_BYTES",
-    "unknown_mosaic": "A Siemens mosaic whose private header can't be read",
+    "unknown_mosaic": "A mosaic, and its private header does not say what its slices are, or where",
     "repeated": "The same voxels at the same place as another volume of the series",
 }
 """Of a volume, the first two; of frames that make none, the others."""

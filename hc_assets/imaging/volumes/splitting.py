@@ -36,8 +36,7 @@ class PlacedFrame(Plane):
 
     Attributes:
         file: its file's number in the series.
-        frame: its number in the file, from 0.
-        tile: its number in a mosaic, from 0; None where the frame is no mosaic.
+        frame: its number in the file, from 0; of a slice of a mosaic, of its tile.
         grid: what frames of one volume have in common: rows, columns, pixel spacing, frame of
             reference, and the file where one file is one volume.
         passes_gate: whether its quality passes the gate; None where it has no score.
@@ -45,7 +44,6 @@ class PlacedFrame(Plane):
 
     file: int = 0
     frame: int = 0
-    tile: int | None = None
     grid: tuple[Hashable, ...] = ()
     passes_gate: bool | None = None
 
@@ -88,7 +86,9 @@ def candidates(frames: Iterable[PlacedFrame]) -> list[Candidate]:
         findings.append("mixed_orientation")
     found: list[Candidate] = []
     for stack in sorted(stacks, key=len, reverse=True):
-        volumes = list(_volumes(stack, {}))
+        at = {id(frame): number for number, frame in enumerate(stack)}
+        # Divided by one thing after another, they come in another order than their frames
+        volumes = sorted(_volumes(stack, {}), key=lambda each: min(at[id(f)] for f in each[0]))
         own = [*findings, "several_volumes"] if len(volumes) > 1 else findings
         for members, dimensions, duplicates in volumes:
             noted = [*own, "duplicates"] if duplicates else own

@@ -21,7 +21,7 @@ from pydicom.sequence import Sequence
 import hc_assets
 from hc_assets.imaging.headers.dicom_json import BINARY_LIMIT
 from hc_assets.imaging.headers.fast_headers import fast_header
-from hc_assets.imaging.headers.read import read_header, thorough_header
+from hc_assets.imaging.headers.read import completed, read_header, thorough_header
 from hc_assets.imaging.headers.reading import UnreadableFile
 from hc_assets_tests.sanitizers import run_sanitized
 
@@ -262,7 +262,7 @@ def test_positions_of_thousands_of_frames_are_kept(write_dicom):
 def test_a_file_that_is_refused_is_read_all_the_same(testdata):
     deflated = testdata("image_dfl.dcm")
     assert fast_header(deflated) is None
-    assert read_header(deflated) == thorough_header(deflated)
+    assert read_header(deflated) == completed(thorough_header(deflated), deflated)
 
 
 def test_nothing_of_a_header_goes_to_logs_or_warnings(tmp_path, caplog):

@@ -202,13 +202,6 @@ def test_each_detector_finds_its_artifact_and_nothing_in_a_clean_image(
         assert 0 <= getattr(found, name) <= 1
 
 
-def test_the_tiles_of_a_mosaic_are_no_ghosts(frame_of):
-    tile = cv2.resize(rician(1000, 20), (64, 64), interpolation=cv2.INTER_AREA)
-    pixels = np.tile(tile, (4, 4))
-    assert measure(frame_of(pixels)).artifacts.ghosting > 0.9
-    assert measure(frame_of(pixels, is_mosaic=True)).artifacts.ghosting < 0.2
-
-
 def test_one_bad_slice_stands_out_and_a_slope_does_not():
     slope = np.linspace(0.9, 0.6, 30)
     assert steadiness(slope).outliers.size == 0

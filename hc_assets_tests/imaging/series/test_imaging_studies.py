@@ -12,6 +12,7 @@ from hc_assets.imaging.headers.file_work import FileToRead
 from hc_assets.imaging.headers.rows import index_files
 from hc_assets.imaging.schemas.index import DICOM_INDEX
 from hc_assets.imaging.schemas.series import IMAGING_STUDIES
+from hc_assets.imaging.series import study_resource
 from hc_assets.imaging.series.imaging_studies import (
     HANDED_OVER,
     failed_row,
@@ -49,6 +50,16 @@ def studies(tmp_path, write_dicom):
         return rows
 
     return make
+
+
+def rows_of(paths: list[Path], tmp_path: Path) -> list[dict]:
+    """Rows of the studies that files make."""
+    folder = Layout.of(tmp_path).partition("imaging/dicom_index", "b")
+    with PartWriter(folder, DICOM_INDEX) as writer:
+        files = [FileToRead(str(p), p, f"{n:064x}", 1) for n, p in enumerate(paths)]
+        for found in index_files(files, "b"):
+            writer.write(found.index)
+    return list(study_rows(read_series([str(folder / part.name) for part in writer.parts])))
 
 
 def resource(rows: list[dict]) -> dict:
@@ -116,13 +127,70 @@ def test_control_characters_do_not_get_through(studies):
     assert made["description"] == "a b c"
 
 
-def test_an_invalid_uid_makes_a_resource_that_reports_it(studies):
+@pytest.fixture
+def any_uid():
+    """Lets pydicom write what is no UID."""
     pydicom.config.settings.writing_validation_mode = pydicom.config.IGNORE
-    try:
-        (row,) = studies({"SeriesInstanceUID": "not_a_uid!"})
-    finally:
-        pydicom.config.settings.writing_validation_mode = pydicom.config.RAISE
-    assert row["is_valid"] is False
+    yield
+    pydicom.config.settings.writing_validation_mode = pydicom.config.RAISE
+
+
+@pytest.mark.parametrize("uid", ["not_a_uid!", "1.2." + "9" * 70])
+def test_a_series_that_would_make_the_study_invalid_is_left_out_with_the_reason(
+    studies, any_uid, uid
+):
+    rows = studies({}, {}, {"SeriesInstanceUID": uid}, {"SeriesInstanceUID": uid})
+    made = resource(rows)
+    (left_out,) = rows[0]["left_out"]
+    assert left_out["series_instance_uid"] == uid
+    assert left_out["instances"] == 2
+    assert left_out["reason"].startswith("not valid R4: ")
+    assert len(made["series"]) == 1
+    assert (made["numberOfSeries"], made["numberOfInstances"]) == (2, 4)
+    assert rows[0]["reason"] is None
+
+
+def test_an_instance_that_is_no_part_of_a_valid_study_costs_itself(studies, any_uid):
+    rows = studies({}, {"SOPInstanceUID": "1.2." + "9" * 70}, {})
+    made = resource(rows)
+    assert [each["uid"] for each in made["series"][0]["instance"]] == ["1.2.1", "1.2.3"]
+    assert rows[0]["left_out"][0]["instances"] == 1
+
+
+def test_what_is_raised_for_a_series_costs_the_series(studies, monkeypatch):
+    genuine = study_resource._series
+
+    def odd(instances):
+        if instances[0]["series_instance_uid"] == "1.2.3.9":
+            raise ZeroDivisionError
+        return genuine(instances)
+
+    monkeypatch.setattr(study_resource, "_series", odd)
+    rows = studies({}, {"SeriesInstanceUID": "1.2.3.9"})
+    assert len(resource(rows)["series"]) == 1
+    (left_out,) = rows[0]["left_out"]
+    assert "ZeroDivisionError" in left_out["reason"]
+    assert rows[0]["reason"] == left_out["reason"]
+
+
+@pytest.mark.parametrize(
+    ("names", "started"),
+    [
+        (["study_zone_plus9", "study_zone_minus5"], "2026-01-02T08:00:00+09:00"),
+        (["study_time_hours_only"], "2026-01-02T10:00:00+01:00"),
+        (["study_time_second_60"], "2026-01-02T10:11:60+01:00"),
+        (["zone_minus_zero"], "2026-01-02T10:11:12+00:00"),
+    ],
+)
+def test_studies_of_reported_cases_start_when_they_did(shared_data, tmp_path, names, started):
+    (row,) = rows_of([shared_data / "dicom_cases" / f"{name}.dcm" for name in names], tmp_path)
+    assert resource([row])["started"] == started
+
+
+def test_a_series_with_too_long_a_uid_is_missing_in_a_valid_study(shared_data, tmp_path):
+    (row,) = rows_of([shared_data / "dicom_cases" / "uid_too_long.dcm"], tmp_path)
+    resource([row])
+    assert row["left_out"][0]["instances"] == 1
 
 
 def test_the_id_is_the_uid_or_a_hash_of_what_is_none():
@@ -143,15 +211,7 @@ def test_the_same_files_make_the_same_bytes_in_any_order(studies):
 
 
 def test_every_study_of_the_shared_files_is_valid(shared_files, tmp_path):
-    folder = Layout.of(tmp_path).partition("imaging/dicom_index", "b")
-    with PartWriter(folder, DICOM_INDEX) as writer:
-        files = [
-            FileToRead(str(file.path), file.path, f"{number:064x}", 1)
-            for number, file in enumerate(shared_files)
-        ]
-        for found in index_files(files, "b"):
-            writer.write(found.index)
-    rows = list(study_rows(read_series([str(folder / part.name) for part in writer.parts])))
+    rows = rows_of([file.path for file in shared_files], tmp_path)
     assert len(rows) > 30
     for row in rows:
         resource([row])

@@ -12,6 +12,8 @@ import pydicom
 import pytest
 from scipy.ndimage import map_coordinates
 
+from hc_assets_tests.imaging import mosaic_files
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it calls itself experimental
     from nibabel.nicom import dicomwrappers
@@ -107,6 +109,19 @@ def same_place(row: dict, voxels: np.ndarray, reference: nibabel.Nifti1Image, vo
 def test_mosaics_are_those_of_dcm2niix(corpus, volumes, tmp_path):
     path = corpus / "dcm_qa_ts" / "In" / "1.dcm"
     ((row, voxels),) = volumes([path])
+    (reference,) = converted([path], tmp_path)
+    same_place(row, voxels, reference)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("make", [mosaic_files.siemens, mosaic_files.united_imaging])
+def test_made_mosaics_are_those_of_dcm2niix(volumes, write_dicom, tmp_path, make, order):
+    slices = mosaic_files.slices(7)
+    path = write_dicom(make(slices, order=order))
+    ((row, voxels),) = volumes([path])
+    np.testing.assert_array_equal(voxels[::order], slices)
+    at = np.array([lps(row) @ [0, 0, number, 1] for number in range(7)])[::order, :3]
+    np.testing.assert_allclose(at, mosaic_files.positions(7, order), atol=1e-5)
     (reference,) = converted([path], tmp_path)
     same_place(row, voxels, reference)
 

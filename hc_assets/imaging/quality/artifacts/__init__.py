@@ -122,8 +122,7 @@ def find_artifacts(
     ghosts = ghost_ratio(
         regions,
         zero,
-        is_mosaic=context.is_mosaic,
-        has_dark_air=regions.has_air and context.modality == "MR" and not context.is_mosaic,
+        has_dark_air=regions.has_air and context.modality == "MR",
     )
     saturated = regions.saturated_share
     found = {

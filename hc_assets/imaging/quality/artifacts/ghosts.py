@@ -52,7 +52,7 @@ _MOST_PADDING = 0.25
 _OWN_ECHO = 0.08
 
 
-def ghost_ratio(regions: Regions, zero: float, *, is_mosaic: bool, has_dark_air: bool) -> float:
+def ghost_ratio(regions: Regions, zero: float, *, has_dark_air: bool) -> float:
     """Strength of the strongest ghost, in shares of the object's signal, 0 or more.
 
     Where air has no signal of its own, as in MR images, ghosts a half, a third or a quarter of the
@@ -62,22 +62,20 @@ def ghost_ratio(regions: Regions, zero: float, *, is_mosaic: bool, has_dark_air:
     Args:
         regions: of the frame.
         zero: the value that stands for no signal.
-        is_mosaic: whether the frame shows slices side by side.
         has_dark_air: whether what surrounds the object would be empty without ghosts.
     """
     within = _without_padding(regions)
-    found = _ghost_ratio(within, zero, is_mosaic=is_mosaic, has_dark_air=has_dark_air)
+    found = _ghost_ratio(within, zero, has_dark_air=has_dark_air)
     if within is regions or found == 0:
         return found
     # Whether a border is image can be wrong: a ghost shows either way
-    return min(found, _ghost_ratio(regions, zero, is_mosaic=is_mosaic, has_dark_air=has_dark_air))
+    return min(found, _ghost_ratio(regions, zero, has_dark_air=has_dark_air))
 
 
-def _ghost_ratio(regions: Regions, zero: float, *, is_mosaic: bool, has_dark_air: bool) -> float:
+def _ghost_ratio(regions: Regions, zero: float, *, has_dark_air: bool) -> float:
     thinned = max(1, min(regions.image.shape) // _SIDE)
     background = _in_background(regions, zero, thinned) if has_dark_air else 0.0
-    # The tiles of a mosaic are copies of one another
-    echoes = [] if is_mosaic else _echoes(regions)
+    echoes = _echoes(regions)
     air = _air(regions, thinned) if echoes else None
     return max([background, *(_confirmed_strength(echo, regions, air, thinned) for echo in echoes)])
 
