@@ -8,12 +8,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from hc_assets.imaging.series.instances import Instance, numbered_planes
 from hc_assets.imaging.volumes.mosaics import UnknownMosaicError, is_mosaic, tiles_of
 from hc_assets.imaging.volumes.splitting import PlacedFrame
 
-Gates = Mapping[tuple[str, str], Mapping[int, bool | None]]
+CAPTURED: Literal["captured"] = "captured"
+"""What stands for the gate of a frame that is no acquisition, such as a page of text."""
+Gate = bool | None | Literal["captured"]
+Gates = Mapping[tuple[str, str], Mapping[int, Gate]]
 """Whether each decoded frame passes the quality gate, by batch and source_file, then by frame."""
 
 
@@ -26,12 +30,14 @@ class Placed:
         unplaced: how many frames have none.
         undecodable: how many are left out since their pixels can't be had.
         unknown_mosaics: files that are mosaics whose private header can't be read.
+        captured: how many frames are left out since they are no acquisitions.
     """
 
     frames: list[PlacedFrame]
     unplaced: int
     undecodable: int
     unknown_mosaics: int
+    captured: int
 
 
 def placed_frames(
@@ -51,8 +57,13 @@ def placed_frames(
         if gates is not None:
             decoded = gates.get((file["batch"], file["source_file"]), {})
             counts["undecodable"] += max(0, (file["frames"] or 0) - len(decoded))
+            captured = sum(gate == CAPTURED for gate in decoded.values())
+            counts["captured"] += captured
+            counts["unplaced"] -= captured
         placed = [
-            frame for frame in _frames(number, file) if decoded is None or frame.frame in decoded
+            frame
+            for frame in _frames(number, file)
+            if decoded is None or decoded.get(frame.frame, CAPTURED) != CAPTURED
         ]
         counts["unplaced"] += (len(decoded) if decoded is not None else file["frames"] or 0) - len(
             placed
@@ -67,7 +78,10 @@ def placed_frames(
                 frames += tiles
         except UnknownMosaicError:
             counts["unknown_mosaics"] += 1
-    return Placed(frames, counts["unplaced"], counts["undecodable"], counts["unknown_mosaics"])
+    return Placed(
+        frames,
+        *(counts[name] for name in ("unplaced", "undecodable", "unknown_mosaics", "captured")),
+    )
 
 
 def _frames(number: int, file: Instance) -> list[PlacedFrame]:
@@ -92,5 +106,6 @@ def _frames(number: int, file: Instance) -> list[PlacedFrame]:
     ]
 
 
-def _judged(frame: PlacedFrame, decoded: Mapping[int, bool | None] | None) -> PlacedFrame:
-    return replace(frame, passes_gate=None if decoded is None else decoded[frame.frame])
+def _judged(frame: PlacedFrame, decoded: Mapping[int, Gate] | None) -> PlacedFrame:
+    gate = None if decoded is None else decoded[frame.frame]
+    return replace(frame, passes_gate=None if gate == CAPTURED else gate)
