@@ -77,8 +77,8 @@ def burned_in_text(frame: Frame, *, is_page: bool = False) -> BurnedInText:
         is_page: whether it is no acquisition (`image_kinds.py`).
 
     The pixels of slices as acquired (CT, MR, PT, NM and the like) are looked at only where they are
-    pages, secondary captures or in colour: no scanner writes into the others, and bones and vessels are
-    no easier to distinguish from letters. BurnedInAnnotation (0028,0301) is of type 3 in most
+    pages, secondary captures or in colour: no scanner writes into the others, and bones and vessels
+    are no easier to distinguish from letters. BurnedInAnnotation (0028,0301) is of type 3 in most
     modules: where it is absent that means unknown, not NO.
     """
     context = frame.context

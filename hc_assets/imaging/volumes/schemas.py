@@ -340,6 +340,7 @@ TABLES: Mapping[str, TableSchema] = {
             },
             rest=_ALIGNED_FROM,
         ),
+        code_version="2",
     ),
     "imaging/aligned_slices": TableSchema(
         ALIGNED_SLICES,
@@ -348,6 +349,7 @@ TABLES: Mapping[str, TableSchema] = {
             made={"aligned_id": (f"{_VOLUMES}.volume_id",), "voxels": _ALIGNED_FROM},
             rest=_ALIGNED_FROM,
         ),
+        code_version="2",
     ),
     "imaging/nifti_exports": TableSchema(
         NIFTI_EXPORTS,
