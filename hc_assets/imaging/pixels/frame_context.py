@@ -76,6 +76,9 @@ class FrameContext:
         orientation: ImageOrientationPatient: two unit vectors; None where unknown.
         patient_orientation: PatientOrientation: where rows and where columns lead, such as A and F.
         is_secondary: whether ImageType or the SOP class says that this is no original image.
+        is_capture_class: whether the SOP class is Secondary Capture or one of its kinds.
+        image_type: (0008,0008), upper case, each value.
+        conversion_type: (0008,0064), upper case; "" where absent.
         burned_in_annotation: (0028,0301), upper case; "" where absent, which means unknown.
         uptake: what SUV are computed from; None but for PT and NM.
         is_recognizable: whether the header says that a person may be recognized
@@ -110,6 +113,9 @@ class FrameContext:
     brightens_with_dose: bool | None = None
     image_regions: tuple[tuple[int, int, int, int], ...] = ()
     has_unknown_units: bool = False
+    is_capture_class: bool = False
+    image_type: tuple[str, ...] = ()
+    conversion_type: str = ""
 
 
 def read_context(
@@ -130,7 +136,8 @@ def read_context(
     modality = _text(dataset, 0x00080060).upper()
     spacing, source = _spacing(attributes, frame)
     sop_class = _text(dataset, 0x00080016) or _text(meta, 0x00020002)
-    image_type = _values(dataset, 0x00080008)
+    image_type = tuple(str(value).strip().upper() for value in _values(dataset, 0x00080008))
+    is_capture_class = f"{sop_class}.".startswith(_SECONDARY_CAPTURE)
     return FrameContext(
         sop_instance_uid=_text(dataset, 0x00080018) or _text(meta, 0x00020003) or None,
         series_instance_uid=_text(dataset, 0x0020000E) or None,
@@ -149,7 +156,10 @@ def read_context(
         position=_vector(attributes, 0x00200032, frame, 3),
         orientation=_orientation(attributes, frame),
         patient_orientation=tuple(str(each).upper() for each in _values(dataset, 0x00200020)),
-        is_secondary=f"{sop_class}.".startswith(_SECONDARY_CAPTURE) or "SECONDARY" in image_type,
+        is_secondary=is_capture_class or "SECONDARY" in image_type,
+        is_capture_class=is_capture_class,
+        image_type=image_type,
+        conversion_type=_text(dataset, 0x00080064).upper(),
         burned_in_annotation=_text(dataset, 0x00280301).upper(),
         uptake=read_uptake(dataset) if modality in ("PT", "NM") else None,
         is_recognizable=_text(dataset, 0x00280302).upper() == "YES" or modality == "XC",

@@ -1,7 +1,7 @@
 """The bias field of MR: slow shading by coils, estimated and divided out.
 
-Belongs here: two ways to estimate it. N4 (Tustison et al., IEEE TMI 29:1310, 2010) is the reference
-and takes a tenth of a second and more; homomorphic filtering (Brinkmann, Manduca and Robb, IEEE TMI
+Belongs here: two ways to estimate it. N4 (`imaging/bias_field.py`) is the reference and takes some
+hundredths of a second; homomorphic filtering (Brinkmann, Manduca and Robb, IEEE TMI
 17:161, 1998) takes a millisecond, but takes slow differences of tissue for shading, too.
 """
 
@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hc_assets.imaging.single_thread import single_thread
+from hc_assets.imaging.bias_field import log_bias_field
 
 _LEAST_SIDE = 16
 _COARSE_SIDE = 128
@@ -58,17 +58,12 @@ def n4_field(
     # N4 works on logarithms: zeros would be taken for the deepest shadow
     floor = max(float(pixels[counts].max()) * 1e-4, _LEAST)
     image = sitk.GetImageFromArray(np.maximum(pixels, np.float32(floor)))
-    with single_thread():
-        corrector = sitk.N4BiasFieldCorrectionImageFilter()
-        corrector.SetMaximumNumberOfIterations([iterations] * levels)
-        try:
-            corrector.Execute(sitk.Shrink(image, [factor] * 2), mask)
-        except RuntimeError as error:  # all that ITK raises
-            raise NoFieldError("N4 found no field") from error
-        logarithm = sitk.GetArrayFromImage(corrector.GetLogBiasFieldAsImage(image))
+    coarse = sitk.GetArrayFromImage(sitk.Shrink(image, [factor] * 2))
+    counted = sitk.GetArrayViewFromImage(mask).astype(np.bool_)
+    logarithm = log_bias_field(coarse, counted, [iterations] * levels).on(pixels.shape)
     if not np.isfinite(logarithm).all():
         raise NoFieldError("N4 found no finite field")
-    return _levelled(logarithm.astype(np.float32), counts)
+    return _levelled(logarithm, counts)
 
 
 def homomorphic_field(

@@ -94,7 +94,7 @@ def _object(values: NDArray[np.float32], counts: NDArray[np.bool_]) -> NDArray[n
 
 RECIPE = Recipe(
     name="mr",
-    version=2,
+    version=3,
     parameters=MrParameters(),
     normalise=normalised,
     libraries=("SimpleITK",),

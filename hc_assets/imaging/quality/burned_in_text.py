@@ -69,19 +69,21 @@ class BurnedInText:
     boxes: tuple[Box, ...] = ()
 
 
-def burned_in_text(frame: Frame) -> BurnedInText:
+def burned_in_text(frame: Frame, *, is_page: bool = False) -> BurnedInText:
     """Return whether text is probably burned into a frame.
 
     Args:
         frame: as decoded.
+        is_page: whether it is no acquisition (`image_kinds.py`).
 
     The pixels of slices as acquired (CT, MR, PT, NM and the like) are looked at only where they are
-    secondary captures or in colour: no scanner writes into the others, and bones and vessels are
-    no easier to distinguish from letters. BurnedInAnnotation (0028,0301) is of type 3 in most
+    pages, secondary captures or in colour: no scanner writes into the others, and bones and vessels
+    are no easier to distinguish from letters. BurnedInAnnotation (0028,0301) is of type 3 in most
     modules: where it is absent that means unknown, not NO.
     """
     context = frame.context
-    boxes = text_boxes(frame) if is_looked_at(context, is_color=frame.is_color) else None
+    is_searched = is_page or is_looked_at(context, is_color=frame.is_color)
+    boxes = text_boxes(frame) if is_searched else None
     is_declared = context.burned_in_annotation == "YES"
     if is_declared or boxes:
         found = [name for name, is_so in (("tag", is_declared), ("pixels", bool(boxes))) if is_so]

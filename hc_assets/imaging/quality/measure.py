@@ -206,6 +206,11 @@ def measure(
     )
 
 
+def unmeasured(reason: str) -> Quality:
+    """What a frame has that is not measured, for one reason: as one word with underscores."""
+    return Quality({name: Metric(reason=reason) for name in WEIGHTS})
+
+
 def _put(value: float | None, part: float, reason: str, caveat: str | None) -> Metric:
     return Metric(reason=reason) if value is None else Metric(value, part, caveat=caveat)
 

@@ -21,8 +21,9 @@ from hc_assets.imaging.pixels.frames import Frame, frames_of
 from hc_assets.imaging.quality.artifacts import ARTIFACTS
 from hc_assets.imaging.quality.burned_in_text import burned_in_text
 from hc_assets.imaging.quality.gates import Rules, explain, is_fit_for_training
+from hc_assets.imaging.quality.image_kinds import ACQUISITION, image_kind
 from hc_assets.imaging.quality.magnetic_resonance import NAMES as MR_NAMES
-from hc_assets.imaging.quality.measure import METHODS, Quality, measure
+from hc_assets.imaging.quality.measure import METHODS, Quality, measure, unmeasured
 from hc_assets.imaging.schemas.index import UNDECODABLE_FRAMES
 from hc_assets.imaging.schemas.quality import METRIC_NAMES, QUALITY_METRICS
 
@@ -86,8 +87,11 @@ def _rows_of(file: FileToRead, batch: str, rules: Rules) -> Iterator[dict[str, A
 
 
 def _scored(frame: Frame, rules: Rules) -> dict[str, Any]:
-    quality = measure(frame, scales=rules.scales)
-    row = _metric_columns(frame, quality, rules) | _text_columns(frame)
+    kind = image_kind(frame)
+    is_acquired = kind.name == ACQUISITION
+    quality = measure(frame, scales=rules.scales) if is_acquired else unmeasured(kind.name)
+    row = _metric_columns(frame, quality, rules) | _text_columns(frame, is_page=not is_acquired)
+    row |= {"image_kind": kind.name, "image_kind_evidence": kind.evidence}
     row["is_fit_for_training"] = is_fit_for_training(
         quality.overall, rules, has_burned_in_text=row["has_burned_in_text"]
     )
@@ -170,8 +174,8 @@ def _metric_columns(frame: Frame, quality: Quality, rules: Rules) -> dict[str, A
     return row
 
 
-def _text_columns(frame: Frame) -> dict[str, Any]:
-    found = burned_in_text(frame)
+def _text_columns(frame: Frame, *, is_page: bool) -> dict[str, Any]:
+    found = burned_in_text(frame, is_page=is_page)
     return {
         "has_burned_in_text": found.is_probable,
         "burned_in_text_evidence": found.evidence,

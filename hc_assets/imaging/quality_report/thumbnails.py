@@ -17,6 +17,7 @@ from hc_assets.imaging.pixels.frames import Frame
 from hc_assets.imaging.preprocessing.contrast import luminance
 from hc_assets.imaging.preprocessing.geometry import placed
 from hc_assets.imaging.quality.burned_in_text import burned_in_text
+from hc_assets.imaging.quality.image_kinds import CAPTURES, image_kind
 
 Picture = NDArray[np.uint8]
 
@@ -60,7 +61,7 @@ def tile(frame: Frame, caption: str = "", *, side: int = SIDE) -> Tile:
     visible = displayed(frame)
     if frame.is_color:
         visible = luminance(visible, 1.0)
-    text = burned_in_text(frame)
+    text = burned_in_text(frame, is_page=image_kind(frame).name in CAPTURES)
     is_blurred = bool(text.is_probable) or _may_show_a_face(frame)
     if is_blurred:
         visible = visible.copy()

@@ -67,6 +67,20 @@ QUALITY_METRICS = pa.schema(
         FRAME,
         MODALITY,
         column("scanner", pa.string(), "Manufacturer and ManufacturerModelName"),
+        column(
+            "image_kind",
+            pa.string(),
+            "`acquisition`, also of what was computed from one; `secondary_capture` (a screen, a"
+            " rendering, a colour map), `report` (a page of text or curves) or `test_pattern`:"
+            " these are neither scored nor preprocessed",
+            nullable=False,
+        ),
+        column(
+            "image_kind_evidence",
+            pa.string(),
+            "What says so, joined by `_and_`: `image_type`, `sop_class`, `conversion_type` or"
+            " `photometric` of the header, `content` of the pixels; null for acquisitions",
+        ),
         *_metric("snr", "Signal of the object above air over noise", unit="1"),
         *_metric("cnr", "Difference of the two main tissues over noise", unit="1"),
         *_metric("sharpness", "Frequency at which edges keep half their contrast", unit="1"),

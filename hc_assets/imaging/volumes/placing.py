@@ -7,11 +7,15 @@ Belongs here: from index rows to placed frames. Which of them make a volume is d
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from hc_assets.imaging.series.instances import Instance, numbered_planes
 from hc_assets.imaging.volumes.splitting import PlacedFrame
 
-Gates = Mapping[tuple[str, str], Mapping[int, bool | None]]
+CAPTURED: Literal["captured"] = "captured"
+"""What stands for the gate of a frame that is no acquisition, such as a page of text."""
+Gate = bool | None | Literal["captured"]
+Gates = Mapping[tuple[str, str], Mapping[int, Gate]]
 """Whether each decoded frame passes the quality gate, by batch and source_file, then by frame."""
 
 
@@ -24,12 +28,14 @@ class Placed:
         unplaced: how many frames have none.
         undecodable: how many are left out since their pixels can't be had.
         unknown_mosaics: how many are of mosaics whose slices can't be told apart, or placed.
+        captured: how many frames are left out since they are no acquisitions.
     """
 
     frames: list[PlacedFrame]
     unplaced: int
     undecodable: int
     unknown_mosaics: int
+    captured: int
 
 
 def placed_frames(files: Sequence[Instance], gates: Gates | None = None) -> Placed:
@@ -50,12 +56,20 @@ def placed_frames(files: Sequence[Instance], gates: Gates | None = None) -> Plac
         if gates is not None:
             decoded = gates.get((file["batch"], file["source_file"]), {})
             counts["undecodable"] += max(0, count - len(decoded))
+            captured = sum(gate == CAPTURED for gate in decoded.values())
+            counts["captured"] += captured
+            counts["unplaced"] -= captured
         placed = [
-            frame for frame in _frames(number, file) if decoded is None or frame.frame in decoded
+            frame
+            for frame in _frames(number, file)
+            if decoded is None or decoded.get(frame.frame, CAPTURED) != CAPTURED
         ]
         counts["unplaced"] += (len(decoded) if decoded is not None else count) - len(placed)
         frames += [_judged(frame, decoded) for frame in placed]
-    return Placed(frames, counts["unplaced"], counts["undecodable"], counts["unknown_mosaics"])
+    return Placed(
+        frames,
+        *(counts[name] for name in ("unplaced", "undecodable", "unknown_mosaics", "captured")),
+    )
 
 
 def _frames(number: int, file: Instance) -> list[PlacedFrame]:
@@ -85,5 +99,6 @@ def _frames(number: int, file: Instance) -> list[PlacedFrame]:
     ]
 
 
-def _judged(frame: PlacedFrame, decoded: Mapping[int, bool | None] | None) -> PlacedFrame:
-    return replace(frame, passes_gate=None if decoded is None else decoded[frame.frame])
+def _judged(frame: PlacedFrame, decoded: Mapping[int, Gate] | None) -> PlacedFrame:
+    gate = None if decoded is None else decoded[frame.frame]
+    return replace(frame, passes_gate=None if gate == CAPTURED else gate)

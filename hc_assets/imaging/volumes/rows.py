@@ -166,6 +166,7 @@ def _refused(placed: Placed) -> Iterator[Row]:
         "no_positions": placed.unplaced,
         "undecodable": placed.undecodable,
         "unknown_mosaic": placed.unknown_mosaics,
+        "not_acquired": placed.captured,
     }
     for verdict, frames in counts.items():
         if frames > 0:

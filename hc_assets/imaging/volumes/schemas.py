@@ -28,6 +28,7 @@ VERDICTS: Mapping[str, str] = {
     "unknown_units": "What makes modality units of stored values can't be read",
     "too_large": "The slices take up more than HC_VOLUME_BYTES",
     "unknown_mosaic": "A mosaic, and its private header does not say what its slices are, or where",
+    "not_acquired": "Pages of text, screens or test patterns (image_kind of quality_metrics)",
     "repeated": "The same voxels at the same place as another volume of the series",
 }
 """Of a volume, the first two; of frames that make none, the others."""
@@ -307,7 +308,7 @@ TABLES: Mapping[str, TableSchema] = {
                 "volume_id": (f"{_INDEX}.series_instance_uid",),
                 "frames": _PLACE,
                 "frames_below_gate": (f"{_METRICS}.passes_gate",),
-                "verdict": (*_VOXELS, f"{_METRICS}.passes_gate"),
+                "verdict": (*_VOXELS, f"{_METRICS}.passes_gate", f"{_METRICS}.image_kind"),
                 "findings": (*_VOXELS, f"{_METRICS}.passes_gate"),
                 "spacing_mm": (*_PLACE, f"{_INDEX}.pixel_spacing"),
                 "affine_lps": (*_PLACE, f"{_INDEX}.pixel_spacing"),
@@ -315,7 +316,7 @@ TABLES: Mapping[str, TableSchema] = {
             },
             rest=_VOXELS,
         ),
-        code_version="2",
+        code_version="3",
     ),
     "imaging/volume_slices": TableSchema(
         VOLUME_SLICES,
@@ -339,6 +340,7 @@ TABLES: Mapping[str, TableSchema] = {
             },
             rest=_ALIGNED_FROM,
         ),
+        code_version="2",
     ),
     "imaging/aligned_slices": TableSchema(
         ALIGNED_SLICES,
@@ -347,6 +349,7 @@ TABLES: Mapping[str, TableSchema] = {
             made={"aligned_id": (f"{_VOLUMES}.volume_id",), "voxels": _ALIGNED_FROM},
             rest=_ALIGNED_FROM,
         ),
+        code_version="2",
     ),
     "imaging/nifti_exports": TableSchema(
         NIFTI_EXPORTS,

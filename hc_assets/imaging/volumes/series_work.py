@@ -12,8 +12,9 @@ from operator import itemgetter
 
 import duckdb
 
+from hc_assets.imaging.quality.image_kinds import CAPTURES
 from hc_assets.imaging.series.instances import Instance, read_series
-from hc_assets.imaging.volumes.placing import Gates
+from hc_assets.imaging.volumes.placing import CAPTURED, Gate, Gates
 
 _ROWS = 2_000
 
@@ -70,7 +71,7 @@ def work_of(
 
 def _gates(
     index: Sequence[str], metrics: Sequence[str]
-) -> Iterator[tuple[tuple[str, str], dict[tuple[str, str], dict[int, bool | None]]]]:
+) -> Iterator[tuple[tuple[str, str], dict[tuple[str, str], dict[int, Gate]]]]:
     """Decoded frames by series, in the order in which `read_series` gives the series."""
     if not index or not metrics:
         return
@@ -81,7 +82,7 @@ def _gates(
         found = connection.execute(
             """
             SELECT files.study_instance_uid, files.series_instance_uid, batch, source_file,
-                frames.frame, frames.passes_gate
+                frames.frame, frames.passes_gate, frames.snr_reason
             FROM read_parquet(?, hive_partitioning = false) AS files
             JOIN read_parquet(?, hive_partitioning = false) AS frames USING (batch, source_file)
             WHERE files.study_instance_uid IS NOT NULL AND files.series_instance_uid IS NOT NULL
@@ -90,13 +91,16 @@ def _gates(
             [list(index), list(metrics)],
         )
         for key, rows in groupby(_rows(found), key=itemgetter(0, 1)):
-            gates: dict[tuple[str, str], dict[int, bool | None]] = {}
-            for _, _, batch, source_file, frame, passes in rows:
-                gates.setdefault((batch, source_file), {})[frame] = passes
+            gates: dict[tuple[str, str], dict[int, Gate]] = {}
+            for _, _, batch, source_file, frame, passes, reason in rows:
+                gate = CAPTURED if reason in CAPTURES else passes
+                gates.setdefault((batch, source_file), {})[frame] = gate
             yield key, gates
 
 
-def _rows(found: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, str, str, str, int, bool]]:
+def _rows(
+    found: duckdb.DuckDBPyConnection,
+) -> Iterator[tuple[str, str, str, str, int, bool, str | None]]:
     while rows := found.fetchmany(_ROWS):
         yield from rows
 
@@ -111,5 +115,5 @@ def gated_series(index: Sequence[str], metrics: Sequence[str]) -> frozenset[str]
     return frozenset(
         series
         for (_, series), files in _gates(index, metrics)
-        if any(passes for frames in files.values() for passes in frames.values())
+        if any(gate is True for frames in files.values() for gate in frames.values())
     )

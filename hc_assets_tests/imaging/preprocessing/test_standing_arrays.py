@@ -200,7 +200,7 @@ def test_a_row_records_how_its_array_was_made(batch):
     batch.make()
     rows = read_partition(batch.layout, ARRAYS, batch.key).batches()
     ct, mr = (row for each in rows for row in each.to_pylist())
-    assert (ct["pipeline"], mr["pipeline"]) == ("ct/2", "mr/2")
+    assert (ct["pipeline"], mr["pipeline"]) == ("ct/2", "mr/3")
     assert mr["decisions"] == ["Wiener filter", "homomorphic filter", "percentiles"]
     assert '"bias": "homomorphic"' in mr["parameters"]
     assert "SimpleITK" in mr["libraries"]

@@ -46,7 +46,7 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
 
 def test_both_files_of_a_shard_hold_the_arrays(lake, exported, scan):
     scans = [scan(name, n, shape=(8, 6)) for n, name in enumerate(PATIENTS)]
-    scans += [scan(name, 9 + n, pipeline="mr/2", shape=(4, 4)) for n, name in enumerate(PATIENTS)]
+    scans += [scan(name, 9 + n, pipeline="mr/3", shape=(4, 4)) for n, name in enumerate(PATIENTS)]
     lake.put("b", *scans)
     folder, made = exported()
     expected = {made_.pixels().tobytes() for made_ in scans}

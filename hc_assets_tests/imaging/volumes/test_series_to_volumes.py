@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hc_assets.imaging.volumes.geometry import line_up, ras_from_lps
+from hc_assets.imaging.volumes.placing import CAPTURED
 from hc_assets.imaging.volumes.schemas import FINDINGS, VERDICTS
 from hc_assets.imaging.volumes.splitting import PlacedFrame, candidates
 
@@ -189,6 +190,16 @@ def test_frames_without_pixels_are_counted_and_leave_a_gap(volumes, write_slices
     assert made[0][0]["frames"] == 1
     assert all("undecodable_frames" in row["findings"] for row, _ in made[1:])
     assert sum(row["frames"] for row, _ in made) == 12
+
+
+def test_pages_beside_slices_are_counted_and_are_in_no_volume(volumes, write_slices, blob):
+    paths = write_slices(blob, upright(12))
+    first = {str(path) for path in sorted(paths)[:2]}
+    gates = {("b", str(path)): {0: CAPTURED if str(path) in first else True} for path in paths}
+    refused, *made = (row for row, _ in volumes(paths, gates=gates))
+    assert (refused["verdict"], refused["frames"]) == ("not_acquired", 2)
+    assert sum(row["frames"] for row in made) == 10
+    assert not any("undecodable_frames" in row["findings"] for row in made)
 
 
 def test_padding_does_not_leak_into_a_straightened_volume(volumes, write_slices, blob):
