@@ -47,8 +47,11 @@ def added(operands: Sequence[Collect]) -> Collect:
 
     def run(items: Collection, scope: Scope) -> Collection:
         total: Item | None = None
-        for operand in operands:
-            item = single(operand(items, scope))
+        parts = [operand(items, scope) for operand in operands]
+        if not all(parts):
+            return []
+        for part in parts:
+            item = single(part)
             if item is None or raw(item) is None:
                 return []
             total = item if total is None else _sum(total, item, 1)
@@ -119,7 +122,10 @@ def calculated(operator: str, left: Collect, right: Collect) -> Collect:
     """`a - b`, `a * b`, `a / b`, `a div b`, `a mod b`; empty if one is, or by zero."""
 
     def run(items: Collection, scope: Scope) -> Collection:
-        one, other = single(left(items, scope)), single(right(items, scope))
+        lefts, rights = left(items, scope), right(items, scope)
+        if not lefts or not rights:
+            return []  # whatever the other side is
+        one, other = single(lefts), single(rights)
         if one is None or other is None:
             return []
         first, second = raw(one), raw(other)

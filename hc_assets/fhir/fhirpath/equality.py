@@ -11,6 +11,7 @@ from typing import Any
 from hc_assets.fhir.fhirpath.errors import EvaluationError, UndecidableError
 from hc_assets.fhir.fhirpath.model import Item, Node
 from hc_assets.fhir.fhirpath.quantities import (
+    canonical,
     compare_quantities,
     equal_quantities,
     equivalent_quantities,
@@ -213,6 +214,8 @@ def identity(item: Item) -> Hashable:
         moment = None  # not written as a date: it is compared as text, its form is another rule's
     if moment is not None:
         return ("temporal", moment)
+    if isinstance(item, Quantity):
+        return ("quantity", canonical(item) or item)
     return _frozen(raw(item), item)
 
 

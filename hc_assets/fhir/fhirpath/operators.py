@@ -143,7 +143,10 @@ def ordered(operator: str, left: Collect, right: Collect) -> Truth:
     fits = _ORDERS[operator]
 
     def run(items: Collection, scope: Scope) -> bool | None:
-        one, other = single(left(items, scope)), single(right(items, scope))
+        lefts, rights = left(items, scope), right(items, scope)
+        if not lefts or not rights:
+            return None  # whatever the other side is
+        one, other = single(lefts), single(rights)
         if one is None or other is None:
             return None
         try:

@@ -174,6 +174,19 @@ def compare_quantities(left: Quantity, right: Quantity) -> int:
     return (one.amount > other.amount) - (one.amount < other.amount)
 
 
+def canonical(quantity: Quantity) -> tuple[Fraction, object] | None:
+    """A quantity in base units, with its dimension; None where its unit isn't known.
+
+    Months and years of the calendar are in months.
+    """
+    if is_calendar(quantity) and quantity.unit in _MONTHS:
+        return _exact(quantity.value) * _MONTHS[quantity.unit], "month"
+    base = _unit(quantity)
+    if base is None:
+        return None
+    return _in_base(quantity, base).amount, base.dimension
+
+
 def comparable(left: Quantity, right: Quantity) -> bool:
     """Whether two quantities have an order."""
     try:

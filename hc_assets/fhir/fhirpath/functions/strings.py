@@ -116,6 +116,8 @@ def _split(_: Scope, items: Collection, separator: Collection) -> Collection:
 
 
 def _join(_: Scope, items: Collection, separator: Collection | None = None) -> Collection:
+    if not items:
+        return []
     mark = "" if separator is None else text_of(separator)
     texts = [text_of([item]) for item in items]
     return [(mark or "").join(text for text in texts if text is not None)]
