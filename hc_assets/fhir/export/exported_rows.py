@@ -6,6 +6,7 @@ Belongs here: asking for them, in an order that the same state always has. Writi
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from heapq import merge
 from typing import Any
 
 import duckdb
@@ -20,6 +21,7 @@ from hc_assets.fhir.export.ndjson import Group
 from hc_assets.fhir.validation import Issue, operation_outcome
 from hc_assets.fhir.validation.problems import internal_error
 from hc_assets.fhir.verdicts.batches import classes_of
+from hc_assets.fhir.versions.tables import has_table
 from hc_assets.lake.tables import LakeTable
 
 _ROWS_AT_ONCE = 2_000
@@ -28,6 +30,20 @@ _SINCE = (
     "WHERE ledger.batch = resource_versions.batch)) "
     "> (SELECT sequence FROM fhir.applied_batches WHERE batch = $since)"
 )
+
+
+# Where sources are not kept apart, another one's resource of that type and id has taken its place.
+_GONE = """
+    SELECT DISTINCT resource_type, source, resource_id FROM fhir.gone_resources AS gone
+    WHERE sequence > (SELECT sequence FROM fhir.applied_batches WHERE batch = $since)
+        AND NOT EXISTS (
+            SELECT 1 FROM fhir.resource_versions AS there
+            WHERE there.is_current AND there.resource_type = gone.resource_type
+                AND there.resource_id = gone.resource_id
+                AND (NOT $is_apart OR there.source IS NOT DISTINCT FROM gone.source)
+        )
+    ORDER BY ALL
+"""
 
 
 class UnknownBatchError(Exception):
@@ -74,6 +90,8 @@ def deleted_lines(
 
     As Bulk Data asks for: a Bundle with the entry's request DELETE. `meta.lastUpdated` says when.
     Of a resource of some source, `meta.source` says of which; of one of a server, so does fullUrl.
+    What is no more, since its batches were taken back or it counts to another source now, is
+    deleted as well; nothing says when.
 
     Args:
         connection: to the warehouse.
@@ -81,11 +99,12 @@ def deleted_lines(
         source: meta.source of what is of no source.
     """
     is_apart = _are_several(connection)
-    columns = "resource_id, last_updated"
-    for (type_, of), id_, last_updated in _rows(connection, columns, "is_deleted", since):
-        when = fenced(_instant, last_updated)
+    deleted = _rows(connection, "resource_id, last_updated", "is_deleted", since)
+    gone = _gone(connection, since, is_apart=is_apart)
+    for (type_, of), id_, last_updated in merge(deleted, gone, key=_by_group):
+        when = None if last_updated is None else fenced(_instant, last_updated)
         # A time that no instant can say must not keep a deletion back
-        meta = {} if isinstance(when, InternalError) else {"lastUpdated": when}
+        meta = {"lastUpdated": when} if isinstance(when, str) else {}
         name = f"{type_}/{id_}"
         entry: dict[str, Any] = {"request": {"method": "DELETE", "url": name}}
         if of is not None:
@@ -99,6 +118,22 @@ def deleted_lines(
             "entry": [entry],
         }
         yield Group(type_, of if is_apart else None), msgspec.json.encode(bundle)
+
+
+def _by_group(row: tuple[Any, ...]) -> tuple[str, bool, str]:
+    """The order of types and sources, which DuckDB gives too: what is of no source comes last."""
+    type_, source = row[0]
+    return type_, source is None, source or ""
+
+
+def _gone(
+    connection: duckdb.DuckDBPyConnection, since: str, *, is_apart: bool
+) -> list[tuple[tuple[str, str | None], str, None]]:
+    """What was there before and is no more, and has no row; without a time."""
+    if not has_table(connection, "gone_resources"):
+        return []  # nothing was taken in since there is such a table
+    found = connection.execute(_GONE, {"since": since, "is_apart": is_apart}).fetchall()
+    return [((type_, source), id_, None) for type_, source, id_ in found]
 
 
 def _are_several(connection: duckdb.DuckDBPyConnection) -> bool:

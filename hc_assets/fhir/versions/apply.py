@@ -141,8 +141,8 @@ class Applied:
         versions: there are now, of all resources.
         unresolved: resources whose references by query were left as they are, since resolving them
             raised, by class and place of the error.
-        compared: deliveries that were put in order: those that are new, and all of the same
-            resources.
+        compared: deliveries that were put in order: those that are new, and those of before that
+            they may change.
     """
 
     batches: int
@@ -240,6 +240,7 @@ def _apply(
     slim = pa.schema([*(ENRICHED_RESOURCES.field(name) for name in _SLIM), _PLACE])
     _from_stream(connection, version_deliveries.ARRIVED, slim, _placed(enriched, new))
     compared = version_deliveries.take_in(connection, slice_rows)
+    version_deliveries.note_gone(connection, sequence)
     connection.execute(_VERSIONS_GONE)
     connection.execute(_VERSIONS_MOVED)
     connection.execute(_VERSIONS_RENUMBERED, {"sequence": sequence})

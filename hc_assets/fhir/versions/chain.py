@@ -46,6 +46,16 @@ _IGNORED = f"""
     SELECT batch, place FROM ranked WHERE is_conditional AND (is_there OR number > 1)
 """  # noqa: S608 - constants
 _KEPT = "batch, place, source, is_new, old_source, old_version_id, was_current"
+# The first of those that are compared is what it was where others come before it.
+_DIFFERS = """
+    CASE WHEN row_number() OVER in_order > 1
+        THEN content_sha256 IS DISTINCT FROM lag(content_sha256) OVER in_order
+        ELSE reached IS NULL OR old_version_id IS NOT NULL END
+"""
+# Versions before the first of those that are compared.
+_BEFORE = f"""
+    coalesce(first_value(reached - (old_version_id IS NOT NULL)::INT) OVER ({_IN_ORDER}), 0)
+"""
 _CHAIN = f"""
     CREATE OR REPLACE TEMP TABLE chain AS
     SELECT {_KEPT}, 1::BIGINT AS version_id, true AS is_current
@@ -58,11 +68,10 @@ _CHAIN = f"""
         coalesce(version_id = max(version_id) OVER (PARTITION BY {_RESOURCE}), false)
     FROM (
         SELECT * EXCLUDE (differs), CASE WHEN differs THEN
-            sum(differs::INT) OVER ({_IN_ORDER} ROWS UNBOUNDED PRECEDING)::BIGINT
+            {_BEFORE} + sum(differs::INT) OVER ({_IN_ORDER} ROWS UNBOUNDED PRECEDING)::BIGINT
             END AS version_id
         FROM (
-            SELECT * EXCLUDE (content_sha256, is_conditional), row_number() OVER in_order = 1
-                OR content_sha256 IS DISTINCT FROM lag(content_sha256) OVER in_order AS differs
+            SELECT * EXCLUDE (content_sha256, is_conditional), {_DIFFERS} AS differs
             FROM (
                 SELECT events.* FROM events
                 ANTI JOIN single USING (batch, place)
@@ -81,7 +90,8 @@ def make_chain(connection: duckdb.DuckDBPyConnection) -> None:
     time by the whole number that they state as their version, those without one behind; then by
     batch, source file and position. The first is a version, and so is each whose content differs
     from that of the one before. A conditional create (`is_conditional`) does nothing where the
-    resource is there by then.
+    resource is there by then. Of a resource of which `events` begins further on, the first that is
+    compared has `reached`: the number of versions up to it.
 
     Leaves the temporary table `chain`: batch and place of each event with `version_id` (null where
     the delivery is no version) and `is_current`, beside what was known of it (`is_new`,

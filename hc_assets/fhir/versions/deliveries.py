@@ -1,7 +1,8 @@
 """Deliveries that arrived take their places among those of before, in bounded memory.
 
-Belongs here: which deliveries are looked at again, a slice of all resources at a time, and what
-that changed. Which of them is a version is in `chain.py`; contents are in `apply.py`.
+Belongs here: which resources are looked at again, a slice of all at a time, and what that changed.
+Which deliveries of theirs are compared is in `events.py`, which of them is a version in `chain.py`;
+contents are in `apply.py`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -9,7 +10,7 @@ from collections.abc import Iterable, Iterator
 import duckdb
 
 from hc_assets.fhir.versions.chain import make_chain
-from hc_assets.fhir.versions.sources import IS_SERVER
+from hc_assets.fhir.versions.events import OF_SLICE, make_events
 from hc_assets.fhir.versions.tables import BUCKET
 
 SLICE_ROWS = 200_000
@@ -45,6 +46,28 @@ _WITHDRAWN = """
     WHERE batch IN (SELECT batch FROM taken_back)
     ORDER BY bucket
 """
+# Resources of sources that may be there no more: their current delivery is taken back, or counts to
+# another source.
+_LEAVING = """
+    CREATE OR REPLACE TEMP TABLE leaving AS
+    SELECT source, resource_type, resource_id, bucket FROM fhir.deliveries
+    WHERE is_current AND batch IN (SELECT batch FROM taken_back)
+"""
+_MOVED_AWAY = f"""
+    INSERT INTO leaving
+    SELECT old_source, resource_type, resource_id, {BUCKET}
+    FROM events WHERE was_current AND source IS DISTINCT FROM old_source
+"""  # noqa: S608 - constants
+_GONE = """
+    INSERT INTO fhir.gone_resources
+    SELECT DISTINCT source, resource_type, resource_id, $sequence::BIGINT FROM leaving
+    WHERE NOT EXISTS (
+        SELECT 1 FROM fhir.deliveries AS kept
+        WHERE kept.bucket = leaving.bucket AND kept.resource_type = leaving.resource_type
+            AND kept.resource_id = leaving.resource_id
+            AND kept.source IS NOT DISTINCT FROM leaving.source
+    )
+"""
 _TAKE_BACK = "DELETE FROM fhir.deliveries WHERE batch IN (SELECT batch FROM taken_back)"
 # How many rows of each bucket are new, or of resources that are looked at again.
 _NEW_BY_BUCKET = """
@@ -52,21 +75,20 @@ _NEW_BY_BUCKET = """
     FROM (SELECT bucket FROM arrived UNION ALL SELECT bucket FROM withdrawn)
     GROUP BY bucket ORDER BY bucket
 """
-_OF_SLICE = "bucket BETWEEN $first AND $last"
 _TOUCHED = f"""
     CREATE OR REPLACE TEMP TABLE touched AS
-    SELECT resource_type, resource_id, bucket FROM arrived WHERE {_OF_SLICE}
+    SELECT resource_type, resource_id, bucket FROM arrived WHERE {OF_SLICE}
     UNION
-    SELECT resource_type, resource_id, bucket FROM withdrawn WHERE {_OF_SLICE}
+    SELECT resource_type, resource_id, bucket FROM withdrawn WHERE {OF_SLICE}
 """  # noqa: S608 - constants
 _COMPARED_BY_BUCKET = f"""
     SELECT bucket, count(*)
     FROM (
-        SELECT bucket FROM arrived WHERE {_OF_SLICE}
+        SELECT bucket FROM arrived WHERE {OF_SLICE}
         UNION ALL
         SELECT bucket FROM fhir.deliveries
         SEMI JOIN touched USING (bucket, resource_type, resource_id)
-        WHERE {_OF_SLICE}
+        WHERE {OF_SLICE}
     )
     GROUP BY bucket ORDER BY bucket
 """  # noqa: S608 - constants
@@ -76,36 +98,11 @@ _CHANGES = """
         is_new BOOLEAN, old_version_id BIGINT
     )
 """
-_COMPARED = """
-    stated_source, resource_type, resource_id, last_updated, last_updated_digits, version_order,
-    batch, source_file, position, place, content_sha256, is_conditional
-"""
-# What came without a source counts to the server that has its type and id, where there is one only:
-# nothing says that it is of another. Names are the users', and nothing counts to one by itself.
-_EVENTS = f"""
-    CREATE OR REPLACE TEMP TABLE events AS
-    WITH compared AS (
-        SELECT {_COMPARED}, true AS is_new,
-            NULL::VARCHAR AS old_source, NULL::BIGINT AS old_version_id, false AS was_current
-        FROM arrived WHERE {_OF_SLICE}
-        UNION ALL
-        SELECT {_COMPARED}, false, source, version_id, is_current
-        FROM fhir.deliveries SEMI JOIN touched USING (bucket, resource_type, resource_id)
-        WHERE {_OF_SLICE}
-    ),
-    servers AS (
-        SELECT resource_type, resource_id, any_value(stated_source) AS server
-        FROM compared WHERE {IS_SERVER.format("stated_source")}
-        GROUP BY ALL HAVING count(DISTINCT stated_source) = 1
-    )
-    SELECT compared.*, coalesce(stated_source, server) AS source
-    FROM compared LEFT JOIN servers USING (resource_type, resource_id)
-"""  # noqa: S608 - constants
 _NEW_DELIVERIES = f"""
     INSERT INTO fhir.deliveries BY NAME
     SELECT arrived.*, chain.source, chain.version_id, chain.is_current
     FROM arrived JOIN chain USING (batch, place)
-    WHERE {_OF_SLICE}
+    WHERE {OF_SLICE}
 """  # noqa: S608 - constants
 _CHANGES_OF_SLICE = """
     INSERT INTO changes
@@ -132,9 +129,10 @@ _RENUMBER = """
 def take_back(connection: duckdb.DuckDBPyConnection) -> None:
     """Remove the deliveries of the batches in `taken_back`.
 
-    Leaves the temporary table `withdrawn`: the resources that they spoke of.
+    Leaves the temporary tables `withdrawn`, the resources that they spoke of, and `leaving`.
     """
     connection.execute(_WITHDRAWN)
+    connection.execute(_LEAVING)
     connection.execute(_TAKE_BACK)
 
 
@@ -150,7 +148,7 @@ def take_in(connection: duckdb.DuckDBPyConnection, slice_rows: int) -> int:
             bucket of resources has more.
 
     Returns:
-        How many deliveries were put in order: those that are new, and all of the same resources.
+        How many deliveries were put in order: those that are new, and what of before they change.
     """
     connection.execute(_CHANGES)
     compared = 0
@@ -159,9 +157,8 @@ def take_in(connection: duckdb.DuckDBPyConnection, slice_rows: int) -> int:
         of_slice = {"first": first, "last": last}
         connection.execute(_TOUCHED, of_slice)
         by_bucket = connection.execute(_COMPARED_BY_BUCKET, of_slice).fetchall()
-        compared += sum(count for _, count in by_bucket)
         for first_compared, last_compared in slices(by_bucket, slice_rows):
-            _take_in_slice(connection, first_compared, last_compared)
+            compared += _take_in_slice(connection, first_compared, last_compared)
     connection.execute(_RENUMBERED)
     connection.execute(_RENUMBER)
     for table in ("arrived", "withdrawn", "touched", "events", "chain", "moved"):
@@ -169,12 +166,25 @@ def take_in(connection: duckdb.DuckDBPyConnection, slice_rows: int) -> int:
     return compared
 
 
-def _take_in_slice(connection: duckdb.DuckDBPyConnection, first: int, last: int) -> None:
-    of_slice = {"first": first, "last": last}
-    connection.execute(_EVENTS, of_slice)
+def _take_in_slice(connection: duckdb.DuckDBPyConnection, first: int, last: int) -> int:
+    count = make_events(connection, first, last)
     make_chain(connection)
-    connection.execute(_NEW_DELIVERIES, of_slice)
+    connection.execute(_NEW_DELIVERIES, {"first": first, "last": last})
     connection.execute(_CHANGES_OF_SLICE)
+    connection.execute(_MOVED_AWAY)
+    return count
+
+
+def note_gone(connection: duckdb.DuckDBPyConnection, sequence: int) -> None:
+    """Keep which resources of which sources were there before, and are no more.
+
+    Args:
+        connection: open for writing, after `take_in`.
+        sequence: of the ledger, for exports of what changed since.
+    """
+    if connection.execute("SELECT 1 FROM leaving LIMIT 1").fetchall():
+        connection.execute(_GONE, {"sequence": sequence})
+    connection.execute("DROP TABLE leaving")
 
 
 def slices(rows: Iterable[tuple[int, int]], limit: int) -> Iterator[tuple[int, int]]:

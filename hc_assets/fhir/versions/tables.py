@@ -61,6 +61,13 @@ _FAILED_RESOLUTIONS = """
         batch VARCHAR, place BIGINT, error VARCHAR
     )
 """
+# What was a current resource of a source once and is no more, since its batches were taken back or
+# it counts to another source; and the ledger's sequence then. It may be there again.
+_GONE = """
+    CREATE TABLE IF NOT EXISTS fhir.gone_resources (
+        source VARCHAR, resource_type VARCHAR, resource_id VARCHAR, sequence BIGINT
+    )
+"""
 # `sequence` is the order in which batches were last taken in, for exports of what came since.
 _LEDGER = """
     CREATE TABLE IF NOT EXISTS fhir.applied_batches (
@@ -91,12 +98,13 @@ _HISTORY = f"""
 def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the tables and views where they are missing; those of an older layout are dropped."""
     connection.execute("CREATE SCHEMA IF NOT EXISTS fhir")
-    if not _exists(connection, "resource_versions"):
-        if _exists(connection, "current_resources"):
+    if not has_table(connection, "resource_versions"):
+        if has_table(connection, "current_resources"):
             connection.execute("DROP TABLE fhir.current_resources")
         connection.execute("DROP TABLE IF EXISTS fhir.applied_batches")
     connection.execute(_LEDGER)
-    for statement in (_DELIVERIES, _RESOLVED, _FAILED_RESOLUTIONS, _VERSIONS, *_COLUMNS_OF_OLDER):
+    made = (_DELIVERIES, _RESOLVED, _FAILED_RESOLUTIONS, _GONE, _VERSIONS)
+    for statement in (*made, *_COLUMNS_OF_OLDER):
         connection.execute(statement)
     for view, sql, schema in (
         ("current_resources", _CURRENT, CURRENT_RESOURCES),
@@ -106,7 +114,8 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
         _comment(connection, view, schema)
 
 
-def _exists(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
+def has_table(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
+    """Whether a table of the schema `fhir` is there."""
     return bool(
         connection.execute(
             "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'fhir' AND table_name = ?", [table]

@@ -80,7 +80,32 @@ def test_new_resources_are_put_in_order_without_those_that_have_many_versions(la
     write(layout, "b3", [Sent("p1", "b", 1), Sent("p2", "a", 1)])
     assert apply(connection, layout).compared == 4
     write(layout, "b4", [Sent("hot", "last", 4_000)])
-    assert apply(connection, layout).compared == 3_001
+    assert apply(connection, layout).compared == 2
+    assert versions_of(connection, "hot")[-1] == (3_001, "last")
+
+
+def test_what_is_compared_follows_what_is_new_and_not_how_much_is_known(layout, connection):
+    write(layout, "b1", [Sent("hot", f"c{number}", number) for number in range(1_000)])
+    apply(connection, layout)
+    for number in range(1, 6):
+        write(layout, f"n{number}", [Sent("hot", "again" * (number > 3), 1_000 + number)])
+        assert apply(connection, layout).compared <= 3
+    assert [number for number, _ in versions_of(connection, "hot")][-2:] == [1_001, 1_002]
+    # Late: what follows gets other numbers
+    write(layout, "late", [Sent("hot", "late", 990)])
+    assert apply(connection, layout).compared <= 20
+    assert [text for _, text in versions_of(connection, "hot")][989:993] == [
+        *("c989", "c990", "late", "c991"),
+    ]
+    assert [number for number, _ in versions_of(connection, "hot")] == list(range(1, 1_004))
+
+
+def versions_of(connection: duckdb.DuckDBPyConnection, id_: str) -> list[tuple[int, str]]:
+    return connection.execute(
+        "SELECT version_id, content_sha256 FROM fhir.resource_history WHERE resource_id = ? "
+        "ORDER BY version_id",
+        [id_],
+    ).fetchall()
 
 
 def test_as_many_slices_as_the_rows_fill():

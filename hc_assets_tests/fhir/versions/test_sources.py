@@ -125,6 +125,42 @@ def test_an_export_since_a_batch_has_what_another_source_s_arrival_moved(layout,
     ]
 
 
+def deletions(connection: duckdb.DuckDBPyConnection, since: str) -> list[tuple[str | None, str]]:
+    lines = [(group, json.loads(line)) for group, line in deleted_lines(connection, since)]
+    for group, bundle in lines:
+        assert ("source" in bundle.get("meta", {})) == (group.source is not None)
+    return [(group.source, line["entry"][0]["request"]["url"]) for group, line in lines]
+
+
+def test_so_it_deletes_what_is_of_no_source_any_more(layout, connection):
+    write(layout, "b1", [of(None, "a"), Sent("p2", "x", 0, source=NAMED)])
+    apply(connection, layout)
+    write(layout, "b2", [of(NORTH, "a", 1)])
+    apply(connection, layout)
+    assert deletions(connection, "b1") == [(None, "Patient/p1")]
+    assert deletions(connection, "b2") == []
+    # It is there again, where the server's own batch is taken back
+    apply_batches(connection, read_partitions(layout, TABLE).only(["b1"]))
+    assert deletions(connection, "b1") == [(NORTH, "Patient/p1")]
+
+
+def test_what_took_its_place_in_files_of_one_source_is_not_deleted(layout, connection):
+    write(layout, "b1", [of(None, "a")])
+    apply(connection, layout)
+    write(layout, "b2", [of(NORTH, "a", 1)])
+    apply(connection, layout)
+    assert deletions(connection, "b1") == []
+
+
+def test_what_a_batch_that_is_taken_back_brought_is_deleted(layout, connection):
+    write(layout, "b1", [of(NORTH, "a")])
+    write(layout, "b2", [of(NORTH, "b", 1), Sent("p2", "x", 0, source=NORTH)])
+    apply(connection, layout)
+    apply_batches(connection, read_partitions(layout, TABLE).only(["b1"]))
+    lines = list(deleted_lines(connection, "b1"))
+    assert [json.loads(line)["entry"][0]["fullUrl"] for _, line in lines] == [f"{NORTH}/Patient/p2"]
+
+
 # --- References by query ---
 
 ASKED = "Practitioner?identifier=s|1"

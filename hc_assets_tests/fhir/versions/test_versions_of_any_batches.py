@@ -1,5 +1,5 @@
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 
 import duckdb
@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hc_assets.fhir.export.exported_rows import batches_since, current_lines, deleted_lines
+from hc_assets.fhir.export.ndjson import Group
 from hc_assets.fhir.versions.apply import apply_batches
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import LakeTable, read_partitions
@@ -32,11 +33,19 @@ REFERENCES = st.lists(
     max_size=2,
 ).map(tuple)
 IDENTIFIERS = st.sampled_from([(), ("s|1",), ("s|2",), ("s|1", "|2")])
-# Of one source and with whole times: what several sources and finer times make has its own tests.
+# Of one source and with whole times.
 ROWS = st.tuples(IDS, CONTENTS, st.integers(0, 4), st.booleans(), IDENTIFIERS, REFERENCES).map(
     lambda drawn: Sent(*drawn)
 )
 BATCHES = st.lists(st.lists(ROWS, max_size=24), max_size=4)
+NORTH, SOUTH, NAMED = "https://north.example/fhir", "https://south.example/fhir", "ward"
+OF_SOURCES = st.tuples(
+    ROWS,
+    st.sampled_from([None, None, NORTH, NORTH, SOUTH, NAMED]),
+    st.sampled_from(["", "1"]),
+    st.sampled_from([None, "1", "9", "10"]),
+).map(lambda drawn: drawn[0]._replace(source=drawn[1], digits=drawn[2], version=drawn[3]))
+BATCHES_OF_SOURCES = st.lists(st.lists(OF_SOURCES, max_size=24), max_size=4)
 
 
 def stored(batches: Sequence[Sequence[Sent]]) -> LakeTable:
@@ -84,8 +93,8 @@ def test_the_history_is_what_the_rule_says(in_memory, batches):
     assert state(in_memory).keys() == known
 
 
-@settings(max_examples=10)
-@given(BATCHES, st.randoms(use_true_random=False), st.data())
+@settings(max_examples=20)
+@given(BATCHES_OF_SOURCES, st.randoms(use_true_random=False), st.data())
 def test_any_order_in_any_portions_gives_the_rows_of_a_rebuild(in_memory, batches, random, data):
     table = stored(batches)
     reset(in_memory)
@@ -129,35 +138,42 @@ def test_batches_that_change_or_go_leave_the_rows_of_a_rebuild(in_memory, before
     assert changed == everything(in_memory)
 
 
-def current(connection: duckdb.DuckDBPyConnection) -> dict[str, bytes]:
-    return {json.loads(line)["id"]: line for _, line in current_lines(connection)}
+Copy = dict[tuple[str | None, str], bytes]
 
 
-@settings(max_examples=15)
-@given(BATCHES, BATCHES, st.randoms(use_true_random=False), st.booleans())
+def taken(lines: Iterable[tuple[Group, bytes]]) -> Copy:
+    return {(group.source, json.loads(line)["id"]): line for group, line in lines}
+
+
+def without_deleted(copy: Copy, lines: Iterable[tuple[Group, bytes]]) -> Copy:
+    gone = {
+        (group.source, json.loads(line)["entry"][0]["request"]["url"].partition("/")[2])
+        for group, line in lines
+    }
+    return {of: line for of, line in copy.items() if of not in gone}
+
+
+@settings(max_examples=25)
+@given(BATCHES_OF_SOURCES, BATCHES_OF_SOURCES, st.randoms(use_true_random=False), st.booleans())
 def test_an_export_since_a_batch_brings_whoever_had_that_state_up_to_now(
     in_memory, before, after, random, as_one
 ):
     # Batches taken in before and after, each lot with earlier and later keys than the other.
-    listed = [(rows, False) for rows in before] + [(rows, True) for rows in after]
+    several = [Sent("of", "x", 0, source=source) for source in (NORTH, NAMED)]
+    listed = [(rows, False) for rows in [several, *before]] + [(rows, True) for rows in after]
     random.shuffle(listed)
     table = stored([[sent._replace(named=True) for sent in rows] for rows, _ in listed])
     early = {f"b{n}" for n, (_, is_late) in enumerate(listed) if not is_late}
     late = [f"b{n}" for n, (_, is_late) in enumerate(listed) if is_late]
-    if not early:
-        return
     reset(in_memory)
     apply_batches(in_memory, table.only(early))
-    copy = current(in_memory)
+    copy = taken(current_lines(in_memory))
     ((since,),) = in_memory.execute(
         "SELECT batch FROM fhir.applied_batches ORDER BY sequence DESC LIMIT 1"
     ).fetchall()
     for upto in [len(late)] if as_one else range(1, len(late) + 1):
         apply_batches(in_memory, table.only({*early, *late[:upto]}))
     assert set(batches_since(in_memory, since)) == set(late)
-    for _, line in current_lines(in_memory, since):
-        copy[json.loads(line)["id"]] = line
-    for _, line in deleted_lines(in_memory, since):
-        url = json.loads(line)["entry"][0]["request"]["url"]
-        copy.pop(url.partition("/")[2], None)
-    assert copy == current(in_memory)
+    copy |= taken(current_lines(in_memory, since))
+    copy = without_deleted(copy, deleted_lines(in_memory, since))
+    assert copy == taken(current_lines(in_memory))
