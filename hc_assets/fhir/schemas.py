@@ -260,7 +260,7 @@ TABLES: Mapping[str, TableSchema] = {
                 "warnings": _OF_RAW,
             },
         ),
-        code_version="2",
+        code_version="3",
     ),
     _QUARANTINED: TableSchema(
         QUARANTINED_RESOURCES,

@@ -1,4 +1,4 @@
-"""Required bindings: whether a code is in its value set.
+"""Bindings: whether a code is in the value set that its element is bound to.
 
 Belongs here: membership, and the checks of form that stand in for code systems whose codes can't be
 listed. Which codes a value set holds is decided when the table is built, in
@@ -7,8 +7,10 @@ listed. Which codes a value set holds is decided when the table is built, in
 
 import re
 from functools import cache
+from typing import NamedTuple
 
-from hc_assets.fhir.r4.definitions import r4
+from hc_assets.fhir.r4.code_systems import code_systems
+from hc_assets.fhir.r4.definitions import Element, TypeRef, r4
 
 # Checks of form, anchored at both ends; both validation paths use them.
 SYNTAX_PATTERNS: dict[str, str] = {
@@ -81,6 +83,39 @@ def allows_coding(value_set: str, system: object, code: object) -> bool:
     if codes_of(value_set) is None:
         return _has_syntax(value_set, code)
     return isinstance(system, str) and (system, code) in _pairs_of(value_set)
+
+
+class CodesOfSystem(NamedTuple):
+    """The codes that a value set takes from one code system: as written, and as compared."""
+
+    codes: tuple[str, ...]
+    compared: frozenset[str]
+    ignores_case: bool
+
+    def has(self, code: str) -> bool:
+        """Whether a code is one of them."""
+        return (code.casefold() if self.ignores_case else code) in self.compared
+
+
+@cache
+def extensible_codes(value_set: str) -> dict[str, CodesOfSystem]:
+    """The codes of the value set of an extensible binding by system; empty where R4 has not all."""
+    if value_set not in r4().value_set_urls:
+        return {}
+    made = {}
+    for system, codes in r4().value_set(value_set).codes.items():
+        known = code_systems().get(system)
+        ignores_case = known is not None and known.ignores_case
+        compared = (code.casefold() for code in codes) if ignores_case else codes
+        made[system] = CodesOfSystem(codes, frozenset(compared), ignores_case)
+    return made
+
+
+def extensible_of(element: Element, ref: TypeRef) -> str:
+    """URL of the value set that an element's codings, or units, are extensibly bound to; or ""."""
+    if ref.code in ("CodeableConcept", "Coding"):
+        return element.extensible
+    return r4().type(ref.code).extensible
 
 
 def expectation(value_set: str) -> str:

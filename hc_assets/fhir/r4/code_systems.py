@@ -6,6 +6,7 @@ sets, which bindings name, belong to `bindings.py`.
 
 import difflib
 import gzip
+from collections.abc import Iterable
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -65,11 +66,14 @@ def _kinds(text: str) -> int:
 @cache
 def _index(url: str) -> _Index:
     system = code_systems()[url]
-    candidates = [
-        _Candidate(code, code.casefold(), _kinds(code.casefold())) for code in system.codes
-    ]
+    candidates = _candidates(system.codes)
     codes = (each.folded for each in candidates) if system.ignores_case else system.codes
-    return _Index(frozenset(codes), tuple(candidates))
+    return _Index(frozenset(codes), candidates)
+
+
+@cache
+def _candidates(codes: tuple[str, ...]) -> tuple[_Candidate, ...]:
+    return tuple(_Candidate(code, code.casefold(), _kinds(code.casefold())) for code in codes)
 
 
 def is_unknown_code(system: str, version: object, code: str) -> bool:
@@ -84,9 +88,15 @@ def is_unknown_code(system: str, version: object, code: str) -> bool:
         False as well where the code system isn't at hand, or another version of it is meant.
     """
     found = code_systems().get(system)
-    if found is None or (isinstance(version, str) and version not in found.versions):
+    if found is None or is_of_another_version(system, version):
         return False
     return (code.casefold() if found.ignores_case else code) not in _index(system).codes
+
+
+def is_of_another_version(system: str, version: object) -> bool:
+    """Whether a coding is of another version of a code system at hand than R4 publishes."""
+    found = code_systems().get(system)
+    return found is not None and isinstance(version, str) and version not in found.versions
 
 
 @lru_cache(maxsize=4096)
@@ -97,11 +107,21 @@ def nearest_code(system: str, code: str) -> str | None:
         system: URL of a code system at hand.
         code: one that it doesn't have.
     """
+    return _nearest(_index(system).candidates, code)
+
+
+@lru_cache(maxsize=4096)
+def nearest_of(codes: tuple[str, ...], code: str) -> str | None:
+    """The one of some codes that was probably meant; None where none is near."""
+    return _nearest(_candidates(codes), code)
+
+
+def _nearest(candidates: Iterable[_Candidate], code: str) -> str | None:
     folded = code.casefold()
     kinds, size = _kinds(folded), len(folded)
     near = {
         each.folded: each.code
-        for each in _index(system).candidates
+        for each in candidates
         if abs(len(each.folded) - size) <= _MAX_LENGTHS
         and (each.kinds ^ kinds).bit_count() <= _MAX_KINDS
     }

@@ -1,4 +1,4 @@
-"""The profiles of resources that R4 itself publishes, as data.
+"""The profiles that R4 itself publishes, of resources and data types, as data.
 
 Belongs here: the shape and the loading of `core_profiles.json.gz`, which
 `fhir/r4/build/core_profiles.py` writes. What the profiles demand is read in `fhir/profiles/`.

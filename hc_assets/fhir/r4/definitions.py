@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-TABLE_FORMAT = 2
+TABLE_FORMAT = 3
 TABLE_PATH = Path(__file__).with_name("definitions.json.gz")
 
 Kind = Literal["resource", "complex-type", "backbone", "primitive-type"]
@@ -69,6 +69,8 @@ class Element(msgspec.Struct, frozen=True, omit_defaults=True):
         types: the types that it may have; several only for a choice.
         is_choice: the JSON member's name carries the type (`value` + `Quantity`).
         binding: its required value set.
+        extensible: URL of the value set that its codings are from where one of that fits; "" for
+            none. It is in the table where R4 carries all of it.
         invariants: rules that stand on this element, beside those of its type.
         fixed: the only value that it may have, as JSON.
         pattern: the value that it must contain, as JSON.
@@ -80,6 +82,7 @@ class Element(msgspec.Struct, frozen=True, omit_defaults=True):
     types: tuple[TypeRef, ...] = ()
     is_choice: bool = False
     binding: Binding | None = None
+    extensible: str = ""
     invariants: tuple[Invariant, ...] = ()
     fixed: msgspec.Raw | None = None
     pattern: msgspec.Raw | None = None
@@ -107,6 +110,7 @@ class TypeDefinition(msgspec.Struct, frozen=True, omit_defaults=True):
         elements: its elements in order, inherited ones first.
         invariants: rules that stand on the type itself, without those of its bases.
         regex: for a primitive type the pattern that HL7 publishes.
+        extensible: for a type of quantities the value set of its units, as of an element.
     """
 
     name: str
@@ -116,6 +120,7 @@ class TypeDefinition(msgspec.Struct, frozen=True, omit_defaults=True):
     elements: tuple[Element, ...] = ()
     invariants: tuple[Invariant, ...] = ()
     regex: str = ""
+    extensible: str = ""
 
 
 class ValueSet(msgspec.Struct, frozen=True, omit_defaults=True):

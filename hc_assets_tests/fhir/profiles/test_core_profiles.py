@@ -252,7 +252,7 @@ def test_the_shipped_profiles_are_those_of_the_package() -> None:
         for url, structure in package.structures.items()
         if structure.get("derivation") == "constraint" and structure["kind"] == "resource"
     }
-    assert core_profile_urls() == published
+    assert published < core_profile_urls()  # beside those of data types
     assert len(published) > 40
     bodies = load_profiles([Path(os.environ["HC_R4_PACKAGE"])])
     assert core_profile_urls() <= bodies.urls

@@ -8,6 +8,8 @@ import argparse
 import gzip
 import re
 import sys
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,7 @@ _NESTED = ("BackboneElement", "Element")
 _OF_EVERY_ELEMENT = frozenset({"ele-1", "ext-1"})
 # A profile, but used as the type of 55 elements, where it forbids the comparator.
 _PROFILES_USED_AS_TYPES = ("SimpleQuantity",)
+_CODED = frozenset({"CodeableConcept", "Coding"})
 
 
 def _extension_value(element: JsonObject, url: str) -> str | None:
@@ -90,6 +93,16 @@ def _binding(element: JsonObject) -> Binding | None:
     return None if maximum is None else Binding(maximum.partition("|")[0], is_maximum=True)
 
 
+def _extensible(element: JsonObject) -> str:
+    """Value set of an extensible binding of codings; plain codes state no system to go by."""
+    binding = element.get("binding", {})
+    codes = {entry["code"] for entry in element.get("type", [])}
+    is_type = "." not in element["path"]
+    if binding.get("strength") != "extensible" or not (is_type or codes & _CODED):
+        return ""
+    return str(binding["valueSet"]).partition("|")[0]
+
+
 def _invariants(element: JsonObject, inherited: frozenset[str]) -> tuple[Invariant, ...]:
     return tuple(
         Invariant(rule["key"], rule["severity"], rule["human"], rule["expression"])
@@ -117,6 +130,7 @@ def _element(element: JsonObject) -> Element:
         types=types,
         is_choice=name.endswith("[x]"),
         binding=_binding(element),
+        extensible=_extensible(element),
         invariants=() if is_nested else _invariants(element, _OF_EVERY_ELEMENT),
         fixed=_raw(element, "fixed"),
         pattern=_raw(element, "pattern"),
@@ -163,6 +177,7 @@ def _types_of(package: Package, structure: JsonObject) -> list[TypeDefinition]:
                     owner, _root_keys(package, base_url) if is_root else _OF_EVERY_ELEMENT
                 ),
                 regex=_primitive_regex(elements) if is_primitive else "",
+                extensible=_extensible(owner) if is_root else "",
             )
         )
     return types
@@ -196,15 +211,25 @@ def _value_sets(package: Package, types: dict[str, TypeDefinition]) -> dict[str,
     value_sets = {}
     for url in sorted(urls):
         try:
-            pairs = sorted(expand(package, url))
+            value_sets[url] = _listed(expand(package, url))
         except NotExpandableError:
             value_sets[url] = ValueSet(syntax=syntax_of(package, url))
-            continue
-        codes: dict[str, list[str]] = {}
-        for system, code in pairs:
-            codes.setdefault(system, []).append(code)
-        value_sets[url] = ValueSet({system: tuple(found) for system, found in codes.items()})
-    return value_sets
+    for url in _extensible_urls(types) - value_sets.keys():
+        with suppress(NotExpandableError):
+            value_sets[url] = _listed(expand(package, url))
+    return dict(sorted(value_sets.items()))
+
+
+def _extensible_urls(types: dict[str, TypeDefinition]) -> set[str]:
+    of_elements = {e.extensible for each in types.values() for e in each.elements}
+    return (of_elements | {each.extensible for each in types.values()}) - {""}
+
+
+def _listed(pairs: Iterable[tuple[str, str]]) -> ValueSet:
+    codes: dict[str, list[str]] = {}
+    for system, code in sorted(pairs):
+        codes.setdefault(system, []).append(code)
+    return ValueSet({system: tuple(found) for system, found in codes.items()})
 
 
 def _extension(structure: JsonObject) -> ExtensionDefinition:

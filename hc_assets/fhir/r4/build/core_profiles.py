@@ -1,7 +1,7 @@
-"""Finds the profiles of resources that R4 itself publishes, for `fhir/profiles/core_profiles.py`.
+"""Finds the profiles that R4 itself publishes, of resources and of data types.
 
-Belongs here: StructureDefinitions to what is shipped of them, and what vital signs are quickly
-decided by. What a profile demands is read in `fhir/profiles/`.
+Belongs here: StructureDefinitions to what is shipped of them for `fhir/profiles/core_profiles.py`,
+and what vital signs are quickly decided by. What a profile demands is read in `fhir/profiles/`.
 """
 
 import gzip
@@ -14,7 +14,9 @@ from hc_assets.fhir.r4.build.expansion import NotExpandableError, expand
 from hc_assets.fhir.r4.build.package import JsonObject, Package
 from hc_assets.fhir.r4.core_profiles import CoreProfiles, VitalSign
 
-_VITAL_SIGNS = "http://hl7.org/fhir/StructureDefinition/vitalsigns"
+# The one that is a type of the table, where it is enforced wherever R4 names it.
+_CORE = "http://hl7.org/fhir/StructureDefinition/"
+_SIMPLE_QUANTITY, _VITAL_SIGNS = f"{_CORE}SimpleQuantity", f"{_CORE}vitalsigns"
 _MEMBERS = ("url", "version", "fhirVersion", "type", "kind", "derivation", "baseDefinition")
 # Texts for people, and what nothing is checked with.
 _UNUSED = frozenset(
@@ -99,8 +101,24 @@ def _vital_sign(structure: JsonObject, units: dict[str, tuple[str, ...]]) -> tup
     return code, VitalSign(structure["url"], allowed("Observation.valueQuantity"), components)
 
 
+def _is_profile(package: Package, resource: JsonObject) -> bool:
+    """Whether a structure is a profile of a resource or of a data type; extensions are neither.
+
+    Two examples of R4's say that Composition is a data type: they are for readers.
+    """
+    if resource.get("derivation") != "constraint" or resource["type"] == "Extension":
+        return False
+    constrained = package.structures.get(f"{_CORE}{resource['type']}", {})
+    kinds = ("resource", "complex-type")
+    return (
+        resource["kind"] in kinds
+        and resource["kind"] == constrained.get("kind")
+        and resource["url"] != _SIMPLE_QUANTITY
+    )
+
+
 def build_core_profiles(package: Package) -> bytes:
-    """Compile the profiles of resources in a package.
+    """Compile the profiles in a package.
 
     Args:
         package: HL7's definitions.
@@ -111,9 +129,7 @@ def build_core_profiles(package: Package) -> bytes:
     structures = [
         _structure(resource)
         for _, resource in sorted(package.structures.items())
-        if resource.get("derivation") == "constraint"
-        and resource["kind"] == "resource"
-        and resource["type"] != "Extension"
+        if _is_profile(package, resource)
     ]
     value_sets = [
         found for url in _bound(structures) if (found := _value_set(package, url)) is not None

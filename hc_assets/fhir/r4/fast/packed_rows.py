@@ -64,6 +64,8 @@ class MemberRow(NamedTuple):
     needs_absolute: bool = False
     type: int = 0
     role: int = 0
+    extensible: int = -1
+    extensible_systems: int = -1
 
 
 class ShapeRow(NamedTuple):

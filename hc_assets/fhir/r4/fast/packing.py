@@ -8,7 +8,6 @@ from array import array
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from hc_assets.fhir.r4.bindings import codes_of
 from hc_assets.fhir.r4.core_profiles import core_profiles
 from hc_assets.fhir.r4.definitions import (
     Element,
@@ -21,12 +20,12 @@ from hc_assets.fhir.r4.definitions import (
     is_definition,
     r4,
 )
+from hc_assets.fhir.r4.fast.code_sets import CodeSets
 from hc_assets.fhir.r4.fast.coding_rows import code_system_text, role_of, vital_sign_rows
 from hc_assets.fhir.r4.fast.packed_rows import (
     FORMS,
     KINDS,
     MAX_CAPTURES,
-    SYNTAXES,
     ExtensionRow,
     MemberRow,
     Packed,
@@ -103,7 +102,7 @@ class _Packer:
         self.strings = array(_INT)
         self._numbers: dict[str, int] = {}
         self.sets: list[list[int]] = []
-        self._set_numbers: dict[tuple[str, bool], int] = {}
+        self._codes = CodeSets(self.add_set)
         self.targets: list[frozenset[str]] = []
         self._target_numbers: dict[frozenset[str], int] = {}
         self.rules = array(_INT)
@@ -137,23 +136,6 @@ class _Packer:
         """The number of a new set of strings."""
         self.sets.append([self.string(item) for item in sorted(items)])
         return len(self.sets) - 1
-
-    def _codes(self, element: Element, ref: TypeRef) -> int:
-        """The set that an element's codes must be in, as `Member.codes` has it."""
-        is_concept = ref.code == "CodeableConcept"
-        is_coded = is_concept or r4().type(ref.code).kind == "primitive-type"
-        if element.binding is None or not is_coded:
-            return -1
-        url = element.binding.value_set
-        codes = codes_of(url)
-        if codes is None:
-            return -2 - SYNTAXES.index(r4().value_set(url).syntax)
-        key = url, is_concept
-        if key not in self._set_numbers:
-            systems = r4().value_set(url).codes
-            pairs = {f"{system} {code}" for system in systems for code in systems[system]}
-            self._set_numbers[key] = self.add_set(pairs if is_concept else codes)
-        return self._set_numbers[key]
 
     def _targets(self, ref: TypeRef) -> int:
         names = frozenset(ref.targets) & r4().resource_names
@@ -277,6 +259,7 @@ class _Packer:
         if owner == "Observation" and element.name == "effective":
             value_bit = int(member != "effectiveDateTime")  # what `native/vital_signs.c` asks for
         first_rule, rule_count = rules
+        extensible, extensible_systems = self._codes.extensible(element, ref)
         row = MemberRow(
             name=self.string(member),
             form=_form(ref),
@@ -286,7 +269,7 @@ class _Packer:
             max=element.max or 0,
             shape=self.shape_of[ref.code],
             capture=self._captures[owner].slots.get(element.name, -1),
-            codes=self._codes(element, ref),
+            codes=self._codes.required(element, ref),
             is_maximum=element.binding is not None and element.binding.is_maximum,
             targets=self._targets(ref),
             rules=first_rule,
@@ -296,6 +279,8 @@ class _Packer:
             needs_absolute=is_url,
             type=self.shape_of[ref.code],
             role=role_of(owner, member),
+            extensible=extensible,
+            extensible_systems=extensible_systems,
         )
         self._row(owner, element, row)
 

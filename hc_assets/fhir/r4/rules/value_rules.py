@@ -8,8 +8,19 @@ import hashlib
 import re
 from typing import Any, NamedTuple
 
-from hc_assets.fhir.r4.bindings import allows_code, allows_coding, expectation
-from hc_assets.fhir.r4.code_systems import is_unknown_code, nearest_code
+from hc_assets.fhir.r4.bindings import (
+    allows_code,
+    allows_coding,
+    expectation,
+    extensible_codes,
+    extensible_of,
+)
+from hc_assets.fhir.r4.code_systems import (
+    is_of_another_version,
+    is_unknown_code,
+    nearest_code,
+    nearest_of,
+)
 from hc_assets.fhir.r4.definitions import Element, TypeRef, r4
 from hc_assets.fhir.r4.issues import Findings, Severity, clipped
 from hc_assets.fhir.r4.primitives import (
@@ -126,6 +137,9 @@ def check_complex(
         findings: takes the issues.
     """
     path = places.path
+    extensible = extensible_of(element, ref)
+    if extensible:
+        _check_extensible(value, ref, extensible, path, findings)
     if ref.code == "Reference":
         _check_reference(value, ref.targets, places, findings)
     elif ref.code == "Coding":
@@ -173,6 +187,40 @@ def _check_coding(value: dict[str, Any], path: str, findings: Findings) -> None:
     hint = f"; the nearest one is {near}" if near is not None else ""
     found = f"found code {clipped(code)!r}, expected one of code system {system}{hint}"
     findings.add("warning", "code-invalid", f"{path}.code", "code-system", found)
+
+
+def _check_extensible(
+    value: dict[str, Any], ref: TypeRef, value_set: str, path: str, findings: Findings
+) -> None:
+    """A coding is of the value set of an extensible binding, or of another code system.
+
+    No error: whether one of the codes that the value set has would fit, only the sender knows.
+    """
+    by_system = extensible_codes(value_set)
+    listed = value.get("coding") if ref.code == "CodeableConcept" else [value]
+    outside: tuple[str, str] | None = None
+    for coding in listed if isinstance(listed, list) else ():
+        if not isinstance(coding, dict):
+            continue
+        system, code = coding.get("system"), coding.get("code")
+        if not (isinstance(system, str) and isinstance(code, str) and system in by_system):
+            continue
+        version = coding.get("version")
+        if by_system[system].has(code) or is_of_another_version(system, version):
+            return
+        if not is_unknown_code(system, version, code):  # of that `code-system` speaks
+            outside = outside or (system, code)
+    if outside is None:
+        return
+    system, code = outside
+    is_worth_it = len(code) <= _LONGEST_CODE and findings.takes_milder
+    near = nearest_of(by_system[system].codes, code) if is_worth_it else None
+    hint = f"; the nearest one is {near}" if near is not None else ""
+    found = (
+        f"found code {clipped(code)!r} of a code system of value set {value_set},"
+        f" expected one of that value set where one fits{hint}"
+    )
+    findings.add("warning", "code-invalid", path, "extensible-binding", found)
 
 
 def _check_attachment(value: dict[str, Any], path: str, findings: Findings) -> None:

@@ -58,7 +58,8 @@ typedef struct {
 /* One row of int32 per member, as fhir/r4/fast/packing.py writes it. */
 typedef struct {
     int32_t name, form, element, is_list, is_sibling, min, max, shape, capture, codes, is_maximum,
-        targets, rules, rule_count, value_bit, is_modifier, needs_absolute, type, role;
+        targets, rules, rule_count, value_bit, is_modifier, needs_absolute, type, role, extensible,
+        extensible_systems;
 } MemberRow;
 
 /* A JSON member that a type may have. */
@@ -75,6 +76,8 @@ typedef struct {
     uint16_t min, shape, type;
     uint32_t max;        /* 0 for no limit */
     int32_t codes;       /* set of codes, or -1 for none, or -2 - Syntax */
+    int32_t extensible;  /* set of codings of an extensible binding, or -1; and of their systems */
+    int32_t extensible_systems;
     int32_t targets;     /* set of resource types that a reference may name, -1 for any */
     int32_t rules, rule_count;
 } Member;
@@ -298,6 +301,7 @@ static inline int begins(Text text, const char *word) {
 /* rules.c */
 int rules_hold(const Table *table, const Frame *frame, int32_t first, int32_t count);
 int concept_is_bound(const Table *table, const Member *member, Text concept);
+int codings_fit(const Table *table, const Member *member, Text value);
 
 /* elements.c: what an extension, a reference, a resource's meta must hold beside its members. */
 int extension_is_valid(Run *run, Frame *frame);

@@ -220,6 +220,17 @@ int rules_hold(const Table *table, const Frame *frame, int32_t first, int32_t co
     return 1;
 }
 
+/* Whether a set of codings has one. They are `system code`: neither has a space in it. */
+static int has_pair(const Table *table, int32_t set, Text system, Text code) {
+    char pair[256];
+    if (system.size == 0 || system.size + 1 + code.size > sizeof pair) return 0;
+    memcpy(pair, system.at, system.size);
+    pair[system.size] = ' ';
+    memcpy(pair + system.size + 1, code.at, code.size);
+    Text text = {(const uint8_t *)pair, system.size + 1 + code.size};
+    return string_in(table, &table->sets[set], text) >= 0;
+}
+
 /* Whether a CodeableConcept has a coding of the value set that it is bound to. */
 int concept_is_bound(const Table *table, const Member *member, Text concept) {
     Text array = member_in(concept, "coding"), coding;
@@ -234,14 +245,25 @@ int concept_is_bound(const Table *table, const Member *member, Text concept) {
             if (has_syntax((enum Syntax)(-2 - member->codes), code)) return 1;
             continue;
         }
-        /* Sets of codings hold `system code`: neither has a space in it. */
-        char pair[256];
-        if (system.size == 0 || system.size + 1 + code.size > sizeof pair) continue;
-        memcpy(pair, system.at, system.size);
-        pair[system.size] = ' ';
-        memcpy(pair + system.size + 1, code.at, code.size);
-        Text text = {(const uint8_t *)pair, system.size + 1 + code.size};
-        if (string_in(table, &table->sets[member->codes], text) >= 0) return 1;
+        if (has_pair(table, member->codes, system, code)) return 1;
     }
     return 0;
+}
+
+/* Whether a coding, one of a CodeableConcept or the unit of a quantity, is of the value set of the
+ * extensible binding, or none is of a code system of that. */
+int codings_fit(const Table *table, const Member *member, Text value) {
+    Text array = member_in(value, "coding"), coding = value;
+    const uint8_t *position = NULL;
+    int is_outside = 0, is_certain = 1, is_alone = array.size == 0;
+    while (is_alone ? coding.at != NULL : next_item(array, &position, &coding)) {
+        Text system = plain_string(member_in(coding, "system"), &is_certain);
+        Text code = plain_string(member_in(coding, "code"), &is_certain);
+        if (is_alone) coding.at = NULL;
+        if (!is_certain) return 0;
+        if (system.size == 0 || code.size == 0) continue;
+        if (has_pair(table, member->extensible, system, code)) return 1;
+        if (string_in(table, &table->sets[member->extensible_systems], system) >= 0) is_outside = 1;
+    }
+    return !is_outside;
 }

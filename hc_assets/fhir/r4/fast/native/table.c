@@ -66,6 +66,8 @@ static Member member_of(const Table *table, const MemberRow *row) {
         .value_bit = (int8_t)row->value_bit,
         .role = (uint8_t)row->role,
         .is_maximum = (uint8_t)row->is_maximum,
+        .extensible = row->extensible,
+        .extensible_systems = row->extensible_systems,
         .min = (uint16_t)row->min,
         .shape = (uint16_t)row->shape,
         .type = (uint16_t)row->type,

@@ -158,6 +158,7 @@ static Position read_object(Run *run, Position at, const Member *member, Frame *
     run->depth--;
     Text raw = {start, (size_t)(at - start)};
     if (member->codes != -1 && !concept_is_bound(run->table, member, raw)) return NULL;
+    if (member->extensible != -1 && !codings_fit(run->table, member, raw)) return NULL;
     if (member->capture >= 0 && !member->is_list) parent->captures[member->capture] = raw;
     return at;
 }
