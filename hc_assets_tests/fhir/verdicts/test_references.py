@@ -115,7 +115,7 @@ def test_what_refers_to_what_does_not_depend_on_how_a_search_was_paged(
     whole, references = counted(tmp_path, [[page(RESOURCES, NORTH)]], source)
     assert whole == expected
 
-    random = Random(source)
+    random = Random(source)  # noqa: S311 - tests
     for _ in range(4):
         # Two batches of two pages each
         pages: list[list[dict[str, Any]]] = [[], [], [], []]
