@@ -141,7 +141,8 @@ def encoded(text: str) -> bytes:
 def local_targets(texts: Iterable[str]) -> list[str]:
     """What references name that a batch can hold: `<type>/<id>`, or the URN that one is.
 
-    Left out are resources of other servers, queries, and what a resource contains.
+    Left out are resources of other servers, queries, and what a resource contains; absolute ones to
+    the same server are relative by now.
     """
     return [target for target in map(_local_target, texts) if target is not None]
 
@@ -152,6 +153,17 @@ def _local_target(text: str) -> str | None:
         return text
     named = _LOCAL.fullmatch(text)
     return named[1] if named else None
+
+
+def absolute_references(texts: Iterable[str]) -> list[str]:
+    """Those of a resource's references that are addresses on some server."""
+    return [text for text in texts if "://" in text and not text.startswith("urn:")]
+
+
+def split_version(text: str) -> tuple[str, str]:
+    """Divide a reference into what names the resource, and its version, `/_history/…` or ""."""
+    before, sign, version = text.rpartition("/_history/")
+    return (before, f"{sign}{version}") if sign else (text, "")
 
 
 def conditional_references(texts: Iterable[str]) -> list[str]:

@@ -181,10 +181,15 @@ ENRICHED_RESOURCES = pa.schema(
             "Its references that are a query, type?criteria",
         ),
         column(
+            "absolute_references",
+            pa.list_(pa.string()),
+            "Its references to other servers, as they were sent",
+        ),
+        column(
             "resource",
             pa.binary(),
             "The resource as JSON with what enrichment added, and with references that hold only"
-            " in its bundle replaced by type/id",
+            " in its bundle, or name its own server, replaced by type/id",
         ),
     ]
 )
@@ -301,6 +306,7 @@ TABLES: Mapping[str, TableSchema] = {
                 "literal_references": (f"{_RAW}.full_url", *_OF_VALIDATED),
                 "identifiers": _OF_VALIDATED,
                 "conditional_references": _OF_VALIDATED,
+                "absolute_references": (f"{_VALIDATED}.full_url", *_OF_VALIDATED),
                 "resource": (f"{_RAW}.full_url", f"{_VALIDATED}.warnings", *_OF_VALIDATED),
             },
         ),

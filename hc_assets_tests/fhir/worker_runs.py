@@ -41,6 +41,8 @@ class Run:
     """One batch on its way: landed files in, tables out."""
 
     layout: Layout
+    batch: str = BATCH
+    source: str = ""
     rules: BusinessRules = field(default_factory=BusinessRules)
     work_bytes: int = 10**9
     split_bounds: dict[str, Any] = field(default_factory=dict)
@@ -53,28 +55,28 @@ class Run:
         for key, data in files.items():
             name = key.replace("__", ".")
             sha256 = hashlib.sha256(data).hexdigest()
-            path = self.layout.landed_file("fhir", BATCH, sha256)
+            path = self.layout.landed_file("fhir", self.batch, sha256)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
             landed.append(LandedFile(name, sha256, len(data), sha256, FHIR_FILES.media_type(name)))
         return tuple(landed)
 
     def split(self, *files: LandedFile) -> LakeTable:
-        work = SplitWork(str(self.layout.data_dir), BATCH, files, 0)
+        work = SplitWork(str(self.layout.data_dir), self.batch, files, 0, source=self.source)
         judge = partial(issues_of_whole, profiles=self.profiles)
         parts = split_files(work, judge=judge, **self.split_bounds)
         return self.put(RAW, parts)
 
     def put(self, table: str, parts: list[Part]) -> LakeTable:
         declare(self.layout, table, TABLES[table].schema)
-        commit(self.layout, table, BATCH, parts)
-        return read_partition(self.layout, table, BATCH)
+        commit(self.layout, table, self.batch, parts)
+        return read_partition(self.layout, table, self.batch)
 
     def work(self, table: LakeTable) -> list[ResourceWork]:
         parts = tuple(str(path) for path in table.parts())
-        raw = tuple(str(path) for path in read_partition(self.layout, RAW, BATCH).parts())
+        raw = tuple(str(path) for path in read_partition(self.layout, RAW, self.batch).parts())
         return [
-            ResourceWork(str(self.layout.data_dir), BATCH, rows, LANDED, parts, raw)
+            ResourceWork(str(self.layout.data_dir), self.batch, rows, LANDED, parts, raw)
             for rows in table.work(self.work_bytes)
         ]
 
@@ -87,7 +89,7 @@ class Run:
 
     def enrich(self, validated: LakeTable) -> LakeTable:
         listed = self.work(validated)
-        with kept_index(self.layout, BATCH, [gather_facts(work) for work in listed]) as index:
+        with kept_index(self.layout, self.batch, [gather_facts(work) for work in listed]) as index:
             parts = [
                 part
                 for work in listed

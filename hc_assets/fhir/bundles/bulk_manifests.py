@@ -23,13 +23,13 @@ class ListedFile(NamedTuple):
         list: output, deleted or error.
         resource_type: of its resources; None where the manifest does not say.
         url: where the server has it.
-        count: how many resources it has; None where the manifest does not say.
+        resources: how many it has; None where the manifest does not say.
     """
 
     list: str
     resource_type: str | None
     url: str
-    count: int | None
+    resources: int | None
 
 
 class BulkManifest(NamedTuple):

@@ -95,6 +95,7 @@ def _columns(row: dict[str, Any], landed_at: datetime) -> dict[str, Any]:
         "literal_references": [],
         "identifiers": [],
         "conditional_references": [],
+        "absolute_references": [],
     }
     itself = _ITSELF.get(row["resource_type"])
     return row | made | ({itself: id_} if itself else {})

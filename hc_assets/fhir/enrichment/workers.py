@@ -92,12 +92,14 @@ def enrich_rows(
     """
     folder = Layout.of(work.data_dir).partition("fhir/enriched_resources", work.batch)
     enricher, facts = Enricher(work.landed_at, options, rules), _index(index)
+    unaddressed = facts.without_addresses()
     bare = Enricher(work.landed_at, options, ())
 
     def made_by(rows: pa.RecordBatch, by: Enricher, *, resolves: bool) -> pa.RecordBatch:
         files = pc.unique(rows["source_sha256"]).to_pylist()
         targets = entry_targets(work.raw_parts, files) if resolves else {f: {} for f in files}
-        return enriched(rows, by, facts, targets, work.landed_at)
+        known = facts if resolves else unaddressed
+        return enriched(rows, by, known, targets, work.landed_at)
 
     ways = (
         Way("what the rules of enrichment add is", partial(made_by, by=bare, resolves=True)),

@@ -107,7 +107,7 @@ def _compared(export: LandedExport, count: Counting) -> _Found:
             _note_missing(found, listed)
             continue
         found.used.add(name)
-        counts = [count(version, listed.count) for version in export.files[name]]
+        counts = [count(version, listed.resources) for version in export.files[name]]
         if is_error:
             found.counts["outcomes"] += max(counts[-1].numbers, default=0)
         elif not any(_agrees(listed, each) for each in counts):
@@ -123,18 +123,18 @@ def _note_missing(found: _Found, listed: ListedFile) -> None:
         found.notes.append(f"{name} (of errors) is missing")
         return
     found.counts["missing"] += 1
-    size = "" if listed.count is None else f" ({listed.count} listed)"
+    size = "" if listed.resources is None else f" ({listed.resources} listed)"
     what = " (of deletions)" if listed.list == DELETED else ""
     found.failures.append(f"{name}{what} is missing{size}")
 
 
 def _agrees(listed: ListedFile, counted: Count) -> bool:
-    return not counted.damage and (listed.count is None or listed.count in counted.numbers)
+    return not counted.damage and (listed.resources is None or listed.resources in counted.numbers)
 
 
 def _difference(listed: ListedFile, name: str, counted: Count) -> str:
     has = " or ".join(map(str, sorted(counted.numbers))) or "none"
-    of = "" if listed.count is None else f" of {listed.count} listed"
+    of = "" if listed.resources is None else f" of {listed.resources} listed"
     damage = f": {counted.damage}" if counted.damage else ""
     return f"{_shown_name(name)} has {has}{of}{damage}"
 
@@ -211,7 +211,7 @@ def _by_types(
                 name
                 for name, versions in left.items()
                 if _is_of(each, versions[-1])
-                and (not is_exact or _rows(versions[-1]) == each.count)
+                and (not is_exact or _rows(versions[-1]) == each.resources)
             )
             name = next(fitting, None)
             if name is not None:

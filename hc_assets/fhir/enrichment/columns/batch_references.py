@@ -4,7 +4,7 @@ Belongs here: doing for many at once what `fhir/references.py` does for one. The
 come again and again, so that each is read once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from hc_assets.fhir.enrichment.columns.resource_columns import distinct, replace
 from hc_assets.fhir.enrichment.columns.resource_texts import Compact, Numbers, Texts, text_of
 from hc_assets.fhir.link_elements import SIGNS_OF_OTHERS
 from hc_assets.fhir.references import (
+    absolute_references,
     conditional_references,
     encoded,
     local_targets,
@@ -73,8 +74,17 @@ class References(NamedTuple):
 
     def conditional(self, rows: int, absent: pa.Array) -> pa.Array:
         """Each resource's references that are queries, each once, as such a column."""
-        is_query = [bool(conditional_references([text])) for text in self.texts]
-        of_these = np.flatnonzero(np.array(is_query, bool)[self.which])
+        return self._each_once(conditional_references, rows, absent)
+
+    def absolute(self, rows: int, absent: pa.Array) -> pa.Array:
+        """Each resource's references to other servers, each once, as such a column."""
+        return self._each_once(absolute_references, rows, absent)
+
+    def _each_once(
+        self, chosen: Callable[[list[str]], list[str]], rows: int, absent: pa.Array
+    ) -> pa.Array:
+        is_chosen = [bool(chosen([text])) for text in self.texts]
+        of_these = np.flatnonzero(np.array(is_chosen, bool)[self.which])
         pairs = dict.fromkeys(
             (row, self.texts[number])
             for row, number in zip(
@@ -100,7 +110,8 @@ def resolved(
         compact: the resources.
         files: hash of the file that brought each.
         targets: what a `Reference.reference` stands for, by its text, by hash of the file.
-        index: of the batch, which says what it holds.
+        index: of the batch and the source, which says what it holds, and which addresses are of
+            the source though another file has them.
 
     Returns:
         The resources with those references replaced, and every other byte as it was; and their
@@ -121,7 +132,7 @@ def resolved(
         zip(groups[first].tolist(), places, strict=True)
     ):
         text = text_of(buffer[begin - 1 : end + 1])
-        target = of_file[group].get(text)
+        target = of_file[group].get(text) or index.own_target(text)
         if target is not None:
             numbers[number] = len(new)
             new.append(encoded(target))

@@ -321,6 +321,7 @@ def _other_columns(
     columns = {
         "literal_references": rows.references.literal(count, absent),
         "conditional_references": rows.references.conditional(count, absent),
+        "absolute_references": rows.references.absolute(count, absent),
         "content_sha256": pa.array(_hashes(rows, is_plain, metas, others), pa.string()),
         "identifiers": identifiers_of(rows),
     }
