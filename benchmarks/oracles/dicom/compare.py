@@ -32,6 +32,9 @@ FRAMES = 12
 
 _LOSSY = {f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 53, 55, 81, 91, 93, 203)}
 
+# What judges print where they know none, or leave it open
+_NO_VRS = frozenset({"??", "UN", "ox", "xs", "lt", "na", "up", "OB or OW", "US or SS", "US or SS or OW"})
+
 
 class Difference(NamedTuple):
     """Where two of the judges say the same, and we something else.
@@ -44,6 +47,7 @@ class Difference(NamedTuple):
         judges: who says the same.
         is_tie: whether another judge sides with us.
         words: our warning or reason, without figures; "" where there is none.
+        theirs: a judge's words, where they refuse.
     """
 
     what: str
@@ -52,6 +56,7 @@ class Difference(NamedTuple):
     judges: list[str]
     is_tie: bool
     words: str
+    theirs: str = ""
 
 
 class Judges:
@@ -107,7 +112,9 @@ def differences(
         return
     words = [each for each in row["warnings"] if each not in known]  # type: ignore[attr-defined]
     if not any(each.dataset for each in verdicts.values()):
-        yield Difference("readable", "", "", sorted(verdicts), False, _first(words))
+        yield Difference(
+            "readable", "", "", sorted(verdicts), False, _first(words), _words_of(verdicts)
+        )
     datasets = {name: each for name, each in verdicts.items() if each.dataset}
     yield from _of_datasets(
         dataset_of(row, path.read_bytes()),
@@ -134,7 +141,7 @@ def _of_datasets(
             if tag in dataset or name not in partial
         }
         mine = ours.get(tag)
-        said = _disagreement(mine, found)
+        said = _disagreement(mine, found) or _other_vr(mine, found)
         if said is not None:
             what, judges, is_tie, vr = said
             yield Difference(what, where, vr, judges, is_tie, words(where[:8]))
@@ -165,6 +172,20 @@ def _disagreement(
                 one for one in found if one not in others and (found[one] or ("", ""))[1] != UNKNOWN
             ]
             return what, sorted(same), bool(sides), f"{vr} {'' if each is None else each[0]}".strip()
+    return None
+
+
+def _other_vr(
+    mine: Element | None, found: dict[str, Element | None]
+) -> tuple[str, list[str], bool, str] | None:
+    """As `_disagreement`, of the VR alone."""
+    if mine is None:
+        return None
+    vrs = {name: each[0] for name, each in found.items() if each is not None}
+    for vr in set(vrs.values()) - {mine[0], *_NO_VRS}:
+        same = sorted(name for name, each in vrs.items() if each == vr)
+        if len(same) > 1:
+            return "VR", same, mine[0] in vrs.values(), f"{mine[0]} {vr}"
     return None
 
 
@@ -221,9 +242,9 @@ def _of_frames(
         said = _first([*own.words, *words])
         refused = sorted(name for name, each in theirs.items() if each is None)
         if own.values is not None and len(refused) > 1:
-            yield Difference(
-                "more frames", str(index), "", refused, len(refused) < len(theirs), said
-            )
+            is_tie = len(refused) < len(theirs)
+            their = _words_of({name: verdicts[name] for name in refused})
+            yield Difference("more frames", str(index), "", refused, is_tie, said, their)
             continue
         others = {
             name: each
@@ -246,6 +267,14 @@ def plain(words: str) -> str:
     words = re.sub(r"\([0-9A-Fx]{4},[0-9A-Fx]{4}\)( [A-Z]\w+)?", "TAG", words)
     words = re.sub(r"'[^']*'|\"[^\"]*\"", "'…'", words)
     return re.sub(r"-?\d+(\.\d+)?", "N", words)[:160]
+
+
+def _words_of(verdicts: dict[str, Verdict]) -> str:
+    """Words of the judge that has the most to say of why."""
+    for name in ("pydicom", "dcmtk", "gdcm"):
+        if name in verdicts and verdicts[name].words:
+            return f"{name}: {plain(verdicts[name].words)}"
+    return ""
 
 
 def _first(words: Sequence[str]) -> str:

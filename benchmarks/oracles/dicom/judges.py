@@ -41,7 +41,7 @@ ROOT = Path(__file__).resolve().parents[3]
 SECONDS = 20.0
 """Time that a judge has for a file."""
 START_SECONDS = 120.0
-MEMORY = 4 * 1024**3
+MEMORY = 1280 * 1024**2
 
 _LENGTHS = struct.Struct("<QQ")
 _PIXELS = 0x7FE00008
@@ -302,7 +302,7 @@ def _gdcm_element(gdcm: Any, element: Any, is_little: bool) -> Element:
                 for number in range(1, items.GetNumberOfItems() + 1)
             ],
         )
-    if value is None or not value.GetLength().GetValueLength():
+    if value is None or value.GetLength() == gdcm.VL(0):
         return vr, TEXT, []
     data = value.GetBuffer()
     data = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data

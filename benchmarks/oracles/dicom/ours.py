@@ -52,7 +52,9 @@ def dataset_of(row: Row, data: bytes) -> Dataset:
         row: ours.
         data: the file, from which what the JSON leaves out is taken by its place.
     """
-    return _dataset(json.loads(str(row["dicom_json"])), data)
+    model = json.loads(str(row["dicom_json"]))
+    # File meta information behind the dataset's first element counts as the dataset's here alone
+    return _dataset({tag: each for tag, each in model.items() if tag[:4] != "0002"}, data)
 
 
 def _dataset(model: dict[str, Any], data: bytes) -> Dataset:

@@ -317,7 +317,7 @@ def _transfer_syntax(meta: dict[int, Element]) -> UID | None:
         return None
     value = element.value
     text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
-    return UID(text.rstrip("\0 "))
+    return UID(text.rstrip("\0 ")) or None
 
 
 def _guessed_syntax(is_implicit: bool, is_little: bool) -> UID:

@@ -104,6 +104,8 @@ def encoded_frames(stream: BinaryIO, header: Header, start: int, frames: int) ->
     syntax = str(header.transfer_syntax)
     has_codestreams = syntax in _CODESTREAMS
     groups = _groups(found, frames, syntax)
+    if len(groups) < frames:
+        groups = _at_their_offsets(groups, found, frames)
     for group in groups:
         last = group[-1]
         is_cut = has_codestreams and last is found.fragments[-1] and not last.is_end
@@ -131,7 +133,11 @@ def _groups(found: _Encapsulated, frames: int, syntax: str) -> list[list[_Fragme
     fragments = found.fragments
     each_is_one = [[fragment] for fragment in fragments]
     if syntax in _ONE_EACH:
-        return [fragments] if frames == 1 and fragments else each_is_one
+        if frames == 1 and fragments:
+            return [fragments]
+        # What has no bytes is no frame, unless one for each was sent
+        is_each = len(fragments) == frames
+        return [each for each in each_is_one if is_each or each[0].length]
     has_codestreams = syntax in _CODESTREAMS
     every = range(len(fragments))
     if len(fragments) == frames and (not has_codestreams or _can_begin(found, every)):
@@ -193,6 +199,22 @@ def _starts(table: list[int], found: _Encapsulated, frames: int) -> list[int] | 
         return None
     starts = [number_of.get(offset, -1) for offset in within]
     return None if -1 in starts else starts
+
+
+def _at_their_offsets(
+    groups: list[list[_Fragment]], found: _Encapsulated, frames: int
+) -> list[list[_Fragment]]:
+    """Of too few frames those before the first that a table of them all has elsewhere.
+
+    Which one is missing tells only a table: what follows would be taken for another frame.
+    """
+    for table in found.tables:
+        if len(table) != frames or table[0] != 0 or sorted(set(table)) != table:
+            continue
+        for number, (group, offset) in enumerate(zip(groups, table, strict=False)):
+            if group[0].item != offset:
+                return groups[:number]
+    return groups
 
 
 def _are_clean(found: _Encapsulated, places: list[int]) -> bool:

@@ -299,12 +299,13 @@ static int read_encoding(walk *w, uint64_t at, int *implicit) {
     uint32_t length = w->answer[SYNTAX_LENGTH], size = sizeof base - 1;
     TRY(need(w, at, 8, w->size));
     *implicit = letters_vr(w->data + at + 4) == NONE;
+    while (length && is_pad((char)text[length - 1])) length--;
     if (length == 0) {
+        w->answer[SYNTAX_LENGTH] = 0; /* padding alone is none */
         /* Group 0008 of big-endian data reads as 0800 here */
         w->big = !*implicit && u16(w->data + at, 0) >= 0x0400;
         return DONE;
     }
-    while (length && is_pad((char)text[length - 1])) length--;
     if (length < size || memcmp(text, base, size) != 0) return REFUSED;
     if (*implicit != (length == size)) return REFUSED;
     if (!*implicit) {
