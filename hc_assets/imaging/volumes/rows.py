@@ -19,6 +19,7 @@ from hc_assets.imaging.series.instances import Instance, distinct
 from hc_assets.imaging.series.stacks import plane_name
 from hc_assets.imaging.volumes.assembly import Assembled, NoVolumeError, assemble
 from hc_assets.imaging.volumes.geometry import ras_from_lps, spacing_of
+from hc_assets.imaging.volumes.nifti import fits_int16
 from hc_assets.imaging.volumes.pictures import picture_of
 from hc_assets.imaging.volumes.placing import Gates, Placed, placed_frames
 from hc_assets.imaging.volumes.schemas import VOLUME_SLICES, VOLUMES
@@ -180,8 +181,20 @@ def _candidate_columns(candidate: Candidate, noted: list[str]) -> Row:
         "frames_below_gate": below,
         "duplicate_frames": candidate.duplicates,
         "dimensions": msgspec.json.encode(candidate.dimensions).decode(),
+        "b_value": _common([frame.b_value for frame in candidate.frames]),
+        "gradient_direction": _common([frame.gradient for frame in candidate.frames]),
+        "image_type": _common([frame.image_type for frame in candidate.frames]),
+        "echo": _common([frame.echo for frame in candidate.frames]),
+        "acquired_s": min(
+            (f.seconds for f in candidate.frames if f.seconds is not None), default=None
+        ),
         "findings": [*findings, "below_gate_frames"] if below else findings,
     }
+
+
+def _common(values: Sequence[Any]) -> Any:
+    """What all frames have; None where they differ."""
+    return values[0] if len(set(values)) == 1 else None
 
 
 def _volume_columns(row: Row, made: Assembled, found: SliceFindings, digest: str) -> Row:
@@ -205,6 +218,7 @@ def _volume_columns(row: Row, made: Assembled, found: SliceFindings, digest: str
         "least_spacing_mm": float(lineup.intervals.min()),
         "greatest_spacing_mm": float(lineup.intervals.max()),
         "units": made.units or None,
+        "is_integral": fits_int16(volume.voxels),
         "least_value": float(volume.voxels.min()),
         "greatest_value": float(volume.voxels.max()),
         "fill_value": volume.fill,
