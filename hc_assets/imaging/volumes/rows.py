@@ -5,7 +5,7 @@ Belongs here: turning outcomes into rows. Dividing the series is in `splitting.p
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Hashable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ from hc_assets.imaging.volumes.splitting import Candidate, PlacedFrame, candidat
 _BATCH_BYTES = 16 * 1024**2
 
 Row = dict[str, Any]
+# Hash of voxels, and what tells their first frame from others at its place
+_Known = tuple[str, Hashable]
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def _volumes_of(
     placed = placed_frames(kept, gates)
     common = _series_columns(files)
     noted = _series_findings(files, placed)
-    seen: set[str] = set()
+    seen: set[_Known] = set()
     number = 0
     for refused in _refused(placed):
         yield Made(common | {"volume": number, "findings": noted} | refused)
@@ -91,7 +93,7 @@ def _volumes_of(
         row = common | {"volume": number} | _candidate_columns(candidate, noted)
         number += 1
         made = fenced(_made, row, candidate, kept, kept_paths, seen=seen, limit=limit)
-        yield _or_failure(made, row, seen)
+        yield _or_failure(made, row, candidate, seen)
 
 
 def _made(
@@ -100,16 +102,19 @@ def _made(
     files: Sequence[Instance],
     paths: Sequence[Path],
     *,
-    seen: Set[str],
+    seen: Set[_Known],
     limit: int,
 ) -> Made:
-    """Make a volume, unless its voxels are among those that were seen."""
+    """Make a volume, unless its voxels are among those that were seen, with the same dimensions.
+
+    Equal voxels of another time, or another direction of diffusion, are another volume.
+    """
     try:
         if all(frame.passes_gate is False for frame in candidate.frames):
             raise NoVolumeError("below_gate")
         assembled = assemble(candidate, paths, limit=limit)
         digest = assembled.volume.content_sha256()
-        if digest in seen:
+        if (digest, candidate.frames[0].dimensions) in seen:
             raise NoVolumeError("repeated")
     except NoVolumeError as error:
         return Made(row | {"verdict": error.verdict})
@@ -120,11 +125,13 @@ def _made(
     return Made(row, list(_slices(row, assembled, found, candidate.frames, files)))
 
 
-def _or_failure(made: Made | InternalError, row: Row, seen: set[str]) -> Made:
+def _or_failure(
+    made: Made | InternalError, row: Row, candidate: Candidate, seen: set[_Known]
+) -> Made:
     if isinstance(made, InternalError):
         return Made(row | {"verdict": made.text})
     if made.slices:
-        seen.add(made.row["content_sha256"])
+        seen.add((made.row["content_sha256"], candidate.frames[0].dimensions))
     return made
 
 

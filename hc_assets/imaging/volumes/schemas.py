@@ -29,7 +29,8 @@ VERDICTS: Mapping[str, str] = {
     "unknown_units": "What makes modality units of stored values can't be read",
     "too_large": "The slices take up more than HC_VOLUME_BYTES",
     "unknown_mosaic": "A mosaic, and its private header does not say what its slices are, or where",
-    "repeated": "The same voxels at the same place as another volume of the series",
+    "repeated": "The same voxels at the same place as another volume of the series, of the same"
+    " time, echo, b-value and the like",
 }
 """Of a volume, the first two; of frames that make none, the others."""
 
