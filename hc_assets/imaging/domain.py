@@ -143,7 +143,8 @@ _TABLES = (
     Table(
         "imaging/nifti_exports",
         _VOLUMES,
-        row="One row per NIfTI file in exports/nifti: a volume, or an aligned volume.",
+        row="One row per file in exports/nifti: the NIfTI of a volume, of an aligned volume or of"
+        " several as one 4-D image, or the b-values or directions of one.",
         layer="out",
         per="all",
         kinds=frozenset({"nifti", "parquet"}),

@@ -88,6 +88,12 @@ class ImagingSettings(CoreSettings):
         " study's grid, at most; of the others, the transform is recorded.",
     )
 
+    nifti_4d: bool = Field(
+        default=True,
+        description="Whether volumes of a series that share a grid (times, directions of diffusion)"
+        " are exported as one 4-D NIfTI file, too: tools for fMRI and diffusion take no other.",
+    )
+
     # Training set: what it asks of a frame is here and in quality_training_gate
     training_modalities: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Modalities in a training set, separated by commas; all where none."

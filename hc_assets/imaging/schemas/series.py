@@ -40,14 +40,40 @@ SERIES = pa.schema(
             "SOPInstanceUIDs that stand for files with different bytes",
             nullable=False,
         ),
-        column("frames", pa.int64(), "Frames of all instances", nullable=False),
-        column("rows", pa.int32(), "Rows; null where its files differ", unit="{pixels}"),
-        column("columns", pa.int32(), "Columns; null where its files differ", unit="{pixels}"),
+        column(
+            "frames",
+            pa.int64(),
+            "Frames of all instances, the slices of a mosaic one by one",
+            nullable=False,
+        ),
+        column(
+            "rows",
+            pa.int32(),
+            "Rows, of a mosaic those of a slice; null where its files differ",
+            unit="{pixels}",
+        ),
+        column(
+            "columns",
+            pa.int32(),
+            "Columns, of a mosaic those of a slice; null where its files differ",
+            unit="{pixels}",
+        ),
         column(
             "pixel_spacing",
             pa.list_(pa.float64()),
             "PixelSpacing, between rows then between columns; null where its files differ",
             unit="mm",
+        ),
+        column(
+            "b_values",
+            pa.list_(pa.float64()),
+            "Diffusion b-values of its frames, sorted, each once; null where none is known",
+            unit="s/mm2",
+        ),
+        column(
+            "gradient_directions",
+            pa.int64(),
+            "How many directions its diffusion gradients have; null where no b-value is known",
         ),
         column("stacks", pa.int64(), "Sets of parallel planes", nullable=False),
         column(
@@ -164,7 +190,10 @@ IMAGING_STUDIES = pa.schema(
 
 _INDEX = "imaging/dicom_index"
 _INSTANCES = (f"{_INDEX}.sop_instance_uid",)
-_SPACING = (f"{_INDEX}.image_position", f"{_INDEX}.image_orientation", f"{_INDEX}.dicom_json")
+_SPACING = tuple(
+    f"{_INDEX}.{name}"
+    for name in ("image_position", "image_orientation", "tile_positions", "dicom_json")
+)
 
 TABLES: Mapping[str, TableSchema] = {
     "imaging/series": TableSchema(
@@ -187,6 +216,8 @@ TABLES: Mapping[str, TableSchema] = {
                 ),
                 "is_complete": (*_INSTANCES, f"{_INDEX}.dicom_json", f"{_INDEX}.instance_number"),
                 "image_orientation": _SPACING,
+                "b_values": (f"{_INDEX}.b_values",),
+                "gradient_directions": (f"{_INDEX}.gradient_directions",),
                 "warnings": tuple(
                     f"{_INDEX}.{name}"
                     for name in ("patient_id", "modality", "series_number", "rows", "columns")
@@ -194,6 +225,7 @@ TABLES: Mapping[str, TableSchema] = {
             },
             rest=_SPACING,
         ),
+        code_version="2",
     ),
     "imaging/imaging_studies": TableSchema(
         IMAGING_STUDIES,

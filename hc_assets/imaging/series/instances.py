@@ -60,6 +60,8 @@ _GROUP_ELEMENTS = {
     "thickness": ("00289110", "00180050"),
     "dimensions": ("00209111", "00209157"),
     "acquired": ("00209111", "00189074"),
+    "echo": ("00189114", "00189082"),
+    "kind": ("00189226", "00089007"),
 }
 _BEFORE_DIFFUSION = ("acquisition_number", "acquisition_time", "echo_numbers", "trigger_time")
 DIMENSION_NAMES = (
@@ -240,7 +242,9 @@ def _plane(
     *,
     thickness: Any = _UNKNOWN,
     indices: Sequence[Any] = (),
-    acquired: str | None = None,
+    acquired: Sequence[Any] | None = None,
+    echo: Sequence[Any] | None = None,
+    kind: Sequence[Any] | None = None,
 ) -> Plane:
     """A plane with what tells it from others at its place.
 
@@ -251,17 +255,26 @@ def _plane(
         orientation: of it.
         thickness: where it is not the instance's.
         indices: DimensionIndexValues.
-        acquired: when, where it is not the instance's AcquisitionTime.
+        acquired: FrameAcquisitionDateTime, where it has one of its own.
+        echo: EffectiveEchoTime, likewise.
+        kind: FrameType, likewise.
     """
+    own = {name: instance[name] for name in (*_BEFORE_DIFFUSION, "image_type")}
+    if kind:
+        own["image_type"] = kind
+    if echo:
+        own["echo_numbers"] = str(echo[0])
+    time = str(acquired[0]) if acquired else instance["acquisition_time"]
+    image_type = tuple(map(str, own["image_type"] or ()))
     b_value = _of_frame(instance["b_values"], frame)
     gradient = _numbers(_of_frame(instance["gradient_directions"], frame), 3)
     dimensions = (
-        *(instance[name] for name in _BEFORE_DIFFUSION),
+        *(own[name] for name in _BEFORE_DIFFUSION),
         None if b_value is None else f"{b_value:g}",
         gradient and tuple(f"{value:.4f}" for value in gradient),
         instance["temporal_position"],
         # Tells magnitude from phase, and water from fat
-        tuple(instance["image_type"] or ()),
+        image_type,
         *map(str, indices),
     )
     return Plane(
@@ -271,7 +284,9 @@ def _plane(
         dimensions,
         b_value=b_value,
         gradient=gradient,
-        seconds=seconds_of_day(acquired or instance["acquisition_time"]),
+        seconds=seconds_of_day(time),
+        image_type=image_type or None,
+        echo=own["echo_numbers"],
     )
 
 
@@ -297,7 +312,7 @@ def _dose_planes(first: Plane, grid_offsets: str) -> Iterator[tuple[int, Plane]]
 
 
 def _planes_of_frames(instance: Instance) -> Iterator[tuple[int, Plane]]:
-    positions, orientations, thicknesses, dimensions, acquired = (
+    positions, orientations, thicknesses, dimensions, acquired, echoes, kinds = (
         _of_frames(instance, name) for name in _GROUP_ELEMENTS
     )
     for at in range(min(instance["frames"], len(positions))):
@@ -312,7 +327,9 @@ def _planes_of_frames(instance: Instance) -> Iterator[tuple[int, Plane]]:
                 orientation,
                 thickness=thickness[0] if thickness else None,
                 indices=dimensions[at] or (),
-                acquired=next((str(each) for each in acquired[at] or ()), None),
+                acquired=acquired[at],
+                echo=echoes[at],
+                kind=kinds[at],
             )
             yield at, plane
 

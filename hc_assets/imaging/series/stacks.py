@@ -39,6 +39,8 @@ class Plane:
         gradient: direction of the diffusion gradient, a unit vector in LPS; None where there is
             none.
         seconds: when it was acquired, from midnight; None where unknown.
+        image_type: ImageType, or FrameType; None where absent.
+        echo: EchoNumbers, or EffectiveEchoTime; None where absent.
     """
 
     position: tuple[float, float, float]
@@ -48,6 +50,8 @@ class Plane:
     b_value: float | None = None
     gradient: tuple[float, float, float] | None = None
     seconds: float | None = None
+    image_type: tuple[str, ...] | None = None
+    echo: str | None = None
 
 
 AnyPlane = TypeVar("AnyPlane", bound=Plane)

@@ -94,11 +94,26 @@ def series_row(files: Sequence[Instance]) -> dict[str, Any]:
         "missing_instances": max(0, expected.instances - len(instances)) if expected else None,
         "is_complete": _is_complete(instances, expected),
     }
+    row |= _diffusion(instances)
     row |= _geometry(stacks)
     if row["modality"] in _WITHOUT_EMPTY_SLICES:
         row["missing_slices"] = None
     row["warnings"] = warnings
     return row
+
+
+def _diffusion(instances: Sequence[Instance]) -> dict[str, Any]:
+    sent = [b for instance in instances for b in instance["b_values"] or () if b is not None]
+    directions = {
+        tuple(round(value, 4) for value in direction)
+        for instance in instances
+        for direction in instance["gradient_directions"] or ()
+        if direction is not None
+    }
+    return {
+        "b_values": sorted(set(sent)) or None,
+        "gradient_directions": len(directions) if sent else None,
+    }
 
 
 # A segmentation need not hold frames without a segment (PS3.3 C.8.20.2)

@@ -17,16 +17,18 @@ from upath import UPath
 
 from hc_assets.core.compute import executor, in_order
 from hc_assets.core.fence import row_seconds
+from hc_assets.imaging.schemas.nifti import NIFTI_EXPORTS
 from hc_assets.imaging.series.refreshing import failed_studies
 from hc_assets.imaging.settings import ImagingSettings
-from hc_assets.imaging.volumes.exports import ExportedFile, exported, remove_others
+from hc_assets.imaging.volumes.exports import (
+    ExportedFile,
+    exported,
+    exported_series,
+    remove_others,
+)
 from hc_assets.imaging.volumes.intake import intake, merged
 from hc_assets.imaging.volumes.rows import Row
-from hc_assets.imaging.volumes.schemas import (
-    ALIGNED_VOLUMES,
-    NIFTI_EXPORTS,
-    VOLUMES,
-)
+from hc_assets.imaging.volumes.schemas import ALIGNED_VOLUMES, VOLUMES
 from hc_assets.imaging.volumes.series_work import work_of
 from hc_assets.imaging.volumes.stored_volumes import StoredVolumes, part_number, rows_of
 from hc_assets.imaging.volumes.study_work import StudyWork, inputs_of, studies_of
@@ -167,10 +169,14 @@ def nifti_exports(
     """Write the volumes as NIfTI; files of volumes that there no longer are go."""
     folder = layout.exports("nifti")
     with exclusive(folder.parent / ".nifti.lock"):
-        return _export_nifti(layout, folder, settings.row_seconds)
+        return _export_nifti(
+            layout, folder, settings.row_seconds, is_four_dimensional=settings.nifti_4d
+        )
 
 
-def _export_nifti(layout: Layout, folder: UPath, seconds: float) -> Content:
+def _export_nifti(
+    layout: Layout, folder: UPath, seconds: float, *, is_four_dimensional: bool
+) -> Content:
     before = _exported_before(layout)
     volumes, aligned_volumes = (read_partition(layout, t, None) for t in (_VOLUMES, _ALIGNED))
     volume_slices, aligned_slices = (
@@ -180,11 +186,15 @@ def _export_nifti(layout: Layout, folder: UPath, seconds: float) -> Content:
         (volumes, StoredVolumes.of(volume_slices, "volume_id"), False),
         (aligned_volumes, StoredVolumes.of(aligned_slices, "aligned_id"), True),
     ]
-    rows = (
+    rows: Iterator[Row] = (
         row
         for table, stored, is_aligned in sources
         for row in exported(folder, rows_of(table), stored, before, is_aligned=is_aligned)
     )
+    together = exported_series(
+        folder, rows_of(volumes), sources[0][1], before, is_four_dimensional=is_four_dimensional
+    )
+    rows = chain(rows, together)
     files: set[str] = set()
     with (
         row_seconds(seconds),

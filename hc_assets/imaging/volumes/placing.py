@@ -91,6 +91,8 @@ def _frames(number: int, file: Instance) -> list[PlacedFrame]:
             plane.b_value,
             plane.gradient,
             plane.seconds,
+            plane.image_type,
+            plane.echo,
             file=number,
             frame=frame,
             grid=grid,

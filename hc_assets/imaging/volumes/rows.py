@@ -5,7 +5,7 @@ Belongs here: turning outcomes into rows. Dividing the series is in `splitting.p
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Hashable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from hc_assets.imaging.series.instances import Instance, distinct
 from hc_assets.imaging.series.stacks import plane_name
 from hc_assets.imaging.volumes.assembly import Assembled, NoVolumeError, assemble
 from hc_assets.imaging.volumes.geometry import ras_from_lps, spacing_of
+from hc_assets.imaging.volumes.nifti import fits_int16
 from hc_assets.imaging.volumes.pictures import picture_of
 from hc_assets.imaging.volumes.placing import Gates, Placed, placed_frames
 from hc_assets.imaging.volumes.schemas import VOLUME_SLICES, VOLUMES
@@ -28,6 +29,8 @@ from hc_assets.imaging.volumes.splitting import Candidate, PlacedFrame, candidat
 _BATCH_BYTES = 16 * 1024**2
 
 Row = dict[str, Any]
+# Hash of voxels, and what tells their first frame from others at its place
+_Known = tuple[str, Hashable]
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ def _volumes_of(
     placed = placed_frames(kept, gates)
     common = _series_columns(files)
     noted = _series_findings(files, placed)
-    seen: set[str] = set()
+    seen: set[_Known] = set()
     number = 0
     for refused in _refused(placed):
         yield Made(common | {"volume": number, "findings": noted} | refused)
@@ -90,7 +93,7 @@ def _volumes_of(
         row = common | {"volume": number} | _candidate_columns(candidate, noted)
         number += 1
         made = fenced(_made, row, candidate, kept, kept_paths, seen=seen, limit=limit)
-        yield _or_failure(made, row, seen)
+        yield _or_failure(made, row, candidate, seen)
 
 
 def _made(
@@ -99,16 +102,19 @@ def _made(
     files: Sequence[Instance],
     paths: Sequence[Path],
     *,
-    seen: Set[str],
+    seen: Set[_Known],
     limit: int,
 ) -> Made:
-    """Make a volume, unless its voxels are among those that were seen."""
+    """Make a volume, unless its voxels are among those that were seen, with the same dimensions.
+
+    Equal voxels of another time, or another direction of diffusion, are another volume.
+    """
     try:
         if all(frame.passes_gate is False for frame in candidate.frames):
             raise NoVolumeError("below_gate")
         assembled = assemble(candidate, paths, limit=limit)
         digest = assembled.volume.content_sha256()
-        if digest in seen:
+        if (digest, candidate.frames[0].dimensions) in seen:
             raise NoVolumeError("repeated")
     except NoVolumeError as error:
         return Made(row | {"verdict": error.verdict})
@@ -119,11 +125,13 @@ def _made(
     return Made(row, list(_slices(row, assembled, found, candidate.frames, files)))
 
 
-def _or_failure(made: Made | InternalError, row: Row, seen: set[str]) -> Made:
+def _or_failure(
+    made: Made | InternalError, row: Row, candidate: Candidate, seen: set[_Known]
+) -> Made:
     if isinstance(made, InternalError):
         return Made(row | {"verdict": made.text})
     if made.slices:
-        seen.add(made.row["content_sha256"])
+        seen.add((made.row["content_sha256"], candidate.frames[0].dimensions))
     return made
 
 
@@ -181,8 +189,20 @@ def _candidate_columns(candidate: Candidate, noted: list[str]) -> Row:
         "frames_below_gate": below,
         "duplicate_frames": candidate.duplicates,
         "dimensions": msgspec.json.encode(candidate.dimensions).decode(),
+        "b_value": _common([frame.b_value for frame in candidate.frames]),
+        "gradient_direction": _common([frame.gradient for frame in candidate.frames]),
+        "image_type": _common([frame.image_type for frame in candidate.frames]),
+        "echo": _common([frame.echo for frame in candidate.frames]),
+        "acquired_s": min(
+            (f.seconds for f in candidate.frames if f.seconds is not None), default=None
+        ),
         "findings": [*findings, "below_gate_frames"] if below else findings,
     }
+
+
+def _common(values: Sequence[Any]) -> Any:
+    """What all frames have; None where they differ."""
+    return values[0] if len(set(values)) == 1 else None
 
 
 def _volume_columns(row: Row, made: Assembled, found: SliceFindings, digest: str) -> Row:
@@ -206,6 +226,7 @@ def _volume_columns(row: Row, made: Assembled, found: SliceFindings, digest: str
         "least_spacing_mm": float(lineup.intervals.min()),
         "greatest_spacing_mm": float(lineup.intervals.max()),
         "units": made.units or None,
+        "is_integral": fits_int16(volume.voxels),
         "least_value": float(volume.voxels.min()),
         "greatest_value": float(volume.voxels.max()),
         "fill_value": volume.fill,

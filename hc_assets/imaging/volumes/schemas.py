@@ -11,6 +11,7 @@ import pyarrow as pa
 from hc_assets.core.columns import column
 from hc_assets.core.lineage import Lineage
 from hc_assets.core.table_schema import TableSchema
+from hc_assets.imaging.schemas.nifti import NIFTI_EXPORTS
 
 VERDICTS: Mapping[str, str] = {
     "as_sent": "A volume: the voxels are the pixels as sent, in modality units",
@@ -29,7 +30,8 @@ VERDICTS: Mapping[str, str] = {
     "too_large": "The slices take up more than HC_VOLUME_BYTES",
     "unknown_mosaic": "A mosaic, and its private header does not say what its slices are, or where",
     "not_acquired": "Pages of text, screens or test patterns (image_kind of quality_metrics)",
-    "repeated": "The same voxels at the same place as another volume of the series",
+    "repeated": "The same voxels at the same place as another volume of the series, of the same"
+    " time, echo, b-value and the like",
 }
 """Of a volume, the first two; of frames that make none, the others."""
 
@@ -92,6 +94,35 @@ VOLUMES = pa.schema(
             " b-value, ImageType, piece between gaps",
             nullable=False,
         ),
+        column(
+            "b_value",
+            pa.float64(),
+            "Diffusion b-value; null where unknown, or its frames differ",
+            unit="s/mm2",
+        ),
+        column(
+            "gradient_direction",
+            pa.list_(pa.float64()),
+            "Direction of the diffusion gradient, a unit vector in the patient, LPS; null where"
+            " there is none, it is unknown, or its frames differ",
+            unit="1",
+        ),
+        column(
+            "image_type",
+            pa.list_(pa.string()),
+            "ImageType, or FrameType, of its frames; null where absent, or they differ",
+        ),
+        column(
+            "echo",
+            pa.string(),
+            "EchoNumbers, or EffectiveEchoTime, of its frames; null where absent, or they differ",
+        ),
+        column(
+            "acquired_s",
+            pa.float64(),
+            "When the first of its frames was acquired, from midnight; null where unknown",
+            unit="s",
+        ),
         column("frames", pa.int32(), "How many frames it is made of", nullable=False),
         column("frames_below_gate", pa.int32(), "Those that fail the quality gate", nullable=False),
         column(
@@ -114,6 +145,9 @@ VOLUMES = pa.schema(
         column("least_spacing_mm", pa.float64(), "Least interval as sent", unit="mm"),
         column("greatest_spacing_mm", pa.float64(), "Greatest interval as sent", unit="mm"),
         column("units", pa.string(), "Of the voxels: HU for CT, else as sent; null where unknown"),
+        column(
+            "is_integral", pa.bool_(), "Whether all voxels are whole numbers in the range of int16"
+        ),
         column("least_value", pa.float64(), "Least voxel"),
         column("greatest_value", pa.float64(), "Greatest voxel"),
         column("fill_value", pa.float64(), "Value of voxels that no slice covers"),
@@ -148,7 +182,12 @@ VOLUME_SLICES = pa.schema(
         column("batch", pa.string(), "Batch of the file that it is nearest to", nullable=False),
         column("source_file", pa.string(), "That file", nullable=False),
         column("sop_instance_uid", pa.string(), "Its SOPInstanceUID"),
-        column("frame", pa.int32(), "Number of the frame in that file, from 0", nullable=False),
+        column(
+            "frame",
+            pa.int32(),
+            "Number of the frame in that file, from 0; of a slice in a mosaic, of its tile",
+            nullable=False,
+        ),
         column(
             "source_slice",
             pa.float64(),
@@ -272,28 +311,11 @@ ALIGNED_SLICES = pa.schema(
     ]
 )
 
-# exports.py
-NIFTI_EXPORTS = pa.schema(
-    [
-        column("file", pa.string(), "Name of the file in exports/nifti; null where there is none"),
-        column("volume_id", pa.string(), "Volume or aligned volume in it", nullable=False),
-        _STUDY,
-        _SERIES,
-        column("is_aligned", pa.bool_(), "Whether it is an aligned volume", nullable=False),
-        column("content_sha256", pa.string(), "Of affine and voxels", nullable=False),
-        column("file_sha256", pa.string(), "SHA-256 of the file's bytes"),
-        column("file_size", pa.int64(), "Size of the file", unit="By"),
-        column(
-            "reason",
-            pa.string(),
-            "Why there is no file: `internal error: ` with the class of what was raised, and where"
-            " of ours; null where there is one",
-        ),
-    ]
-)
-
 _INDEX, _METRICS = "imaging/dicom_index", "imaging/quality_metrics"
-_PLACE = (f"{_INDEX}.image_position", f"{_INDEX}.image_orientation", f"{_INDEX}.dicom_json")
+_PLACE = tuple(
+    f"{_INDEX}.{name}"
+    for name in ("image_position", "image_orientation", "tile_positions", "dicom_json")
+)
 # The pixels lie in the landed file that the index names.
 _VOXELS = (f"{_INDEX}.source_file", *_PLACE)
 _VOLUMES = "imaging/volumes"
@@ -306,6 +328,11 @@ TABLES: Mapping[str, TableSchema] = {
             carries=(_INDEX,),
             made={
                 "volume_id": (f"{_INDEX}.series_instance_uid",),
+                "b_value": (f"{_INDEX}.b_values",),
+                "gradient_direction": (f"{_INDEX}.gradient_directions",),
+                "image_type": (f"{_INDEX}.image_type", f"{_INDEX}.dicom_json"),
+                "echo": (f"{_INDEX}.dicom_json",),
+                "acquired_s": (f"{_INDEX}.dicom_json",),
                 "frames": _PLACE,
                 "frames_below_gate": (f"{_METRICS}.passes_gate",),
                 "verdict": (*_VOXELS, f"{_METRICS}.passes_gate", f"{_METRICS}.image_kind"),
@@ -328,6 +355,7 @@ TABLES: Mapping[str, TableSchema] = {
             },
             rest=_VOXELS,
         ),
+        code_version="2",
     ),
     "imaging/aligned_volumes": TableSchema(
         ALIGNED_VOLUMES,
@@ -358,9 +386,11 @@ TABLES: Mapping[str, TableSchema] = {
             made={
                 "file": (f"{_VOLUMES}.volume_id", "imaging/aligned_volumes.aligned_id"),
                 "is_aligned": ("imaging/aligned_volumes.aligned_id",),
+                "volumes": (f"{_VOLUMES}.series_instance_uid", f"{_VOLUMES}.affine_lps"),
+                "content": (f"{_VOLUMES}.b_value", f"{_VOLUMES}.gradient_direction"),
             },
             rest=(*_ALIGNED_FROM, "imaging/aligned_slices.voxels"),
         ),
-        code_version="2",
+        code_version="3",
     ),
 }

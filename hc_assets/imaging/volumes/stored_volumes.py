@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from upath import UPath
 
 from hc_assets.core.errors import DamagedLakeError
 from hc_assets.imaging.volumes.rows import Row
 from hc_assets.imaging.volumes.schemas import TABLES
-from hc_assets.imaging.volumes.volume import Volume
+from hc_assets.imaging.volumes.volume import Volume, Voxels
 from hc_assets.lake.parts import Part
 from hc_assets.lake.tables import LakeTable, opened_part, verified_part
 
@@ -72,17 +73,60 @@ class StoredVolumes:
         """
         voxels = np.empty(row["shape"], np.float32)
         found = 0
-        for folder, part in self.parts.get(number, ()):
-            with opened_part(verified_part(UPath(folder), part)) as file:
-                for group in range(file.num_row_groups):
-                    read = file.read_row_group(group, columns=[self.key, "slice", "voxels"])
-                    rows = read.filter(pc.equal(read[self.key], row[self.key]))
-                    for at, pixels in zip(rows["slice"], rows["voxels"], strict=True):
-                        voxels[at.as_py()] = pixels.values.to_numpy().reshape(row["shape"][1:])
-                        found += 1
+        for read in self._tables(number):
+            rows = read.filter(pc.equal(read[self.key], row[self.key]))
+            for at, pixels in zip(rows["slice"], rows["voxels"], strict=True):
+                voxels[at.as_py()] = pixels.values.to_numpy().reshape(row["shape"][1:])
+                found += 1
         if found != len(voxels):
             raise IncompleteVolumeError(
                 f"{row[self.key]}: {found} of {len(voxels)} slices are in the table"
             )
-        affine = np.array(row["affine_lps"]).reshape(4, 4)
-        return Volume(voxels, affine, float(row.get("fill_value") or 0.0))
+        return _volume(row, voxels)
+
+    def load_each(self, rows: Sequence[Row], number: int) -> Iterator[Volume]:
+        """Read volumes of one writer one after the other, each part once.
+
+        Args:
+            rows: of the volumes, in the order in which their slices were written, so that one is
+                in memory at a time.
+            number: as for `load`.
+
+        Yields:
+            The volumes, in the order of the rows.
+
+        Raises:
+            IncompleteVolumeError: as for `load`.
+            DamagedPartError: as for `load`.
+        """
+        due = list(rows)
+        wanted = {row[self.key]: row for row in due}
+        begun: dict[str, tuple[Voxels, int]] = {}
+        for table in self._tables(number):
+            own = table.filter(pc.is_in(table[self.key], pa.array(wanted)))
+            keys = own[self.key].to_pylist()
+            for key, at, pixels in zip(keys, own["slice"], own["voxels"], strict=True):
+                shape = wanted[key]["shape"]
+                voxels, found = begun.get(key) or (np.empty(shape, np.float32), 0)
+                voxels[at.as_py()] = pixels.values.to_numpy().reshape(shape[1:])
+                begun[key] = (voxels, found + 1)
+            while due and begun.get(due[0][self.key], (None, -1))[1] == due[0]["shape"][0]:
+                row = due.pop(0)
+                yield _volume(row, begun.pop(row[self.key])[0])
+        if due:
+            key = due[0][self.key]
+            found = begun[key][1] if key in begun else 0
+            raise IncompleteVolumeError(
+                f"{key}: {found} of {due[0]['shape'][0]} slices are in the table"
+            )
+
+    def _tables(self, number: int) -> Iterator[pa.Table]:
+        for folder, part in self.parts.get(number, ()):
+            with opened_part(verified_part(UPath(folder), part)) as file:
+                for group in range(file.num_row_groups):
+                    yield file.read_row_group(group, columns=[self.key, "slice", "voxels"])
+
+
+def _volume(row: Row, voxels: Voxels) -> Volume:
+    affine = np.array(row["affine_lps"]).reshape(4, 4)
+    return Volume(voxels, affine, float(row.get("fill_value") or 0.0))

@@ -1,5 +1,6 @@
 """The place of a volume in the patient, against nibabel's DICOM reader and against dcm2niix."""
 
+import gzip
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pydicom
 import pytest
 from scipy.ndimage import map_coordinates
 
+from hc_assets.imaging.volumes.volume_series import bval_text, bvec_text, runs_of
 from hc_assets_tests.imaging import mosaic_files
 
 with warnings.catch_warnings():
@@ -111,6 +113,34 @@ def test_mosaics_are_those_of_dcm2niix(corpus, volumes, tmp_path):
     ((row, voxels),) = volumes([path])
     (reference,) = converted([path], tmp_path)
     same_place(row, voxels, reference)
+
+
+def test_equal_voxels_of_other_times_are_volumes_too(volumes, write_dicom):
+    paths = []
+    for number, time in enumerate(["101010", "101012", "101012"]):
+        own = {"SOPInstanceUID": f"1.2.{number + 1}", "AcquisitionTime": time}
+        dataset = mosaic_files.siemens(mosaic_files.slices(5), **own)
+        paths.append(write_dicom(dataset, f"{number}.dcm"))
+    assert [row["verdict"] for row, _ in volumes(paths)] == ["as_sent", "as_sent", "repeated"]
+
+
+def test_real_diffusion_mosaics_are_those_of_dcm2niix(volumes, tmp_path):
+    folder = Path(nibabel.__file__).parent / "nicom" / "tests" / "data"
+    paths = []
+    for b_value in (0, 1000):
+        paths.append(tmp_path / f"{b_value}.dcm")
+        data = gzip.decompress((folder / f"siemens_dwi_{b_value}.dcm.gz").read_bytes())
+        paths[-1].write_bytes(data)
+    made = volumes(paths)
+    (run,) = runs_of([row for row, _ in made])
+    assert bval_text(run) == "0 1000\n"
+    (reference,) = converted(paths, tmp_path)
+    for number, (row, voxels) in enumerate(made):
+        same_place(row, voxels, reference, number)
+    bvec = np.loadtxt(next((tmp_path / "out").glob("*.bvec")))
+    # Rows of their image are stored the other way round, with a negative determinant
+    ours = np.array([line.split() for line in bvec_text(run).splitlines()], float)
+    np.testing.assert_allclose(ours * [[-1], [-1], [1]], bvec, atol=1e-5)
 
 
 @pytest.mark.parametrize("order", [1, -1])
