@@ -88,3 +88,9 @@ def _defined(domain: Domain, what: str, settings: CoreSettings) -> Iterator[Any]
 
 
 defs = build_defs()
+
+
+def defs_of(settings: CoreSettings) -> dg.Definitions:
+    """Return the definitions of a deployment: those of the environment's settings are made."""
+    is_made = bool((defs.resources or {}).get("settings") == settings)
+    return defs if is_made else build_defs(settings)

@@ -88,6 +88,13 @@ class ImagingSettings(CoreSettings):
         " study's grid, at most; of the others, the transform is recorded.",
     )
 
+    volume_aligned_series: int = Field(
+        default=64,
+        ge=1,
+        description="Series of one study whose volumes are aligned, at most: MR first, the finest"
+        " in front; the others have a row that says so.",
+    )
+
     # Training set: what it asks of a frame is here and in quality_training_gate
     training_modalities: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Modalities in a training set, separated by commas; all where none."
