@@ -97,3 +97,9 @@ except SettingError as error:
     # A traceback through Dagster would hide the line, and its servers would try again
     sys.stderr.write(f"hc-assets: {error}\n")
     raise SystemExit(2) from None
+
+
+def defs_of(settings: CoreSettings) -> dg.Definitions:
+    """Return the definitions of a deployment: those of the environment's settings are made."""
+    is_made = bool((defs.resources or {}).get("settings") == settings)
+    return defs if is_made else build_defs(settings)

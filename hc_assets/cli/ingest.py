@@ -11,11 +11,19 @@ from typing import Annotated, NamedTuple
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from hc_assets.cli.exit_codes import errors_become_exit_codes, print_message
 from hc_assets.core.domain import Landing, resolve
 from hc_assets.core.errors import FindingsError, HcAssetsError, UnreadableInputError, UsageError
+from hc_assets.core.progress import Listener, Report, heard_by
 from hc_assets.core.settings import CoreSettings
 from hc_assets.core.source_names import named_source
 from hc_assets.domains import CATALOG, warehouse_of
@@ -224,7 +232,7 @@ def finish(landing: Landing, batches: list[str], settings: CoreSettings) -> list
     Returns:
         What failed. A batch that a blocking check stops is left out of what is made of all.
     """
-    from hc_assets.definitions import build_defs
+    from hc_assets.definitions import defs_of
     from hc_assets.orchestration.errors import BlockedError, RunFailedError
     from hc_assets.orchestration.runs import (
         blocked_batches,
@@ -236,11 +244,15 @@ def finish(landing: Landing, batches: list[str], settings: CoreSettings) -> list
 
     layout, kind = Layout.configured(settings), landing.kind.name
     jobs = jobs_to_finish(layout, kind, batches)
-    definitions = build_defs(settings)
+    definitions = defs_of(settings)
     failed: dict[str | None, tuple[str, HcAssetsError]] = {}
     if not jobs:
         print_message("nothing to do: every batch is materialized")
-    with open_instance(layout) as instance, _progress() as progress:
+    with (
+        open_instance(layout) as instance,
+        _progress() as progress,
+        heard_by(_shown_in(progress)),
+    ):
         task = progress.add_task(kind, total=len(jobs))
         for number, job in enumerate(jobs, start=1):
             what = f"{job.name} {job.batch or 'over all batches'}"
@@ -280,6 +292,26 @@ def _progress() -> Progress:
         console=_stderr,
         disable=not _stderr.is_terminal,
     )
+
+
+def _shown_in(progress: Progress) -> Listener:
+    """Show how far the steps of a job are: as bars in a terminal, else as lines."""
+    bars: dict[str, TaskID] = {}
+
+    def hear(report: Report) -> None:
+        if not _stderr.is_terminal:
+            print_message(f"    {report}")
+            return
+        if report.step not in bars:
+            bars[report.step] = progress.add_task(report.step, total=report.total)
+        progress.update(
+            bars[report.step],
+            description=f"  {report.step} ({report.piece})",
+            total=report.done if report.is_last else report.total,
+            completed=report.done,
+        )
+
+    return hear
 
 
 def _print_rows(landing: Landing, batches: list[str], settings: CoreSettings) -> None:

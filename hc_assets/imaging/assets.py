@@ -48,6 +48,7 @@ from hc_assets.lake.manifests import LandedFile, read_manifest
 from hc_assets.lake.parts import PartWriter
 from hc_assets.lake.tables import LakeTable
 from hc_assets.orchestration.io_manager import Content
+from hc_assets.orchestration.progress import to_log
 from hc_assets.orchestration.specs import (
     code_version,
     fan_out,
@@ -76,7 +77,11 @@ def dicom_index_and_unreadable_files(
         manifest = read_manifest(layout, "dicom", batch)
         work = work_of(str(layout.data_dir), batch, manifest.files, settings.chunk_bytes)
         done = fan_out(
-            write_index, work, workers=settings.workers, row_seconds=settings.row_seconds
+            write_index,
+            work,
+            workers=settings.workers,
+            row_seconds=settings.row_seconds,
+            step="imaging/dicom_index",
         )
         inputs = {"manifest": manifest.content_sha256}
         index[batch] = Content([part for parts, _ in done for part in parts], inputs)
@@ -120,7 +125,13 @@ def quality_metrics_and_undecodable_frames(
         files = [f for f in _landed(layout, batch) if f.source_file in images]
         work = work_of(str(layout.data_dir), batch, files, settings.chunk_bytes)
         score = partial(write_metrics, rules=rules)
-        done = fan_out(score, work, workers=settings.workers, row_seconds=settings.row_seconds)
+        done = fan_out(
+            score,
+            work,
+            workers=settings.workers,
+            row_seconds=settings.row_seconds,
+            step="imaging/quality_metrics",
+        )
         inputs = {**of_batch.digests(), "rules": rules.digest()}
         folder = layout.partition("imaging/quality_metrics", batch)
         ranked = add_percentiles(
@@ -201,7 +212,13 @@ def preprocessed_and_failed_arrays(
             chunk_bytes=settings.chunk_bytes,
         )
         make = partial(write_arrays, preprocessing=preprocessing)
-        done = fan_out(make, plan.work, workers=settings.workers, row_seconds=settings.row_seconds)
+        done = fan_out(
+            make,
+            plan.work,
+            workers=settings.workers,
+            row_seconds=settings.row_seconds,
+            step=ARRAYS,
+        )
         contents[batch] = Content(plan.parts_with(done), of_batch.digests())
         failed[batch] = Content([part for each in done for part in each.failed], of_batch.digests())
         kept += plan.kept_rows()
@@ -251,6 +268,7 @@ def series(
         failed=failed_series,
         reasons="warnings",
         seconds=settings.row_seconds,
+        listener=to_log(context),
     )
     context.add_output_metadata({"rebuilt": made.rebuilt})
     return Content(made.parts, made.inputs)
@@ -281,6 +299,7 @@ def imaging_studies(
         failed=lambda row, error: failed_row(row["study_instance_uid"], error),
         reasons="reason",
         seconds=settings.row_seconds,
+        listener=to_log(context),
     )
     # Before the commit: after a kill in between, the next run puts the same file there again
     count, deleted, inputs = 0, 0, dict(made.inputs)

@@ -93,6 +93,12 @@ class ImagingSettings(CoreSettings):
         description="Whether volumes of a series that share a grid (times, directions of diffusion)"
         " are exported as one 4-D NIfTI file, too: tools for fMRI and diffusion take no other.",
     )
+    volume_aligned_series: int = Field(
+        default=64,
+        ge=1,
+        description="Series of one study whose volumes are aligned, at most: MR first, the finest"
+        " in front; the others have a row that says so.",
+    )
 
     # Training set: what it asks of a frame is here and in quality_training_gate
     training_modalities: Annotated[tuple[str, ...], NoDecode] = Field(

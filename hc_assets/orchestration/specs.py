@@ -15,6 +15,7 @@ import pyarrow as pa
 from hc_assets.core.columns import note
 from hc_assets.core.compute import executor, in_order
 from hc_assets.core.lineage import Source, described
+from hc_assets.core.progress import reported
 from hc_assets.core.redaction import with_redacted_errors
 from hc_assets.core.transient import is_transient
 from hc_assets.domains import CATALOG
@@ -324,12 +325,21 @@ def hand_over(
 
 
 def fan_out(
-    function: Callable[[T], R], units: Iterable[T], *, workers: int, row_seconds: float
+    function: Callable[[T], R],
+    units: Iterable[T],
+    *,
+    workers: int,
+    row_seconds: float,
+    step: str = "",
 ) -> list[R]:
     """Run a function over units, in worker processes where there are several, and keep the order.
 
-    For results that are counts and names of parts: they are all held at once.
+    For results that are counts and names of parts: they are all held at once. Where `step` has a
+    name, it is reported how far it is as soon as that takes a while.
     """
     listed = list(units)
     pool = executor(len(listed), workers)
-    return list(in_order(pool, function, listed, row_seconds=row_seconds))
+    done = in_order(pool, function, listed, row_seconds=row_seconds)
+    if not step:
+        return list(done)
+    return list(reported(done, step, "portions of files", total=len(listed), is_brief=True))

@@ -47,6 +47,11 @@ class FrameAttributes:
     def _per_frame(self) -> Sequence[Elements]:
         return _items(self.dataset, PER_FRAME_GROUPS)
 
+    @property
+    def vary_by_frame(self) -> bool:
+        """Whether an attribute may be another in another frame."""
+        return bool(self._per_frame)
+
     def holder(self, tag: int, frame: int) -> Elements:
         """Find the elements that hold an attribute for a frame.
 

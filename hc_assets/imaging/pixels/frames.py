@@ -238,12 +238,11 @@ class _FrameReader:
         if self._modality_lut is None and elements.raw.get(_MODALITY_LUTS) and not self._damaged:
             self._damaged = _MODALITY_LUTS if elements.items(_MODALITY_LUTS) else 0
         self._padding = _padding_range(elements, description)
+        self._context_of_all: FrameContext | None = None
 
     def read(self, stored: StoredFrame) -> Frame | UndecodableFrame:
         values = stored.values
-        context = read_context(
-            self._attributes, meta_elements(self._header), stored.index, self._description
-        )
+        context = self._context(stored.index)
         if stored.photometric in ("PALETTE COLOR", "PALETTE_COLOR"):
             try:
                 values = apply_palette(values, self._header)
@@ -270,6 +269,14 @@ class _FrameReader:
         return Frame(
             *(stored.index, pixels, False, padding, (low, high), stored.decoder, context, notes)
         )
+
+    def _context(self, index: int) -> FrameContext:
+        if self._context_of_all is not None:
+            return self._context_of_all
+        made = read_context(self._attributes, meta_elements(self._header), index, self._description)
+        if not self._attributes.vary_by_frame:
+            self._context_of_all = made
+        return made
 
     def _padding_mask(self, values: NDArray[Any]) -> NDArray[np.bool_] | None:
         if self._padding is None or values.dtype.kind not in "ui":

@@ -12,6 +12,7 @@ from itertools import islice
 import pyarrow as pa
 
 from hc_assets.core.fence import row_seconds
+from hc_assets.core.progress import Listener, reported, short_hash
 from hc_assets.imaging.fenced_batches import Failed, Row, errors_in, whole_batch
 from hc_assets.imaging.series.instances import Instance, read_series
 from hc_assets.lake.incremental import Update
@@ -52,6 +53,7 @@ def refreshed(
     failed: Failed,
     reasons: str,
     seconds: float,
+    listener: Listener | None = None,
 ) -> Refreshed:
     """Write the rows of all studies; those without new files are taken over as they were.
 
@@ -69,6 +71,7 @@ def refreshed(
         reasons: column that says what was raised for a row. Studies with such a row are rebuilt,
             too: what failed once may not fail again.
         seconds: time that a row has; 0 for no bound.
+        listener: that hears how far it is.
 
     Returns:
         What was written. The rows are the same as those made from scratch.
@@ -84,7 +87,15 @@ def refreshed(
 
     def counted() -> Iterator[Row]:
         nonlocal count
-        for row in made:
+        name = sorted_by[-1]
+        piece = "series" if name == "series_instance_uid" else "studies"
+        for row in reported(
+            made,
+            table,
+            piece,
+            name=lambda row: short_hash(row[name]),
+            listener=listener,
+        ):
             count += 1
             yield row
 

@@ -14,6 +14,7 @@ from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import read_partitions
 from hc_assets.lake.warehouse import Warehouse
 from hc_assets.orchestration.io_manager import COLUMN_LINEAGE, Content
+from hc_assets.orchestration.progress import to_log
 from hc_assets.orchestration.specs import table_asset
 
 
@@ -40,6 +41,7 @@ def training_set(
         selection_of(settings, layout),
         workers=settings.workers,
         row_seconds=settings.row_seconds,
+        listener=to_log(context),
     )
     context.add_output_metadata(
         {

@@ -16,6 +16,7 @@ from upath import UPath
 
 from hc_assets.core.compute import executor, in_order
 from hc_assets.core.fence import ROW_SECONDS, InternalError
+from hc_assets.core.progress import Listener, reported
 from hc_assets.imaging.settings import ImagingSettings
 from hc_assets.imaging.training.manifest import (
     FORMAT,
@@ -45,6 +46,7 @@ from hc_assets.lake.parts import Part
 from hc_assets.lake.tables import read_partitions
 from hc_assets.lake.warehouse import Warehouse
 
+_TABLE = "imaging/training_set"
 _STAGING = ".staging-"
 # Counted up when the same plan gives other shards.
 _SHARDS_VERSION = "1"
@@ -108,6 +110,7 @@ def export_training_set(
     batches: Sequence[str] | None = None,
     shard_bytes: int = SHARD_BYTES,
     with_table: bool = True,
+    listener: Listener | None = None,
 ) -> Exported:
     """Write a training set in place of the one before.
 
@@ -122,6 +125,7 @@ def export_training_set(
         batches: whose arrays are looked at; all that are committed where None.
         shard_bytes: pixels from which a shard is full.
         with_table: whether the rows of `imaging/training_set` are written too, to be committed.
+        listener: that hears how far it is.
 
     Raises:
         labels.LabelsError: a file of labels is not as it must be.
@@ -154,7 +158,10 @@ def export_training_set(
                     with_table=with_table,
                 )
                 pool = executor(len(plan.work), workers)
-                done = list(in_order(pool, export_or_failure, plan.work, row_seconds=row_seconds))
+                made = in_order(pool, export_or_failure, plan.work, row_seconds=row_seconds)
+                done = list(
+                    reported(made, _TABLE, "batches", total=len(plan.work), listener=listener)
+                )
                 rebuilt |= {each.batch for each in plan.work if each.shards is None}
                 failures = _failures(plan, done)
                 if not failures:

@@ -20,6 +20,9 @@ from hc_assets.imaging.volumes.rows import Row
 from hc_assets.imaging.volumes.slice_artifacts import destriped, evened, examine
 from hc_assets.imaging.volumes.volume import Volume, from_image, to_image
 
+BEYOND_LIMIT = "beyond_limit"
+"""Verdict of the volumes of series that are too many in one study."""
+
 
 @dataclass(frozen=True)
 class Aligned:
@@ -28,13 +31,13 @@ class Aligned:
     Attributes:
         source: row of the volume that it was made of.
         reference: row of the volume whose grid it is on.
-        verdict: reference, alone, with_series, one_too_many, that of its registration, or the text
-            of an `InternalError`.
+        verdict: reference, alone, with_series, one_too_many, beyond_limit, that of its
+            registration, or the text of an `InternalError`.
         registration: how it was laid on the reference, with_series that of the first of its series;
             None for the reference itself and what moves with it.
         corrections: stripes, gains, bias: what was mended before, in that order.
         volume: the voxels; 0 to 1 where `value_range` is not None; None where it is one too many of
-            its series.
+            its series, or beyond the limit.
         value_range: values that became 0 and 1; None where the units were kept.
     """
 
@@ -68,6 +71,23 @@ def groups_of(rows: Sequence[Row]) -> list[list[Row]]:
             others.append(row)
     together = [*sorted(first.values(), key=_coarseness), *others]
     return ([together] if together else []) + alone
+
+
+def first_series(groups: Sequence[Sequence[Row]], most: int) -> tuple[list[list[Row]], list[Row]]:
+    """Divide the volumes of a study by a limit of series.
+
+    Args:
+        groups: as `groups_of` has them.
+        most: series that are kept, in that order.
+
+    Returns:
+        The groups without the volumes of further series, and those volumes.
+    """
+    order = dict.fromkeys(row["series_instance_uid"] for group in groups for row in group)
+    kept = set(list(order)[:most])
+    left_out = [row for group in groups for row in group if row["series_instance_uid"] not in kept]
+    within = ([row for row in group if row["series_instance_uid"] in kept] for group in groups)
+    return [group for group in within if group], left_out
 
 
 def _coarseness(row: Row) -> tuple[float, int, str]:

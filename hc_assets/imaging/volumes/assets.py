@@ -4,6 +4,7 @@ Belongs here: wiring only. What happens to a series is in `workers.py` and the m
 """
 
 import base64
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from heapq import merge
@@ -17,6 +18,7 @@ from upath import UPath
 
 from hc_assets.core.compute import executor, in_order
 from hc_assets.core.fence import row_seconds
+from hc_assets.core.progress import Listener, reported, short_hash
 from hc_assets.imaging.schemas.nifti import NIFTI_EXPORTS
 from hc_assets.imaging.series.refreshing import failed_studies
 from hc_assets.imaging.settings import ImagingSettings
@@ -45,6 +47,7 @@ from hc_assets.lake.locks import exclusive
 from hc_assets.lake.parts import Part, PartWriter, read_commit
 from hc_assets.lake.tables import LakeTable, read_partition
 from hc_assets.orchestration.io_manager import Content, commit_content, describe_commits
+from hc_assets.orchestration.progress import to_log
 from hc_assets.orchestration.specs import code_version, table_asset, tables_asset
 
 _VOLUMES = "imaging/volumes"
@@ -88,7 +91,7 @@ def volumes_and_slices(
         studies=taken.again,
         limit=settings.volume_bytes,
     )
-    done = _Done("series_instance_uid")
+    done = _Done("series_instance_uid", _VOLUMES, "series", to_log(context))
     rows: Iterator[Row] = done.rows_of(make_volumes, work, settings)
     if taken.added is not None:
         rows = merged(layout, _VOLUMES, rows, taken.added, taken.again)
@@ -103,8 +106,7 @@ def volumes_and_slices(
         SLICES_TABLE: Content(slices, taken.inputs),
         _VOLUMES: Content(writer.parts, taken.inputs),
     }
-    metadata = {"rebuilt": dg.MetadataValue.int(done.volumes), **_pictured(done.picture)}
-    yield from _hand_over(context, layout, contents, {_VOLUMES: metadata})
+    yield from _hand_over(context, layout, contents, {_VOLUMES: done.metadata()})
 
 
 @tables_asset(
@@ -121,8 +123,8 @@ def aligned_volumes_and_slices(
 ) -> Iterator[dg.Output[Content]]:
     """Align the volumes of every study; those of studies with the same volumes are kept."""
     spacing, bias = settings.volume_spacing_mm, settings.volume_bias_correction
-    per_series = settings.volume_aligned_per_series
-    parameters = f"{code_version(_ALIGNED)} {spacing} {bias} {per_series}"
+    per_series, most_series = settings.volume_aligned_per_series, settings.volume_aligned_series
+    parameters = f"{code_version(_ALIGNED)} {spacing} {bias} {per_series} {most_series}"
     stored = StoredVolumes.of(slices, "volume_id")
     digests = {study: inputs_of(rows, parameters) for study, rows in studies_of(volumes)}
     kept = compare(_aligned_before(layout), digests).unchanged
@@ -135,11 +137,19 @@ def aligned_volumes_and_slices(
             own = StoredVolumes(stored.key, {n: stored.parts.get(n, ()) for n in numbers})
             digest = digests[study]
             yield StudyWork(
-                str(layout.data_dir), tuple(rows), own, digest, spacing, bias, per_series
+                str(layout.data_dir),
+                tuple(rows),
+                own,
+                inputs_sha256=digest,
+                spacing_mm=spacing,
+                correct_bias=bias,
+                per_series=per_series,
+                most_series=most_series,
             )
 
-    done = _Done("study_instance_uid")
-    rows: Iterator[Row] = done.rows_of(align_study, work(), settings)
+    done = _Done("study_instance_uid", _ALIGNED, "studies", to_log(context))
+    total = len(digests) - len(kept)
+    rows: Iterator[Row] = done.rows_of(align_study, work(), settings, total=total)
     if kept:
         rows = merge(_rows_of_studies(layout, kept), rows, key=_study_order)
     with PartWriter(layout.partition(_ALIGNED, None), ALIGNED_VOLUMES) as writer:
@@ -155,8 +165,7 @@ def aligned_volumes_and_slices(
         ),
         _ALIGNED: Content(writer.parts, inputs),
     }
-    metadata = {"rebuilt": dg.MetadataValue.int(done.volumes), **_pictured(done.picture)}
-    yield from _hand_over(context, layout, contents, {_ALIGNED: metadata})
+    yield from _hand_over(context, layout, contents, {_ALIGNED: done.metadata()})
 
 
 @table_asset(
@@ -164,18 +173,24 @@ def aligned_volumes_and_slices(
     deps=[_key(name) for name in ("volumes", "volume_slices", "aligned_volumes", "aligned_slices")],
 )
 def nifti_exports(
-    settings: dg.ResourceParam[ImagingSettings], layout: dg.ResourceParam[Layout]
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[ImagingSettings],
+    layout: dg.ResourceParam[Layout],
 ) -> Content:
     """Write the volumes as NIfTI; files of volumes that there no longer are go."""
     folder = layout.exports("nifti")
     with exclusive(folder.parent / ".nifti.lock"):
         return _export_nifti(
-            layout, folder, settings.row_seconds, is_four_dimensional=settings.nifti_4d
+            layout,
+            folder,
+            settings.row_seconds,
+            to_log(context),
+            is_four_dimensional=settings.nifti_4d,
         )
 
 
 def _export_nifti(
-    layout: Layout, folder: UPath, seconds: float, *, is_four_dimensional: bool
+    layout: Layout, folder: UPath, seconds: float, listener: Listener, *, is_four_dimensional: bool
 ) -> Content:
     before = _exported_before(layout)
     volumes, aligned_volumes = (read_partition(layout, t, None) for t in (_VOLUMES, _ALIGNED))
@@ -194,7 +209,13 @@ def _export_nifti(
     together = exported_series(
         folder, rows_of(volumes), sources[0][1], before, is_four_dimensional=is_four_dimensional
     )
-    rows = chain(rows, together)
+    rows = reported(
+        chain(rows, together),
+        _EXPORTS,
+        "files",
+        name=lambda row: str(row["volume_id"]),
+        listener=listener,
+    )
     files: set[str] = set()
     with (
         row_seconds(seconds),
@@ -249,16 +270,24 @@ class _Done:
 
     Attributes:
         writer: column whose value has parts of its own.
+        table: that is made.
+        piece: what a piece of work is, in the plural.
+        listener: that hears how far it is.
         parts: of the slices.
         numbers: of the series' parts.
         volumes: how many there are.
+        left_out: volumes without voxels, by their verdict.
         picture: of the largest volume.
     """
 
     writer: str
+    table: str
+    piece: str
+    listener: Listener
     parts: list[Part] = field(default_factory=list)
     numbers: set[int] = field(default_factory=set)
     volumes: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
     picture: bytes | None = None
     _largest: int = 0
 
@@ -267,6 +296,8 @@ class _Done:
         make: Callable[[_Work], MadeVolumes],
         work: Iterator[_Work],
         settings: ImagingSettings,
+        *,
+        total: int | None = None,
     ) -> Iterator[Row]:
         """Do pieces of work in worker processes, and give their rows in order."""
         first = list(islice(work, 2))
@@ -279,14 +310,32 @@ class _Done:
             in_flight=_IN_FLIGHT,
             row_seconds=settings.row_seconds,
         )
-        for made in made_of_each:
+        for made in reported(
+            made_of_each,
+            self.table,
+            self.piece,
+            total=total,
+            name=lambda made: short_hash(made.rows[0][self.writer]) if made.rows else "",
+            listener=self.listener,
+        ):
             self.parts += made.parts
             for row in made.rows:
                 self.numbers.add(part_number(row[self.writer]))
                 self._note(row)
                 yield row
 
+    def metadata(self) -> dict[str, dg.MetadataValue]:
+        """How many volumes were made, how many were not and why, and a picture."""
+        counts = {"rebuilt": self.volumes}
+        counts |= {f"left out: {verdict}": n for verdict, n in sorted(self.left_out.items())}
+        return {
+            **{name: dg.MetadataValue.int(count) for name, count in counts.items()},
+            **_pictured(self.picture),
+        }
+
     def _note(self, row: Row) -> None:
+        if row["shape"] is None:
+            self.left_out[row["verdict"]] += 1
         if row["picture"] is None:
             return
         self.volumes += 1

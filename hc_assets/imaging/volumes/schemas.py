@@ -246,8 +246,10 @@ ALIGNED_VOLUMES = pa.schema(
             "verdict",
             pa.string(),
             "alone, reference, registered; with_series: moved as the first volume of its series;"
-            " one_too_many: the same, but without voxels here; or why it was left where coordinates"
-            " put it: not_improved, implausible, no_overlap, too_small, or `internal error: ` with"
+            " one_too_many: the same, but without voxels here; beyond_limit: not aligned, as its"
+            " study has more series than HC_VOLUME_ALIGNED_SERIES; or why it was left where"
+            " coordinates put it: not_improved, implausible, no_overlap, too_small, or"
+            " `internal error: ` with"
             " the class of what was raised, and where of ours",
             nullable=False,
         ),

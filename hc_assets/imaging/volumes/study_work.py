@@ -27,6 +27,7 @@ class StudyWork:
         spacing_mm: of the isotropic grid.
         correct_bias: whether the bias field of MR magnitudes is taken out.
         per_series: volumes of one series that are brought onto the grid.
+        most_series: series that are aligned.
     """
 
     data_dir: str
@@ -36,6 +37,7 @@ class StudyWork:
     spacing_mm: float
     correct_bias: bool
     per_series: int
+    most_series: int = 64
 
 
 def studies_of(volumes: LakeTable) -> Iterator[tuple[str, list[Row]]]:

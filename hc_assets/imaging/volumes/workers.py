@@ -15,7 +15,14 @@ from hc_assets.core.places import at
 from hc_assets.imaging.series.instances import Instance
 from hc_assets.imaging.single_thread import single_thread
 from hc_assets.imaging.volumes.aligned_rows import row_and_slices
-from hc_assets.imaging.volumes.alignment import Aligned, align, failed, groups_of
+from hc_assets.imaging.volumes.alignment import (
+    BEYOND_LIMIT,
+    Aligned,
+    align,
+    failed,
+    first_series,
+    groups_of,
+)
 from hc_assets.imaging.volumes.rows import Made, Row, failed_series, volumes_of
 from hc_assets.imaging.volumes.schemas import ALIGNED_SLICES, VOLUME_SLICES
 from hc_assets.imaging.volumes.series_work import SeriesWork
@@ -105,7 +112,10 @@ def _aligned(work: StudyWork, load: Callable[[Row], Volume]) -> Iterator[Aligned
         for row in work.rows:
             yield failed(row, row, groups)
         return
-    for group in groups:
+    aligned, left_out = first_series(groups, work.most_series)
+    for row in left_out:
+        yield Aligned(row, row, BEYOND_LIMIT, None)
+    for group in aligned:
         yield from align(
             group,
             load,

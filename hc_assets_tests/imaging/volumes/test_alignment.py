@@ -7,7 +7,7 @@ import textwrap
 import numpy as np
 import pytest
 
-from hc_assets.imaging.volumes.alignment import align, groups_of
+from hc_assets.imaging.volumes.alignment import align, first_series, groups_of
 from hc_assets.imaging.volumes.volume import Volume
 from hc_assets_tests.imaging.volumes.test_registration import head, moved, other_contrast
 
@@ -36,6 +36,18 @@ def test_every_mr_volume_of_a_study_is_in_one_group_the_firsts_of_the_series_in_
     together, alone = groups_of(rows)
     assert names(together) == ["1-3", "2-0", "1-4", "2-1"]
     assert names(alone) == ["0-0"]
+
+
+def test_series_beyond_a_limit_are_left_out_mr_and_fine_ones_last():
+    rows = [row("2", 0), row("2", 1), row("1", 3), row("1", 4), row("0", 0, modality="CT")]
+    groups = groups_of(rows)
+    aligned, left_out = first_series(groups, 2)
+    assert [names(group) for group in aligned] == [["1-3", "2-0", "1-4", "2-1"]]
+    assert names(left_out) == ["0-0"]
+    aligned, left_out = first_series(groups, 1)
+    assert [names(group) for group in aligned] == [["1-3", "1-4"]]
+    assert names(left_out) == ["2-0", "2-1", "0-0"]
+    assert first_series(groups, 3) == (groups, [])
 
 
 def test_volumes_of_a_series_move_as_its_first_and_none_is_left_without_verdict(head):

@@ -64,7 +64,12 @@ def test_a_study_becomes_volumes_on_one_grid_and_nifti_files(
     study, hc_assets, query, data_dir, tmp_path
 ):
     late = study["second"].pop()
-    assert hc_assets("ingest", *study["first"], *study["second"]).exit_code == 0
+    first = hc_assets("ingest", *study["first"], *study["second"])
+    assert first.exit_code == 0
+    for said in ("series: 2 series", "volumes: 2 series", "nifti_exports: 6 files"):
+        assert f"imaging/{said}" in first.stderr
+    assert "imaging/aligned_volumes: 1 of 1 studies" in first.stderr
+    assert "1.2.3" not in first.stderr
     before = parts(data_dir, "imaging/volume_slices")
     assert hc_assets("ingest", late).exit_code == 0
 
@@ -131,6 +136,8 @@ def test_a_study_becomes_volumes_on_one_grid_and_nifti_files(
 
     with open_instance(Layout.of(Settings().data_dir)) as instance:
         event = instance.get_latest_materialization_event(dg.AssetKey(["imaging", "volumes"]))
+        log = [entry.user_message for entry in instance.all_logs(event.run_id)]
+        assert any("imaging/aligned_volumes: 1 of 1 studies" in line for line in log)
         picture = event.asset_materialization.metadata["three_planes"].value
         assert "data:image/png;base64," in picture
         assert len(picture) < 64 * 1024
