@@ -1,6 +1,7 @@
 """FHIR search: what of a resource is searched, as typed values.
 
-Belongs here: what other modules call. The parts: which parameters there are (`parameters.py`),
+Belongs here: what other modules call. The parts: which parameters there are (`parameters.py`, and
+`own_parameters.py` for the user's),
 their expressions as routes through JSON (`paths.py`, `plan.py`), elements as values
 (`converters.py` and the modules that it names), and the index of a resource (`index.py`).
 
@@ -10,6 +11,7 @@ Token(system='http://hl7.org/fhir/administrative-gender', code='female', text=No
 """
 
 from hc_assets.fhir.search.index import Index, index_of
+from hc_assets.fhir.search.own_parameters import ParameterError, read_parameters
 from hc_assets.fhir.search.parameters import Component, Parameter, parameters_of
 from hc_assets.fhir.search.values import (
     Amount,
@@ -31,6 +33,7 @@ __all__ = [
     "Interval",
     "Number",
     "Parameter",
+    "ParameterError",
     "Reference",
     "Text",
     "Token",
@@ -38,4 +41,5 @@ __all__ = [
     "Value",
     "index_of",
     "parameters_of",
+    "read_parameters",
 ]
