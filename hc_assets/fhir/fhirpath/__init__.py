@@ -17,6 +17,10 @@ Traceback (most recent call last):
 hc_assets.fhir.fhirpath.errors.FhirPathSyntaxError: unknown constant %limit
 >>> compile("value.value > %limit", variables={"limit": Decimal("1.2")})(observation)
 [True]
+>>> compile("Patient.name.givne", resource_type="Patient")
+Traceback (most recent call last):
+...
+hc_assets.fhir.fhirpath.errors.FhirPathSyntaxError: no element givne of HumanName
 >>> compile("value = 1500 'mg'")(observation)
 [True]
 >>> compile("value.value.lowBoundary()")(observation)
@@ -28,13 +32,14 @@ Validation and views, which ask many expressions of many nodes, take the parts: 
 
 from collections.abc import Mapping
 
+from hc_assets.fhir.fhirpath.checking import check_strictly
 from hc_assets.fhir.fhirpath.errors import (
     EvaluationError,
     FhirPathError,
     FhirPathSyntaxError,
     UndecidableError,
 )
-from hc_assets.fhir.fhirpath.evaluator import Evaluator, Setting, Value
+from hc_assets.fhir.fhirpath.evaluator import Evaluator, Setting, Value, r4_types
 from hc_assets.fhir.fhirpath.expression import CompiledExpression, compile_expression
 from hc_assets.fhir.fhirpath.model import (
     Collection,
@@ -62,6 +67,7 @@ __all__ = [
     "TypeView",
     "UndecidableError",
     "Value",
+    "check_strictly",
     "compile",
     "compile_expression",
     "resource_node",
@@ -72,6 +78,7 @@ def compile(  # noqa: A001 - what it does, as in `re.compile`
     expression: str,
     variables: Mapping[str, Value] | None = None,
     setting: Setting | None = None,
+    resource_type: str | None = None,
 ) -> Evaluator:
     """Compile an expression for resources of R4.
 
@@ -81,13 +88,19 @@ def compile(  # noqa: A001 - what it does, as in `re.compile`
             lose digits), booleans, dates, JSON objects, lists of them.
         setting: what the expression may ask for beside the resource: the time, other resources,
             terminology.
+        resource_type: what it will look at; with it, elements that the type doesn't have are
+            errors. Without it, or where types show in the data alone, they give nothing.
 
     Returns:
         A function of a decoded resource that gives the list of values.
 
     Raises:
         FhirPathSyntaxError: it isn't FHIRPath, is too large, or uses a function, constant or type
-            that there is not; the text names it, and for a function the nearest there is.
+            that there is not, or an element that the type doesn't have; the text names it, and for
+            a function the nearest there is.
         TypeError: a variable is of a kind that FHIRPath has no value for.
     """
-    return Evaluator(expression, variables or {}, setting or Setting())
+    evaluator = Evaluator(expression, variables or {}, setting or Setting())
+    if resource_type is not None:
+        check_strictly(expression, r4_types(), resource_type)
+    return evaluator
