@@ -7,6 +7,7 @@ column is in `columns.py`, reading the file in `reading.py`, the JSON in `dicom_
 from pathlib import Path
 
 from hc_assets.imaging.headers.columns import COLUMNS, Kind, TypedColumns, sop_class_name
+from hc_assets.imaging.headers.dataset_encoding import INFLATED_LIMITS
 from hc_assets.imaging.headers.dicom_json import dicom_json
 from hc_assets.imaging.headers.elements import (
     dataset_elements,
@@ -20,16 +21,18 @@ from hc_assets.imaging.headers.reading import (
     parse,
     quiet_pydicom,
 )
+from hc_assets.lake.archives import ArchiveLimits
 
 _META_SOP_CLASS = 0x00020002
 _META_SOP_INSTANCE = 0x00020003
 
 
-def read_header(path: Path) -> dict[str, object]:
+def read_header(path: Path, inflated_limits: ArchiveLimits = INFLATED_LIMITS) -> dict[str, object]:
     """Read what the index says about a file, as fast as it allows.
 
     Args:
         path: the file.
+        inflated_limits: of a deflated dataset.
 
     Returns:
         Every column of `schemas.DICOM_INDEX` apart from batch, source_file, file_sha256 and
@@ -39,14 +42,17 @@ def read_header(path: Path) -> dict[str, object]:
     Raises:
         UnreadableFile: no header can be had.
     """
-    return fast_header(path) or thorough_header(path)
+    return fast_header(path) or thorough_header(path, inflated_limits)
 
 
-def thorough_header(path: Path) -> dict[str, object]:
+def thorough_header(
+    path: Path, inflated_limits: ArchiveLimits = INFLATED_LIMITS
+) -> dict[str, object]:
     """Read what the index says about a file with pydicom.
 
     Args:
         path: the file.
+        inflated_limits: of a deflated dataset.
 
     Returns:
         As `read_header`.
@@ -55,7 +61,7 @@ def thorough_header(path: Path) -> dict[str, object]:
         UnreadableFile: no header can be had.
     """
     with opened(path) as file, quiet_pydicom():
-        header, _ = parse(file)
+        header, _ = parse(file, inflated_limits=inflated_limits)
         return index_columns(header)
 
 

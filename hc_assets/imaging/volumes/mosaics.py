@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from hc_assets.imaging.headers.dataset_encoding import LIMITS_OF_INDEXED
 from hc_assets.imaging.headers.elements import Elements, MalformedValueError, dataset_elements
 from hc_assets.imaging.headers.reading import (
     PARSE_ERRORS,
@@ -86,7 +87,7 @@ def _spacing(frame: PlacedFrame) -> tuple[float, float]:
 
 def _elements(path: Path) -> Elements:
     with opened(path) as file, quiet_pydicom():
-        header, _ = parse(file)
+        header, _ = parse(file, inflated_limits=LIMITS_OF_INDEXED)
         return dataset_elements(header)
 
 
