@@ -45,7 +45,8 @@ class CoreSettings(BaseSettings):
     archive_bytes: int = Field(
         default=64 * 1024**3,
         ge=1,
-        description="Bytes that an archive, or a packed file, may unpack to.",
+        description="Bytes that an archive, or a packed file, may unpack to; 2 GiB at most for a"
+        " deflated DICOM dataset.",
     )
     archive_ratio: int = Field(
         default=200,

@@ -14,6 +14,7 @@ import pyarrow as pa
 from hc_assets.core.decorations import decorations
 from hc_assets.core.fence import row_seconds
 from hc_assets.imaging.headers.columns import is_image_class
+from hc_assets.imaging.headers.dataset_encoding import inflated_limits
 from hc_assets.imaging.headers.file_work import work_of
 from hc_assets.imaging.headers.workers import write_index
 from hc_assets.imaging.preprocessing.comparison import Comparison, drawn
@@ -77,7 +78,7 @@ def dicom_index_and_unreadable_files(
         manifest = read_manifest(layout, "dicom", batch)
         work = work_of(str(layout.data_dir), batch, manifest.files, settings.chunk_bytes)
         done = fan_out(
-            write_index,
+            partial(write_index, inflated_limits=inflated_limits(settings)),
             work,
             workers=settings.workers,
             row_seconds=settings.row_seconds,

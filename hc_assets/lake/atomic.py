@@ -23,11 +23,16 @@ _PRIVATE_FOLDER = 0o700
 
 
 class HashingSink:
-    """A binary file that keeps the SHA-256 and the size of what is written to it."""
+    """A binary file that keeps the SHA-256 and the size of what is written to it.
+
+    Attributes:
+        size: bytes so far.
+    """
 
     def __init__(self, sink: IO[bytes] | io.RawIOBase) -> None:
         self._sink = sink
         self._hash = hashlib.sha256()
+        self._ending: hashlib._Hash | None = None
         self.size = 0
 
     @classmethod
@@ -44,6 +49,8 @@ class HashingSink:
         """Write and hash `data`; return how many bytes it had."""
         self._sink.write(data)
         self._hash.update(data)
+        if self._ending is not None:
+            self._ending.update(data)
         written = memoryview(data).nbytes
         self.size += written
         return written
@@ -58,6 +65,14 @@ class HashingSink:
     def hexdigest(self) -> str:
         """SHA-256 of all that was written, in hex."""
         return self._hash.hexdigest()
+
+    def begin_ending(self) -> None:
+        """Hash what follows by itself as well."""
+        self._ending = hashlib.sha256()
+
+    def ending_hexdigest(self) -> str:
+        """SHA-256 of what was written since `begin_ending`, in hex; "" where it never began."""
+        return "" if self._ending is None else self._ending.hexdigest()
 
 
 class _Nowhere(io.RawIOBase):

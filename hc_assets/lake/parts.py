@@ -1,12 +1,11 @@
 """Parquet parts and their commits: how rows are written.
 
-Belongs here: the commit protocol, which holds on local disks and object stores alike, and knows
-nothing of Dagster, so that worker processes can use it. Reading is in `tables.py`, the IO manager
-in `orchestration/io_manager.py`.
+Belongs here: the commit protocol, which holds on local disks and object stores alike and knows
+nothing of Dagster. Reading is in `tables.py`, the IO manager in `orchestration/io_manager.py`.
 
 A partition is a folder. It exists when its `_commit.json` does, which lists its parts and is
-written last. A part's name holds the hash of its bytes, so a second run over the same input writes
-the same names, and a run over other input never touches a part that the present commit lists.
+written last. A part's name holds the hash of its bytes: a second run over the same input writes the
+same names, and one over other input touches no part that the present commit lists.
 """
 
 import secrets
@@ -46,6 +45,7 @@ class Part(msgspec.Struct, frozen=True):
         sha256: in hex.
         number: of the writer that filled it, of which a partition may have several.
         place: among the parts of that writer, from 0.
+        footer_sha256: of Parquet's footer with its length and magic; "" in commits without it.
     """
 
     name: str
@@ -54,6 +54,7 @@ class Part(msgspec.Struct, frozen=True):
     sha256: str
     number: int
     place: int
+    footer_sha256: str = ""
 
 
 class Commit(msgspec.Struct, frozen=True):
@@ -243,6 +244,7 @@ class _OpenPart:
             sha256=self.sink.hexdigest(),
             number=self.stem.number,
             place=self.stem.place,
+            footer_sha256=self.sink.ending_hexdigest(),
         )
 
 
@@ -266,6 +268,7 @@ def _open_part(folder: UPath, stem: _Stem, schema: pa.Schema) -> Iterator[_OpenP
         ) as writer,
     ):
         yield _OpenPart(stem, sink, writer)
+        sink.begin_ending()
 
 
 def _is_bulky(type_: pa.DataType) -> bool:

@@ -5,6 +5,8 @@ process first opens it here, and its pages' checksums are looked at whenever the
 reads a part by its path alone (DuckDB knows neither) gets the path from here.
 """
 
+import hashlib
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +20,9 @@ from hc_assets.lake.exclusions import excluded
 from hc_assets.lake.hashes import sha256_when_first_opened
 from hc_assets.lake.layout import BATCH_PREFIX, SCHEMA_FOLDER, Layout
 from hc_assets.lake.parts import Commit, DamagedPartError, Part, read_commit
+
+# Of a Parquet file: the length of the footer, and the magic.
+_FOOTER_END = 8
 
 
 class MissingPartitionError(Exception):
@@ -105,19 +110,24 @@ class LakeTable:
         return narrowed
 
     def check_pages(self, columns: Sequence[str]) -> None:
-        """Read some columns for the checksums of their pages alone.
+        """Read some columns for the checksums of their pages, and hash the footers, alone.
 
         For whoever then reads them elsewhere (in DuckDB), from parts so much larger than these
         columns that hashing all of it would cost more than the work itself.
 
         Raises:
-            DamagedPartError: a part is gone, has another size, or a page is not what was written.
+            DamagedPartError: a part is gone, has another size, or one of these pages or the footer
+                is not what was written.
         """
         for folder, made in self.partitions:
             for part in made.parts:
                 path = folder / part.name
                 if not path.exists() or path.stat().st_size != part.size:
                     raise DamagedPartError(f"{_named(path)} is gone or has another size")
+                if not part.footer_sha256:
+                    verified_part(folder, part)  # an older commit says no more than the whole hash
+                elif part.footer_sha256 != _footer_sha256(path):
+                    raise DamagedPartError(f"{_named(path)} is damaged: its footer is another")
                 with opened_part(path) as file:
                     for group in range(file.num_row_groups):
                         file.read_row_group(group, columns=list(columns))
@@ -254,6 +264,15 @@ def verified_part(folder: UPath, part: Part) -> UPath:
     if found != part.sha256:
         raise DamagedPartError(f"{_named(path)} is not what its commit says: its hash is {found}")
     return path
+
+
+def _footer_sha256(path: UPath) -> str:
+    """Hash the footer of a part, of the length that it says, with that length and the magic."""
+    with path.open("rb") as stream:
+        size = stream.seek(-_FOOTER_END, os.SEEK_END)
+        length = int.from_bytes(stream.read(4), "little")
+        stream.seek(max(size - length, 0))
+        return hashlib.sha256(stream.read()).hexdigest()
 
 
 def _named(path: UPath) -> str:

@@ -1,4 +1,5 @@
 import hashlib
+import random
 from pathlib import Path
 
 import msgspec
@@ -218,6 +219,32 @@ def test_a_page_that_changed_is_refused_whoever_opens_the_part(layout):
         file.read()
     with pytest.raises(DamagedPartError, match=f"{part.name} is damaged"):
         read_partitions(layout, TABLE).check_pages(["batch", "number"])
+
+
+def test_whoever_reads_some_columns_sees_each_bit_that_changed_in_the_footer(layout):
+    (part,) = put(layout, "a", list(range(100)))
+    path = layout.partition(TABLE, "a") / part.name
+    data = path.read_bytes()
+    footer = int.from_bytes(data[-8:-4], "little") + 8
+    read_partitions(layout, TABLE).check_pages(["batch", "number"])
+    chosen = random.Random(0).sample(range((len(data) - footer) * 8, len(data) * 8), 200)  # noqa: S311
+    for bit in chosen:
+        changed = bytearray(data)
+        changed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(changed)
+        with pytest.raises(DamagedPartError, match=part.name):
+            read_partitions(layout, TABLE).check_pages(["batch", "number"])
+
+
+def test_a_commit_without_hashes_of_footers_has_whole_parts_hashed(layout):
+    (part,) = put(layout, "a", [1, 2])
+    commit(layout, TABLE, "a", [msgspec.structs.replace(part, footer_sha256="")])
+    read_partitions(layout, TABLE).check_pages(["number"])
+    path = layout.partition(TABLE, "a") / part.name
+    data = path.read_bytes()
+    path.write_bytes(data[:-9] + bytes([data[-9] ^ 1]) + data[-8:])
+    with pytest.raises(DamagedPartError, match=part.name):
+        read_partitions(layout, TABLE).check_pages(["number"])
 
 
 def test_a_part_that_changed_in_place_is_refused_by_its_hash(layout):

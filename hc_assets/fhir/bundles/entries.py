@@ -10,8 +10,9 @@ from datetime import datetime
 import msgspec
 
 from hc_assets.core.fence import InternalError, fenced_each
+from hc_assets.fhir.bundles.before_faults import Shown, shown_before
 from hc_assets.fhir.r4.issues import Issue
-from hc_assets.fhir.r4.json_faults import words
+from hc_assets.fhir.r4.json_faults import fault_in, within, words
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -89,7 +90,11 @@ def resource_entry(position: int, data: bytes, line: int | None = None) -> Entry
         found = "a JSON array" if data.lstrip()[:1] == b"[" else "another JSON value"
         return Entry(position, data, f"expected a JSON object, found {found}")
     except Unreadable as error:
-        return Entry(position, data, f"not JSON: {words(error, data, line)}")
+        fault = fault_in(error, data)
+        shown = Shown() if fault is None else shown_before(data, fault)
+        said = f"not JSON: {words(error, data, line)}"
+        problem = within(said, shown.place) if shown.place else said
+        return Entry(position, data, problem, shown.resource_type, shown.resource_id)
 
 
 def text_in(raw: msgspec.Raw | bytes) -> str | None:

@@ -15,6 +15,7 @@ from hc_assets.fhir.bundles.entries import (
     ABSENT,
     Entry,
     Unreadable,
+    decode_head,
     resource_entry,
     text_in,
 )
@@ -71,6 +72,10 @@ class _BundleEntry(msgspec.Struct):
     link: list[_Link] | msgspec.UnsetType = msgspec.UNSET
 
 
+class _Held(msgspec.Struct):
+    resource: msgspec.Raw = ABSENT
+
+
 class _Parameter(msgspec.Struct):
     resource: msgspec.Raw = ABSENT
     part: msgspec.Raw = ABSENT
@@ -93,6 +98,7 @@ class _Meta(msgspec.Struct):
 
 
 _decode_entry = msgspec.json.Decoder(_BundleEntry).decode
+_decode_resource = msgspec.json.Decoder(_Held).decode
 _decode_bundle = msgspec.json.Decoder(_Bundle).decode
 _decode_meta = msgspec.json.Decoder(_Meta).decode
 _decode_parameters = msgspec.json.Decoder(_Parameters).decode
@@ -209,10 +215,19 @@ def _from_bundle(position: int, raw: bytes, made_at: _Moment, place: str) -> Ent
         refuse_repeated(without(raw, carried), "Bundle.entry")
     except Unreadable as error:
         problem = f"Bundle.entry can't be read: {words(error, raw, None)}"
-        return Entry(position, raw, problem, place=place)
+        return Entry(position, raw, problem, *_identity_in(raw), place=place)
     except RepeatedNameError as error:
         return Entry(position, raw, str(error), place=place)
     return _requested(position, entry, raw, made_at, place)
+
+
+def _identity_in(raw: bytes) -> tuple[str | None, str | None]:
+    """Type and id of the resource of an entry whose other members can't be read."""
+    try:
+        head = decode_head(_decode_resource(raw).resource)
+        return text_in(head.resource_type), text_in(head.id)
+    except Unreadable:
+        return None, None
 
 
 def _requested(

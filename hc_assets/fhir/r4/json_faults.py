@@ -40,6 +40,32 @@ def place_of(text: bytes, offset: int, line: int = 1) -> Place:
     return Place(line + text.count(b"\n", 0, begin), column)
 
 
+def fault_in(error: Exception, text: bytes) -> int | None:
+    """Offset of the byte at which a text stops being JSON; its size where it is cut off.
+
+    Args:
+        error: as for `words`.
+        text: that was read.
+
+    Returns:
+        None where the text is JSON: its values are others than expected.
+    """
+    if isinstance(error, RecursionError):
+        return len(text)
+    if isinstance(error, UnicodeDecodeError):
+        try:
+            text.decode()
+        except UnicodeDecodeError as found:
+            return found.start
+        return None
+    at_byte = _BYTE.search(str(error))
+    if at_byte is None:
+        return len(text) if str(error).endswith("truncated") else None
+    offset = min(int(at_byte[1]), len(text))
+    # msgspec names the byte behind the first of them
+    return offset - (_TRAILING in str(error))
+
+
 def words(error: Exception, text: bytes, line: int | None = 1) -> str:
     """Say why a text could not be read, and where: `expected ',' or '}' (line 1, column 48)`.
 
@@ -53,15 +79,12 @@ def words(error: Exception, text: bytes, line: int | None = 1) -> str:
     if isinstance(error, UnicodeDecodeError):
         return _not_utf8(text, line)
     said = str(error).removeprefix("JSON is malformed: ")
-    at_byte = _BYTE.search(said)
-    said = said[: at_byte.start()] if at_byte else said
-    if at_byte is None and not said.endswith("truncated"):
+    offset = fault_in(error, text)
+    if offset is None:
         return said  # of values, not of syntax
-    offset = min(int(at_byte[1]), len(text)) if at_byte else len(text)
-    if said == _TRAILING:
-        offset -= 1  # msgspec names the byte behind the first of them
-        if text[offset : offset + 1] in (b"{", b"["):
-            said = "several JSON documents where one is expected"
+    said = _BYTE.sub("", said)
+    if said == _TRAILING and text[offset : offset + 1] in (b"{", b"["):
+        said = "several JSON documents where one is expected"
     return _placed(said, text, offset, line)
 
 
@@ -93,6 +116,16 @@ def _is_utf8(text: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def within(said: str, where: str) -> str:
+    """Add what the place is in, before the place."""
+    place = place_in(said)
+    return (
+        f"{said} in {where}"
+        if place is None
+        else with_place(within(without_place(said), where), place)
+    )
 
 
 def with_place(said: str, place: Place) -> str:

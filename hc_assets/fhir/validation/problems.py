@@ -4,6 +4,7 @@ Belongs here: making them, and counting them in tables. What is wrong within a r
 `__init__.py`.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 
@@ -12,6 +13,9 @@ import pyarrow.compute as pc
 
 from hc_assets.core.fence import RULE, InternalError
 from hc_assets.fhir.r4.issues import Issue, Severity
+from hc_assets.fhir.r4.json_faults import without_place
+
+_IN_ENTRY = re.compile(r" in (Bundle\.entry\[\d+\](?:\.resource)?)$")
 
 
 def unreadable(problem: str) -> Issue:
@@ -23,8 +27,13 @@ def unreadable(problem: str) -> Issue:
     failure = InternalError.of_text(problem)
     if failure is not None:
         return internal_error(failure)
+    inside = _IN_ENTRY.search(without_place(problem))
     return Issue(
-        severity="fatal", code="structure", expression="", rule="unreadable", diagnostics=problem
+        severity="fatal",
+        code="structure",
+        expression=inside[1] if inside else "",
+        rule="unreadable",
+        diagnostics=problem,
     )
 
 

@@ -14,12 +14,27 @@ from pydicom.uid import (
     PrivateTransferSyntaxes,
 )
 
+from hc_assets.core.settings import CoreSettings
 from hc_assets.imaging.headers.element_walk import VRS, Bytes, DamagedError, reads_on
+from hc_assets.lake.archives import ArchiveLimits
 
 GE_PRIVATE_BIG_ENDIAN = "1.2.840.113619.5.2"
 """Implicit VR little endian, with pixel data that are big endian: of GE's older scanners."""
 
+_INFLATED_BYTES = 2 * 1024**3
+INFLATED_LIMITS = ArchiveLimits(size=_INFLATED_BYTES)
+"""What a deflated dataset may take up: a bomb asks for a thousand times its size."""
+
+LIMITS_OF_INDEXED = ArchiveLimits(size=_INFLATED_BYTES, always=_INFLATED_BYTES)
+"""The same of files in the index, which a deployment's own limits let through."""
+
 _INFLATED_AT_ONCE = 1024**2
+
+
+def inflated_limits(settings: CoreSettings) -> ArchiveLimits:
+    """Take the limits that a deployment's settings name, and no more than fits into memory."""
+    limits = ArchiveLimits.configured(settings)
+    return limits._replace(size=min(limits.size, _INFLATED_BYTES))
 
 
 def inflated(deflated: bytes, notes: list[str], limit: int) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hc_assets.imaging.headers.columns import COLUMNS, Kind, TypedColumns, sop_class_name
+from hc_assets.imaging.headers.dataset_encoding import INFLATED_LIMITS, LIMITS_OF_INDEXED
 from hc_assets.imaging.headers.dicom_json import dicom_json
 from hc_assets.imaging.headers.diffusion import Diffusion, diffusion_of, has_diffusion, of_csa
 from hc_assets.imaging.headers.elements import (
@@ -26,16 +27,18 @@ from hc_assets.imaging.headers.reading import (
 )
 from hc_assets.imaging.headers.siemens_csa import OWNER as CSA_OWNER
 from hc_assets.imaging.headers.siemens_csa import NoCsaHeaderError, csa_numbers
+from hc_assets.lake.archives import ArchiveLimits
 
 _META_SOP_CLASS = 0x00020002
 _META_SOP_INSTANCE = 0x00020003
 
 
-def read_header(path: Path) -> dict[str, object]:
+def read_header(path: Path, inflated_limits: ArchiveLimits = INFLATED_LIMITS) -> dict[str, object]:
     """Read what the index says about a file, as fast as it allows.
 
     Args:
         path: the file.
+        inflated_limits: of a deflated dataset.
 
     Returns:
         Every column of `schemas.DICOM_INDEX` apart from batch, source_file, file_sha256 and
@@ -45,14 +48,17 @@ def read_header(path: Path) -> dict[str, object]:
     Raises:
         UnreadableFile: no header can be had.
     """
-    return completed(fast_header(path) or thorough_header(path), path)
+    return completed(fast_header(path) or thorough_header(path, inflated_limits), path)
 
 
-def thorough_header(path: Path) -> dict[str, object]:
+def thorough_header(
+    path: Path, inflated_limits: ArchiveLimits = INFLATED_LIMITS
+) -> dict[str, object]:
     """Read what the index says about a file with pydicom.
 
     Args:
         path: the file.
+        inflated_limits: of a deflated dataset.
 
     Returns:
         As `read_header`, but for the columns that `completed` adds.
@@ -61,7 +67,7 @@ def thorough_header(path: Path) -> dict[str, object]:
         UnreadableFile: no header can be had.
     """
     with opened(path) as file, quiet_pydicom():
-        header, _ = parse(file)
+        header, _ = parse(file, inflated_limits=inflated_limits)
         return index_columns(header)
 
 
@@ -94,7 +100,7 @@ def completed(row: dict[str, object], path: Path) -> dict[str, object]:
         weighted = diffusion_of(text, frames, known)
     if needs_file(row):
         with opened(path) as file, quiet_pydicom():
-            header, _ = parse(file)
+            header, _ = parse(file, inflated_limits=LIMITS_OF_INDEXED)
             elements = dataset_elements(header)
             row = _with_tiles(row, elements)
             if weighted == [Diffusion()]:

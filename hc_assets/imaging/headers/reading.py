@@ -27,7 +27,7 @@ from pydicom.uid import (
 )
 
 from hc_assets.core.transient import is_transient_itself
-from hc_assets.imaging.headers.dataset_encoding import encoding, inflated
+from hc_assets.imaging.headers.dataset_encoding import INFLATED_LIMITS, encoding, inflated
 from hc_assets.imaging.headers.element_walk import (
     UNDEFINED,
     VRS,
@@ -40,6 +40,7 @@ from hc_assets.imaging.headers.element_walk import (
     reads_on,
 )
 from hc_assets.imaging.headers.file_kinds import describe_bytes
+from hc_assets.lake.archives import ArchiveLimits
 
 Element = RawDataElement
 
@@ -48,9 +49,6 @@ PIXEL_TAGS = {
     0x7FE00009: "DoubleFloatPixelData",
     0x7FE00010: "PixelData",
 }
-INFLATED_LIMIT = 2 * 1024**3
-"""Bytes that a deflated dataset may take up; a bomb asks for a thousand times its size."""
-
 _PACKAGE = Path(__file__).parents[2].name
 _PREFIX_AT = 128
 _FIRST_GROUPS = {0x0002, 0x0004, 0x0008}
@@ -196,12 +194,14 @@ def raise_if_ours(error: BaseException) -> None:
             raise error
 
 
-def parse(file: BinaryIO, *, inflated_limit: int = INFLATED_LIMIT) -> tuple[Header, BinaryIO]:
+def parse(
+    file: BinaryIO, *, inflated_limits: ArchiveLimits = INFLATED_LIMITS
+) -> tuple[Header, BinaryIO]:
     """Read the elements of a dataset up to its pixels.
 
     Args:
         file: at any position; what `opened` gives, or bytes in memory.
-        inflated_limit: bytes that a deflated dataset may take up.
+        inflated_limits: of a deflated dataset.
 
     Returns:
         The header, and the stream that its pixel offset counts in: `file`, or the inflated dataset.
@@ -223,7 +223,9 @@ def parse(file: BinaryIO, *, inflated_limit: int = INFLATED_LIMIT) -> tuple[Head
             data, at, len(data), is_implicit=False, is_little=True
         ):
             try:
-                data, at, is_inflated = inflated(data[at:], notes, inflated_limit), 0, True
+                deflated = data[at:]
+                limit = inflated_limits.unpacked(len(deflated))
+                data, at, is_inflated = inflated(deflated, notes, limit), 0, True
             except DamagedError as error:
                 raise UnreadableFile(str(error)) from error
             stream = BytesIO(data)

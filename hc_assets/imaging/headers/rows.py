@@ -14,11 +14,13 @@ import pyarrow as pa
 from hc_assets.core.fence import InternalError, fenced
 from hc_assets.core.places import at
 from hc_assets.imaging.fenced_batches import divided_batch
+from hc_assets.imaging.headers.dataset_encoding import INFLATED_LIMITS
 from hc_assets.imaging.headers.fast_headers import fast_header
 from hc_assets.imaging.headers.file_work import FileToRead
 from hc_assets.imaging.headers.read import completed, needs_file, read_header
 from hc_assets.imaging.headers.reading import UnreadableFile
 from hc_assets.imaging.schemas.index import DICOM_INDEX, UNREADABLE_FILES
+from hc_assets.lake.archives import ArchiveLimits
 
 _ROWS = 500
 _HEADER_CHARACTERS = 16 * 1024**2
@@ -37,6 +39,7 @@ def index_files(
     batch: str,
     *,
     is_verified: bool = True,
+    inflated_limits: ArchiveLimits = INFLATED_LIMITS,
     most_rows: int = _ROWS,
     most_characters: int = _HEADER_CHARACTERS,
 ) -> Iterator[IndexBatch]:
@@ -46,6 +49,7 @@ def index_files(
         files: in the order of the rows.
         batch: key of their batch.
         is_verified: whether their bytes are known to be those that were landed.
+        inflated_limits: of deflated datasets.
         most_rows: that are yielded at a time.
         most_characters: of headers that wait; rows are yielded once there are as many.
 
@@ -61,7 +65,8 @@ def index_files(
     for file in files:
         row = file.columns(batch) | {"file_size": file.size}
         try:
-            header = fenced(_header_or_reason, file, None if is_verified else batch)
+            to_verify = None if is_verified else batch
+            header = fenced(_header_or_reason, file, to_verify, inflated_limits)
         except Exception:
             with at(file.place(batch)):  # here, since entering it costs a tenth of a header's time
                 raise
@@ -79,7 +84,9 @@ def index_files(
         yield _index_batch(index, unreadable)
 
 
-def _header_or_reason(file: FileToRead, to_verify: str | None) -> dict[str, object] | str:
+def _header_or_reason(
+    file: FileToRead, to_verify: str | None, inflated_limits: ArchiveLimits
+) -> dict[str, object] | str:
     if to_verify is not None:
         # Most headers are in the first bytes of an image; all of it is hashed when it is decoded
         if file.head and (header := fast_header(file.path, file.head)) is not None:
@@ -88,7 +95,7 @@ def _header_or_reason(file: FileToRead, to_verify: str | None) -> dict[str, obje
             return completed(header, file.path)
         file.require_landed(to_verify, quickly=True)
     try:
-        return read_header(file.path)
+        return read_header(file.path, inflated_limits)
     except UnreadableFile as error:
         return error.reason
 

@@ -6,15 +6,24 @@ Belongs here: streaming the record batches of `rows.py` into parts. How files ar
 
 import pyarrow as pa
 
+from hc_assets.imaging.headers.dataset_encoding import INFLATED_LIMITS
 from hc_assets.imaging.headers.file_work import FileWork
 from hc_assets.imaging.headers.rows import index_files
 from hc_assets.imaging.schemas.index import DICOM_INDEX, UNREADABLE_FILES
+from hc_assets.lake.archives import ArchiveLimits
 from hc_assets.lake.manifests import LandedFile
 from hc_assets.lake.parts import Part, PartWriter
 
 
-def write_index(work: FileWork) -> tuple[list[Part], list[Part]]:
-    """Write `imaging/dicom_index` and `imaging/unreadable_files`; give the parts of each."""
+def write_index(
+    work: FileWork, inflated_limits: ArchiveLimits = INFLATED_LIMITS
+) -> tuple[list[Part], list[Part]]:
+    """Write `imaging/dicom_index` and `imaging/unreadable_files`; give the parts of each.
+
+    Args:
+        work: the files.
+        inflated_limits: of deflated datasets.
+    """
     layout = work.layout()
     with (
         PartWriter(
@@ -29,7 +38,10 @@ def write_index(work: FileWork) -> tuple[list[Part], list[Part]]:
         without_bytes = [_row_of(work.batch, file) for file in work.files if file.problem]
         if without_bytes:
             unreadable.write(pa.RecordBatch.from_pylist(without_bytes, UNREADABLE_FILES))
-        for found in index_files(work.to_verify(), work.batch, is_verified=False):
+        found_in_files = index_files(
+            work.to_verify(), work.batch, is_verified=False, inflated_limits=inflated_limits
+        )
+        for found in found_in_files:
             index.write(found.index)
             unreadable.write(found.unreadable)
     return index.parts, unreadable.parts

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hc_assets.core.fence import InternalError, fenced, fenced_each
 from hc_assets.imaging.headers.columns import TypedColumns, is_image_class, sop_class_name
+from hc_assets.imaging.headers.dataset_encoding import LIMITS_OF_INDEXED
 from hc_assets.imaging.headers.elements import (
     Elements,
     MalformedValueError,
@@ -116,7 +117,7 @@ def iter_frames(
         UnreadableFile: the file has no DICOM header.
     """
     with opened(path) as file:
-        header, stream = parse(file)
+        header, stream = parse(file, inflated_limits=LIMITS_OF_INDEXED)
         place = header.pixels
         if place is None:
             reason = _why_without_pixels(header)
@@ -193,7 +194,7 @@ def _still_to_come(path: Path, wanted: frozenset[int] | None, given: set[int]) -
 def _count_frames(path: Path) -> int:
     try:
         with opened(path) as file, quiet_pydicom():
-            header, _ = parse(file)
+            header, _ = parse(file, inflated_limits=LIMITS_OF_INDEXED)
             if header.pixels is None:
                 return 1
             is_float = header.pixels.keyword != "PixelData"

@@ -13,6 +13,7 @@ import pyarrow as pa
 from hc_assets.core.fence import InternalError, fenced
 from hc_assets.core.places import at
 from hc_assets.imaging.fenced_batches import divided_batch
+from hc_assets.imaging.headers.dataset_encoding import LIMITS_OF_INDEXED
 from hc_assets.imaging.headers.file_work import FileToRead
 from hc_assets.imaging.headers.read import read_header
 from hc_assets.imaging.headers.reading import UnreadableFile
@@ -127,7 +128,7 @@ def _sop_instance_uid(file: FileToRead) -> object:
 
 def _uid_in_header(file: FileToRead) -> object:
     try:
-        return read_header(file.path)["sop_instance_uid"]
+        return read_header(file.path, LIMITS_OF_INDEXED)["sop_instance_uid"]
     except UnreadableFile:
         return None
 

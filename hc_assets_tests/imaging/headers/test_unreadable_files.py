@@ -6,8 +6,13 @@ import numpy as np
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from hc_assets.imaging.headers.dataset_encoding import inflated_limits
+from hc_assets.imaging.headers.file_work import FileToRead
 from hc_assets.imaging.headers.read import read_header
 from hc_assets.imaging.headers.reading import UnreadableFile, opened, parse
+from hc_assets.imaging.headers.rows import index_files
+from hc_assets.imaging.settings import ImagingSettings
+from hc_assets.lake.archives import ArchiveLimits
 
 
 def reason(path) -> str:
@@ -137,5 +142,18 @@ def test_a_deflated_dataset_is_read(deflated):
 def test_a_deflate_bomb_is_refused(deflated):
     path = deflated(EncapsulatedDocument=bytes(10_000_000))
     assert path.stat().st_size < 20_000
-    with opened(path) as file, pytest.raises(UnreadableFile, match="more than 100000 bytes"):
-        parse(file, inflated_limit=100_000)
+    limits = ArchiveLimits(ratio=200, always=100_000)
+    with opened(path) as file, pytest.raises(UnreadableFile, match="takes up more than"):
+        parse(file, inflated_limits=limits)
+    with opened(path) as file:
+        assert parse(file, inflated_limits=limits._replace(ratio=1_100))[0].is_inflated
+
+
+def test_how_much_a_deflated_dataset_may_take_up_is_a_setting(deflated):
+    path = deflated(EncapsulatedDocument=bytes(3_000_000))
+    limits = inflated_limits(ImagingSettings(archive_bytes=2_000_000))
+    (found,) = index_files([FileToRead("a.dcm", path, "", 0)], "b", inflated_limits=limits)
+    assert found.unreadable["reason"].to_pylist() == [
+        "the deflated dataset takes up more than 2000000 bytes"
+    ]
+    assert inflated_limits(ImagingSettings(archive_bytes=2**40)).size == 2 * 1024**3
