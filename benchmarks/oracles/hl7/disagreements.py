@@ -11,20 +11,25 @@ OURS: dict[str, tuple[str, str]] = {
         "An id alone is no content: ele-1 asks for a value or more children than ids. The engine"
         " counts the id.",
     ),
-    "element-id": ("ours", "Element.id has no white space in it; the engine does not look."),
+    "element-id": (
+        "ours",
+        "Element.id may be any string that does not contain spaces (R4, Element.id): one that does"
+        " is outside of what the type holds; the engine does not look.",
+    ),
     "empty-array": (
         "ours",
         "JSON's arrays are never empty (R4, json); the engine misses those of primitives.",
     ),
     "reference-format": (
         "ours",
-        "A literal reference is an absolute URL, a type and id, or a fragment (R4, references). The"
-        " engine looks at references that resolve, and these can't.",
+        "What follows urn:uuid: is a UUID (RFC 4122), and no resource has another such URN; the"
+        " engine does not look at URNs outside of a Bundle.",
     ),
     "reference-target": (
         "ours",
-        "`type` states another type than the element may refer to. The engine looks at targets that"
-        " resolve.",
+        "`type`, or the type in a search URL, is one that the element may not refer to: the target"
+        " must conform to one of targetProfile (R4, ElementDefinition.type.targetProfile). The"
+        " engine looks at targets that resolve.",
     ),
     "reference-type": (
         "ours",
@@ -33,7 +38,8 @@ OURS: dict[str, tuple[str, str]] = {
     ),
     "primitive-format": (
         "ours",
-        "White space alone fits the pattern of no type but string and markdown; the engine warns.",
+        "White space alone fits the pattern of no type but string and markdown (R4, datatypes); the"
+        " engine warns of it and then does not look at the pattern.",
     ),
     "required-binding": (
         "ours",
@@ -41,13 +47,12 @@ OURS: dict[str, tuple[str, str]] = {
     ),
     "code-system-property": (
         "ours",
-        "A concept's property is one that the code system declares (R4, concept.property.code). The"
-        " engine lets a code system without declarations have any.",
+        "A property's value has the type that the code system declares for it (R4, property.type)."
+        " The engine looks where a policy asks it to.",
     ),
     "search-parameter": (
         "ours",
-        "The parameter that it is derived from is in R4, of another type; the engine's definitions"
-        " lack it.",
+        "It must be consistent with the parameter that it is derived from (R4, derivedFrom).",
     ),
     "fhirpath-syntax": (
         "ours",

@@ -235,15 +235,6 @@ BROKEN: dict[str, tuple[dict[str, Any], set[tuple[str, str]]]] = {
         capability(definition=f"{CORE_SEARCH}/Patient-active", type="date"),
         {("CapabilityStatement.rest[0].resource[0].searchParam[0].type", "search-parameter")},
     ),
-    "undeclared property": (
-        resource(
-            "CodeSystem",
-            status="draft",
-            content="complete",
-            concept=[{"code": "a", "property": [{"code": "b", "valueString": "c"}]}],
-        ),
-        {("CodeSystem.concept[0].property[0].code", "code-system-property")},
-    ),
     "two self links": (
         {
             "resourceType": "Bundle",
@@ -310,6 +301,15 @@ MILD: dict[str, tuple[dict[str, Any], set[tuple[str, str]]]] = {
             ],
         },
         {("Bundle.entry[0].resource.managingOrganization.reference", "bundle-reference")},
+    ),
+    "undeclared property": (
+        resource(
+            "CodeSystem",
+            status="draft",
+            content="complete",
+            concept=[{"code": "a", "property": [{"code": "b", "valueString": "c"}]}],
+        ),
+        {("CodeSystem.concept[0].property[0].code", "code-system-property")},
     ),
     "target that HL7 publishes": (
         observation(performer=[{"reference": "Encounter/1"}]),

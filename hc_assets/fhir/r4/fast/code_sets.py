@@ -11,6 +11,8 @@ from hc_assets.fhir.r4.definitions import Element, TypeRef, r4
 from hc_assets.fhir.r4.fast.packed_rows import SYNTAXES
 
 _NONE = -1
+# Types of quantities whose units are bound to a value set, wherever they stand.
+BOUND_QUANTITIES = ("Age", "Distance", "Duration")
 
 
 class CodeSets:

@@ -16,8 +16,8 @@ FORMS = (
 )
 KINDS = (
     "plain", "domain resource", "other resource", "extension", "reference", "meta", "bundle",
-    "bundle entry", "sibling", "attachment", "coding", "quantity", "component", "observation",
-    "never",
+    "bundle entry", "sibling", "attachment", "coding", "concept", "quantity", "bound quantity",
+    "component", "observation", "never",
 )
 ROLES = ("", "code", "category", "value")
 SYNTAXES = ("any", "currency", "language", "mime", "ucum")

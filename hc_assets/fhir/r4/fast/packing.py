@@ -20,7 +20,7 @@ from hc_assets.fhir.r4.definitions import (
     is_definition,
     r4,
 )
-from hc_assets.fhir.r4.fast.code_sets import CodeSets
+from hc_assets.fhir.r4.fast.code_sets import BOUND_QUANTITIES, CodeSets
 from hc_assets.fhir.r4.fast.coding_rows import code_system_text, role_of, vital_sign_rows
 from hc_assets.fhir.r4.fast.packed_rows import (
     FORMS,
@@ -45,7 +45,9 @@ _KINDS_BY_NAME = {
     "Bundle.entry": "bundle entry",
     "Attachment": "attachment",
     "Coding": "coding",
+    "CodeableConcept": "concept",
     "Quantity": "quantity",
+    **dict.fromkeys(BOUND_QUANTITIES, "bound quantity"),
     "Observation.component": "component",
     "Observation": "observation",
     # The modules of rules require more of these than any table states.
@@ -67,6 +69,7 @@ CAPTURES = {
     "Reference": ("reference", "type"),
     "Attachment": ("data", "size", "hash"),
     "Coding": ("system", "code"),
+    **dict.fromkeys(BOUND_QUANTITIES, ("system", "code")),
     "Meta": ("security", "profile"),
     "Quantity": ("value", "unit", "system", "code"),
     "Observation": ("id", "subject", "effective"),

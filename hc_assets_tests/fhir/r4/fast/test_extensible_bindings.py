@@ -13,6 +13,7 @@ from hc_assets.fhir.r4.definitions import Element, TypeRef, r4
 from hc_assets.fhir.r4.fast.fast_path import accept
 from hc_assets.fhir.r4.issues import Findings
 from hc_assets.fhir.r4.rules.value_rules import Places, check_complex
+from hc_assets.fhir.r4.thorough_path import thorough_issues
 from hc_assets.fhir.validation import has_errors, validate
 from hc_assets.fhir.validation.redacted_issues import without_values
 
@@ -125,3 +126,29 @@ def test_a_code_of_the_system_and_not_of_the_value_set_is_outside(bound: Any, da
     if outside:
         code = data.draw(st.sampled_from(outside))
         assert _issues(element, ref, {"system": system, "code": code}) == [RULE]
+
+
+_CODINGS = st.lists(
+    st.sampled_from(
+        [
+            *(_type(code) for code in ("MR", "mr", "SS", "MRT", "nosuch")),
+            *(_type("SS", version="0.1"), _type("SS", "urn:of:ours"), {"code": "SS"}),
+            {"system": TYPES},
+        ]
+    ),
+    max_size=3,
+)
+
+
+@settings(max_examples=50)
+@given(_CODINGS, st.booleans())
+def test_the_fast_path_accepts_no_concept_that_the_thorough_one_warns_of(
+    codings: list[dict[str, str]], is_escaped: bool
+) -> None:
+    raw = _patient(*codings, text="x")
+    raw = raw.replace(b"/", b"\\/").replace(b'"SS"', b'"\\u0053S"') if is_escaped else raw
+    rules = {issue.rule for issue in thorough_issues(raw)} & {RULE, "code-system"}
+    known = {"MR", "mr"} & {each.get("code") for each in codings if each.get("system") == TYPES}
+    if accept(raw) is not None:
+        assert not rules
+    assert (RULE in rules) <= (not known)

@@ -31,6 +31,8 @@ enum Role { NO_ROLE, CODE_ROLE, CATEGORY_ROLE, VALUE_ROLE, ROLE_COUNT };
 
 /* Captures of a Coding, in the order of packing.CAPTURES. */
 enum { CODING_SYSTEM = 0, CODING_CODE = 1 };
+/* Of a coding beside the value set of an extensible binding; 0 where it is of another code system. */
+enum { FITS = 1, IS_OUTSIDE = 2 };
 
 /* Kinds of values; the order is that of packed_rows.FORMS. */
 enum Form {
@@ -43,7 +45,7 @@ enum Form {
 /* Types that have rules of their own; the order is that of packed_rows.KINDS. */
 enum Kind {
     PLAIN, DOMAIN_RESOURCE, OTHER_RESOURCE, EXTENSION, REFERENCE, META, BUNDLE, BUNDLE_ENTRY, SIBLING,
-    ATTACHMENT, CODING, QUANTITY, COMPONENT, OBSERVATION, NEVER,
+    ATTACHMENT, CODING, CONCEPT, QUANTITY, BOUND_QUANTITY, COMPONENT, OBSERVATION, NEVER,
     KIND_COUNT,
 };
 
@@ -188,6 +190,7 @@ typedef struct Frame {
     int32_t value_bit;    /* of an extension: the type of its value, -1 for none */
     int32_t child_count;  /* of an extension: nested ones */
     int32_t resource;     /* number of the resource in Run.resources */
+    int32_t codings;      /* of a CodeableConcept: FITS, IS_OUTSIDE of what it is bound to, or both */
     int32_t sign;         /* of an Observation or component: 1 + number of its code, 0 for none */
     int32_t vital_categories;  /* of an Observation: how often its category is vital-signs */
     Text quantity;        /* of an Observation or component: the UCUM code of its value */
@@ -301,7 +304,7 @@ static inline int begins(Text text, const char *word) {
 /* rules.c */
 int rules_hold(const Table *table, const Frame *frame, int32_t first, int32_t count);
 int concept_is_bound(const Table *table, const Member *member, Text concept);
-int codings_fit(const Table *table, const Member *member, Text value);
+int has_pair(const Table *table, int32_t set, Text system, Text code);
 
 /* elements.c: what an extension, a reference, a resource's meta must hold beside its members. */
 int extension_is_valid(Run *run, Frame *frame);
@@ -313,6 +316,7 @@ int entry_is_noted(Run *run, const Frame *frame);
 /* codings.c, vital_signs.c */
 int codings_fill(Codings *codings, Text text);
 void codings_free(Codings *codings);
+int coding_fits(const Table *table, const Frame *frame, const Member *member);
 int coding_is_known(const Table *table, const Frame *frame);
 void note_quantity(const Frame *frame);
 void note_component(const Frame *frame);

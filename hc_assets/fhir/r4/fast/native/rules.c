@@ -221,7 +221,7 @@ int rules_hold(const Table *table, const Frame *frame, int32_t first, int32_t co
 }
 
 /* Whether a set of codings has one. They are `system code`: neither has a space in it. */
-static int has_pair(const Table *table, int32_t set, Text system, Text code) {
+int has_pair(const Table *table, int32_t set, Text system, Text code) {
     char pair[256];
     if (system.size == 0 || system.size + 1 + code.size > sizeof pair) return 0;
     memcpy(pair, system.at, system.size);
@@ -248,22 +248,4 @@ int concept_is_bound(const Table *table, const Member *member, Text concept) {
         if (has_pair(table, member->codes, system, code)) return 1;
     }
     return 0;
-}
-
-/* Whether a coding, one of a CodeableConcept or the unit of a quantity, is of the value set of the
- * extensible binding, or none is of a code system of that. */
-int codings_fit(const Table *table, const Member *member, Text value) {
-    Text array = member_in(value, "coding"), coding = value;
-    const uint8_t *position = NULL;
-    int is_outside = 0, is_certain = 1, is_alone = array.size == 0;
-    while (is_alone ? coding.at != NULL : next_item(array, &position, &coding)) {
-        Text system = plain_string(member_in(coding, "system"), &is_certain);
-        Text code = plain_string(member_in(coding, "code"), &is_certain);
-        if (is_alone) coding.at = NULL;
-        if (!is_certain) return 0;
-        if (system.size == 0 || code.size == 0) continue;
-        if (has_pair(table, member->extensible, system, code)) return 1;
-        if (string_in(table, &table->sets[member->extensible_systems], system) >= 0) is_outside = 1;
-    }
-    return !is_outside;
 }

@@ -43,6 +43,7 @@ public final class Judge {
     ValidationSupportChain chain =
         new ValidationSupportChain(
             new DefaultProfileValidationSupport(context),
+            new SearchParameters(context),
             new InMemoryTerminologyServerValidationSupport(context),
             new CommonCodeSystemsTerminologyService(context),
             unknown);

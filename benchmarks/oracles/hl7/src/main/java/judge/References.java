@@ -19,13 +19,18 @@ import org.hl7.fhir.r5.utils.validation.IValidatorResourceFetcher;
 import org.hl7.fhir.r5.utils.validation.constants.ReferenceValidationPolicy;
 
 /**
- * Lets the engine look at the types of references. It does that only where a reference resolves; so
- * each resolves to a resource of the type that it names, of which nothing more is known.
+ * Lets the engine look at references. It looks at types only where one resolves; so each resolves to
+ * a resource of the type that it names, of which nothing more is known. A relative reference is
+ * relative to the base of a FHIR server (R4, Reference.reference), where nothing is but types with ids
+ * and searches: any other can't resolve, and shall (R4, Reference). What an absolute one leads to
+ * isn't known.
  */
 final class References extends FhirDefaultPolicyAdvisor implements IValidatorResourceFetcher {
   private static final Pattern RESTFUL =
       Pattern.compile(
           "(?:https?://.+/)?([A-Z][A-Za-z]+)(?:/[A-Za-z0-9.-]{1,64}(?:/_history/.+)?|\\?.+)");
+
+  private static final Pattern ABSOLUTE = Pattern.compile("#|[A-Za-z][A-Za-z0-9+.-]*:");
 
   @Override
   public ReferenceValidationPolicy policyForReference(
@@ -34,18 +39,28 @@ final class References extends FhirDefaultPolicyAdvisor implements IValidatorRes
       String path,
       String url,
       ReferenceDestinationType destination) {
-    return ReferenceValidationPolicy.CHECK_TYPE_IF_EXISTS;
+    return ABSOLUTE.matcher(url).lookingAt() || typeOf(validator, url) != null
+        ? ReferenceValidationPolicy.CHECK_TYPE_IF_EXISTS
+        : ReferenceValidationPolicy.CHECK_EXISTS_AND_TYPE;
+  }
+
+  /** The resource type that a reference names; null where it names none that R4 has. */
+  private static String typeOf(IResourceValidator validator, String url) {
+    Matcher parts = RESTFUL.matcher(url);
+    boolean isKnown =
+        parts.matches()
+            && validator.getContext().getResourceNamesAsSet().contains(parts.group(1));
+    return isKnown ? parts.group(1) : null;
   }
 
   @Override
   public Element fetch(IResourceValidator validator, Object context, String url)
       throws FHIRException, IOException {
-    Matcher parts = RESTFUL.matcher(url);
-    if (!parts.matches()
-        || !validator.getContext().getResourceNamesAsSet().contains(parts.group(1))) {
+    String type = typeOf(validator, url);
+    if (type == null) {
       return null;
     }
-    String text = "{\"resourceType\":\"" + parts.group(1) + "\",\"id\":\"a\"}";
+    String text = "{\"resourceType\":\"" + type + "\",\"id\":\"a\"}";
     return Manager.parseSingle(
         validator.getContext(),
         new ByteArrayInputStream(text.getBytes(StandardCharsets.UTF_8)),
