@@ -101,7 +101,7 @@ def main() -> None:
     def ours(kind: type[Enricher]) -> None:
         index = BatchIndex.of([gather(rows.select(INDEXED_COLUMNS).to_batches(ROWS))])
         for batch in rows.to_batches(ROWS):
-            enriched(batch, kind(LANDED, options), index, {"f": targets}, LANDED)
+            enriched(batch, kind(LANDED, options), index, {"f": targets})
 
     def with_json() -> None:
         for entry in listed:

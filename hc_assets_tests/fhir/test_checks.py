@@ -16,6 +16,7 @@ from hc_assets.fhir.validation.business_rules import BusinessRules
 from hc_assets.fhir.validation.resource_work import ResourceWork
 from hc_assets.fhir.validation.workers import Judged, validate_rows
 from hc_assets.lake.parts import PartWriter
+from hc_assets_tests.fhir.validation.test_arrival_shapes import shapes
 
 
 @pytest.fixture
@@ -206,3 +207,29 @@ def test_a_resource_that_cannot_be_judged_again_goes_on_as_it_was_sent(
     assert "AttributeError at workers.py:" in check["explanation"]
     assert "Jane" not in str(checks)
     assert query("SELECT count(*) FROM fhir.current_resources") == [(8,)]
+
+
+def test_what_arrives_in_one_folder_is_data_invalid_or_no_data(hc_assets, query, tmp_path):
+    # In archives are the same files once more
+    made = [shape for name, shape in shapes(7).items() if " in " not in name]
+    for number, shape in enumerate(made):
+        path = tmp_path / "drop" / f"{number}" / f"f{shape.suffix}"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(shape.content)
+    assert hc_assets("ingest", tmp_path / "drop").exit_code == 0
+    counts = query(
+        "SELECT (SELECT count(*) FROM fhir.raw_bundles),"
+        " (SELECT count(*) FROM fhir.validated_resources),"
+        " (SELECT count(*) FROM fhir.quarantined_resources WHERE class = 'invalid'),"
+        " (SELECT count(*) FROM fhir.quarantined_resources WHERE class = 'not_data')"
+    )
+    (every, data, invalid, not_data) = counts[0]
+    different = {shape.content: shape for shape in made}.values()
+    assert invalid == sum(shape.invalid for shape in different)
+    assert not_data == sum(shape.not_data for shape in different)
+    assert every == data + invalid + not_data
+    found = outcomes(hc_assets)
+    value = found["validation_rate_at_least_threshold"]["value"]
+    assert value == data / (data + invalid)
+    assert found["every_entry_accounted_for"]["passed"]
+    assert "is missing (1 listed)" in found["export_complete"]["explanation"]

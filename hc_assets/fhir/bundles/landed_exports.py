@@ -84,12 +84,14 @@ class LandedExport(NamedTuple):
         files: versions of each file that it can speak of, by its name: those of its own batch and
             later ones, else all; none from before the manifest of that name before it, and none
             from after the next one.
+        is_apart: whether none is in its folder, and these only came with it.
     """
 
     batch: str
     folder: str
     manifest: BulkManifest
     files: dict[str, list[LandedVersion]]
+    is_apart: bool
 
 
 class Count(NamedTuple):
@@ -151,9 +153,9 @@ def landed_exports(
         (
             each,
             manifest,
+            _versions(each, manifests, of_folder[_folder(each.source_file)]),
             # One may have been given beside its files, and not in their folder.
-            _versions(each, manifests, of_folder[_folder(each.source_file)])
-            or [
+            [
                 other
                 for other in others
                 if other.batch == each.batch
@@ -162,7 +164,7 @@ def landed_exports(
         )
         for each, manifest in manifests
     ]
-    used = {version.kept_in for _, _, files in listed for version in files}
+    used = {each.kept_in for _, _, *places in listed for files in places for each in files}
     contents = {
         (batch, sha256): Content(*rest)
         for batch, sha256, *rest in connection.execute(_CONTENTS, [sorted(used)]).fetchall()
@@ -172,9 +174,10 @@ def landed_exports(
             each.batch,
             _folder(each.source_file),
             manifest,
-            _by_name(_folder(each.source_file), files, contents, each.batch),
+            _by_name(_folder(each.source_file), files or beside, contents, each.batch),
+            is_apart=not files,
         )
-        for each, manifest, files in listed
+        for each, manifest, files, beside in listed
     ]
 
 

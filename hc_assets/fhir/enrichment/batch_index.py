@@ -20,9 +20,8 @@ from upath import UPath
 
 from hc_assets.core.fence import InternalError
 from hc_assets.core.fenced_rows import fenced_rows
-from hc_assets.core.source_names import is_base
 from hc_assets.fhir.bundles.requests import IDENTITY, known_id
-from hc_assets.fhir.bundles.sources import address
+from hc_assets.fhir.enrichment.addresses import types_and_addresses
 from hc_assets.fhir.enrichment.columns.resource_columns import ENCOUNTER, PATIENT
 from hc_assets.fhir.enrichment.columns.sources import by_source
 from hc_assets.fhir.enrichment.elements import (
@@ -32,7 +31,6 @@ from hc_assets.fhir.enrichment.elements import (
     decode_stamped,
 )
 from hc_assets.fhir.enrichment.statements import readings, statements
-from hc_assets.fhir.references import split_version
 from hc_assets.fhir.times import Span, span_of
 
 _ENTRY = ("source_sha256", "position")
@@ -104,7 +102,7 @@ def gather(batches: Iterable[pa.RecordBatch]) -> Gathered:
         part
         for batch in batches
         for source, rows, _ in by_source(batch)
-        for part in fenced_rows(partial(_gathered, source=source), rows, _nothing_gathered)
+        for part in fenced_rows(partial(_gathered, scope=scope_of(source)), rows, _nothing_gathered)
     ]
     return Gathered(
         np.unique(np.concatenate([np.zeros(0, np.uint64), *(each.known for each in parts)])),
@@ -126,8 +124,8 @@ def _nothing_gathered(row: pa.RecordBatch, failure: InternalError) -> Gathered:
     )
 
 
-def _gathered(batch: pa.RecordBatch, source: str | None) -> Gathered:
-    rows, scope = _identified(batch), scope_of(source)
+def _gathered(batch: pa.RecordBatch, scope: str) -> Gathered:
+    rows = _identified(batch)
     ids, resources = rows["resource_id"], rows["resource"]
     types, patient_ids = rows["resource_type"], rows["patient_id"]
     modified = rows["last_modified"].cast(pa.int64())
@@ -153,29 +151,14 @@ def _gathered(batch: pa.RecordBatch, source: str | None) -> Gathered:
             patients.append(_patient_row(scope + id_, resource, modified_at))
         elif type_ == "Encounter":
             encounters.append(_encounter_row(scope + id_, resource, modified_at))
-    of_types = np.array([key_of(scope + each) for each in types.unique().to_pylist()], np.uint64)
+    beside = [key_of(scope + each) for each in types_and_addresses(rows, scope.rstrip())]
     return Gathered(
-        np.concatenate([keys, of_types, _addresses(rows, source)]),
+        np.concatenate([keys, np.array(beside, np.uint64)]),
         np.array(patients, _PATIENT_VERSION),
         np.array(encounters, _ENCOUNTER_VERSION),
         np.concatenate([stated, np.array(found, _STATEMENT)]),
         {},
     )
-
-
-def _addresses(rows: pa.RecordBatch, source: str | None) -> Keys:
-    """Keys of the addresses that resources of a source have, where its name does not say them."""
-    urls = rows["full_url"]
-    if source is None or is_base(source) or urls.null_count == len(urls):
-        return np.zeros(0, np.uint64)
-    columns = (rows[name].to_pylist() for name in ("full_url", "resource_type", "resource_id"))
-    scope = scope_of(source)
-    found = (
-        key_of(f"{scope}{url}")
-        for url, type_, id_ in zip(*columns, strict=True)
-        if (named := address(url)) and named.base and named[2:] == (type_, id_)
-    )
-    return np.fromiter(found, np.uint64)
 
 
 def _identified(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -253,16 +236,8 @@ class BatchIndex:
         failures: of gathering it.
     """
 
-    def __init__(
-        self,
-        gathered: Gathered,
-        contradicted: Keys,
-        source: str | None = None,
-        *,
-        knows_addresses: bool = True,
-    ) -> None:
-        self._gathered, self._source = gathered, source
-        self._scope, self._knows_addresses = scope_of(source), knows_addresses
+    def __init__(self, gathered: Gathered, contradicted: Keys, scope: str = "") -> None:
+        self._gathered, self._scope = gathered, scope
         self._known, self._patients, self._encounters = gathered[:3]
         self.failures = gathered.failures
         self._contradicted = contradicted
@@ -336,44 +311,16 @@ class BatchIndex:
 
     def _of_source(self, source: str | None) -> "BatchIndex":
         """What the batch says about ids of another source."""
-        if source == self._source:
-            return self
-        return BatchIndex(
-            self._gathered,
-            self._contradicted,
-            source,
-            knows_addresses=self._knows_addresses,
-        )
-
-    def without_addresses(self) -> "BatchIndex":
-        """The same, to which each address is that of another server."""
-        return BatchIndex(self._gathered, self._contradicted, self._source, knows_addresses=False)
-
-    def own_target(self, text: str) -> str | None:
-        """What an absolute reference to a resource of the source stands for: `<type>/<id>`.
-
-        None for all others. Where the source is the base of a server, whatever is below it is of
-        the source, in this batch or not; else what is the fullUrl of one of the batch's resources.
-        """
-        if "://" not in text or not self._knows_addresses or self._source is None:
-            return None
-        before, version = split_version(text)
-        named = address(before)
-        if named is None or named.base is None:
-            return None
-        target = f"{named.resource_type}/{named.resource_id}"
-        if is_base(self._source):
-            is_own = named.base == self._source
-        else:
-            (is_own,) = self.are_known([self.key_of(before)])
-        return f"{target}{version}" if is_own else None
+        scope = scope_of(source)
+        same = scope == self._scope
+        return self if same else BatchIndex(self._gathered, self._contradicted, scope)
 
     def key_of(self, text: str) -> int:
         """Key of a type and id, a type or an id, of the source."""
         return key_of(self._scope + text)
 
     def are_known(self, keys: Sequence[int]) -> list[bool]:
-        """Whether the batch has what each key is of: a type and id (`Patient/p1`), or a type."""
+        """Whether the batch has what each key is of: `Patient/p1`, a type, or an own address."""
         return _are_in(self._known, keys)
 
     def are_contradicted(self, keys: Sequence[int]) -> list[bool]:

@@ -17,6 +17,7 @@ from upath import UPath
 from hc_assets.core.compute import no_cycles
 from hc_assets.core.fenced_rows import fenced_rows
 from hc_assets.core.places import at
+from hc_assets.fhir.enrichment.addresses import own_targets, unresolved
 from hc_assets.fhir.enrichment.batch_index import (
     INDEXED_COLUMNS,
     BatchIndex,
@@ -92,14 +93,13 @@ def enrich_rows(
     """
     folder = Layout.of(work.data_dir).partition("fhir/enriched_resources", work.batch)
     enricher, facts = Enricher(work.landed_at, options, rules), _index(index)
-    unaddressed = facts.without_addresses()
+    own = own_targets(facts)
     bare = Enricher(work.landed_at, options, ())
 
     def made_by(rows: pa.RecordBatch, by: Enricher, *, resolves: bool) -> pa.RecordBatch:
         files = pc.unique(rows["source_sha256"]).to_pylist()
         targets = entry_targets(work.raw_parts, files) if resolves else {f: {} for f in files}
-        known = facts if resolves else unaddressed
-        return enriched(rows, by, known, targets, work.landed_at)
+        return enriched(rows, by, facts, targets, own if resolves else unresolved)
 
     ways = (
         Way("what the rules of enrichment add is", partial(made_by, by=bare, resolves=True)),

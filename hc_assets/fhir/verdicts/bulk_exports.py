@@ -98,7 +98,7 @@ def _missing_pages(exports: list[LandedExport]) -> Iterator[str]:
 
 
 def _compared(export: LandedExport, count: Counting) -> _Found:
-    paired = _paired(list(export.manifest.files), export.files)
+    paired = _paired(export)
     found = _Found([], [], Counter(), set())
     for listed, name in paired:
         is_error = listed.list == ERROR
@@ -150,6 +150,7 @@ def _not_listed(exports: list[LandedExport], found: list[_Found]) -> set[str]:
     return {
         name
         for export in exports
+        if not export.is_apart
         for name, versions in export.files.items()
         if (export.folder, name) not in used
         and any(
@@ -161,19 +162,19 @@ def _not_listed(exports: list[LandedExport], found: list[_Found]) -> set[str]:
     }
 
 
-def _paired(
-    listed: list[ListedFile], files: dict[str, Versions]
-) -> list[tuple[ListedFile, str | None]]:
+def _paired(export: LandedExport) -> list[tuple[ListedFile, str | None]]:
     """Find the file of each that is listed: by its name, else by its type.
 
     Where no address in a list names a file, addresses there do not name files at all, as those of
-    servers that number them: then files of the type are taken, of the same count first.
+    servers that number them: then files of the type in the manifest's folder are taken, of the same
+    count first.
     """
+    listed, files = list(export.manifest.files), export.files
     of_listed = _by_names(listed, files)
     named = {listed[number].list for number in of_listed}
     free = {name: versions for name, versions in files.items() if name not in of_listed.values()}
     for list_ in (OUTPUT, DELETED, ERROR):
-        if list_ not in named:
+        if list_ not in named and not export.is_apart:
             numbers = [number for number, each in enumerate(listed) if each.list == list_]
             for number, name in _by_types(numbers, listed, free):
                 of_listed[number] = name

@@ -290,6 +290,15 @@ def test_each_page_of_a_manifest_has_to_come(lake):
     assert lake.verdict().passed
 
 
+def test_files_elsewhere_are_those_of_a_manifest_by_name_alone(lake):
+    text = manifest(listed("Patient", "1", 1))
+    lake.arrive(aSLASHm__json=text, bSLASHp__ndjson=lines("Patient", 1))
+    assert "1 is missing (1 listed)" in lake.verdict().explanation
+    text = manifest(listed("Group", "g.ndjson", 1))
+    lake.arrive(cSLASHm__json=text, dSLASHg__ndjson=lines("Group", 1))
+    assert lake.verdict().counts["missing"] == 1
+
+
 def test_odd_manifests_are_read_as_far_as_they_go(lake):
     odd = {"transactionTime": "x", "output": [1, {"url": 2}, {"url": "http://["}], "deleted": "x"}
     lake.arrive(a__json=json.dumps(odd), b__json=json.dumps({"transactionTime": 1, "output": []}))

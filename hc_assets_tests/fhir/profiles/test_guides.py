@@ -14,6 +14,13 @@ from hc_assets.fhir.validation.profile_rules import given_profiles, profile_issu
 
 _VARIABLE = "HC_GUIDE_PACKAGES"
 _LARGE = 3_000_000
+# Examples that break what their own guide demands, by the rule: mCODE 4.0.0 allows codes of
+# cancerstaging.org and SNOMED CT there, and this one has one of data-absent-reason.
+_BROKEN = {
+    # A code system of the extensions' package that uses a property which it does not declare
+    "CodeSystem-expansion-parameter-source.json": "code-system-property",
+    "Observation-tnm-pathologic-distant-metastases-category-jenny-m.json": "profile-binding",
+}
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +43,8 @@ def test_the_examples_of_guides_conform_to_the_profiles_that_they_name(guides: l
         if len(file.text) > _LARGE or b'"StructureDefinition"' in file.text:
             continue
         issues = [*validate(file.text), *profile_issues(file.text, profiles)]
+        known = _BROKEN.get(str(file.name).rpartition("/")[2])
+        issues = [each for each in issues if each.rule != known]
         assert not has_errors(issues), (file.name, [i for i in issues if i.severity == "error"])
         named += 1
     assert named

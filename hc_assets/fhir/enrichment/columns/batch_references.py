@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from hc_assets.fhir.enrichment.addresses import OwnTarget, nowhere
 from hc_assets.fhir.enrichment.batch_index import BatchIndex
 from hc_assets.fhir.enrichment.columns.resource_columns import distinct, replaced, rows_with
 from hc_assets.fhir.enrichment.columns.resource_texts import Compact, Numbers, Texts, text_of
@@ -102,7 +103,11 @@ def _lists(of_rows: Numbers, rows: int, values: pa.Array, absent: pa.Array) -> p
 
 
 def resolved(
-    compact: Compact, files: pa.Array, targets: Mapping[str, Mapping[str, str]], index: BatchIndex
+    compact: Compact,
+    files: pa.Array,
+    targets: Mapping[str, Mapping[str, str]],
+    index: BatchIndex,
+    own: OwnTarget = nowhere,
 ) -> tuple[Texts, References]:
     """Resolve the references of resources, as `references.resolve` does.
 
@@ -110,8 +115,8 @@ def resolved(
         compact: the resources.
         files: hash of the file that brought each.
         targets: what a `Reference.reference` stands for, by its text, by hash of the file.
-        index: of the batch and the source, which says what it holds, and which addresses are of
-            the source though another file has them.
+        index: of the batch and the source, which says what it holds.
+        own: of the source, for addresses that no entry of the file has.
 
     Returns:
         The resources with those references replaced, and every other byte as it was; and their
@@ -132,7 +137,7 @@ def resolved(
         zip(groups[first].tolist(), places, strict=True)
     ):
         text = text_of(buffer[begin - 1 : end + 1])
-        target = of_file[group].get(text) or index.own_target(text)
+        target = of_file[group].get(text) or own(text)
         if target is not None:
             numbers[number] = len(new)
             new.append(encoded(target))

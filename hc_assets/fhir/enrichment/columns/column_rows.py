@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hc_assets.fhir.bundles.requests import IDENTITY, known_id
+from hc_assets.fhir.enrichment.addresses import OwnTarget
 from hc_assets.fhir.enrichment.batch_index import BatchIndex
 from hc_assets.fhir.enrichment.columns.batch_references import References, resolved
 from hc_assets.fhir.enrichment.columns.bundle_links import BundleLinks, links_replaced
@@ -130,6 +131,7 @@ def read_rows(
     index: BatchIndex,
     targets: Mapping[str, Mapping[str, str]],
     rules: tuple[Rule, ...],
+    own: OwnTarget,
 ) -> Rows:
     """Read validated rows.
 
@@ -138,9 +140,10 @@ def read_rows(
         index: of the batch.
         targets: what references stand for, by their text, by hash of the file.
         rules: of enrichment.
+        own: what absolute references to the same source stand for.
     """
     texts, references = resolved(
-        compacted(validated["resource"]), validated["source_sha256"], targets, index
+        compacted(validated["resource"]), validated["source_sha256"], targets, index, own
     )
     links = {file: BundleLinks(of_file) for file, of_file in targets.items()}
     is_requested = validated["request_method"].is_valid().to_pylist()

@@ -8,7 +8,6 @@ give the same bytes.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hc_assets.fhir.enrichment.addresses import OwnTarget, OwnTargets, unresolved
 from hc_assets.fhir.enrichment.batch_index import (
     BatchIndex,
     Records,
@@ -53,7 +53,7 @@ def enriched(
     enricher: Enricher,
     index: BatchIndex,
     targets: Mapping[str, Mapping[str, str]],
-    landed_at: datetime,
+    own: OwnTargets = unresolved,
 ) -> pa.RecordBatch:
     """Enrich validated rows.
 
@@ -62,7 +62,7 @@ def enriched(
         enricher: of the batch.
         index: of the batch.
         targets: what references stand for, by their text, by hash of the file.
-        landed_at: when the batch landed.
+        own: what absolute references to the source of a row stand for.
 
     Returns:
         Rows of ENRICHED_RESOURCES; a deletion passes through.
@@ -74,6 +74,7 @@ def enriched(
                 enricher.of_source(source),
                 index.of_source(source),
                 targets_of_source(targets, source),
+                own(source),
             ),
             places,
         )
@@ -87,9 +88,10 @@ def _enriched(
     enricher: Enricher,
     index: BatchIndex,
     targets: Mapping[str, Mapping[str, str]],
+    own: OwnTarget,
 ) -> pa.RecordBatch:
     """Enrich rows of one source."""
-    rows = read_rows(validated, index, targets, enricher.rules)
+    rows = read_rows(validated, index, targets, enricher.rules, own)
     counts = _judged(rows, index)
     is_plain = counts >= 0
     is_plain[rows.references.dangling()] = False

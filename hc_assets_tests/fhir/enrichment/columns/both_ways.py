@@ -66,8 +66,8 @@ def both_ways(
     index = BatchIndex.of([gather([rows.select(INDEXED_COLUMNS)])])
     of_files = {"f": targets}
     counting = Counting(LANDED, OPTIONS, rules)
-    made = enriched(rows, counting, index, of_files, LANDED)
-    alone = enriched(rows, OneByOne(LANDED, OPTIONS, rules), index, of_files, LANDED)
+    made = enriched(rows, counting, index, of_files)
+    alone = enriched(rows, OneByOne(LANDED, OPTIONS, rules), index, of_files)
     for name in ENRICHED_RESOURCES.names:
         assert made[name].to_pylist() == alone[name].to_pylist(), name
     made.validate(full=True)
