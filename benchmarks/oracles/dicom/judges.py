@@ -41,7 +41,7 @@ ROOT = Path(__file__).resolve().parents[3]
 SECONDS = 20.0
 """Time that a judge has for a file."""
 START_SECONDS = 120.0
-MEMORY = 1280 * 1024**2
+MEMORY = 512 * 1024**2
 
 _LENGTHS = struct.Struct("<QQ")
 _PIXELS = 0x7FE00008
@@ -322,7 +322,7 @@ def _gdcm_frames(gdcm: Any, path: Path, most: int, words: list[str]) -> list[NDA
     image = reader.GetImage()
     form = image.GetPixelFormat()
     sizes = [image.GetDimension(number) for number in range(image.GetNumberOfDimensions())]
-    if len(sizes) < 2 or image.GetBufferLength() > MEMORY // 8:
+    if len(sizes) < 2 or image.GetBufferLength() > MEMORY // 4:
         words.append("no size that can be")
         return [None]
     cells = Cells(
@@ -351,7 +351,8 @@ _JUDGES: dict[str, Callable[[Path, int], Verdict]] = {"pydicom": by_pydicom, "gd
 
 def main(name: str) -> None:
     """Serve a judge."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    # GDCM makes room for any length that is stated, and fills it with zeros
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)

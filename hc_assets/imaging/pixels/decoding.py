@@ -76,7 +76,8 @@ _NATIVE = {
 # Their cells come as they are; what other codecs encode are the stored bits alone
 _WHOLE_CELLS = {DEFLATED_IMAGE_FRAME, ENCAPSULATED_UNCOMPRESSED, RLELossless}
 # What they encode comes back changed; the others may have been told to lose, too, but rarely do
-_LOSSY = {f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 53, 55, 81, 91, 93, 203, 112)}
+_LOSSY_JPEG = {f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 53, 55)}
+_LOSSY = _LOSSY_JPEG | {f"1.2.840.10008.1.2.4.{number}" for number in (81, 91, 93, 203, 112)}
 
 Pixels = NDArray[Any]
 P = ParamSpec("P")
@@ -195,7 +196,8 @@ def _native_frames(
     if description.photometric == "YBR_FULL_422":
         full = replace(description, photometric="YBR_FULL")
         if available * 8 >= full.frame_bits * full.frames:
-            description = full  # not subsampled, whatever the header says
+            note = "the pixels are not subsampled, whatever PhotometricInterpretation says"
+            description = replace(full, assumed=(*full.assumed, note))
     bits = description.frame_bits
     is_ge_big = header.transfer_syntax == GE_PRIVATE_BIG_ENDIAN
     usual_vr = "OB" if is_ge_big and description.bits_allocated == 8 else "OW"
@@ -296,6 +298,8 @@ class _Decoders:
         if not self._names and syntax not in (DEFLATED_IMAGE_FRAME, ENCAPSULATED_UNCOMPRESSED):
             name = f" ({syntax.name})" if syntax.name != syntax else ""
             self.missing_reason = f"no decoder for transfer syntax {syntax}{name}"
+        elif syntax in _LOSSY_JPEG and description.is_color and not description.has_photometric:
+            self.missing_reason = "without PhotometricInterpretation its colors may be RGB or YCbCr"
 
     def decode(self, index: int, data: bytes) -> Outcome:
         described = self._description
@@ -358,7 +362,7 @@ def _as_stored(
         values, notes = stored_values(frame.values, description, codestream, is_lossy=is_lossy)
     except UnknownSignError as error:
         return UndecodableFrame(frame.index, str(error))
-    return replace(frame, values=values, notes=notes)
+    return replace(frame, values=values, notes=(*description.assumed, *notes))
 
 
 def _in_place(index: int, name: str, decode: Callable[[], tuple[Pixels, str]]) -> Outcome:
