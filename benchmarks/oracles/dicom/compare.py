@@ -258,7 +258,11 @@ def _of_frames(
             )
             if len(same) > 1:
                 what = "refused frame" if own.values is None else "other frame"
-                yield Difference(what, str(index), "", same, len(same) < len(theirs), said)
+                is_tie = any(
+                    name not in others and (one is None) == (own.values is None)
+                    for name, one in theirs.items()
+                )
+                yield Difference(what, str(index), "", same, is_tie, said)
                 break
 
 
@@ -285,6 +289,11 @@ def _about(words: Sequence[str], tag: str) -> str:
     """The warning about a tag, else the first."""
     name = f"({tag[:4]},{tag[4:8]})"
     return _first([*(each for each in words if name in each), *words])
+
+
+def _about_missing(words: Sequence[str], row: Row) -> str:
+    """As `_first`, else a warning that the file gives without its damage, too: it breaks off."""
+    return _first(words) or _first(row["warnings"])  # type: ignore[arg-type]
 
 
 def compare_files(paths: list[Path], folder: Path) -> Iterator[dict[str, Any]]:

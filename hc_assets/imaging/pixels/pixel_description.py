@@ -135,6 +135,9 @@ def describe_pixels(elements: Elements, *, is_float: bool) -> PixelDescription:
     if not is_float:
         stored = whole(0x00280101, allocated, allocated)
     is_signed = not is_float and whole(0x00280103, 1, 0) == 1
+    if is_signed and allocated == 1:
+        is_signed = False
+        assumed.append("PixelRepresentation is 1, but single bits have no sign")
     sent = _photometric(elements)
     photometric = sent or ("RGB" if samples == 3 else "MONOCHROME2")
     if not sent:
