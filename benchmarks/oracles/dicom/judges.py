@@ -164,7 +164,9 @@ def _send(verdict: Verdict) -> None:
         "can_decode": verdict.can_decode,
         "frames": frames,
     }
-    data = b"".join(np.ascontiguousarray(each).tobytes() for each in verdict.frames if each is not None)
+    data = b"".join(
+        np.ascontiguousarray(each).tobytes() for each in verdict.frames if each is not None
+    )
     head = json.dumps(answer).encode()
     sys.stdout.buffer.write(_LENGTHS.pack(len(head), len(data)) + head + data)
     sys.stdout.buffer.flush()

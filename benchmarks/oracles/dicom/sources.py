@@ -90,7 +90,7 @@ def mutants(found: list[Source], seed: int, count: int, first: int = 0) -> Itera
     whole = [each for each in found if each.has_pixels]
     headers = [each for each in found if not each.has_pixels]
     for number in range(first, count):
-        rng = random.Random(f"{seed}-{number}")
+        rng = random.Random(f"{seed}-{number}")  # noqa: S311 - to be repeatable
         some, kinds = rng.choice([(whole, OF_PIXELS), (headers, OF_HEADERS)])
         kind = rng.choice(list(kinds))
         made = None

@@ -7,6 +7,9 @@ import struct
 from typing import NamedTuple
 
 _JPEG_START = b"\xff\xd8"
+_END = b"\xff\xd9"
+# Behind the end there may be padding
+_TAIL = 64
 _JFIF, _ADOBE = 0xE0, 0xEE
 _J2K_START = b"\xff\x4f\xff\x51"
 # Start-of-frame markers, JPEG-LS's F7 among them; C4, C8 and CC are other things
@@ -22,6 +25,7 @@ class Codestream(NamedTuple):
         components: of a pixel.
         precision: bits of a sample, the most of all components.
         is_signed: whether samples have a sign; None where the format can't say, as JPEG.
+        is_ended: whether it has an end marker.
         color: RGB or YCbCr, where a marker of a JPEG (JFIF, Adobe) says which; else None.
     """
 
@@ -30,6 +34,7 @@ class Codestream(NamedTuple):
     components: int
     precision: int
     is_signed: bool | None
+    is_ended: bool = True
     color: str | None = None
 
 
@@ -62,7 +67,9 @@ def _jpeg(data: bytes) -> Codestream | None:
             continue
         if marker in _FRAME_MARKERS:
             precision, rows, columns, components = struct.unpack_from(">BHHB", data, at + 4)
-            return Codestream(rows, columns, components, precision, None, color)
+            return Codestream(
+                rows, columns, components, precision, None, _END in data[-_TAIL:], color
+            )
         color = _color(marker, data[at + 4 : at + 16]) or color
         at += 2 + struct.unpack_from(">H", data, at + 2)[0]
     return None
@@ -88,4 +95,6 @@ def _j2k(data: bytes, start: int) -> Codestream | None:
         return None
     precision = max(depth & 0x7F for depth in depths) + 1
     is_signed = any(depth & 0x80 for depth in depths)
-    return Codestream(bottom - top, right - left, components, precision, is_signed)
+    return Codestream(
+        bottom - top, right - left, components, precision, is_signed, _END in data[-_TAIL:]
+    )

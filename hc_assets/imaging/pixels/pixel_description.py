@@ -121,7 +121,8 @@ def describe_pixels(elements: Elements, *, is_float: bool) -> PixelDescription:
     assumed: list[str] = []
 
     def whole(tag: int, high: int, default: int) -> int:
-        return _whole(elements, tag, 0 if default == 0 else 1, high, default, assumed)
+        low = 0 if default == 0 else 1
+        return _whole(elements, tag, low, high, default=default, assumed=assumed)
 
     rows = _whole(elements, 0x00280010, 1, 2**16 - 1)
     columns = _whole(elements, 0x00280011, 1, 2**16 - 1)
@@ -200,6 +201,7 @@ def _whole(
     tag: int,
     low: int,
     high: int,
+    *,
     default: int | None = None,
     assumed: list[str] | None = None,
 ) -> int:

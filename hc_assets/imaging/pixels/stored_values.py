@@ -68,7 +68,8 @@ def stored_values(
 
     Returns:
         Values of the same shape and kind, and notes: on those that are outside of the stated
-        range, and on colors of which the codestream says something else than the header.
+        range, on colors of which the codestream says something else than the header, and on a
+        codestream without an end.
 
     Raises:
         UnknownSignError: the codestream has fewer bits than are stored, and its highest is set in
@@ -80,6 +81,8 @@ def stored_values(
         if is_rgb != (codestream.color == "RGB"):
             words = f"the compressed image is {codestream.color} by its own words, the header says"
             notes = (*notes, f"{words} {description.photometric}")
+    if codestream is not None and not codestream.is_ended:
+        notes = (*notes, "the compressed image has no end marker: pixels may be missing")
     return values, notes
 
 
