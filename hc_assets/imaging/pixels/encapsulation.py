@@ -218,8 +218,10 @@ def _at_their_offsets(
     for table in found.tables:
         if len(table) != frames or table[0] != 0 or sorted(set(table)) != table:
             continue
-        for number, (group, offset) in enumerate(zip(groups, table, strict=False)):
-            if group[0].item != offset:
+        ends = [*table[1:], None]
+        for number, (group, start, end) in enumerate(zip(groups, table, ends, strict=False)):
+            last = group[-1]
+            if group[0].item != start or end not in (None, last.item + 8 + last.length):
                 return groups[:number]
     return groups
 
