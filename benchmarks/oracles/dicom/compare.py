@@ -1,39 +1,33 @@
-"""Our readers beside DCMTK, GDCM and pydicom, file by file: docs/dicom-readers.md.
+"""What we say of a file beside what DCMTK, GDCM and pydicom say.
 
-`python -m benchmarks.oracles.dicom.compare files --out FILE` compares every file at hand as it is,
-`… mutants --count N --out FILE` damaged ones, from where FILE ends; `… score FILE…` counts.
-Belongs here: what is compared, and running it. Who is right is in `disagreements.py`.
+Belongs here: what is compared, and when it counts as a difference: two judges say the same, and we
+something else. Running it on many files is in `run.py`, who is right in `disagreements.py`.
 """
 
-import argparse
-import json
 import re
-import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from benchmarks.oracles.dicom import dcmtk
 from benchmarks.oracles.dicom.columns import column_opinion
 from benchmarks.oracles.dicom.judges import Judge
 from benchmarks.oracles.dicom.neutral import ITEMS, UNKNOWN, Dataset, Element, say_the_same
-from benchmarks.oracles.dicom.ours import OurFrame, Row, dataset_of, frames_of, row_of
+from benchmarks.oracles.dicom.ours import OurFrame, Row, dataset_of, frames_of, row_of, warnings_of
 from benchmarks.oracles.dicom.samples import are_alike
-from benchmarks.oracles.dicom.sources import files, mutants, sources
 from benchmarks.oracles.dicom.verdict import Verdict
 from hc_assets.imaging.headers.columns import COLUMNS
 
-SEED = 20261128
-BATCH = 25
 FRAMES = 12
 """Frames of a file that are compared."""
 
 _LOSSY = {f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 53, 55, 81, 91, 93, 203)}
 
 # What judges print where they know none, or leave it open
-_NO_VRS = frozenset({"??", "UN", "ox", "xs", "lt", "na", "up", "OB or OW", "US or SS", "US or SS or OW"})
+_NO_VRS = frozenset(
+    {"??", "UN", "ox", "xs", "lt", "na", "up", "OB or OW", "US or SS", "US or SS or OW"}
+)
 
 
 class Difference(NamedTuple):
@@ -82,11 +76,10 @@ class Judges:
     def judge(self, paths: list[Path], most: int = FRAMES) -> dict[Path, dict[str, Verdict]]:
         """What each says of each file."""
         with tempfile.TemporaryDirectory(dir=self._folder) as folder:
-            found = (
-                {path: {"dcmtk": each} for path, each in dcmtk.judge(paths, Path(folder), most).items()}
-                if dcmtk.is_there()
-                else {path: {} for path in paths}
-            )
+            found: dict[Path, dict[str, Verdict]] = {path: {} for path in paths}
+            if dcmtk.is_there():
+                for path, verdict in dcmtk.judge(paths, Path(folder), most).items():
+                    found[path]["dcmtk"] = verdict
         for child in self._children:
             for path in paths:
                 found[path][child.name] = child.judge(path, most)
@@ -110,19 +103,20 @@ def differences(
         if len(readers) > 1:
             yield Difference("unreadable", "", "", readers, len(readers) < 3, plain(reason))
         return
-    words = [each for each in row["warnings"] if each not in known]  # type: ignore[attr-defined]
+    warnings = warnings_of(row)
+    words = [each for each in warnings if each not in known]
     if not any(each.dataset for each in verdicts.values()):
         yield Difference(
             "readable", "", "", sorted(verdicts), False, _first(words), _words_of(verdicts)
         )
-    datasets = {name: each for name, each in verdicts.items() if each.dataset}
+    datasets = {name: each.dataset for name, each in verdicts.items() if each.dataset}
     yield from _of_datasets(
         dataset_of(row, path.read_bytes()),
-        {name: each.dataset or {} for name, each in datasets.items()},
-        {name for name, each in datasets.items() if each.is_partial},
-        lambda tag: _about(words, tag),
+        datasets,
+        {name for name in datasets if verdicts[name].is_partial},
+        lambda tag: _about(words, tag) or _first(warnings),
     )
-    yield from _of_columns(row, {name: each.dataset or {} for name, each in datasets.items()}, words)
+    yield from _of_columns(row, datasets, words)
     yield from _of_frames(path, row, verdicts, words, most)
 
 
@@ -161,17 +155,15 @@ def _disagreement(
 ) -> tuple[str, list[str], bool, str] | None:
     """What differs from ours, by whom; None where no two agree on something else."""
     others = {name: each for name, each in found.items() if not _agree(mine, each)}
-    for name, each in others.items():
+    for each in others.values():
         if each is not None and each[1] == UNKNOWN:
             continue
         same = [other for other in others if _agree(each, others[other])]
         if len(same) > 1:
             what = "missing" if mine is None else "extra" if each is None else "value"
-            vr = (mine or each or ("", "", None))[0]
-            sides = [
-                one for one in found if one not in others and (found[one] or ("", ""))[1] != UNKNOWN
-            ]
-            return what, sorted(same), bool(sides), f"{vr} {'' if each is None else each[0]}".strip()
+            vrs = [one[0] for one in (mine or each, each) if one is not None]
+            sides = [one for one in found if one not in others and _is_known(found[one])]
+            return what, sorted(same), bool(sides), " ".join(vrs)
     return None
 
 
@@ -187,6 +179,10 @@ def _other_vr(
         if len(same) > 1:
             return "VR", same, mine[0] in vrs.values(), f"{mine[0]} {vr}"
     return None
+
+
+def _is_known(element: Element | None) -> bool:
+    return element is None or element[1] != UNKNOWN
 
 
 def _agree(one: Element | None, other: Element | None) -> bool:
@@ -258,7 +254,11 @@ def _of_frames(
             )
             if len(same) > 1:
                 what = "refused frame" if own.values is None else "other frame"
-                yield Difference(what, str(index), "", same, len(same) < len(theirs), said)
+                is_tie = any(
+                    name not in others and (one is None) == (own.values is None)
+                    for name, one in theirs.items()
+                )
+                yield Difference(what, str(index), "", same, is_tie, said)
                 break
 
 
@@ -285,90 +285,3 @@ def _about(words: Sequence[str], tag: str) -> str:
     """The warning about a tag, else the first."""
     name = f"({tag[:4]},{tag[4:8]})"
     return _first([*(each for each in words if name in each), *words])
-
-
-def compare_files(paths: list[Path], folder: Path) -> Iterator[dict[str, Any]]:
-    """Compare files as they are."""
-    with Judges(folder) as judges:
-        for path in paths:
-            verdicts = judges.judge([path], most=10_000)[path]
-            found = [*differences(path, verdicts, most=10_000)]
-            yield _line(path.name, "unchanged", found, verdicts)
-
-
-def compare_mutants(folder: Path, count: int, seed: int, first: int) -> Iterator[dict[str, Any]]:
-    """Compare damaged files from a number on."""
-    found = sources(files())
-    known = {each.name: _warnings(folder, each.data) for each in found}
-    stream = mutants(found, seed, count, first)
-    with Judges(folder) as judges:
-        while batch := list(islice(stream, BATCH)):
-            paths = {folder / f"mutant-{mutant.number}.dcm": mutant for mutant in batch}
-            for path, mutant in paths.items():
-                path.write_bytes(mutant.data)
-            for path, verdicts in judges.judge(list(paths)).items():
-                mutant = paths[path]
-                said = [*differences(path, verdicts, known[mutant.source.name])]
-                yield {
-                    "number": mutant.number,
-                    **_line(mutant.source.name, mutant.kind, said, verdicts),
-                }
-                path.unlink()
-
-
-def _warnings(folder: Path, data: bytes) -> list[str]:
-    path = folder / "source.dcm"
-    path.write_bytes(data)
-    row, _ = row_of(path)
-    return [] if row is None else list(row["warnings"])  # type: ignore[call-overload]
-
-
-def _line(
-    name: str, kind: str, found: Iterable[Difference], verdicts: dict[str, Verdict]
-) -> dict[str, Any]:
-    return {
-        "source": name,
-        "kind": kind,
-        "differences": [list(each) for each in found],
-        "read": sorted(name for name, each in verdicts.items() if each.dataset),
-        "frames": {name: len([*filter(_is_there, each.frames)]) for name, each in verdicts.items()},
-    }
-
-
-def _is_there(frame: object) -> bool:
-    return frame is not None
-
-
-def main() -> int:
-    """Compare, or count."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("files", "mutants"):
-        command = commands.add_parser(name)
-        command.add_argument("--out", type=Path, required=True)
-        command.add_argument("--count", type=int, default=20_000)
-        command.add_argument("--seed", type=int, default=SEED)
-    scoring = commands.add_parser("score", help="count, and write the document")
-    scoring.add_argument("files", type=Path, nargs="+")
-    options = parser.parse_args()
-    if options.command == "score":
-        from benchmarks.oracles.dicom.disagreements import score
-
-        return score(options.files)
-    done = sum(1 for _ in options.out.open()) if options.out.exists() else 0
-    with tempfile.TemporaryDirectory() as folder, options.out.open("a", encoding="utf-8") as file:
-        lines = (
-            islice(compare_files(files()[done:], Path(folder)), None)
-            if options.command == "files"
-            else compare_mutants(Path(folder), options.count, options.seed, done)
-        )
-        for number, line in enumerate(lines, done + 1):
-            file.write(json.dumps(line) + "\n")
-            file.flush()
-            if number % 500 == 0:
-                print(f"{number} compared", file=sys.stderr, flush=True)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -146,7 +146,7 @@ def _read(lines: list[str], dumped: _Dumped) -> None:
             continue
         depth, tag = len(match[1]) // 2, (match[2] + match[3]).upper()
         vr, value = match[4], match[5]
-        if tag in _ENDED or vr == "pi" or tag.endswith("0000") and tag != _ITEM:
+        if tag in _ENDED or vr == "pi" or (tag.endswith("0000") and tag != _ITEM):
             continue
         level, is_item = depth // 2, depth % 2 == 1
         if is_item:

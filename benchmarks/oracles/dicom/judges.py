@@ -15,6 +15,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -41,11 +42,13 @@ ROOT = Path(__file__).resolve().parents[3]
 SECONDS = 20.0
 """Time that a judge has for a file."""
 START_SECONDS = 120.0
-MEMORY = 1280 * 1024**2
+MEMORY = {"pydicom": 4 * 1024**3, "gdcm": 512 * 1024**2}
+"""Bytes that a judge may take up: GDCM makes room for any length, and fills it with zeros."""
 
 _LENGTHS = struct.Struct("<QQ")
 _PIXELS = 0x7FE00008
 _WORDS = 300
+_LARGEST = 128 * 1024**2
 # So that no decoder of pydicom's is GDCM's
 _DECODERS = {
     "1.2.840.10008.1.2.4.80": "pyjpegls",
@@ -105,7 +108,9 @@ class Judge:
             answer, data = _receive(_pipe(self._child.stdout), SECONDS)
         except (BrokenPipeError, EOFError):
             self.close()
-            return Verdict(None, words="it crashed", can_decode=True)
+            # It may be the frames alone that it can't bear
+            found = self.judge(path, 0) if most else Verdict(None)
+            return replace(found, words="it crashed", can_decode=True)
         except TimeoutError:
             self.close()
             return Verdict(None, words="it took too long", can_decode=True)
@@ -164,7 +169,9 @@ def _send(verdict: Verdict) -> None:
         "can_decode": verdict.can_decode,
         "frames": frames,
     }
-    data = b"".join(np.ascontiguousarray(each).tobytes() for each in verdict.frames if each is not None)
+    data = b"".join(
+        np.ascontiguousarray(each).tobytes() for each in verdict.frames if each is not None
+    )
     head = json.dumps(answer).encode()
     sys.stdout.buffer.write(_LENGTHS.pack(len(head), len(data)) + head + data)
     sys.stdout.buffer.flush()
@@ -182,7 +189,7 @@ def by_pydicom(path: Path, most: int) -> Verdict:
     if not found:
         return Verdict(None, words="no elements", can_decode=True)
     words: list[str] = []
-    frames = _pydicom_frames(dataset, most, words)
+    frames = _pydicom_frames(dataset, most, words) if most else []
     return Verdict(found, words="; ".join(words), frames=frames, can_decode=True)
 
 
@@ -272,7 +279,7 @@ def by_gdcm(path: Path, most: int) -> Verdict:
     is_little = "Big" not in str(reader.GetFile().GetHeader().GetDataSetTransferSyntax())
     found = _gdcm_dataset(gdcm, reader.GetFile().GetDataSet(), is_little)
     words: list[str] = []
-    frames = _gdcm_frames(gdcm, path, most, words)
+    frames = _gdcm_frames(gdcm, path, most, words) if most else []
     return Verdict(found or None, words="; ".join(words), frames=frames, can_decode=True)
 
 
@@ -291,6 +298,8 @@ def _gdcm_element(gdcm: Any, element: Any, is_little: bool) -> Element:
     vr = str(element.GetVR())
     value = element.GetByteValue()
     if vr == "SQ" or (value is None and element.GetVL().IsUndefined()):
+        if element.IsEmpty() or element.GetVL() == gdcm.VL(0):
+            return "SQ", ITEMS, []
         items = element.GetValueAsSQ()
         if items is None:
             return vr, UNKNOWN, None
@@ -322,7 +331,7 @@ def _gdcm_frames(gdcm: Any, path: Path, most: int, words: list[str]) -> list[NDA
     image = reader.GetImage()
     form = image.GetPixelFormat()
     sizes = [image.GetDimension(number) for number in range(image.GetNumberOfDimensions())]
-    if len(sizes) < 2 or image.GetBufferLength() > MEMORY // 8:
+    if len(sizes) < 2 or image.GetBufferLength() > _LARGEST:
         words.append("no size that can be")
         return [None]
     cells = Cells(
@@ -351,7 +360,7 @@ _JUDGES: dict[str, Callable[[Path, int], Verdict]] = {"pydicom": by_pydicom, "gd
 
 def main(name: str) -> None:
     """Serve a judge."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY[name], MEMORY[name]))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)

@@ -9,13 +9,19 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
-from hc_assets.imaging.headers.element_walk import UNDEFINED, CutOffError, DamagedError, read_head
-from hc_assets.imaging.headers.element_walk import is_implicit_item
+from hc_assets.imaging.headers.element_walk import (
+    UNDEFINED,
+    CutOffError,
+    DamagedError,
+    is_implicit_item,
+    read_head,
+)
 
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _PIXELS = 0x7FE00010
-_LONG = frozenset("OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+_LONG = frozenset(["OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"])
 _ITEM_BYTES = b"\xfe\xff\x00\xe0"
 
 
@@ -96,22 +102,26 @@ class Source:
         return found
 
 
+class _Form(NamedTuple):
+    is_implicit: bool
+    is_little: bool
+    depth: int = 0
+
+
 def places_of(data: bytes, start: int, *, is_implicit: bool, is_little: bool) -> list[Place]:
     """Where elements, items and delimiters are, up to the pixels; as far as they can be read."""
     found: list[Place] = []
     try:
-        _walk(data, start, len(data), is_implicit, is_little, 0, found)
+        _walk(data, start, len(data), _Form(is_implicit, is_little), found)
     except (CutOffError, DamagedError, struct.error):
         return found
     return found
 
 
-def _walk(
-    data: bytes, at: int, end: int, implicit: bool, little: bool, depth: int, found: list[Place]
-) -> int:
+def _walk(data: bytes, at: int, end: int, form: _Form, found: list[Place]) -> int:
     while at < end:
-        head = read_head(data, at, end, is_implicit=implicit, is_little=little)
-        place = Place(head.tag, head.vr, at, head.value, head.length, depth)
+        head = read_head(data, at, end, is_implicit=form.is_implicit, is_little=form.is_little)
+        place = Place(head.tag, head.vr, at, head.value, head.length, form.depth)
         found.append(place)
         if head.tag == _ITEM_END or (head.tag >= _PIXELS and head.tag >> 16 == 0x7FE0):
             return head.value
@@ -119,25 +129,24 @@ def _walk(
             raise DamagedError
         if head.length == UNDEFINED or head.vr == "SQ":
             after = end if head.length == UNDEFINED else place.end
-            at = _walk_items(data, head.value, after, implicit, little, depth + 1, found)
+            inner = form._replace(depth=form.depth + 1)
+            at = _walk_items(data, head.value, after, inner, found)
         else:
             at = place.end
     return at
 
 
-def _walk_items(
-    data: bytes, at: int, end: int, implicit: bool, little: bool, depth: int, found: list[Place]
-) -> int:
+def _walk_items(data: bytes, at: int, end: int, form: _Form, found: list[Place]) -> int:
     while at < end:
-        head = read_head(data, at, end, is_implicit=implicit, is_little=little)
-        found.append(Place(head.tag, None, at, head.value, head.length, depth))
+        head = read_head(data, at, end, is_implicit=form.is_implicit, is_little=form.is_little)
+        found.append(Place(head.tag, None, at, head.value, head.length, form.depth))
         if head.tag == _SEQUENCE_END:
             return head.value
         if head.tag != _ITEM:
             raise DamagedError
         after = end if head.length == UNDEFINED else head.value + head.length
-        inner = implicit or is_implicit_item(data, head.value, after, little)
-        at = _walk(data, head.value, after, inner, little, depth, found)
+        implicit = form.is_implicit or is_implicit_item(data, head.value, after, form.is_little)
+        at = _walk(data, head.value, after, form._replace(is_implicit=implicit), found)
     return at
 
 
@@ -278,7 +287,9 @@ def another_value(source: Source, rng: random.Random) -> bytes | None:
         return None
     place = rng.choice(places)
     at = place.value + rng.randrange(place.length)
-    letters = bytes(rng.choice(b"0189.\\-e+ \0=^AZaz\xc3\xa9,_\t\n") for _ in range(rng.randrange(1, 6)))
+    letters = bytes(
+        rng.choice(b"0189.\\-e+ \0=^AZaz\xc3\xa9,_\t\n") for _ in range(rng.randrange(1, 6))
+    )
     return _put(source.data, at, letters[: place.end - at])
 
 
@@ -432,7 +443,9 @@ def other_fragments(source: Source, rng: random.Random) -> bytes | None:
             size = max(0, length + rng.choice([-2, 2, 4, -8, 1]))
             return _put(data, at + 4, struct.pack("<L", size))
         case 5:
-            return _put(data, at, rng.choice([b"\xfe\xff\xdd\xe0", b"\0\0\0\0", b"\xfe\xff\x0d\xe0"]))
+            return _put(
+                data, at, rng.choice([b"\xfe\xff\xdd\xe0", b"\0\0\0\0", b"\xfe\xff\x0d\xe0"])
+            )
         case _:
             if number + 1 == len(source.fragments):
                 return None

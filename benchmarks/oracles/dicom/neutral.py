@@ -17,10 +17,30 @@ TEXT, RAW, NUMBERS, BYTES, ITEMS, UNKNOWN = "text", "raw", "numbers", "bytes", "
 """Kinds: list of str; bytes of a text that are not ASCII, as Latin-1; list of float; hexadecimal
 digits; list of datasets; no opinion."""
 
-TEXTS = frozenset("AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT".split())
+TEXTS = frozenset(
+    [
+        "AE",
+        "AS",
+        "CS",
+        "DA",
+        "DS",
+        "DT",
+        "IS",
+        "LO",
+        "LT",
+        "PN",
+        "SH",
+        "ST",
+        "TM",
+        "UC",
+        "UI",
+        "UR",
+        "UT",
+    ]
+)
 _NUMBERS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
 _FORMATS = _NUMBERS | {"AT": "HH"}
-_SINGLE = frozenset("LT ST UT UR".split())
+_SINGLE = frozenset(["LT", "ST", "UT", "UR"])
 _ESCAPE = "\x1b"
 
 
@@ -62,19 +82,13 @@ def say_the_same(one: Element, other: Element) -> bool:
     VRs may differ, as dictionaries do, where the bytes can still be read alike. Items are held
     against one another elsewhere: here only their number counts.
     """
-    (_, kind, content), (vr, other_kind, other_content) = one, other
+    (_, kind, content), (_, other_kind, other_content) = one, other
     if UNKNOWN in (kind, other_kind):
         return True
     if kind != other_kind and other_kind == BYTES:
         return say_the_same(other, one)
-    if kind == other_kind == NUMBERS:
-        return _are_close(content, other_content)
-    if kind == other_kind == BYTES:
-        return bool(content.removesuffix("00") == other_content.removesuffix("00"))
-    if kind == other_kind == ITEMS:
-        return len(content) == len(other_content)
     if kind == other_kind:
-        return bool(content == other_content)
+        return _are_equal(kind, content, other_content)
     if not content or not other_content:
         return not content and not other_content
     if kind == BYTES:
@@ -85,6 +99,18 @@ def say_the_same(one: Element, other: Element) -> bool:
         raw, text = (content, other_content) if kind == RAW else (other_content, content)
         return _may_be("\\".join(text), raw)
     return False
+
+
+def _are_equal(kind: str, one: Any, other: Any) -> bool:
+    match kind:
+        case "numbers":
+            return _are_close(one, other)
+        case "items":
+            return len(one) == len(other)
+        case "bytes":
+            return bool(one.removesuffix("00") == other.removesuffix("00"))
+        case _:
+            return bool(one == other)
 
 
 def _are_the_bytes(data: bytes, other: Element) -> bool:

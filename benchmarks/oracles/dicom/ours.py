@@ -4,6 +4,7 @@ Belongs here: our row, our JSON and our frames made comparable. The others' are 
 `judges.py`.
 """
 
+import base64
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,17 @@ from urllib.parse import parse_qs
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.oracles.dicom.neutral import BYTES, ITEMS, TEXTS, UNKNOWN, Dataset, Element, of_text
-from benchmarks.oracles.dicom.neutral import NUMBERS, TEXT
+from benchmarks.oracles.dicom.neutral import (
+    BYTES,
+    ITEMS,
+    NUMBERS,
+    TEXT,
+    TEXTS,
+    UNKNOWN,
+    Dataset,
+    Element,
+    of_text,
+)
 from hc_assets.imaging.headers.elements import dataset_elements
 from hc_assets.imaging.headers.read import read_header
 from hc_assets.imaging.headers.reading import UnreadableFile, opened, parse
@@ -45,6 +55,12 @@ def row_of(path: Path) -> tuple[Row | None, str]:
         return None, error.reason
 
 
+def warnings_of(row: Row) -> list[str]:
+    """What a row warns of."""
+    warnings = row["warnings"]
+    return [str(each) for each in warnings] if isinstance(warnings, list) else []
+
+
 def dataset_of(row: Row, data: bytes) -> Dataset:
     """The dataset of a row's JSON.
 
@@ -72,8 +88,6 @@ def _element(element: dict[str, Any], data: bytes) -> Element:
     if vr == "SQ":
         return vr, ITEMS, [_dataset(item, data) for item in element.get("Value", [])]
     if "InlineBinary" in element:
-        import base64
-
         return vr, BYTES, base64.b64decode(element["InlineBinary"]).hex()
     values = ["" if value is None else value for value in element.get("Value", [])]
     if vr == "PN":

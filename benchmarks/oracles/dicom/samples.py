@@ -81,8 +81,10 @@ def _frame(data: bytes, cells: Cells) -> NDArray[Any]:
 def stored_values(values: NDArray[Any], cells: Cells) -> NDArray[Any]:
     """Values without the bits that are none of theirs."""
     size = values.dtype.itemsize
-    unsigned = values.astype(f"u{size}", copy=False) if values.dtype.kind == "u" else values.view(
-        f"u{size}"
+    unsigned = (
+        values.astype(f"u{size}", copy=False)
+        if values.dtype.kind == "u"
+        else values.view(f"u{size}")
     )
     width = size * 8
     high = cells.high_bit if cells.stored - 1 <= cells.high_bit < width else cells.stored - 1

@@ -4,6 +4,7 @@ Belongs here: which files, and how small. The damage is in `mutations.py`.
 """
 
 import random
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,7 @@ import pydicom
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from benchmarks.oracles.dicom.mutations import OF_HEADERS, OF_PIXELS, Source, mutated, places_of
+from hc_assets.imaging.headers.element_walk import UNDEFINED
 from hc_assets.imaging.headers.reading import UnreadableFile, opened, parse
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -55,12 +57,24 @@ def sources(paths: list[Path]) -> list[Source]:
             continue
         if len(source.data) <= LARGEST and source.pixels is not None:
             found.append(source)
-        end = source.pixels.value + _SOME_PIXELS if source.pixels else len(source.data)
-        if end <= LARGEST_HEADER:
+        header = _header(source)
+        if len(header) <= LARGEST_HEADER:
             name = f"{source.name}, header"
-            header = source.data[:end]
-            found.append(Source(name, header, source.syntax, False, source.places))
+            places = [each for each in source.places if each.at < len(header)]
+            found.append(Source(name, header, source.syntax, False, places))
     return found
+
+
+def _header(source: Source) -> bytes:
+    """A file with few bytes of pixels, of which its header says so; none where they are encoded."""
+    pixels = source.pixels
+    if pixels is None:
+        return source.data
+    if pixels.length == UNDEFINED:
+        return source.data[: pixels.at]
+    size = min(_SOME_PIXELS, pixels.length)
+    length = struct.pack(source.order + "L", size)
+    return source.data[: pixels.value - 4] + length + source.data[pixels.value :][:size]
 
 
 def _source(path: Path) -> Source | None:
@@ -90,7 +104,7 @@ def mutants(found: list[Source], seed: int, count: int, first: int = 0) -> Itera
     whole = [each for each in found if each.has_pixels]
     headers = [each for each in found if not each.has_pixels]
     for number in range(first, count):
-        rng = random.Random(f"{seed}-{number}")
+        rng = random.Random(f"{seed}-{number}")  # noqa: S311 - to be repeatable
         some, kinds = rng.choice([(whole, OF_PIXELS), (headers, OF_HEADERS)])
         kind = rng.choice(list(kinds))
         made = None

@@ -234,11 +234,13 @@ class Elements:
         if vr in _SINGLE_TEXT:
             return (text,)
         parts = [part.strip("\0 ") for part in text.split("\\")]
-        if vr == "DS":
-            return [_decimal(tag, part) for part in parts]
-        if vr == "IS":
-            return [_integer(tag, part) for part in parts]
-        return parts
+        if vr not in ("DS", "IS"):
+            return parts
+        try:
+            return [(_decimal if vr == "DS" else _integer)(tag, part) for part in parts]
+        except MalformedValueError as error:
+            error.text = text  # with the numbers beside it
+            raise
 
     def first(self, tag: int) -> Value | None:
         """The first value of an element, or None.

@@ -7,6 +7,10 @@ import struct
 from typing import NamedTuple
 
 _JPEG_START = b"\xff\xd8"
+_END = b"\xff\xd9"
+# Behind the end there may be padding
+_TAIL = 64
+_JFIF, _ADOBE = 0xE0, 0xEE
 _J2K_START = b"\xff\x4f\xff\x51"
 # Start-of-frame markers, JPEG-LS's F7 among them; C4, C8 and CC are other things
 _FRAME_MARKERS = (frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}) | {0xF7}
@@ -21,6 +25,8 @@ class Codestream(NamedTuple):
         components: of a pixel.
         precision: bits of a sample, the most of all components.
         is_signed: whether samples have a sign; None where the format can't say, as JPEG.
+        is_ended: whether it has an end marker.
+        color: RGB or YCbCr, where a marker of a JPEG (JFIF, Adobe) says which; else None.
     """
 
     rows: int
@@ -28,6 +34,8 @@ class Codestream(NamedTuple):
     components: int
     precision: int
     is_signed: bool | None
+    is_ended: bool = True
+    color: str | None = None
 
 
 def read_codestream(data: bytes) -> Codestream | None:
@@ -49,6 +57,7 @@ def read_codestream(data: bytes) -> Codestream | None:
 
 def _jpeg(data: bytes) -> Codestream | None:
     at = 2
+    color = None
     while at + 10 <= len(data):
         if data[at] != 0xFF:
             return None
@@ -58,8 +67,20 @@ def _jpeg(data: bytes) -> Codestream | None:
             continue
         if marker in _FRAME_MARKERS:
             precision, rows, columns, components = struct.unpack_from(">BHHB", data, at + 4)
-            return Codestream(rows, columns, components, precision, None)
+            return Codestream(
+                rows, columns, components, precision, None, _END in data[-_TAIL:], color
+            )
+        color = _color(marker, data[at + 4 : at + 16]) or color
         at += 2 + struct.unpack_from(">H", data, at + 2)[0]
+    return None
+
+
+def _color(marker: int, content: bytes) -> str | None:
+    """Color space by the segment of JFIF (always YCbCr) or of Adobe (its last byte)."""
+    if marker == _JFIF and content.startswith(b"JFIF\0"):
+        return "YCbCr"
+    if marker == _ADOBE and content.startswith(b"Adobe") and len(content) == 12:
+        return {0: "RGB", 1: "YCbCr"}.get(content[11])
     return None
 
 
@@ -74,4 +95,6 @@ def _j2k(data: bytes, start: int) -> Codestream | None:
         return None
     precision = max(depth & 0x7F for depth in depths) + 1
     is_signed = any(depth & 0x80 for depth in depths)
-    return Codestream(bottom - top, right - left, components, precision, is_signed)
+    return Codestream(
+        bottom - top, right - left, components, precision, is_signed, _END in data[-_TAIL:]
+    )

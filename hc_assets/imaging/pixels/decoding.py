@@ -4,7 +4,6 @@ Belongs here: cutting frames, trying decoders in order, keeping each one's words
 are decoded in a process of their own (`isolation.py`); what stored values mean is in `frames.py`.
 """
 
-import struct
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -40,8 +39,8 @@ from hc_assets.imaging.pixels.encapsulation import (
 )
 from hc_assets.imaging.pixels.held_frames import frames_held
 from hc_assets.imaging.pixels.isolation import DecoderDiedError, DecoderFailedError, shared_process
-from hc_assets.imaging.pixels.packbits import unpack_segment
 from hc_assets.imaging.pixels.pixel_description import PixelDescription
+from hc_assets.imaging.pixels.plain_frames import inflated_frame, plain_frame, run_lengths_of_bits
 from hc_assets.imaging.pixels.stored_values import (
     UnknownSignError,
     contradiction,
@@ -64,6 +63,7 @@ _ORDER = ("gdcm", "pylibjpeg", "pyjpegls", "pydicom", "pillow", "imagecodecs")
 _PROGRESSIVE = frozenset({"1.2.840.10008.1.2.4.53", "1.2.840.10008.1.2.4.55"})
 _BY_IMAGECODECS = JPEG_XL | _PROGRESSIVE | {JPEGExtended12Bit}
 _WORDS_LIMIT = 500
+_UNABLE = ("does not support", "sample precision")
 # Two bytes of a run make at most 128 (PS3.5 G.3.1)
 _RLE_RATIO = 64
 _NATIVE = {
@@ -76,7 +76,8 @@ _NATIVE = {
 # Their cells come as they are; what other codecs encode are the stored bits alone
 _WHOLE_CELLS = {DEFLATED_IMAGE_FRAME, ENCAPSULATED_UNCOMPRESSED, RLELossless}
 # What they encode comes back changed; the others may have been told to lose, too, but rarely do
-_LOSSY = {f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 53, 55, 81, 91, 93, 203, 112)}
+_LOSSY_JPEG = {f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 53, 55)}
+_LOSSY = _LOSSY_JPEG | {f"1.2.840.10008.1.2.4.{number}" for number in (81, 91, 93, 203, 112)}
 
 Pixels = NDArray[Any]
 P = ParamSpec("P")
@@ -195,7 +196,8 @@ def _native_frames(
     if description.photometric == "YBR_FULL_422":
         full = replace(description, photometric="YBR_FULL")
         if available * 8 >= full.frame_bits * full.frames:
-            description = full  # not subsampled, whatever the header says
+            note = "the pixels are not subsampled, whatever PhotometricInterpretation says"
+            description = replace(full, assumed=(*full.assumed, note))
     bits = description.frame_bits
     is_ge_big = header.transfer_syntax == GE_PRIVATE_BIG_ENDIAN
     usual_vr = "OB" if is_ge_big and description.bits_allocated == 8 else "OW"
@@ -296,6 +298,8 @@ class _Decoders:
         if not self._names and syntax not in (DEFLATED_IMAGE_FRAME, ENCAPSULATED_UNCOMPRESSED):
             name = f" ({syntax.name})" if syntax.name != syntax else ""
             self.missing_reason = f"no decoder for transfer syntax {syntax}{name}"
+        elif syntax in _LOSSY_JPEG and description.is_color and not description.has_photometric:
+            self.missing_reason = "without PhotometricInterpretation its colors may be RGB or YCbCr"
 
     def decode(self, index: int, data: bytes) -> Outcome:
         described = self._description
@@ -321,11 +325,11 @@ class _Decoders:
                 f" {described.rows} pixels",
             )
         if self._syntax == DEFLATED_IMAGE_FRAME:
-            return _in_place(index, "deflate", lambda: _inflated(data, described))
+            return _in_place(index, "deflate", lambda: inflated_frame(data, described))
         if self._syntax == ENCAPSULATED_UNCOMPRESSED:
-            return _in_place(index, "pydicom", lambda: _from_native(data, described))
+            return _in_place(index, "pydicom", lambda: plain_frame(data, described))
         if self._syntax == RLELossless and described.bits_allocated == 1:
-            return _in_place(index, "rle-1-bit", lambda: _run_lengths_of_bits(data, described))
+            return _in_place(index, "rle-1-bit", lambda: run_lengths_of_bits(data, described))
         return self._first_success(index, data)
 
     def _first_success(self, index: int, data: bytes) -> Outcome:
@@ -343,7 +347,10 @@ class _Decoders:
                 if isinstance(error, DecoderDiedError):
                     self._died[name] = f"{error}, on frame {index}"
             else:
-                return StoredFrame(index, values, photometric, name)
+                # What none of its kind can be is no damage
+                tried = [other for other, why in failures if not any(w in why for w in _UNABLE)]
+                notes = tuple(f"{other} can't decode the frame" for other in tried)
+                return StoredFrame(index, values, photometric, name, notes)
         return UndecodableFrame(index, "no decoder can read the frame", tuple(failures))
 
 
@@ -358,7 +365,7 @@ def _as_stored(
         values, notes = stored_values(frame.values, description, codestream, is_lossy=is_lossy)
     except UnknownSignError as error:
         return UndecodableFrame(frame.index, str(error))
-    return replace(frame, values=values, notes=notes)
+    return replace(frame, values=values, notes=(*description.assumed, *frame.notes, *notes))
 
 
 def _in_place(index: int, name: str, decode: Callable[[], tuple[Pixels, str]]) -> Outcome:
@@ -372,26 +379,3 @@ def _in_place(index: int, name: str, decode: Callable[[], tuple[Pixels, str]]) -
         return UndecodableFrame(index, "no decoder can read the frame", ((name, words),))
     native = values.astype(values.dtype.newbyteorder("="), copy=False)
     return StoredFrame(index, native, photometric, name)
-
-
-def _inflated(data: bytes, description: PixelDescription) -> tuple[Pixels, str]:
-    needed = -(-description.frame_bits // 8)
-    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-    return _from_native(inflate.decompress(data, needed), description)
-
-
-def _run_lengths_of_bits(data: bytes, description: PixelDescription) -> tuple[Pixels, str]:
-    if len(data) < 64:
-        raise ValueError("the frame is shorter than its RLE header")
-    count, start, end = struct.unpack_from("<LLL", data)
-    if count != 1:
-        raise ValueError(f"{count} RLE segments, 1 is needed for single bits")
-    needed = -(-description.frame_bits // 8)
-    return _from_native(unpack_segment(data[start : end or None], needed), description)
-
-
-def _from_native(data: bytes, description: PixelDescription) -> tuple[Pixels, str]:
-    native = {"pixel_keyword": "PixelData", "pixel_vr": "OB"}
-    options: dict[str, Any] = description.options() | native
-    values, properties = get_decoder(ExplicitVRLittleEndian).as_array(data, index=0, **options)
-    return values, str(properties["photometric_interpretation"])

@@ -13,6 +13,8 @@ from typing import BinaryIO
 from hc_assets.imaging.headers.reading import Header
 
 _ITEM = b"\xfe\xff\x00\xe0"
+# Of the sequence; where a writer left that out, padding or signatures
+_ENDS = (b"\xfe\xff\xdd\xe0", b"\xfc\xff\xfc\xff", b"\xfa\xff\xfa\xff")
 _EXTENDED_OFFSETS = 0x7FE00001
 # How a codestream begins: JPEG and JPEG-LS, JPEG 2000, the boxes of JP2
 _STARTS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP")
@@ -104,9 +106,8 @@ def encoded_frames(stream: BinaryIO, header: Header, start: int, frames: int) ->
     syntax = str(header.transfer_syntax)
     has_codestreams = syntax in _CODESTREAMS
     groups = _groups(found, frames, syntax)
-    if len(groups) < frames:
-        groups = _at_their_offsets(groups, found, frames)
-    for group in groups:
+    known = groups if len(groups) == frames else _at_their_offsets(groups, found, frames)
+    for group in known:
         last = group[-1]
         is_cut = has_codestreams and last is found.fragments[-1] and not last.is_end
         if not last.is_whole or (is_cut and not found.is_ended):
@@ -116,6 +117,11 @@ def encoded_frames(stream: BinaryIO, header: Header, start: int, frames: int) ->
             stream.seek(fragment.at)
             pieces.append(stream.read(fragment.length))
         yield b"".join(pieces)
+    if len(known) < len(groups):
+        raise UnknownFramesError(
+            f"{len(found.fragments)} fragments for {frames} frames, not where the offset table has"
+            " them: it is not known which frame this is"
+        )
     if len(groups) < frames:
         if not found.is_ended:
             raise TruncatedError
@@ -204,15 +210,18 @@ def _starts(table: list[int], found: _Encapsulated, frames: int) -> list[int] | 
 def _at_their_offsets(
     groups: list[list[_Fragment]], found: _Encapsulated, frames: int
 ) -> list[list[_Fragment]]:
-    """Of too few frames those before the first that a table of them all has elsewhere.
+    """Of too few or too many frames those before the first that a table has elsewhere.
 
-    Which one is missing tells only a table: what follows would be taken for another frame.
+    Which one is missing, or should not be there, tells only a table of all that there should be:
+    what follows would be taken for another frame.
     """
     for table in found.tables:
         if len(table) != frames or table[0] != 0 or sorted(set(table)) != table:
             continue
-        for number, (group, offset) in enumerate(zip(groups, table, strict=False)):
-            if group[0].item != offset:
+        ends = [*table[1:], None]
+        for number, (group, start, end) in enumerate(zip(groups, table, ends, strict=False)):
+            last = group[-1]
+            if group[0].item != start or end not in (None, last.item + 8 + last.length):
                 return groups[:number]
     return groups
 
@@ -235,7 +244,7 @@ def _encapsulated(stream: BinaryIO, header: Header, start: int) -> _Encapsulated
         stream.seek(at)
         item = stream.read(8)
         if len(item) < 8 or item[:4] != _ITEM:
-            is_ended = len(item) == 8
+            is_ended = item[:4] in _ENDS
             break
         (length,) = struct.unpack_from("<L", item, 4)
         head = stream.read(min(_HEAD_BYTES, length))

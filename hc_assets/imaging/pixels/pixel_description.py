@@ -47,6 +47,8 @@ class PixelDescription:
             2014, higher in older files whose lower bits hold something else.
         is_signed: whether PixelRepresentation is 1.
         frames: number of frames, from 1.
+        has_photometric: whether PhotometricInterpretation is sent.
+        assumed: notes on what is missing, and what is taken in its place.
     """
 
     rows: int
@@ -59,6 +61,8 @@ class PixelDescription:
     high_bit: int
     is_signed: bool
     frames: int
+    has_photometric: bool = True
+    assumed: tuple[str, ...] = ()
 
     @property
     def frame_bits(self) -> int:
@@ -109,14 +113,20 @@ def describe_pixels(elements: Elements, *, is_float: bool) -> PixelDescription:
     Returns:
         The description. A missing BitsStored is taken as BitsAllocated, a missing or impossible
         HighBit as BitsStored - 1, a missing PhotometricInterpretation as MONOCHROME2 or RGB, a
-        missing or impossible NumberOfFrames as 1, as viewers do.
+        missing or impossible NumberOfFrames as 1, as viewers do, and it is noted.
 
     Raises:
         UndescribedPixelsError: Rows, Columns or BitsAllocated are missing, or a value can't be.
     """
+    assumed: list[str] = []
+
+    def whole(tag: int, high: int, default: int) -> int:
+        low = 0 if default == 0 else 1
+        return _whole(elements, tag, low, high, default=default, assumed=assumed)
+
     rows = _whole(elements, 0x00280010, 1, 2**16 - 1)
     columns = _whole(elements, 0x00280011, 1, 2**16 - 1)
-    samples = _whole(elements, 0x00280002, 1, 4, default=1)
+    samples = whole(0x00280002, 4, 1)
     if samples not in (1, 3):
         raise UndescribedPixelsError(f"{samples} samples per pixel: only 1 and 3 are allowed")
     allocated = _whole(elements, 0x00280100, 1, 64)
@@ -124,9 +134,15 @@ def describe_pixels(elements: Elements, *, is_float: bool) -> PixelDescription:
         raise UndescribedPixelsError(f"{allocated} bits allocated: must be 1 or a multiple of 8")
     stored = allocated
     if not is_float:
-        stored = _whole(elements, 0x00280101, 1, allocated, default=allocated)
-    is_signed = not is_float and _whole(elements, 0x00280103, 0, 1, default=0) == 1
-    photometric = _photometric(elements) or ("RGB" if samples == 3 else "MONOCHROME2")
+        stored = whole(0x00280101, allocated, allocated)
+    is_signed = not is_float and whole(0x00280103, 1, 0) == 1
+    if is_signed and allocated == 1:
+        is_signed = False
+        assumed.append("PixelRepresentation is 1, but single bits have no sign")
+    sent = _photometric(elements)
+    photometric = sent or ("RGB" if samples == 3 else "MONOCHROME2")
+    if not sent:
+        assumed.append(_assumption(0x00280004, photometric))
     if (photometric in _COLOR) != (samples == 3):
         raise UndescribedPixelsError(
             f"{samples} samples per pixel do not go with PhotometricInterpretation {photometric}"
@@ -136,12 +152,14 @@ def describe_pixels(elements: Elements, *, is_float: bool) -> PixelDescription:
         columns=columns,
         samples=samples,
         photometric=photometric,
-        planar=_whole(elements, 0x00280006, 0, 1, default=0),
+        planar=whole(0x00280006, 1, 0) if samples == 3 else 0,
         bits_allocated=allocated,
         bits_stored=stored,
         high_bit=stored - 1 if is_float else _high_bit(elements, stored, allocated),
         is_signed=is_signed,
         frames=_frames(elements),
+        has_photometric=bool(sent),
+        assumed=tuple(assumed),
     )
 
 
@@ -178,12 +196,26 @@ def _first(elements: Elements, tag: int) -> Value | None:
         raise UndescribedPixelsError(str(error)) from error
 
 
-def _whole(elements: Elements, tag: int, low: int, high: int, *, default: int | None = None) -> int:
+def _whole(
+    elements: Elements,
+    tag: int,
+    low: int,
+    high: int,
+    *,
+    default: int | None = None,
+    assumed: list[str] | None = None,
+) -> int:
     value = _first(elements, tag)
     if value is None and default is not None:
+        if assumed is not None:
+            assumed.append(_assumption(tag, default))
         return default
     if value is None:
         raise UndescribedPixelsError(f"{tag_name(tag)} is missing")
     if not isinstance(value, int) or not low <= value <= high:
         raise UndescribedPixelsError(f"{tag_name(tag)} is {value!r}, not {low} to {high}")
     return value
+
+
+def _assumption(tag: int, value: object) -> str:
+    return f"{tag_name(tag)} is missing: {value} is assumed"

@@ -67,12 +67,32 @@ def stored_values(
         is_lossy: whether values come back changed.
 
     Returns:
-        Values of the same shape and kind, and notes on those that are outside of the stated range.
+        Values of the same shape and kind, and notes: on those that are outside of the stated
+        range, on colors of which the codestream says something else than the header, and on a
+        codestream without an end.
 
     Raises:
         UnknownSignError: the codestream has fewer bits than are stored, and its highest is set in
             signed pixels: a negative value, or a large one.
     """
+    values, notes = _within_range(cells, description, codestream, is_lossy=is_lossy)
+    if codestream is not None and codestream.components == 3 and codestream.color:
+        is_rgb = description.photometric == "RGB"
+        if is_rgb != (codestream.color == "RGB"):
+            words = f"the compressed image is {codestream.color} by its own words, the header says"
+            notes = (*notes, f"{words} {description.photometric}")
+    if codestream is not None and not codestream.is_ended:
+        notes = (*notes, "the compressed image has no end marker: pixels may be missing")
+    return values, notes
+
+
+def _within_range(
+    cells: NDArray[Any],
+    description: PixelDescription,
+    codestream: Codestream | None,
+    *,
+    is_lossy: bool,
+) -> tuple[NDArray[Any], tuple[str, ...]]:
     if cells.dtype.kind not in "iu" or cells.dtype.itemsize * 8 < description.bits_stored:
         return cells, ()
     bits = description.high_bit + 1

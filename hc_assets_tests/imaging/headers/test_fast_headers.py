@@ -199,6 +199,67 @@ def test_an_item_has_a_character_set_of_its_own(write_dicom):
     assert sent["00081030"]["Value"] == ["山田"]
 
 
+def item(*elements: bytes) -> bytes:
+    inside = b"".join(elements)
+    return b"\xfe\xff\x00\xe0" + struct.pack("<L", len(inside)) + inside
+
+
+def long_element(tag: int, vr: bytes, value: bytes, *, is_implicit: bool = False) -> bytes:
+    head = struct.pack("<HH", tag >> 16, tag & 0xFFFF) + (b"" if is_implicit else vr + b"\0\0")
+    return head + struct.pack("<L", len(value)) + value
+
+
+@st.composite
+def private_elements(draw, *, is_implicit: bool) -> bytes:
+    """Elements of a block of Siemens's, which the private dictionary knows, or of nobody's."""
+    owner = draw(st.sampled_from([b"", b"SIEMENS CSA HEADER", b"NOBODY"]))
+    owner += b" " * (len(owner) % 2)
+    found = [long_element(0x00290010, b"UN", owner, is_implicit=is_implicit)] if owner else []
+    for tag in (0x00291008, 0x00291009, 0x00291010):
+        value = draw(st.sampled_from([b"", b"", b"12", b"abcd"]))
+        found.append(long_element(tag, b"UN", value, is_implicit=is_implicit))
+    return b"".join(found)
+
+
+@settings(
+    max_examples=50,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    deadline=None,
+)
+@given(st.data())
+def test_private_elements_of_items_are_the_same_whatever_was_read_before(tmp_path, data):
+    # Of one reader, which remembers values from file to file
+    for _ in range(3):
+        inner = data.draw(st.booleans())
+        items = item(data.draw(private_elements(is_implicit=inner)))
+        vr = data.draw(st.sampled_from([b"SQ", b"UN"]))
+        path = written(
+            tmp_path / "private.dcm",
+            element(0x00080016, b"UI", b"1.2.840.10008.5.1.4.1.1.2\0"),
+            long_element(0x00082112, vr, items),
+            data.draw(private_elements(is_implicit=False)),
+        )
+        fast = fast_header(path)
+        if fast is not None:
+            assert_same(fast, path)
+
+
+def test_a_character_set_of_another_type_is_looked_at_twice(tmp_path):
+    path = written(tmp_path / "set.dcm", element(0x00080005, b"US", b"\x49\x53\x4f\x5f"))
+    assert fast_header(path) is None
+    assert "(0008,0005)" in read_header(path)["warnings"][0]
+
+
+@pytest.mark.parametrize("blank", [b"", b"\0" * 20, b" " * 18 + b"\0\0"])
+def test_a_blank_transfer_syntax_is_none(tmp_path, blank):
+    path = tmp_path / "blank.dcm"
+    syntax = b"\2\0\x10\0UI" + struct.pack("<H", len(blank)) + blank
+    path.write_bytes(META[:132] + syntax + element(0x00080060, b"CS", b"CT"))
+    row = assert_read_fast(path)
+    assert row["transfer_syntax_uid"] is None
+    assert row["warnings"] == ["no TransferSyntaxUID: guessed from the encoding"]
+
+
 def test_a_header_larger_than_the_first_read_is_read_on(write_dicom):
     path = write_dicom(PIXELS)
     items = [Dataset() for _ in range(3_000)]

@@ -45,16 +45,22 @@ def encapsulated(fragments: list[bytes], table: bytes = b"") -> bytes:
     return item(table) + b"".join(map(item, fragments)) + b"\xfe\xff\xdd\xe0\0\0\0\0"
 
 
-def cut(data: bytes, syntax: str, frames: int, extended: bytes | None = None) -> list[bytes]:
-    """Encoded frames up to the first that is not there."""
+def cut_or_refused(
+    data: bytes, syntax: str, frames: int, extended: bytes | None = None
+) -> tuple[list[bytes], bool]:
+    """Encoded frames up to the first that is not there, and whether a reason follows them."""
     elements = {} if extended is None else {0x7FE00001: SimpleNamespace(value=extended)}
     header = SimpleNamespace(transfer_syntax=UID(syntax), elements=elements)
     found = []
     try:
         found.extend(encoded_frames(io.BytesIO(data), header, 0, frames))
     except (TruncatedError, UnknownFramesError):
-        return found
-    return found
+        return found, True
+    return found, False
+
+
+def cut(data: bytes, syntax: str, frames: int, extended: bytes | None = None) -> list[bytes]:
+    return cut_or_refused(data, syntax, frames, extended)[0]
 
 
 def fragments_of(syntax: str, count: int, pieces: int) -> tuple[list[bytes], list[int]]:
@@ -95,29 +101,79 @@ def damaged_tables(draw, offsets: list[int], last: int) -> list[int]:
     return table
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@st.composite
+def damaged_bytes(draw, table: bytes) -> bytes:
+    """A table with other bytes in it, or of a length that is no table's."""
+    at = draw(st.integers(0, max(0, len(table) - 1)))
+    match draw(st.sampled_from(["none", "none", "flip", "cut", "lengthen"])):
+        case "flip":
+            return table[:at] + draw(st.binary(min_size=1, max_size=3)) + table[at + 1 :]
+        case "cut":
+            return table[:at]
+        case "lengthen":
+            return table + draw(st.binary(min_size=1, max_size=9))
+    return table
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
-def test_whatever_is_wrong_with_a_table_no_frame_is_another(data):
+def test_whatever_is_wrong_with_a_table_each_frame_is_the_right_one_or_has_a_reason(data):
+    """Basic tables and extended ones, a fragment a frame or several, of any count of frames."""
     syntax = data.draw(st.sampled_from(SYNTAXES))
     pieces = 1 if syntax == RLELossless else data.draw(st.integers(1, 3))
     count = data.draw(st.integers(1, 4))
     said = max(1, count + data.draw(st.integers(-1, 1)))
     fragments, offsets = fragments_of(syntax, count, pieces)
-    table = data.draw(damaged_tables(offsets, sum(map(len, fragments))))
-    order = data.draw(st.sampled_from("<>"))
-    basic = extended = b""
-    if data.draw(st.booleans()):
+    basic, extended = b"", b""
+    which = data.draw(st.sampled_from(["basic", "extended", "both", "one of both"]))
+    if which != "extended":
+        table = data.draw(damaged_tables(offsets, sum(map(len, fragments))))
+        order = data.draw(st.sampled_from("<<>"))
         basic = struct.pack(f"{order}{len(table)}L", *(each % 2**32 for each in table))
-    else:
-        extended = struct.pack(f"{order}{len(table)}Q", *table)
+        basic = data.draw(damaged_bytes(basic))
+    if which in ("extended", "both"):
+        table = data.draw(damaged_tables(offsets, sum(map(len, fragments))))
+        order = data.draw(st.sampled_from("<<>"))
+        extended = data.draw(damaged_bytes(struct.pack(f"{order}{len(table)}Q", *table)))
+    if which == "one of both":
+        extended = struct.pack(f"<{count}Q", *offsets)
     bytes_sent = encapsulated(fragments, basic)
     bytes_sent = bytes_sent[: data.draw(st.sampled_from([len(bytes_sent)] * 3 + [-30, -8]))]
     truth = [codestream(syntax, number) for number in range(count)]
-    for number, frame in enumerate(cut(bytes_sent, syntax, said, extended or None)[:said]):
+    found, has_reason = cut_or_refused(bytes_sent, syntax, said, extended or None)
+    for number, frame in enumerate(found[:said]):
         if said > 1 or pieces > 1 or count == 1:
             assert frame == truth[number]
         else:
             assert frame.startswith(truth[0])  # what decoders leave where they have the first
+    assert has_reason or len(found) >= said
+
+
+def test_an_item_without_bytes_is_no_frame_where_others_are():
+    fragments, _ = fragments_of(RLELossless, 3, 1)
+    truth = [codestream(RLELossless, number) for number in range(3)]
+    assert cut(encapsulated([b"", *fragments]), RLELossless, 3) == truth
+    # One for each was sent: the second has no bytes
+    assert cut(encapsulated([fragments[0], b"", fragments[2]]), RLELossless, 3)[2] == truth[2]
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_behind_a_lost_frame_none_is_taken_for_another(syntax):
+    fragments = [codestream(syntax, number) + bytes(2 * number) for number in range(4)]
+    offsets = [sum(len(each) + 8 for each in fragments[:number]) for number in range(4)]
+    del fragments[1]
+    table = struct.pack("<4L", *offsets)
+    assert cut_or_refused(encapsulated(fragments, table), syntax, 4) == ([fragments[0]], True)
+    # Where no table tells which one is lost, what is there is kept
+    assert cut_or_refused(encapsulated(fragments), syntax, 4) == (fragments, True)
+
+
+def test_fragments_that_break_off_are_no_whole_frame():
+    fragments, _ = fragments_of(JPEGBaseline8Bit, 1, 2)
+    data = bytearray(encapsulated(fragments))
+    second = 8 + 8 + len(fragments[0])
+    data[second : second + 4] = b"\0\0\0\0"
+    assert cut_or_refused(bytes(data), JPEGBaseline8Bit, 1) == ([], True)
 
 
 @pytest.mark.parametrize("pieces", [1, 2, 3])
@@ -183,6 +239,54 @@ def test_a_codestream_with_more_bits_than_a_cell_is_refused_with_both(write_dico
     path = compressed(write_dicom, [encoded], JPEGLosslessSV1, picture(0))
     (frame,) = failures(path)
     assert frame.reason == "the compressed image has 12 bits, the header says 8 allocated"
+
+
+@pytest.mark.parametrize(
+    ("tag", "assumed"),
+    [
+        (b"\x28\0\2\0", "SamplesPerPixel is missing: 1"),
+        (b"\x28\0\4\0", "PhotometricInterpretation is missing: MONOCHROME2"),
+        (b"\x28\0\1\1", "BitsStored is missing: 8"),
+        (b"\x28\0\3\1", "PixelRepresentation is missing: 0"),
+    ],
+)
+def test_what_is_assumed_of_pixels_is_noted_on_the_frame(write_dicom, tag, assumed):
+    path = write_dicom(picture(0))
+    data = path.read_bytes()
+    at = data.index(tag)
+    (size,) = struct.unpack_from("<H", data, at + 6)
+    path.write_bytes(data[:at] + data[at + 8 + size :])
+    (frame,) = frames(path)
+    np.testing.assert_array_equal(frame.pixels, picture(0))
+    assert [assumed in note for note in frame.notes] == [True]
+
+
+def color_jpeg(write_dicom, photometric: str):
+    pixels = np.stack([picture(0), picture(1), picture(2)], -1)
+    encoded = imagecodecs.jpeg8_encode(pixels, level=100)  # with the marker of JFIF
+    attributes = {"SamplesPerPixel": 3, "PhotometricInterpretation": photometric}
+    return compressed(write_dicom, [encoded], JPEGBaseline8Bit, pixels, **attributes)
+
+
+def test_colors_that_nobody_names_are_refused(write_dicom):
+    path = color_jpeg(write_dicom, "")
+    (frame,) = failures(path)
+    assert "its colors may be RGB or YCbCr" in frame.reason
+
+
+def test_colors_that_the_codestream_names_otherwise_are_noted(write_dicom):
+    (frame,) = frames(color_jpeg(write_dicom, "YBR_FULL_422"))
+    assert frame.notes == ()
+    (other,) = frames(color_jpeg(write_dicom, "RGB"))
+    assert other.notes == ("the compressed image is YCbCr by its own words, the header says RGB",)
+    np.testing.assert_array_equal(frame.pixels, other.pixels)
+
+
+def test_a_codestream_without_an_end_is_noted_or_refused(write_dicom):
+    encoded = imagecodecs.jpeg8_encode(picture(0), level=100)[:-40]
+    (frame,) = iter_frames(compressed(write_dicom, [encoded], JPEGBaseline8Bit, picture(0)))
+    if isinstance(frame, Frame):
+        assert "the compressed image has no end marker: pixels may be missing" in frame.notes
 
 
 def test_photometric_interpretations_are_read_however_they_are_written(write_dicom):

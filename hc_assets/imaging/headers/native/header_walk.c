@@ -145,7 +145,7 @@ static int note(walk *w, level *l, const head *h, int where, uint32_t macro) {
         l->signed_here = (h->length > 0 && p[0] == 1) || (h->length > 1 && p[1] == 1);
         if (where == TOP) w->answer[IS_SIGNED] = (uint32_t)l->signed_here;
     } else if (h->tag == CHARACTER_SET) {
-        if (h->length > 256) return REFUSED;
+        if (h->length > 256 || h->vr != CS) return REFUSED;
         TRY(need(w, h->value, h->length, w->size));
         l->set_at = (uint32_t)h->value;
         l->set_length = h->length;

@@ -1,0 +1,6 @@
+"""To come."""
+
+
+def score(files: object) -> int:
+    """Count."""
+    return 0
