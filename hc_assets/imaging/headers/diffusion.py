@@ -34,6 +34,28 @@ _BILLION = 10**9
 _SHORTEST, _LONGEST = 0.03, 0.97
 
 
+class _Macro(msgspec.Struct):
+    items: list[dict[str, Any]] = msgspec.field(name="Value", default_factory=list)
+
+
+class _Group(msgspec.Struct):
+    diffusion: _Macro | None = msgspec.field(name=_DIFFUSION, default=None)
+
+
+class _Groups(msgspec.Struct):
+    items: list[_Group] = msgspec.field(name="Value", default_factory=list)
+
+
+class _Enhanced(msgspec.Struct):
+    """What is read of a header with functional groups: all else, which is much, is skipped."""
+
+    shared: _Groups | None = msgspec.field(name=_SHARED, default=None)
+    per_frame: _Groups | None = msgspec.field(name=_PER_FRAME, default=None)
+
+
+_ENHANCED = msgspec.json.Decoder(_Enhanced)
+
+
 @dataclass(frozen=True)
 class Diffusion:
     """Of a frame.
@@ -66,13 +88,15 @@ def diffusion_of(
     Returns:
         What is known of each frame; of one where that is what is known of all.
     """
-    model: Model = msgspec.json.decode(dicom_json)
-    own = [_macro(item) for item in _items(model, _PER_FRAME)]
-    shared = next((_macro(item) for item in _items(model, _SHARED)), None)
+    own, shared = _macros(dicom_json)
     if len(own) == frames and any(own):
         found = [_of_standard(each or shared or {}) for each in own]
         return found if len(set(found)) > 1 else found[:1]
-    return [_of_standard(shared) if shared else _of_dataset(model, orientation)]
+    if shared:
+        return [_of_standard(shared)]
+    if f'"{_PER_FRAME}"' in dicom_json:
+        return [Diffusion()]  # enhanced files have it in the macro, or not at all
+    return [_of_dataset(msgspec.json.decode(dicom_json), orientation)]
 
 
 def of_csa(csa: Mapping[str, Sequence[float]]) -> Diffusion:
@@ -191,8 +215,21 @@ def _weighted(b_value: float | None, direction: Sequence[float]) -> Diffusion:
     return Diffusion(b_value, (x, y, z))
 
 
-def _macro(group: Model) -> Model | None:
-    return next(iter(_items(group, _DIFFUSION)), None)
+def _macros(dicom_json: str) -> tuple[list[Model | None], Model | None]:
+    """MR Diffusion Macro of each frame, and that of all; None where it is absent."""
+    if _DIFFUSION not in dicom_json:
+        return [], None
+    try:
+        groups = _ENHANCED.decode(dicom_json)
+    except msgspec.ValidationError:
+        return [], None  # a sequence that is none
+    shared = groups.shared.items[:1] if groups.shared else []
+    own = groups.per_frame.items if groups.per_frame else []
+    return [_macro(each) for each in own], _macro(shared[0]) if shared else None
+
+
+def _macro(group: "_Group") -> Model | None:
+    return group.diffusion.items[0] if group.diffusion and group.diffusion.items else None
 
 
 def _joined(axes: Sequence[Sequence[float]]) -> list[float]:

@@ -12,6 +12,7 @@ from math import ceil, isfinite, isqrt
 import numpy as np
 
 from hc_assets.imaging.headers.elements import Elements, MalformedValueError
+from hc_assets.imaging.headers.functional_groups import PER_FRAME_GROUPS
 from hc_assets.imaging.headers.private_elements import numbers_in, private_tag
 from hc_assets.imaging.headers.siemens_csa import NoCsaHeaderError, csa_numbers
 
@@ -81,7 +82,8 @@ def tiling_of(elements: Elements) -> Tiling | None:
         elements: of the dataset.
 
     Returns:
-        The tiles; None where ImageType does not say that it is a mosaic.
+        The tiles; None where ImageType does not say that it is a mosaic, and for an enhanced file
+        of several frames.
 
     Raises:
         UnknownMosaicError: it says so, but not what its tiles are.
@@ -91,6 +93,8 @@ def tiling_of(elements: Elements) -> Tiling | None:
         return None
     frames = _numbers(elements, _FRAMES)
     if frames and frames != [1.0]:
+        if PER_FRAME_GROUPS in elements:
+            return None  # enhanced files place their frames themselves
         raise UnknownMosaicError("it has several frames")
     shape = _whole(_numbers(elements, _ROWS)), _whole(_numbers(elements, _COLUMNS))
     if shape[0] is None or shape[1] is None:

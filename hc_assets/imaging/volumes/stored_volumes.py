@@ -103,7 +103,7 @@ class StoredVolumes:
         wanted = {row[self.key]: row for row in due}
         begun: dict[str, tuple[Voxels, int]] = {}
         for table in self._tables(number):
-            own = table.filter(pc.is_in(table[self.key], pa.array(wanted)))
+            own = table.filter(pc.is_in(table[self.key], pa.array(list(wanted))))
             keys = own[self.key].to_pylist()
             for key, at, pixels in zip(keys, own["slice"], own["voxels"], strict=True):
                 shape = wanted[key]["shape"]

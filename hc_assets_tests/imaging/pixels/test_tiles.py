@@ -10,6 +10,7 @@ from hc_assets.imaging.pixels.frames import frames_of, iter_frames
 from hc_assets.imaging.preprocessing.rows import ArrayBatch, preprocess_files
 from hc_assets.imaging.quality.gates import Rules
 from hc_assets.imaging.quality.rows import score_files
+from hc_assets_tests.imaging import diffusion_files
 from hc_assets_tests.imaging import mosaic_files as made
 
 MAKERS = {"siemens": made.siemens, "united imaging": made.united_imaging}
@@ -89,6 +90,14 @@ def test_a_mosaic_whose_tiles_are_not_known_is_a_reason_and_no_picture(write_dic
     row = read_header(path)
     assert (row["tiles"], row["tile_positions"]) == (0, None)
     assert frame.reason in row["warnings"]
+
+
+def test_an_enhanced_file_of_several_frames_is_no_mosaic(write_dicom):
+    dataset = diffusion_files.enhanced()
+    dataset.ImageType = ["ORIGINAL", "PRIMARY", "DIFFUSION", "MOSAIC"]
+    path = write_dicom(dataset)
+    assert len(list(iter_frames(path))) == 16
+    assert read_header(path)["tiles"] is None
 
 
 def test_tiles_without_known_places_are_frames_without_a_place(write_dicom):

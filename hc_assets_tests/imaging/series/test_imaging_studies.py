@@ -52,6 +52,14 @@ def studies(tmp_path, write_dicom):
     return make
 
 
+@pytest.fixture
+def any_value():
+    """Lets pydicom write what it takes to be malformed."""
+    pydicom.config.settings.writing_validation_mode = pydicom.config.IGNORE
+    yield
+    pydicom.config.settings.writing_validation_mode = pydicom.config.RAISE
+
+
 def rows_of(paths: list[Path], tmp_path: Path) -> list[dict]:
     """Rows of the studies that files make."""
     folder = Layout.of(tmp_path).partition("imaging/dicom_index", "b")
@@ -108,6 +116,13 @@ def test_without_an_offset_from_utc_only_the_date_is_said(studies):
     )
 
 
+def test_dates_and_times_of_acr_nema_are_read(studies, any_value):
+    sent = {"StudyDate": "1999.01.02", "StudyTime": "10:20:30", "SeriesDate": "1999.01.03"}
+    made = resource(studies(sent | {"TimezoneOffsetFromUTC": "-0500", "SeriesTime": "0102"}))
+    assert made["started"] == "1999-01-02T10:20:30-05:00"
+    assert made["series"][0]["started"] == "1999-01-03T01:02:00-05:00"
+
+
 @pytest.mark.parametrize("patients", [("",), ("P1", "P2")])
 def test_a_subject_that_is_not_certain_is_unknown(studies, patients):
     rows = studies(*({"PatientID": patient} for patient in patients))
@@ -127,17 +142,9 @@ def test_control_characters_do_not_get_through(studies):
     assert made["description"] == "a b c"
 
 
-@pytest.fixture
-def any_uid():
-    """Lets pydicom write what is no UID."""
-    pydicom.config.settings.writing_validation_mode = pydicom.config.IGNORE
-    yield
-    pydicom.config.settings.writing_validation_mode = pydicom.config.RAISE
-
-
 @pytest.mark.parametrize("uid", ["not_a_uid!", "1.2." + "9" * 70])
 def test_a_series_that_would_make_the_study_invalid_is_left_out_with_the_reason(
-    studies, any_uid, uid
+    studies, any_value, uid
 ):
     rows = studies({}, {}, {"SeriesInstanceUID": uid}, {"SeriesInstanceUID": uid})
     made = resource(rows)
@@ -150,7 +157,7 @@ def test_a_series_that_would_make_the_study_invalid_is_left_out_with_the_reason(
     assert rows[0]["reason"] is None
 
 
-def test_an_instance_that_is_no_part_of_a_valid_study_costs_itself(studies, any_uid):
+def test_an_instance_that_is_no_part_of_a_valid_study_costs_itself(studies, any_value):
     rows = studies({}, {"SOPInstanceUID": "1.2." + "9" * 70}, {})
     made = resource(rows)
     assert [each["uid"] for each in made["series"][0]["instance"]] == ["1.2.1", "1.2.3"]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from upath import UPath
 
+from hc_assets.imaging.series.table import series_row
 from hc_assets.imaging.volumes.exports import ExportedFile, exported_series
 from hc_assets.imaging.volumes.stored_volumes import StoredVolumes
 from hc_assets.imaging.volumes.volume_series import (
@@ -189,3 +190,36 @@ def test_without_4d_files_each_volume_has_its_gradients_beside_it(volumes, write
     assert not list(
         exported_series(folder, iter(unweighted), stored, {}, is_four_dimensional=False)
     )
+
+
+@pytest.mark.parametrize("make", [mosaic_files.siemens, mosaic_files.united_imaging])
+def test_the_slices_of_mosaics_are_the_slices_of_their_series(series, write_dicom, make):
+    paths = []
+    for number in range(2):
+        own = {"SOPInstanceUID": f"1.2.{number + 1}", "AcquisitionTime": f"10101{number}"}
+        paths.append(write_dicom(make(mosaic_files.slices(7), **own), f"{number}.dcm"))
+    (files,) = series(paths)
+    row = series_row(files)
+    assert (row["frames"], row["slices"], row["stacks"]) == (14, 7, 1)
+    assert (row["rows"], row["columns"], row["frames_per_position"]) == (32, 40, 2)
+    assert row["slice_spacing_mm"] == pytest.approx(mosaic_files.THICKNESS)
+    assert (row["duplicate_positions"], row["missing_slices"]) == (0, 0)
+
+
+def test_a_mosaic_without_known_slices_is_an_unknown_mosaic(volumes, write_dicom):
+    csa = {"NumberOfImagesInMosaic": [5]}
+    path = write_dicom(mosaic_files.siemens(mosaic_files.slices(5), csa=csa))
+    ((row, voxels),) = volumes([path])
+    assert (row["verdict"], row["frames"], voxels) == ("unknown_mosaic", 5, None)
+
+
+def test_a_field_map_is_no_time_of_its_magnitude(volumes, shared_data):
+    path = shared_data / "dicom" / "dcm_qa_enh" / "In" / "Philips" / "IM_0027_fMAP.dcm"
+    assert [len(run) for run in runs_of([row for row, _ in volumes([path])])] == [1, 1]
+
+
+def test_times_of_enhanced_files_are_one_image(volumes, shared_data):
+    folder = shared_data / "dicom" / "dcm_qa_enh" / "In" / "Siemens" / "XA10"
+    (run,) = runs_of([row for row, _ in volumes(sorted(folder.glob("*.dcm")))])
+    assert len(run) == 4
+    assert not is_weighted(run)
