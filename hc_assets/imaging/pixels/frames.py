@@ -27,11 +27,11 @@ from hc_assets.imaging.headers.functional_groups import (
     SHARED_GROUPS,
     FrameAttributes,
 )
+from hc_assets.imaging.headers.parsed_headers import PARSED
 from hc_assets.imaging.headers.reading import (
     Header,
     UnreadableFile,
     opened,
-    parse,
     quiet_pydicom,
 )
 from hc_assets.imaging.pixels.decoding import (
@@ -113,7 +113,7 @@ def iter_frames(
         UnreadableFile: the file has no DICOM header.
     """
     with opened(path) as file:
-        header, stream = parse(file)
+        header, stream = PARSED.parse(path, file)
         place = header.pixels
         if place is None:
             reason = _why_without_pixels(header)
@@ -179,7 +179,7 @@ def _still_to_come(path: Path, wanted: frozenset[int] | None, given: set[int]) -
 def _count_frames(path: Path) -> int:
     try:
         with opened(path) as file, quiet_pydicom():
-            header, _ = parse(file)
+            header, _ = PARSED.parse(path, file)
             if header.pixels is None:
                 return 1
             is_float = header.pixels.keyword != "PixelData"

@@ -13,13 +13,8 @@ from typing import Any
 import numpy as np
 
 from hc_assets.imaging.headers.elements import Elements, MalformedValueError, dataset_elements
-from hc_assets.imaging.headers.reading import (
-    PARSE_ERRORS,
-    opened,
-    parse,
-    quiet_pydicom,
-    raise_if_ours,
-)
+from hc_assets.imaging.headers.parsed_headers import PARSED
+from hc_assets.imaging.headers.reading import PARSE_ERRORS, opened, quiet_pydicom, raise_if_ours
 from hc_assets.imaging.volumes.splitting import PlacedFrame
 
 _CREATOR = "SIEMENS CSA HEADER"
@@ -86,7 +81,7 @@ def _spacing(frame: PlacedFrame) -> tuple[float, float]:
 
 def _elements(path: Path) -> Elements:
     with opened(path) as file, quiet_pydicom():
-        header, _ = parse(file)
+        header, _ = PARSED.parse(path, file)
         return dataset_elements(header)
 
 

@@ -6,10 +6,11 @@ done with one is in `workers.py`; series to be made volumes of are in `series_wo
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
 
+from hc_assets.imaging.volumes.kept_alignments import Before
 from hc_assets.imaging.volumes.rows import Row
 from hc_assets.imaging.volumes.stored_volumes import StoredVolumes, rows_of
 from hc_assets.lake.tables import LakeTable
@@ -28,6 +29,8 @@ class StudyWork:
         correct_bias: whether the bias field of MR magnitudes is taken out.
         per_series: volumes of one series that are brought onto the grid.
         most_series: series that are aligned.
+        parameters: all that alignment depends on besides the volumes.
+        before: the study's aligned volumes as they were.
     """
 
     data_dir: str
@@ -38,6 +41,8 @@ class StudyWork:
     correct_bias: bool
     per_series: int
     most_series: int = 64
+    parameters: str = ""
+    before: Before = field(default_factory=Before)
 
 
 def studies_of(volumes: LakeTable) -> Iterator[tuple[str, list[Row]]]:
