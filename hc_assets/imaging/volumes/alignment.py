@@ -121,7 +121,7 @@ def align(
         The volumes in the order of the group. What is raised (`core/fence.py`) for one is its
         verdict; where the first can't be used, the next is what the others are laid on.
     """
-    as_before = {row["volume_id"]: made for row in group if (made := kept(row)) is not None}
+    as_before = {row["volume_id"]: held for row in group if (held := kept(row)) is not None}
     if len(as_before) == len(group):
         yield from as_before.values()
         return

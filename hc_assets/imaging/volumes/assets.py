@@ -23,7 +23,6 @@ from hc_assets.imaging.series.refreshing import failed_studies
 from hc_assets.imaging.settings import ImagingSettings
 from hc_assets.imaging.volumes.exports import ExportedFile, exported, remove_others
 from hc_assets.imaging.volumes.intake import intake, merged
-from hc_assets.imaging.volumes.kept_alignments import Before
 from hc_assets.imaging.volumes.rows import Row
 from hc_assets.imaging.volumes.schemas import (
     ALIGNED_VOLUMES,
@@ -32,7 +31,7 @@ from hc_assets.imaging.volumes.schemas import (
 )
 from hc_assets.imaging.volumes.series_work import work_of
 from hc_assets.imaging.volumes.stored_volumes import StoredVolumes, part_number, rows_of
-from hc_assets.imaging.volumes.study_work import StudyWork, inputs_of, studies_of
+from hc_assets.imaging.volumes.study_work import Before, StudyWork, inputs_of, studies_of
 from hc_assets.imaging.volumes.workers import (
     ALIGNED_SLICES_TABLE,
     SLICES_TABLE,

@@ -349,7 +349,7 @@ TABLES: Mapping[str, TableSchema] = {
             },
             rest=_ALIGNED_FROM,
         ),
-        code_version="2",
+        code_version="3",
     ),
     "imaging/aligned_slices": TableSchema(
         ALIGNED_SLICES,

@@ -23,12 +23,11 @@ from hc_assets.imaging.volumes.alignment import (
     first_series,
     groups_of,
 )
-from hc_assets.imaging.volumes.kept_alignments import digests_of, registration_of
 from hc_assets.imaging.volumes.rows import Made, Row, failed_series, volumes_of
 from hc_assets.imaging.volumes.schemas import ALIGNED_SLICES, VOLUME_SLICES
 from hc_assets.imaging.volumes.series_work import SeriesWork
 from hc_assets.imaging.volumes.stored_volumes import part_number
-from hc_assets.imaging.volumes.study_work import StudyWork
+from hc_assets.imaging.volumes.study_work import StudyWork, digests_of, registration_of
 from hc_assets.imaging.volumes.volume import Volume
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.manifests import LandedFile, read_manifest, verified_file

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from hc_assets.imaging.volumes import alignment
-from hc_assets.imaging.volumes.kept_alignments import Before
 from hc_assets.imaging.volumes.stored_volumes import StoredVolumes, part_number
-from hc_assets.imaging.volumes.study_work import StudyWork
+from hc_assets.imaging.volumes.study_work import Before, StudyWork
 from hc_assets.imaging.volumes.volume import Volume
 from hc_assets.imaging.volumes.workers import ALIGNED_SLICES_TABLE, MadeVolumes, align_study
 from hc_assets.lake.layout import Layout
