@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from hc_assets.core.fence import InternalError, fenced, fenced_each
 from hc_assets.imaging.headers.columns import TypedColumns, is_image_class, sop_class_name
-from hc_assets.imaging.headers.dataset_encoding import LIMITS_OF_INDEXED
 from hc_assets.imaging.headers.elements import (
     Elements,
     MalformedValueError,
@@ -29,11 +28,11 @@ from hc_assets.imaging.headers.functional_groups import (
     FrameAttributes,
 )
 from hc_assets.imaging.headers.mosaics import UnknownMosaicError, tiling_of
+from hc_assets.imaging.headers.parsed_headers import PARSED
 from hc_assets.imaging.headers.reading import (
     Header,
     UnreadableFile,
     opened,
-    parse,
     quiet_pydicom,
 )
 from hc_assets.imaging.pixels.decoding import (
@@ -117,7 +116,7 @@ def iter_frames(
         UnreadableFile: the file has no DICOM header.
     """
     with opened(path) as file:
-        header, stream = parse(file, inflated_limits=LIMITS_OF_INDEXED)
+        header, stream = PARSED.parse(path, file)
         place = header.pixels
         if place is None:
             reason = _why_without_pixels(header)
@@ -194,7 +193,7 @@ def _still_to_come(path: Path, wanted: frozenset[int] | None, given: set[int]) -
 def _count_frames(path: Path) -> int:
     try:
         with opened(path) as file, quiet_pydicom():
-            header, _ = parse(file, inflated_limits=LIMITS_OF_INDEXED)
+            header, _ = PARSED.parse(path, file)
             if header.pixels is None:
                 return 1
             is_float = header.pixels.keyword != "PixelData"

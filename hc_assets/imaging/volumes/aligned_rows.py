@@ -37,31 +37,42 @@ def aligned_slices(volume: Volume | None, keys: Row) -> Iterator[pa.RecordBatch]
         yield slice_batch(of_part, part, ALIGNED_SLICES)
 
 
-def row_and_slices(made: Aligned, inputs_sha256: str) -> tuple[Row, list[pa.RecordBatch]]:
+def keys_of(row: Row) -> Row:
+    """Columns of a row that its slices have, too."""
+    return {name: row[name] for name in ("aligned_id", "study_instance_uid")}
+
+
+def row_and_slices(
+    made: Aligned, inputs_sha256: str, source_sha256: str = ""
+) -> tuple[Row, list[pa.RecordBatch]]:
     """Make the row of an aligned volume, and those of its slices, which are views of its voxels.
 
-    What is raised (`core/fence.py`) is the verdict of a row without voxels.
+    What is raised (`core/fence.py`) is the verdict of a row without voxels. The hashes are those of
+    `aligned_row`.
     """
-    whole = fenced(_row_and_slices, made, inputs_sha256)
+    whole = fenced(_row_and_slices, made, inputs_sha256, source_sha256)
     if not isinstance(whole, InternalError):
         return whole
-    return aligned_row(failed(made.source, made.reference, whole), inputs_sha256), []
+    gone = failed(made.source, made.reference, whole)
+    return aligned_row(gone, inputs_sha256, source_sha256), []
 
 
-def _row_and_slices(made: Aligned, inputs_sha256: str) -> tuple[Row, list[pa.RecordBatch]]:
-    row = aligned_row(made, inputs_sha256)
+def _row_and_slices(
+    made: Aligned, inputs_sha256: str, source_sha256: str
+) -> tuple[Row, list[pa.RecordBatch]]:
+    row = aligned_row(made, inputs_sha256, source_sha256)
     # A row that does not fit shall cost itself, not those that it would be written with
     pa.RecordBatch.from_pylist([row], ALIGNED_VOLUMES)
-    keys = {name: row[name] for name in ("aligned_id", "study_instance_uid")}
-    return row, list(aligned_slices(made.volume, keys))
+    return row, list(aligned_slices(made.volume, keys_of(row)))
 
 
-def aligned_row(made: Aligned, inputs_sha256: str) -> Row:
+def aligned_row(made: Aligned, inputs_sha256: str, source_sha256: str = "") -> Row:
     """Make a row of `imaging/aligned_volumes`.
 
     Args:
         made: what became of a volume.
         inputs_sha256: of all that the aligned volumes of the study depend on.
+        source_sha256: of all that this one depends on.
     """
     source, found = made.source, made.registration
     low, high = made.value_range or (None, None)
@@ -85,6 +96,7 @@ def aligned_row(made: Aligned, inputs_sha256: str) -> Row:
         "low_value": low,
         "high_value": high,
         "inputs_sha256": inputs_sha256,
+        "source_sha256": source_sha256,
         **_grid_columns(made.volume),
     }
 

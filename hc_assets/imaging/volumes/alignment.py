@@ -39,6 +39,7 @@ class Aligned:
         volume: the voxels; 0 to 1 where `value_range` is not None; None where it is one too many of
             its series, or beyond the limit.
         value_range: values that became 0 and 1; None where the units were kept.
+        kept: its row, where it is taken over as it was; None where it was aligned now.
     """
 
     source: Row
@@ -48,6 +49,7 @@ class Aligned:
     corrections: tuple[str, ...] = ()
     volume: Volume | None = None
     value_range: tuple[float, float] | None = None
+    kept: Row | None = None
 
 
 def groups_of(rows: Sequence[Row]) -> list[list[Row]]:
@@ -102,6 +104,7 @@ def align(
     spacing_mm: float,
     correct_bias: bool,
     per_series: int,
+    kept: Callable[[Row], Aligned | None] = lambda _: None,
 ) -> Iterator[Aligned]:
     """Bring the volumes of a group onto one isotropic grid, that of the first.
 
@@ -112,23 +115,31 @@ def align(
         correct_bias: whether the bias field of MR magnitudes is taken out.
         per_series: volumes of one series that are brought onto the grid; of the others, the
             transform is recorded.
+        kept: returns a volume as it was where it need not be aligned, with its registration.
 
     Yields:
         The volumes in the order of the group. What is raised (`core/fence.py`) for one is its
         verdict; where the first can't be used, the next is what the others are laid on.
     """
+    as_before = {row["volume_id"]: held for row in group if (held := kept(row)) is not None}
+    if len(as_before) == len(group):
+        yield from as_before.values()
+        return
     left = list(group)
     while left:
         reference = left.pop(0)
         start = fenced(_started, reference, load, spacing_mm, correct_bias)
         if isinstance(start, InternalError):
             yield failed(reference, reference, start)  # the next one is the reference
+            as_before = {}
             continue
         fixed, grid, corrections = start
         del start
         verdict = "reference" if left else "alone"
         first = Aligned(reference, reference, verdict, None, corrections)
-        yield _or_failure(fenced(_scaled, first, grid), reference, reference)
+        is_kept = reference["volume_id"] in as_before
+        scaled = as_before[reference["volume_id"]] if is_kept else fenced(_scaled, first, grid)
+        yield _or_failure(scaled, reference, reference)
         break
     if not left:
         return
@@ -150,7 +161,8 @@ def align(
         return _scaled(made, _resampled_onto(moving, grid, registration))
 
     for row in left:
-        made = fenced(moved, row)
+        is_kept = row["volume_id"] in as_before
+        made = as_before[row["volume_id"]] if is_kept else fenced(moved, row)
         if isinstance(made, Aligned):
             found.setdefault(row["series_instance_uid"], made.registration)
             counts[row["series_instance_uid"]] += 1

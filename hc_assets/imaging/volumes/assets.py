@@ -33,7 +33,7 @@ from hc_assets.imaging.volumes.rows import Row
 from hc_assets.imaging.volumes.schemas import ALIGNED_VOLUMES, VOLUMES
 from hc_assets.imaging.volumes.series_work import work_of
 from hc_assets.imaging.volumes.stored_volumes import StoredVolumes, part_number, rows_of
-from hc_assets.imaging.volumes.study_work import StudyWork, inputs_of, studies_of
+from hc_assets.imaging.volumes.study_work import Before, StudyWork, inputs_of, studies_of
 from hc_assets.imaging.volumes.workers import (
     ALIGNED_SLICES_TABLE,
     SLICES_TABLE,
@@ -127,14 +127,16 @@ def aligned_volumes_and_slices(
     parameters = f"{code_version(_ALIGNED)} {spacing} {bias} {per_series} {most_series}"
     stored = StoredVolumes.of(slices, "volume_id")
     digests = {study: inputs_of(rows, parameters) for study, rows in studies_of(volumes)}
-    kept = compare(_aligned_before(layout), digests).unchanged
+    known = _aligned_before(layout)
+    kept = compare(known, digests).unchanged
+    before = _changed_studies(layout, known.keys() & digests.keys() - kept, parameters)
 
     def work() -> Iterator[StudyWork]:
         for study, rows in studies_of(volumes):
             if study in kept:
                 continue
             numbers = {part_number(row["series_instance_uid"]) for row in rows}
-            own = StoredVolumes(stored.key, {n: stored.parts.get(n, ()) for n in numbers})
+            own = stored.only(*numbers)
             digest = digests[study]
             yield StudyWork(
                 str(layout.data_dir),
@@ -145,6 +147,8 @@ def aligned_volumes_and_slices(
                 correct_bias=bias,
                 per_series=per_series,
                 most_series=most_series,
+                parameters=parameters,
+                before=before.get(study, Before()),
             )
 
     done = _Done("study_instance_uid", _ALIGNED, "studies", to_log(context))
@@ -252,6 +256,21 @@ def _aligned_before(layout: Layout) -> dict[str, str]:
         for batch in table.batches(["study_instance_uid", "inputs_sha256"])
         for row in batch.to_pylist()
         if row["study_instance_uid"] not in again
+    }
+
+
+def _changed_studies(layout: Layout, studies: Set[str], parameters: str) -> dict[str, Before]:
+    """What is known of studies of which some volumes may be as they were."""
+    made = read_commit(layout.partition(_ALIGNED, None)) if studies else None
+    if made is None or made.inputs.get("parameters") != parameters:
+        return {}
+    table = read_partition(layout, ALIGNED_SLICES_TABLE, None)
+    stored = StoredVolumes.of(table, "aligned_id")
+    rows: dict[str, dict[str, Row]] = {}
+    for row in _rows_of_studies(layout, studies):
+        rows.setdefault(row["study_instance_uid"], {})[row["volume_id"]] = row
+    return {
+        study: Before(of_study, stored.only(part_number(study))) for study, of_study in rows.items()
     }
 
 

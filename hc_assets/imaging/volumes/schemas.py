@@ -295,6 +295,13 @@ ALIGNED_VOLUMES = pa.schema(
             "SHA-256 of what the study's volumes were made of, by which they are kept",
             nullable=False,
         ),
+        column(
+            "source_sha256",
+            pa.string(),
+            "SHA-256 of what this one was made of: parameters, its volume, the reference, the first"
+            " volume of its series; by it, it is kept where others of the study have changed",
+            nullable=False,
+        ),
     ]
 )
 
@@ -370,7 +377,7 @@ TABLES: Mapping[str, TableSchema] = {
             },
             rest=_ALIGNED_FROM,
         ),
-        code_version="2",
+        code_version="3",
     ),
     "imaging/aligned_slices": TableSchema(
         ALIGNED_SLICES,

@@ -60,6 +60,10 @@ class StoredVolumes:
                 parts.setdefault(part.number, []).append((str(folder), part))
         return cls(key, parts)
 
+    def only(self, *numbers: int) -> "StoredVolumes":
+        """Those of some writers."""
+        return StoredVolumes(self.key, {n: self.parts.get(n, ()) for n in numbers})
+
     def load(self, row: Row, number: int) -> Volume:
         """Read a volume.
 

@@ -14,7 +14,7 @@ from hc_assets.core.fence import InternalError, fenced
 from hc_assets.core.places import at
 from hc_assets.imaging.series.instances import Instance
 from hc_assets.imaging.single_thread import single_thread
-from hc_assets.imaging.volumes.aligned_rows import row_and_slices
+from hc_assets.imaging.volumes.aligned_rows import aligned_slices, keys_of, row_and_slices
 from hc_assets.imaging.volumes.alignment import (
     BEYOND_LIMIT,
     Aligned,
@@ -27,7 +27,7 @@ from hc_assets.imaging.volumes.rows import Made, Row, failed_series, volumes_of
 from hc_assets.imaging.volumes.schemas import ALIGNED_SLICES, VOLUME_SLICES
 from hc_assets.imaging.volumes.series_work import SeriesWork
 from hc_assets.imaging.volumes.stored_volumes import part_number
-from hc_assets.imaging.volumes.study_work import StudyWork
+from hc_assets.imaging.volumes.study_work import StudyWork, digests_of, registration_of
 from hc_assets.imaging.volumes.volume import Volume
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.manifests import LandedFile, read_manifest, verified_file
@@ -98,31 +98,47 @@ def align_study(work: StudyWork) -> MadeVolumes:
             part_bytes=_PART_BYTES,
         ) as writer,
     ):
-        for made in _aligned(work, load):
-            row, slices = row_and_slices(made, work.inputs_sha256)
+        for made, digest in _aligned(work, load):
+            if made.kept is not None:
+                row = made.kept | {"inputs_sha256": work.inputs_sha256}
+                slices = list(aligned_slices(work.before.volume(row), keys_of(row)))
+            else:
+                row, slices = row_and_slices(made, work.inputs_sha256, digest)
             rows.append(row)
             while slices:
                 writer.write(slices.pop(0))
     return MadeVolumes(sorted(rows, key=itemgetter("aligned_id")), writer.parts)
 
 
-def _aligned(work: StudyWork, load: Callable[[Row], Volume]) -> Iterator[Aligned]:
+def _aligned(work: StudyWork, load: Callable[[Row], Volume]) -> Iterator[tuple[Aligned, str]]:
+    """The aligned volumes of a study, each with the hash of all that it depends on."""
     groups = fenced(groups_of, work.rows)
     if isinstance(groups, InternalError):
         for row in work.rows:
-            yield failed(row, row, groups)
+            yield failed(row, row, groups), ""
         return
     aligned, left_out = first_series(groups, work.most_series)
     for row in left_out:
-        yield Aligned(row, row, BEYOND_LIMIT, None)
+        yield Aligned(row, row, BEYOND_LIMIT, None), ""
+    digests = digests_of(aligned, work.parameters)
     for group in aligned:
-        yield from align(
+
+        def kept(row: Row, reference: Row = group[0]) -> Aligned | None:
+            before = work.before.row(row["volume_id"], digests[row["volume_id"]])
+            if before is None:
+                return None
+            found = registration_of(before)
+            return Aligned(row, reference, before["verdict"], found, kept=before)
+
+        for made in align(
             group,
             load,
             spacing_mm=work.spacing_mm,
             correct_bias=work.correct_bias,
             per_series=work.per_series,
-        )
+            kept=kept,
+        ):
+            yield made, digests[made.source["volume_id"]]
 
 
 def _paths(layout: Layout, files: Iterable[Instance]) -> list[Path]:
