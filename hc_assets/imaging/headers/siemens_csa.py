@@ -44,7 +44,7 @@ def csa_numbers(elements: Elements) -> dict[str, list[float]]:
         if not isinstance(data, bytes):
             raise NoCsaHeaderError("its CSA header can't be read")
         entries: dict[str, Any] = csareader.read(data)["tags"]
-    except (MalformedValueError, csareader.CSAReadError, *PARSE_ERRORS) as error:
+    except (AssertionError, MalformedValueError, csareader.CSAReadError, *PARSE_ERRORS) as error:
         raise_if_ours(error)
         raise NoCsaHeaderError("its CSA header can't be read") from error
     return {
