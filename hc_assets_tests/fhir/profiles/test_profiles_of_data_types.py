@@ -82,25 +82,24 @@ def _simple_quantities() -> list[tuple[str, str]]:
 
 
 def _holding(owner: str, content: Json) -> tuple[Json, str]:
-    """A resource that has an element's content at a path of the definitions; and where it is."""
+    """A resource that has an element's content at a path of the definitions; and where it is.
+
+    A data type is the value of an extension.
+    """
     root, *names = owner.split(".")
-    if root not in r4().resource_names:
-        names = [f"value{root}", *names]
-        value, where = content, f"Basic.extension[0].{names[0]}"
-        of_type = root
-    else:
-        where, of_type, value = root, root, content
+    is_resource = root in r4().resource_names
+    where, of_type = root if is_resource else f"Basic.extension[0].value{root}", root
     steps = []
-    for name in names[1:] if root not in r4().resource_names else names:
+    for name in names:
         element = next(e for e in r4().type(of_type).elements if e.name == name)
         steps.append((name, element.is_list))
         where += f".{name}[0]" if element.is_list else f".{name}"
         of_type = f"{of_type}.{name}"
     for name, is_list in reversed(steps):
-        value = {name: [value] if is_list else value}
-    if root in r4().resource_names:
-        return {"resourceType": root, **value}, where
-    extension = {"url": "http://example.org/x", f"value{root}": value}
+        content = {name: [content] if is_list else content}
+    if is_resource:
+        return {"resourceType": root, **content}, where
+    extension = {"url": "http://example.org/x", f"value{root}": content}
     return {"resourceType": "Basic", "code": {"text": "x"}, "extension": [extension]}, where
 
 
