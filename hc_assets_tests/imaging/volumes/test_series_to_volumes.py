@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hc_assets.imaging.schemas.volume_verdicts import FINDINGS, VERDICTS
 from hc_assets.imaging.volumes.geometry import line_up, ras_from_lps
 from hc_assets.imaging.volumes.placing import CAPTURED
-from hc_assets.imaging.volumes.schemas import FINDINGS, VERDICTS
 from hc_assets.imaging.volumes.splitting import PlacedFrame, candidates
 
 SAGITTAL = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
