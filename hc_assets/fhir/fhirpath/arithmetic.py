@@ -13,7 +13,7 @@ from hc_assets.fhir.fhirpath.errors import EvaluationError
 from hc_assets.fhir.fhirpath.model import Collection, Item, Scope
 from hc_assets.fhir.fhirpath.operators import Collect
 from hc_assets.fhir.fhirpath.quantities import added_quantities, is_calendar, multiplied
-from hc_assets.fhir.fhirpath.singletons import number_of, single
+from hc_assets.fhir.fhirpath.singletons import check_length, number_of, single
 from hc_assets.fhir.fhirpath.values import Quantity
 
 Number = int | Decimal
@@ -76,6 +76,7 @@ def _sum(left: Item, right: Item, sign: int) -> Item | None:
         if base is not None:
             return added_quantities(base, amount, sign)
     if isinstance(one, str) and isinstance(other, str) and sign > 0:
+        check_length(len(one) + len(other))
         return one + other
     raise EvaluationError("a sum of values that can't be added")
 

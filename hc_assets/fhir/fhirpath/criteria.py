@@ -13,9 +13,7 @@ from hc_assets.fhir.fhirpath.equality import compare, identity
 from hc_assets.fhir.fhirpath.errors import EvaluationError
 from hc_assets.fhir.fhirpath.model import Collection, Item, Scope
 from hc_assets.fhir.fhirpath.operators import Collect, Truth
-from hc_assets.fhir.fhirpath.singletons import single
-
-_MOST_REPEATED = 1_000_000
+from hc_assets.fhir.fhirpath.singletons import MOST_ITEMS, limited, single
 
 
 def where(base: Collect, criterion: Truth, uses_index: bool) -> Collect:
@@ -63,14 +61,18 @@ def select(base: Collect, projection: Collect, uses_index: bool) -> Collect:
     """What the projection gives for each item, one after the other."""
 
     def plain(items: Collection, scope: Scope) -> Collection:
-        return [found for item in base(items, scope) for found in projection([item], scope)]
+        return limited(
+            [found for item in base(items, scope) for found in projection([item], scope)]
+        )
 
     def indexed(items: Collection, scope: Scope) -> Collection:
-        return [
-            found
-            for index, item in enumerate(base(items, scope))
-            for found in projection([item], replace(scope, index=index))
-        ]
+        return limited(
+            [
+                found
+                for index, item in enumerate(base(items, scope))
+                for found in projection([item], replace(scope, index=index))
+            ]
+        )
 
     return indexed if uses_index else plain
 
@@ -89,7 +91,7 @@ def repeat(base: Collect, projection: Collect) -> Collect:
                     if key not in found:
                         found[key] = result
                         fresh.append(result)
-            if len(found) > _MOST_REPEATED:
+            if len(found) > MOST_ITEMS:
                 raise EvaluationError("a repetition that goes on and on")
             pending = fresh
         return list(found.values())
@@ -106,8 +108,7 @@ def repeat_all(base: Collect, projection: Collect) -> Collect:
         while pending:
             pending = [result for item in pending for result in projection([item], scope)]
             found += pending
-            if len(found) > _MOST_REPEATED:
-                raise EvaluationError("a repetition that goes on and on")
+            limited(found)
         return found
 
     return run

@@ -16,7 +16,7 @@ from hc_assets.fhir.fhirpath.equality import (
 )
 from hc_assets.fhir.fhirpath.errors import UndecidableError
 from hc_assets.fhir.fhirpath.model import Collection, Scope
-from hc_assets.fhir.fhirpath.singletons import single, text_of
+from hc_assets.fhir.fhirpath.singletons import check_length, single, text_of
 
 # What a compiled expression is: given the items that it looks at, it gives a collection, or, where
 # only the truth matters, a truth value (None for unknown).
@@ -205,6 +205,8 @@ def concatenated(operands: Sequence[Collect]) -> Collect:
     """`a & b & …`: strings joined; an empty operand counts as the empty string."""
 
     def run(items: Collection, scope: Scope) -> Collection:
-        return ["".join(text_of(operand(items, scope)) or "" for operand in operands)]
+        texts = [text_of(operand(items, scope)) or "" for operand in operands]
+        check_length(sum(map(len, texts)))
+        return ["".join(texts)]
 
     return run

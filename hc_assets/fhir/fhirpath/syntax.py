@@ -113,6 +113,7 @@ LOOKING_AT_EACH = frozenset(
     }
 )
 DECIDING = frozenset({"resource", "rootResource", "context"})
+_FOLLOWING = frozenset({"resolve", "conformsTo", "getReferenceKey"})
 # Constants that are texts: FHIRPath's and FHIR's URLs.
 TEXTS = frozenset({"ucum", "sct", "loinc"})
 TEXT_PREFIXES = ("vs-", "ext-")
@@ -192,7 +193,7 @@ def fixed_by(expression: Expression) -> frozenset[str]:
                     if any(_is_followed(each) or _varies(each) for each in all_in(argument)):
                         return frozenset()
                     found |= {e.name for e in all_in(argument) if isinstance(e, Constant)}
-            case Call(base, "as" | "ofType" | "is" | "getReferenceKey", _, _) if base is not None:
+            case Call(base, "as" | "ofType" | "is", _, _) if base is not None:
                 pending.append(base)
             case node:
                 pending.extend(parts(node))
@@ -201,7 +202,7 @@ def fixed_by(expression: Expression) -> frozenset[str]:
 
 def _is_followed(expression: Expression) -> bool:
     """Whether it leads to what may not be at hand, which whoever asks counts."""
-    return isinstance(expression, Call) and expression.name in ("resolve", "conformsTo")
+    return isinstance(expression, Call) and expression.name in _FOLLOWING
 
 
 def _is_text(name: str) -> bool:

@@ -71,7 +71,7 @@ def _add(root: Branch, parameter: Parameter, type_name: str) -> None:
     for tree in alternatives(parameter.expression):
         found = routes(tree, type_name, r4_types())
         if found is None:
-            root.add((), _by_fhirpath(parameter), parameter.code)
+            root.add((), _by_fhirpath(parameter, type_name), parameter.code)
             return  # which asks for all alternatives
         for route in found:
             for end in extension_values(route, r4_types()):
@@ -148,13 +148,13 @@ def _compiled(expression: str) -> CompiledExpression:
     return compile_expression(expression, r4_types())
 
 
-def _by_fhirpath(parameter: Parameter) -> Convert:
+def _by_fhirpath(parameter: Parameter, type_name: str) -> Convert:
     """Evaluate all of an expression, on a resource or on the value that a composite starts from."""
     compiled = _compiled(parameter.expression)
 
     def convert(value: Any, root: Any) -> Iterator[Value]:
         document = resource_node(root)
-        node = document if value is root else Node(value, "")
+        node = document if value is root else Node(value, type_name)
         for item in compiled.evaluate(node, Environment(document, document, is_lenient=True)):
             if not isinstance(item, Node):
                 if isinstance(item, bool) and parameter.type == "token":

@@ -15,9 +15,10 @@ from hc_assets.fhir.fhirpath.units import unit
 from hc_assets.fhir.search.values import Amount, Number
 
 CURRENCIES = "urn:iso:std:iso:4217"
-_EXACT = Context(prec=2_500)
+_EXACT = Context(prec=11_000)
 _DOWN, _UP = Context(prec=28, rounding=ROUND_FLOOR), Context(prec=28, rounding=ROUND_CEILING)
-_LARGEST_EXPONENT = 1_000
+# What the validator lets through: IEEE 754's decimal128 has an exponent of 6144.
+_LARGEST_EXPONENT = 6_200
 _CACHED = 4_096
 
 
@@ -34,7 +35,7 @@ def bounds(value: int | Decimal) -> tuple[Decimal, Decimal]:
     """The numbers that round to a number as it is written: `1.0` from 0.95 to below 1.05.
 
     Raises:
-        ValueError: it has more than 1,000 digits before or after the point.
+        ValueError: it has more than 6,200 digits before or after the point.
     """
     number = Decimal(value)
     exponent = int(number.as_tuple().exponent)

@@ -50,6 +50,6 @@ def of_identifier(value: Any) -> Iterator[Token]:
 
 
 def of_contact(value: Any) -> Iterator[Token]:
-    """A ContactPoint: its use and value, as R4 has it."""
+    """A ContactPoint's value; what it is reached by is no code system."""
     if (number := value.get("value")) is not None:
-        yield Token(value.get("use"), number)
+        yield Token(None, number)

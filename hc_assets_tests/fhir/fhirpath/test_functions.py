@@ -161,3 +161,18 @@ def test_arithmetic_rounds_no_sum(digits: str) -> None:
     )
     expression = compile_expression("extension.value - 1 + 1", TYPES)
     assert expression.evaluate(node, Environment(node, node)) == [Decimal(digits)]
+
+
+def test_what_is_kept_of_a_resource_is_not_kept_of_a_variable() -> None:
+    node = resource_node(PATIENT)
+    setting = Environment(node, node)
+    text = "%resource.name.where(family = %wanted).given"
+    found = [
+        len(compile_expression(text, TYPES, variables={"wanted": [name]}).evaluate(node, setting))
+        for name in ("C", "B", "C")
+    ]
+    assert found == [2, 0, 2]
+    each = (
+        "name.select(defineVariable('f', family).select(%resource.name.where(family = %f).count()))"
+    )
+    assert compile_expression(each, TYPES).evaluate(node, setting) == [1, 0, 1]

@@ -30,7 +30,7 @@ from hc_assets.fhir.search.converters import converter
 
 TYPES = TypeView(r4())
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
-_ONE_IN = 6
+_ONE_IN = 9
 _LARGEST_FILE = 60_000
 _COMPILED: dict[str, Any] = {}
 
@@ -107,7 +107,7 @@ def examples() -> list[dict[str, Any]]:
 
 
 def test_the_walk_finds_what_fhirpath_finds(examples: list[dict[str, Any]]) -> None:
-    assert len({each["resourceType"] for each in examples}) > 60
+    assert len({each["resourceType"] for each in examples}) > 50
     found = {
         (each["resourceType"], each.get("id"), code): difference
         for each in examples

@@ -84,3 +84,12 @@ def test_one_of_all_resources_is_of_each() -> None:
 def test_a_faulty_one_says_where(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         read_parameters([{**USUAL, **change}])
+
+
+def test_parts_that_are_no_path_are_evaluated_where_they_stand() -> None:
+    expression = "given.where(length() > 1) | given.first()"
+    composite = {**PAIR, "component": [{**PAIR["component"][0], "expression": expression}]}
+    found = read_parameters([USUAL, composite])
+    patient = {"resourceType": "Patient", "name": [{"given": ["A", "BB"]}, {"given": ["C", "D"]}]}
+    values = Index("Patient", found["Patient"][1:]).values(patient)
+    assert {value.parts[0].exact for _, value in values} == {"A", "BB", "C"}  # type: ignore[union-attr]

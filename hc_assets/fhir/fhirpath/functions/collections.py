@@ -22,6 +22,7 @@ from hc_assets.fhir.fhirpath.model import Collection, Node, Scope, TypeView
 from hc_assets.fhir.fhirpath.singletons import (
     Function,
     integer_of,
+    limited,
     single,
     text_of,
     truth_of,
@@ -158,7 +159,7 @@ VALUES: Mapping[str, Function] = {
     "skip": Function(1, 1, _skip),
     "take": Function(1, 1, _take),
     "distinct": Function(0, 0, lambda _, items: distinct(items)),
-    "combine": Function(1, 1, lambda _, items, other: combined(items, other)),
+    "combine": Function(1, 1, lambda _, items, other: limited(combined(items, other))),
     "union": Function(1, 1, lambda _, items, other: united(items, other)),
     "intersect": Function(1, 1, lambda _, items, other: intersected(items, other)),
     "exclude": Function(1, 1, lambda _, items, other: excluded(items, other)),

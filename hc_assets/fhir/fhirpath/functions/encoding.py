@@ -13,7 +13,7 @@ import msgspec
 
 from hc_assets.fhir.fhirpath.errors import EvaluationError
 from hc_assets.fhir.fhirpath.model import Collection, Scope
-from hc_assets.fhir.fhirpath.singletons import Function, text_of
+from hc_assets.fhir.fhirpath.singletons import Function, check_length, text_of
 
 
 def _to_json(text: str) -> str:
@@ -30,6 +30,8 @@ def _decoded(decode: Callable[[str], bytes]) -> Callable[[str], str]:
 
 
 _JSON_ESCAPES = re.compile(r"(?:\\(?:u.{0,4}|.?))+", re.DOTALL)
+# An escape is six characters at most, a letter in hexadecimal eight.
+_MOST_GROWTH = 8
 _Change = Callable[[str], str]
 _ENCODE: dict[str, _Change] = {
     "hex": lambda text: text.encode().hex(),
@@ -55,6 +57,7 @@ def _written(
         change = changes.get(name)
         if change is None:
             raise EvaluationError(f"a form of text other than {', '.join(changes)}")
+        check_length(_MOST_GROWTH * len(text))
         try:
             return [change(text)]
         except (ValueError, msgspec.DecodeError) as error:
