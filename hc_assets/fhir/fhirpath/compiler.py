@@ -7,9 +7,11 @@ named after them; the short cuts for the commonest shapes are in `shortcuts.py`.
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from hc_assets.fhir.fhirpath import boundaries as fhirpath_boundaries
 from hc_assets.fhir.fhirpath import collections as fhirpath_collections
 from hc_assets.fhir.fhirpath import conversions as fhirpath_conversions
 from hc_assets.fhir.fhirpath import criteria as fhirpath_criteria
+from hc_assets.fhir.fhirpath import keys as fhirpath_keys
 from hc_assets.fhir.fhirpath import operators as fhirpath_operators
 from hc_assets.fhir.fhirpath import strings as fhirpath_strings
 from hc_assets.fhir.fhirpath.constants import constant
@@ -72,6 +74,7 @@ class Compiler:
             **fhirpath_collections.navigation(types),
             **fhirpath_strings.VALUES,
             **fhirpath_conversions.VALUES,
+            **fhirpath_boundaries.VALUES,
         }
         # By identity of the tree's node: a part that is asked for twice is compiled once.
         self._collects: dict[int, Collect] = {}
@@ -218,6 +221,11 @@ class Compiler:
                 return fhirpath_criteria.conditional(
                     base, self.truth(arguments[0]), self.collect(arguments[1]), otherwise
                 )
+            case ("getResourceKey", 0):
+                return fhirpath_keys.of_resources(base)
+            case ("getReferenceKey", 0 | 1):
+                wanted = _type_argument(call) if arguments else None
+                return fhirpath_keys.of_references(base, self._types, wanted)
             case ("trace", 1 | 2):
                 for argument in arguments:
                     self.collect(argument)  # it must be good FHIRPath, though nothing is traced

@@ -49,11 +49,20 @@ def printed(item: Item) -> str | None:
 
 
 def _printed_temporal(value: Temporal) -> str:
-    fields = [_two_digits(field) for field in value.fields]
+    fields = [_two_digits(field) for field in value.written]
     if value.is_time:
         return ":".join(fields)
     date, clock = "-".join([fields[0].zfill(4), *fields[1:3]]), ":".join(fields[3:])
-    return date + (f"T{clock}" if clock else "") + ("Z" if clock and value.is_zoned else "")
+    if not clock:
+        return date
+    return f"{date}T{clock}{_printed_offset(value.offset) if value.is_zoned else ''}"
+
+
+def _printed_offset(minutes: int) -> str:
+    if not minutes:
+        return "Z"
+    hours, rest = divmod(abs(minutes), 60)
+    return f"{'-' if minutes < 0 else '+'}{hours:02d}:{rest:02d}"
 
 
 def _two_digits(field: int | Decimal) -> str:
@@ -114,7 +123,7 @@ def _to_date(_: Scope, items: Collection) -> Collection:
     moment = _moment(items)
     if moment is None or moment.is_time:
         return []
-    return [Temporal(False, moment.fields[:_DATE_FIELDS], False)]
+    return [Temporal(False, moment.written[:_DATE_FIELDS], False)]
 
 
 def _to_time(_: Scope, items: Collection) -> Collection:

@@ -44,7 +44,7 @@ def as_temporal(item: Item) -> Temporal | None:
     if isinstance(item, Temporal):
         return item
     if isinstance(item, Node) and item.type_name in _TEMPORAL_TYPES and isinstance(item.value, str):
-        return parse_temporal(item.value)
+        return parse_temporal(item.value, item.type_name != "date")
     return None
 
 

@@ -22,7 +22,7 @@ def system_type(item: Item) -> str:
     if isinstance(item, Temporal):
         if item.is_time:
             return "Time"
-        return "DateTime" if len(item.fields) > _DATE_FIELDS else "Date"
+        return "DateTime" if item.is_date_time or len(item.fields) > _DATE_FIELDS else "Date"
     if isinstance(item, bool):
         return "Boolean"
     for python_type, name in ((str, "String"), (int, "Integer"), (Decimal, "Decimal")):

@@ -5,7 +5,7 @@ equality over all kinds of items belongs to `equality.py`.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -17,6 +17,8 @@ _DATE_TIME = re.compile(
     rf"(\d{{4}})(?:-(\d\d)(?:-(\d\d))?)?(?:T(?:{_TIME})?(?:(Z)|([+-]\d\d):(\d\d))?)?", re.ASCII
 )
 _DATE_FIELDS = 3
+_HOUR = 60
+_DAY = 24 * _HOUR
 # A calendar word and its UCUM code mean the same down from the week; a UCUM year has 365.25 days.
 _UCUM_OF_CALENDAR = {
     "week": "wk",
@@ -26,6 +28,9 @@ _UCUM_OF_CALENDAR = {
     "second": "s",
     "millisecond": "ms",
 }
+
+
+Fields = tuple[int | Decimal, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +43,23 @@ class Temporal:
             time of day. Seconds are Decimal and hold the fraction, the others int. Times with an
             offset are moved to UTC.
         is_zoned: an offset was given.
+        offset: it in minutes, east of Greenwich positive; 0 where none was given. Like what
+            follows it is no part of what makes two values the same.
+        local: the fields on the clock of that offset, as they were written.
+        is_date_time: a dateTime, even where it has no time (`@2014T`).
     """
 
     is_time: bool
-    fields: tuple[int | Decimal, ...]
+    fields: Fields
     is_zoned: bool
+    offset: int = field(default=0, compare=False)
+    local: Fields = field(default=(), compare=False)
+    is_date_time: bool = field(default=False, compare=False)
+
+    @property
+    def written(self) -> Fields:
+        """The fields on the clock of the value's own offset."""
+        return self.local or self.fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +77,18 @@ class Quantity:
     is_ucum: bool
 
 
-def parse_temporal(text: str) -> Temporal:
+def parse_temporal(text: str, is_date_time: bool = False) -> Temporal:
     """Read a date, date-time or time as FHIR and FHIRPath write them, the `@` left out.
 
     Args:
         text: `2014`, `2014-01-25T14:30:14.559+10:00`, `T14:30`, `14:30:00` and what lies between.
+        is_date_time: True where a date without a time is a dateTime by its type.
 
     Raises:
         EvaluationError: it is written otherwise, or no calendar or clock has it.
     """
     if match := _ONLY_TIME.fullmatch(text):
-        fields = _clock(*match.groups())
-        return Temporal(True, fields, False)
+        return Temporal(True, _clock(*match.groups()), False)
     match = _DATE_TIME.fullmatch(text)
     if match is None:
         raise EvaluationError("a date or time that isn't written as one")
@@ -82,22 +99,39 @@ def parse_temporal(text: str) -> Temporal:
         raise EvaluationError("a time after an incomplete date")
     year, month, day = (*date, 1, 1)[:_DATE_FIELDS]
     try:
-        midnight = datetime(year, month, day, tzinfo=UTC)
-        if clock and offset_hours is not None:
-            date, clock = _in_utc(midnight, clock, offset_hours, offset_minutes)
+        datetime(year, month, day, tzinfo=UTC)
+        is_zoned = zulu is not None or offset_hours is not None
+        # The sign stands with the hours, yet holds for the minutes too.
+        sign = -1 if offset_hours is not None and offset_hours[0] == "-" else 1
+        minutes = _HOUR * abs(int(offset_hours or 0)) + int(offset_minutes or 0)
+        return date_time(
+            date + clock, sign * minutes if is_zoned else None, is_date_time or "T" in text
+        )
     except (ValueError, OverflowError) as error:
         raise EvaluationError("a date that no calendar has") from error
-    return Temporal(False, date + clock, zulu is not None or offset_hours is not None)
 
 
-def _in_utc(
-    midnight: datetime, clock: tuple[int | Decimal, ...], hours: str, minutes: str
-) -> tuple[tuple[int, ...], tuple[int | Decimal, ...]]:
-    # The sign stands with the hours, yet holds for the minutes too.
-    offset = timedelta(hours=int(hours), minutes=int(f"{hours[0]}{minutes}"))
-    hour, minute = (*map(int, clock[:2]), 0)[:2]
-    moment = midnight + timedelta(hours=hour, minutes=minute) - offset
-    return (moment.year, moment.month, moment.day), (moment.hour, moment.minute, *clock[2:])
+def date_time(local: Fields, offset: int | None, is_date_time: bool = True) -> Temporal:
+    """A date or date with time from its fields.
+
+    Args:
+        local: year to second, as far as known, on the clock of the offset.
+        offset: in minutes; None where there is none.
+        is_date_time: False for a date.
+
+    Raises:
+        OverflowError: in UTC it is before the year 1 or after 9999.
+    """
+    fields = local
+    if offset and len(local) > _DATE_FIELDS:
+        year, month, day, hour, minute, *second = (*local, 0) if len(local) == 4 else local
+        days, rest = divmod(int(hour) * _HOUR + int(minute) - offset, _DAY)
+        date = (year, month, day)
+        if days:
+            moved = datetime(int(year), int(month), int(day), tzinfo=UTC) + timedelta(days=days)
+            date = (moved.year, moved.month, moved.day)
+        fields = (*date, *divmod(rest, _HOUR), *second)
+    return Temporal(False, fields, offset is not None, offset or 0, local, is_date_time)
 
 
 def _clock(*written: str | None) -> tuple[int | Decimal, ...]:
