@@ -1,4 +1,4 @@
-"""What a ViewDefinition says once it is read: columns, what they are repeated for, what is filtered.
+"""What a ViewDefinition says once read: columns, what they are repeated for, what is filtered.
 
 Belongs here: the shape alone. Reading it from JSON, with all that can be wrong with it, is in
 `reading.py`; running it is in `rows.py`.

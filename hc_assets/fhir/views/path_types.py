@@ -74,7 +74,7 @@ class PathTypes:
         """
         self._types, self._resource = types, resource
 
-    def of(self, tree: Expression, focus: Types) -> Types:  # noqa: C901, PLR0911 - one a kind
+    def of(self, tree: Expression, focus: Types) -> Types:  # noqa: PLR0911 - one a kind
         """Types that an expression can give.
 
         Args:
@@ -186,7 +186,7 @@ def _literal(value: object) -> Types:
     if isinstance(value, Temporal):
         if value.is_time:
             return frozenset({"time"})
-        return frozenset({"dateTime" if len(value.fields) > 3 else "date"})  # noqa: PLR2004
+        return frozenset({"dateTime" if len(value.fields) > 3 else "date"})
     return frozenset({"Quantity"}) if hasattr(value, "unit") else _DECIMAL
 
 

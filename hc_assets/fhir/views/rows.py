@@ -66,7 +66,8 @@ class ResourceRows:
         focus: Collection = [node]
         place = ""
         try:
-            for place, holds in self._wheres:
+            for at, holds in self._wheres:
+                place = at
                 if holds(focus, Scope(environment, focus)) is not True:
                     return []
             return self._rows(focus, environment, 0)
