@@ -1,4 +1,4 @@
-"""FHIRPath as generated Python: member chains, where, first, exists, ofType, extension, keys, logic.
+"""FHIRPath as generated Python: members, where, first, exists, ofType, extension, keys, logic.
 
 Belongs here: which expressions there is code for, and what they become. They mean what
 `fhir/fhirpath` says they mean; whatever is not sure to be the same raises in generated code, or is
@@ -373,7 +373,7 @@ class PathWriter:
 
 
 def _number(name: str, kind: str) -> str:
-    return f"number({name})" if kind == "decimal" else name
+    return f"number_of({name})" if kind == "decimal" else name
 
 
 def _comparable(operator: str, kind: str, literal: object) -> bool:

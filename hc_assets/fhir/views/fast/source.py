@@ -6,6 +6,7 @@ code: names in it are those of R4's definitions, and texts of the view are liter
 
 import re
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -38,7 +39,7 @@ def generated(view: View, types: TypeView) -> Run:
     names: dict[str, Any] = {
         name: getattr(support, name) for name in support.__all__ if name != "decimal_text"
     }
-    names |= {"decode": members.decoder().decode, "FAULTS": _FAULTS}
+    names |= {"Decimal": Decimal, "decode": members.decoder().decode, "FAULTS": _FAULTS}
     siblings = "|".join(sorted(map(re.escape, members.primitives)))
     names["has_sibling"] = re.compile(rf'"_(?:{siblings})"'.encode()).search
     try:
@@ -67,7 +68,7 @@ class _Source:
             with write.block("for number, data in enumerate(resources):"):
                 write.line("start = len(rows)")
                 with write.block("try:"):
-                    with write.block("if has_sibling(data) is not None:"):
+                    with write.block("if b'\"_' in data and has_sibling(data) is not None:"):
                         write.line("raise TakeGeneralWayError")
                     write.line("r = decode(data)")
                     with write.block(f"if r.resourceType != {self._view.resource!r}:"):

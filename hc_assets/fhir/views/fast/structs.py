@@ -128,7 +128,9 @@ def _struct(position: Position) -> type[msgspec.Struct]:
     for name, member in position.members.items():
         decoded = _DECODED[member.kind] if member.below is None else _struct(member.below)
         wanted = list[decoded] if member.is_list and member.kind != "present" else decoded
-        fields.append((attribute(name), wanted | None if wanted is not Any else Any, None))
+        # Alone in msgspec, as it holds whatever there is: null as well
+        may_be_null = wanted in (Any, msgspec.Raw)
+        fields.append((attribute(name), wanted if may_be_null else wanted | None, None))
     names = {attribute(name): name for name in position.members}
     # Nothing in them refers back to them, so the collector need not look
     return msgspec.defstruct("Needed", fields, rename=names, gc=False)

@@ -18,7 +18,6 @@ from hc_assets.fhir.views.reading import r4_types
 from hc_assets.fhir.views.values import decimal_text
 
 _DIGITS = frozenset(b"-0123456789")
-_UNWRITTEN = b"eE"
 
 
 class TakeGeneralWayError(Exception):
@@ -35,7 +34,7 @@ def number_text(raw: msgspec.Raw) -> str:
     return text.decode()
 
 
-def number(raw: msgspec.Raw) -> int | Decimal:
+def number_of(raw: msgspec.Raw) -> int | Decimal:
     """A number that JSON holds."""
     return Decimal(number_text(raw))
 
@@ -71,7 +70,7 @@ __all__ = [
     "TakeGeneralWayError",
     "decimal_text",
     "joined",
-    "number",
+    "number_of",
     "number_text",
     "reference_key",
 ]
