@@ -255,10 +255,11 @@ class Warehouse:
         ).fetchall()
         views = {name: (sql, columns) for name, sql, columns in rows}
         return self._names() <= views.keys() and all(
-            self._commits(table) in views[table][0]
-            and self._left_out() in views[table][0]
-            and views[table][1] == len(schema)
+            self._commits(table) in views[name][0]
+            and self._left_out() in views[name][0]
+            and views[name][1] == len(schema)
             for table, schema in self.tables.items()
+            for name in [_in_warehouse(table)]
         )
 
     def _commits(self, table: str) -> str:
@@ -278,7 +279,8 @@ class Warehouse:
         return os.path.realpath(folder.path) if is_local(folder) else str(folder)
 
     def _names(self) -> set[str]:
-        return set(self.tables).union(*(each.names for each in self.state))
+        """Of all that readers find, as `<schema>/<name>`."""
+        return {*map(_in_warehouse, self.tables)}.union(*(each.names for each in self.state))
 
     def create_views(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Create or replace the view of every Parquet table, with comments, and what state lacks.
@@ -350,8 +352,18 @@ def _remove(path: Path) -> None:
 
 
 def quoted_name(table: str) -> str:
-    """Name of `<group>/<asset>` in SQL: `"<group>"."<asset>"`."""
-    return ".".join(_identifier(part) for part in table.split("/"))
+    """Name of `<group>/<asset>` in SQL: `"<group>"."<asset>"`; of `a/b/c`, `"a_b"."c"`."""
+    return ".".join(_identifier(part) for part in _schema_and_name(table))
+
+
+def _in_warehouse(table: str) -> str:
+    """Name of a table in the warehouse, as `<schema>/<name>`."""
+    return "/".join(_schema_and_name(table))
+
+
+def _schema_and_name(table: str) -> tuple[str, str]:
+    schema, _, name = table.rpartition("/")
+    return schema.replace("/", "_"), name
 
 
 def describe(field: pa.Field) -> str:

@@ -12,12 +12,13 @@ from typing import Any
 import pyarrow as pa
 
 from hc_assets.core.columns import column
+from hc_assets.core.fence import InternalError, fenced
 from hc_assets.fhir.r4.json_text import JsonProblem, read_document
 from hc_assets.fhir.views.definition import Column, Family, View
 from hc_assets.fhir.views.fast.source import Run, generated
 from hc_assets.fhir.views.fast.structs import UnsupportedError
 from hc_assets.fhir.views.reading import r4_types
-from hc_assets.fhir.views.rows import RefusedResourceError, ResourceRows
+from hc_assets.fhir.views.rows import RefusedResourceError, ResourceRows, Row
 
 _TYPES: dict[Family, pa.DataType] = {
     "text": pa.string(),
@@ -91,12 +92,11 @@ class ViewTable:
         refused: Counter[str] = Counter()
 
         def general(number: int, data: bytes) -> None:
-            try:
-                made = self._general(read_document(data).root)
-            except RefusedResourceError as error:
-                refused[str(error)] += 1
-            except JsonProblem as problem:
-                refused[f"not read: {problem.rule}"] += 1
+            made = fenced(self._rows_of, data)
+            if isinstance(made, InternalError):
+                refused[made.text] += 1
+            elif isinstance(made, str):
+                refused[made] += 1
             else:
                 for row in made:
                     for cells, cell in zip(lists, (*row, number), strict=True):
@@ -111,3 +111,12 @@ class ViewTable:
         arrays = [pa.array(values, of.type) for values, of in zip(cells, self.schema, strict=True)]
         batch = pa.RecordBatch.from_arrays(arrays, schema=self.schema)
         return MadeRows(batch, pa.array(numbers, pa.int64()), refused)
+
+    def _rows_of(self, data: bytes) -> list[Row] | str:
+        """Rows of one resource the general way, or why there are none."""
+        try:
+            return self._general(read_document(data).root)
+        except RefusedResourceError as error:
+            return str(error)
+        except JsonProblem as problem:
+            return f"not read: {problem.rule}"
