@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from hc_assets.core.columns import note
 from hc_assets.core.errors import EnvironmentFaultError, TransientError
 from hc_assets.lake.atomic import is_local, make_folder, sync_folder
-from hc_assets.lake.layout import BATCH_PREFIX, COMMIT_NAME, Layout
+from hc_assets.lake.layout import BATCH_PREFIX, COMMIT_NAME, Layout, name_in_warehouse
 from hc_assets.lake.parts import declare
 from hc_assets.lake.tables import declared_schema, read_partitions
 
@@ -259,7 +259,7 @@ class Warehouse:
             and self._left_out() in views[name][0]
             and views[name][1] == len(schema)
             for table, schema in self.tables.items()
-            for name in [_in_warehouse(table)]
+            for name in ["/".join(name_in_warehouse(table))]
         )
 
     def _commits(self, table: str) -> str:
@@ -280,7 +280,8 @@ class Warehouse:
 
     def _names(self) -> set[str]:
         """Of all that readers find, as `<schema>/<name>`."""
-        return {*map(_in_warehouse, self.tables)}.union(*(each.names for each in self.state))
+        named = {"/".join(name_in_warehouse(table)) for table in self.tables}
+        return named.union(*(each.names for each in self.state))
 
     def create_views(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Create or replace the view of every Parquet table, with comments, and what state lacks.
@@ -352,18 +353,8 @@ def _remove(path: Path) -> None:
 
 
 def quoted_name(table: str) -> str:
-    """Name of `<group>/<asset>` in SQL: `"<group>"."<asset>"`; of `a/b/c`, `"a_b"."c"`."""
-    return ".".join(_identifier(part) for part in _schema_and_name(table))
-
-
-def _in_warehouse(table: str) -> str:
-    """Name of a table in the warehouse, as `<schema>/<name>`."""
-    return "/".join(_schema_and_name(table))
-
-
-def _schema_and_name(table: str) -> tuple[str, str]:
-    schema, _, name = table.rpartition("/")
-    return schema.replace("/", "_"), name
+    """Name of `<group>/<asset>` in SQL: `"<group>"."<asset>"`."""
+    return ".".join(map(_identifier, name_in_warehouse(table)))
 
 
 def describe(field: pa.Field) -> str:

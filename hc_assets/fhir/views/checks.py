@@ -10,26 +10,22 @@ import dagster as dg
 from hc_assets.core.settings import CoreSettings
 from hc_assets.fhir.views.declared import PREFIX, view_files
 from hc_assets.fhir.views.schemas import declared_view, table_schema
-from hc_assets.fhir.views.shares import Share, shares_in, standing
+from hc_assets.fhir.views.shares import shares_in, standing
 from hc_assets.fhir.views.verdicts import (
     columns_as_declared,
     every_resource_accounted_for,
-    no_resource_refused,
 )
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import opened_part, read_partition
 from hc_assets.lake.warehouse import Warehouse
-from hc_assets.orchestration.checks import ERROR, WARN, result
+from hc_assets.orchestration.checks import ERROR, result
 from hc_assets.orchestration.specs import asset_key
 
-_ACCOUNTED = "every_resource_accounted_for"
-_REFUSED = "no_resource_refused"
-_COLUMNS = "columns_as_declared"
-_CHECKS = {
-    _ACCOUNTED: "Each current resource of the view's type is read, or refused with a reason.",
-    _REFUSED: "The view can be evaluated on every resource of its type.",
-    _COLUMNS: "Each part has the columns of the view, of its types and in its order.",
-}
+_NAME = "every_resource_accounted_for"
+_DESCRIPTION = (
+    "Each current resource of the view's type is read, or refused with a reason, and all parts have"
+    " the view's columns."
+)
 
 
 def checks(_: CoreSettings) -> Iterator[dg.AssetChecksDefinition]:
@@ -40,9 +36,8 @@ def checks(_: CoreSettings) -> Iterator[dg.AssetChecksDefinition]:
 
 def _checks(names: list[str]) -> dg.AssetChecksDefinition:
     specs = [
-        dg.AssetCheckSpec(check, asset=asset_key(f"{PREFIX}{name}"), description=description)
+        dg.AssetCheckSpec(_NAME, asset=asset_key(f"{PREFIX}{name}"), description=_DESCRIPTION)
         for name in names
-        for check, description in _CHECKS.items()
     ]
 
     @dg.multi_asset_check(name="views_checks", specs=specs, can_subset=True)
@@ -52,16 +47,11 @@ def _checks(names: list[str]) -> dg.AssetChecksDefinition:
         warehouse: dg.ResourceParam[Warehouse],
     ) -> Iterator[dg.AssetCheckResult]:
         """Hold each commit against the warehouse, and each part against the view."""
-        selected = context.selected_asset_check_keys
-        wanted = [n for n in names if any(k.asset_key.path[-1] == n for k in selected)]
+        selected = {key.asset_key for key in context.selected_asset_check_keys}
+        wanted = [name for name in names if asset_key(f"{PREFIX}{name}") in selected]
         current = _current(warehouse, wanted)
         for name in wanted:
-            for each in _results(layout, name, current[declared_view(name).resource]):
-                if (
-                    dg.AssetCheckKey(asset_key(f"{PREFIX}{name}"), each.check_name or "")
-                    in selected
-                ):
-                    yield each
+            yield _result(layout, name, current[declared_view(name).resource])
 
     return views_checks
 
@@ -74,18 +64,14 @@ def _current(warehouse: Warehouse, names: Sequence[str]) -> dict[str, int]:
     return {type_: sum(s.resources for s in each.values()) for type_, each in found.items()}
 
 
-def _results(layout: Layout, name: str, current: int) -> Iterator[dg.AssetCheckResult]:
+def _result(layout: Layout, name: str, current: int) -> dg.AssetCheckResult:
     table = f"{PREFIX}{name}"
     rows = read_partition(layout, table, None)
-    shares: dict[str, Share] = shares_in(rows.partitions[0][1])
-    wanted = table_schema(declared_view(name))
     schemas = []
     for path in rows.parts():
         with opened_part(path) as part:
             schemas.append(part.schema_arrow)
-    for check, verdict, severity in (
-        (_ACCOUNTED, every_resource_accounted_for(current, shares), ERROR),
-        (_REFUSED, no_resource_refused(shares), WARN),
-        (_COLUMNS, columns_as_declared(wanted, schemas), ERROR),
-    ):
-        yield result(verdict, severity)._replace(check_name=check, asset_key=asset_key(table))
+    verdict = every_resource_accounted_for(current, shares_in(rows.partitions[0][1]))
+    columns = columns_as_declared(table_schema(declared_view(name)), schemas)
+    worse = verdict if columns.passed else columns
+    return result(worse, ERROR)._replace(check_name=_NAME, asset_key=asset_key(table))

@@ -7,7 +7,7 @@ Belongs here: which constants there may be and what they stand for. FHIRPath's o
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from hc_assets.fhir.fhirpath import EvaluationError, Quantity, Temporal
 from hc_assets.fhir.fhirpath.syntax import Constant, Expression, Literal
@@ -76,11 +76,12 @@ def with_values(tree: Expression, values: Mapping[str, Value]) -> Expression:
     """Put the values of constants into an expression; those that are not among them stay."""
     if isinstance(tree, Constant):
         return Literal(values[tree.name]) if tree.name in values else tree
-    changed = {}
+    changed: dict[str, Any] = {}
     for field in fields(tree):
         part = getattr(tree, field.name)
         if isinstance(part, Expression):
             changed[field.name] = with_values(part, values)
         elif isinstance(part, tuple):
             changed[field.name] = tuple(with_values(each, values) for each in part)
-    return replace(tree, **changed) if changed else tree
+    remade: Expression = replace(cast("Any", tree), **changed)
+    return remade

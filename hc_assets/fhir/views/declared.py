@@ -7,6 +7,7 @@ what its rows are said to be; columns are in `schemas.py`.
 import json
 import re
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -30,6 +31,7 @@ class _Folders(BaseSettings):
 
     data_dir: Path = Path("data")
     views: Path | None = None
+    shipped_views: bool = True
 
     def folder(self) -> Path:
         return self.views if self.views is not None else self.data_dir / "views"
@@ -42,9 +44,11 @@ def view_files() -> dict[str, Path]:
     One of the user's replaces the one of that name that comes with the package. They are looked up
     once in the life of a process, since the assets follow from them.
     """
-    folder = _Folders().folder()
+    folders = _Folders()
+    folder = folders.folder()
+    shipped = sorted(SHIPPED.glob("*.json")) if folders.shipped_views else []
     own = sorted(folder.glob("*.json")) if folder.is_dir() else []
-    files = [*sorted(SHIPPED.glob("*.json")), *own]
+    files = [*shipped, *own]
     return {file.stem: file for file in files if _NAME.fullmatch(file.stem)}
 
 
@@ -64,13 +68,13 @@ def refuse_unusable() -> None:
                 f"{file}: expected a name of letters, digits and underscores, as the table's is"
             )
     lowered = sorted(view_files(), key=str.lower)
-    for one, other in zip(lowered, lowered[1:], strict=False):
+    for one, other in pairwise(lowered):
         if one.lower() == other.lower():
             raise ViewFolderError(f"{folder}: {one} and {other} are one name in the warehouse")
 
 
 def view_tables() -> tuple[Table, ...]:
-    """The table of each view."""
+    """The table of each view that there is."""
     return tuple(
         Table(
             f"{PREFIX}{name}",

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from hc_assets.fhir.fhirpath import FhirPathError, TypeView, parse
+from hc_assets.fhir.fhirpath import FhirPathError, TypeView
+from hc_assets.fhir.fhirpath.parser import parse
 from hc_assets.fhir.r4.definitions import r4
 from hc_assets.fhir.r4.json_text import JsonProblem, read_document
 from hc_assets.fhir.views.compiling import ViewCompiler
@@ -288,7 +289,7 @@ class _Reader:
             )
             return "text"
         if wanted is None:
-            return next(iter(found - {None}), "text") or "text" if len(found) == 1 else "text"
+            return next((each for each in found if each), "text") if len(found) == 1 else "text"
         if not found <= ({"integer", "decimal"} if wanted == "decimal" else {wanted}):
             self._fault(_at(place, "type"), f"found {stated}, but the path gives {_listed(types)}")
         return wanted

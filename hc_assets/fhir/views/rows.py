@@ -1,7 +1,7 @@
 """Rows of a view from one resource, by FHIRPath's closures: any path, whatever the resource holds.
 
 Belongs here: what the parts of a ViewDefinition mean. The same at full speed, for the commonest
-paths, is in `generated.py`; a property test holds the two together.
+paths, is in `fast/source.py`; a property test holds the two together.
 """
 
 from collections.abc import Callable, Iterator

@@ -11,7 +11,6 @@ from hashlib import sha256
 
 import duckdb
 import msgspec
-import numpy as np
 
 from hc_assets.lake.parts import Commit, Part
 
@@ -24,11 +23,6 @@ _STANDING = """
     FROM fhir.resource_versions
     WHERE is_current AND NOT is_deleted AND list_contains($types, resource_type)
     GROUP BY ALL
-"""
-_PLACES = """
-    SELECT place, source, resolved FROM fhir.resource_versions
-    WHERE is_current AND NOT is_deleted AND resource_type = $type AND batch = $batch
-    ORDER BY place
 """
 
 
@@ -60,20 +54,6 @@ class Standing(msgspec.Struct, frozen=True):
     resources: int
 
 
-class Places(msgspec.Struct, frozen=True):
-    """Where current resources of one type lie in their batch.
-
-    Attributes:
-        places: of the rows, ascending.
-        sources: of each of them.
-        resolved: content of those whose references by query were resolved, by place.
-    """
-
-    places: np.ndarray
-    sources: list[str | None]
-    resolved: dict[int, bytes]
-
-
 def standing(
     connection: duckdb.DuckDBPyConnection, types: Iterable[str], batches: Mapping[str, str]
 ) -> dict[str, dict[str, Standing]]:
@@ -92,18 +72,6 @@ def standing(
         digest = sha256(f"{batches.get(batch)} {count} {mark}".encode()).hexdigest()
         found[type_][batch] = Standing(digest, count)
     return found
-
-
-def places_of(connection: duckdb.DuckDBPyConnection, type_: str, batch: str) -> Places:
-    """Where the current resources of a type and batch lie."""
-    rows = connection.execute(_PLACES, {"type": type_, "batch": batch}).to_arrow_table()
-    places = rows["place"].to_numpy()
-    resolved = rows["resolved"]
-    found = {}
-    if resolved.null_count < len(resolved):
-        pairs = zip(places.tolist(), resolved.to_pylist(), strict=True)
-        found = {place: content for place, content in pairs if content is not None}
-    return Places(places, rows["source"].to_pylist(), found)
 
 
 def noted(shares: Mapping[str, Share]) -> dict[str, str]:

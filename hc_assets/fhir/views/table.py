@@ -1,7 +1,7 @@
 """A view over many resources: bytes in, columns out.
 
 Belongs here: the two ways put together, and Arrow's types. Rows of one resource are in `rows.py`,
-generated code is in `fast/`; where the tables are kept is in `share.py`.
+generated code is in `fast/`; what of a table is kept is in `shares.py`.
 """
 
 from collections import Counter

@@ -12,14 +12,13 @@ import duckdb
 
 from hc_assets.fhir.versions import ledger
 from hc_assets.fhir.views.declared import PREFIX
+from hc_assets.fhir.views.places import Places, places_of
 from hc_assets.fhir.views.schemas import TABLES, declared_view
 from hc_assets.fhir.views.shares import (
-    Places,
     Share,
     Standing,
     noted,
     parts_in,
-    places_of,
     shares_in,
     standing,
 )

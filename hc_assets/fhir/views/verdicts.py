@@ -3,6 +3,7 @@
 Belongs here: pure evaluators; which assets they judge is in `checks.py`.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
@@ -17,25 +18,16 @@ def every_resource_accounted_for(current: int, shares: Mapping[str, Share]) -> V
     Args:
         current: resources that there are.
         shares: of the view's table, by batch.
+
+    Returns:
+        A verdict that counts those that were refused, by where in the view and why.
     """
-    refused = sum(count for share in shares.values() for count in share.refused.values())
-    taken = sum(share.resources for share in shares.values())
-    return all_accounted_for(current, taken - refused, refused, what="resources")
-
-
-def no_resource_refused(shares: Mapping[str, Share]) -> Verdict:
-    """Judge whether the view could be evaluated on every resource.
-
-    Args:
-        shares: of the view's table, by batch.
-    """
-    refused: dict[str, int] = {}
+    refused: Counter[str] = Counter()
     for share in shares.values():
-        for why, count in share.refused.items():
-            refused[why] = refused.get(why, 0) + count
-    total = sum(share.resources for share in shares.values())
-    verdict = none_of(sum(refused.values()), total, what="resources are refused")
-    verdict.counts.update(refused)
+        refused.update(share.refused)
+    taken, set_aside = sum(s.resources for s in shares.values()), refused.total()
+    verdict = all_accounted_for(current, taken - set_aside, set_aside, what="resources")
+    verdict.counts.update(sorted(refused.items()))
     return verdict
 
 

@@ -9,12 +9,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
 
-import numpy as np
 import pyarrow as pa
 
 from hc_assets.fhir.views.declared import PREFIX
+from hc_assets.fhir.views.places import Places, taken
 from hc_assets.fhir.views.schemas import SOURCE, declared_view, table_schema
-from hc_assets.fhir.views.shares import Places, writer_number
+from hc_assets.fhir.views.shares import writer_number
 from hc_assets.fhir.views.table import ViewTable
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.parts import Part, PartWriter
@@ -86,19 +86,14 @@ class _Filling:
             resources: content of the rows.
             first: place of the first of them.
         """
-        places = self._places.places
-        begin, end = np.searchsorted(places, [first, first + len(resources)])
-        if begin == end:
+        chosen, which = taken(resources, first, self._places)
+        if not chosen:
             return
-        chosen = resources.take(pa.array(places[begin:end] - first)).to_pylist()
-        if self._places.resolved:
-            for index, place in enumerate(places[begin:end].tolist()):
-                chosen[index] = self._places.resolved.get(place, chosen[index])
         made = self._table.rows(chosen)
         self.made.refused.update(made.refused)
         columns = made.rows.columns
         if len(columns) < len(self._schema):
-            sources = pa.array(self._places.sources[begin:end], SOURCE.type)
+            sources = pa.array(self._places.sources[which], SOURCE.type)
             columns.append(sources.take(made.numbers))
         self.writer.write(pa.RecordBatch.from_arrays(columns, schema=self._schema))
 

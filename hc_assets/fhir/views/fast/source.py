@@ -177,9 +177,9 @@ def _kept(name: str, kind: str, column: Column) -> str:
     return name
 
 
-def _placed(selects: Sequence[Select], offset: int) -> "list[tuple[int, tuple[Select, ...]]]":
+def _placed(selects: Sequence[Select], offset: int) -> list[tuple[int, tuple[Select, ...]]]:
     """Selects, each with the place of its first column."""
-    placed = []
+    placed: list[tuple[int, tuple[Select, ...]]] = []
     for each in selects:
         placed.append((offset, (each,)))
         offset += len(list(each.all_columns()))

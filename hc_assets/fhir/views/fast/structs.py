@@ -126,8 +126,9 @@ def attribute(member: str) -> str:
 def _struct(position: Position) -> type[msgspec.Struct]:
     fields = []
     for name, member in position.members.items():
-        decoded = _DECODED[member.kind] if member.below is None else _struct(member.below)
-        wanted = list[decoded] if member.is_list and member.kind != "present" else decoded
+        wanted: Any = _DECODED[member.kind] if member.below is None else _struct(member.below)
+        if member.is_list and member.kind != "present":
+            wanted = list.__class_getitem__(wanted)
         # Alone in msgspec, as it holds whatever there is: null as well
         may_be_null = wanted in (Any, msgspec.Raw)
         fields.append((attribute(name), wanted if may_be_null else wanted | None, None))
