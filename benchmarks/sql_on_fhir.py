@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import pyarrow as pa
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data" / "fhir" / "synthea_bundles"
+ENRICHED = "fhir/enriched_resources"
 BATCH = "20260101T000000Z-00000000"
 _LOINC = "code.coding.where(system = 'http://loinc.org')"
 
@@ -84,43 +86,49 @@ console.log(rows.length, lines.length / ((used.user + used.system) / 1e6));
 """
 
 
-def observations(folder: Path, count: int) -> list[bytes]:
-    """Observations of bundles, again and again under other ids, as compact JSON."""
-    shapes = [
-        entry["resource"]
+def observations(folder: Path, count: int) -> Iterator[list[bytes]]:
+    """Observations of bundles, again and again under other ids, some at a time."""
+    # Numbers keep their digits: what json reads as a float it prints with as many as it needs
+    texts = [
+        json.dumps({**entry["resource"], "id": "@"}, separators=(",", ":"))
         for path in sorted(folder.glob("*.json"))
         for entry in json.loads(path.read_bytes())["entry"]
         if entry["resource"]["resourceType"] == "Observation"
     ]
-    # The id is replaced in the text: a number read as a float would lose its digits
-    texts = [json.dumps({**each, "id": "@"}, separators=(",", ":")) for each in shapes]
-    return [
-        texts[number % len(texts)].replace('"@"', f'"o{number}"', 1).encode()
-        for number in range(count)
-    ]
+    for start in range(0, count, 10_000):
+        yield [
+            texts[number % len(texts)].replace('"@"', f'"o{number}"', 1).encode()
+            for number in range(start, min(count, start + 10_000))
+        ]
 
 
-def table_of(resources: list[bytes], folder: Path) -> tuple[int, float, float]:
-    """Make a batch, and of it the view's table; rows, processor and wall seconds of the latter."""
+def write_batch(folder: Path, count: int) -> int:
+    """Write the batch that the table is made of; its bytes."""
     from hc_assets.fhir.schemas import ENRICHED_RESOURCES  # noqa: PLC0415 - HC_VIEWS is read then
-    from hc_assets.fhir.views.places import Places  # noqa: PLC0415
-    from hc_assets.fhir.views.workers import ViewWork, make_shares  # noqa: PLC0415
     from hc_assets.lake.layout import Layout  # noqa: PLC0415
     from hc_assets.lake.parts import PartWriter, commit  # noqa: PLC0415
 
-    layout, table = Layout.of(folder), "fhir/enriched_resources"
+    layout, size = Layout.of(folder), 0
     schema = pa.schema([ENRICHED_RESOURCES.field("resource")])
-    with PartWriter(layout.partition(table, BATCH), schema) as writer:
-        for start in range(0, len(resources), 10_000):
-            some = pa.array(resources[start : start + 10_000], pa.binary())
-            writer.write(pa.RecordBatch.from_arrays([some], schema=schema))
-    commit(layout, table, BATCH, writer.parts)
-    count = len(resources)
-    resources.clear()
+    with PartWriter(layout.partition(ENRICHED, BATCH), schema) as writer:
+        for some in observations(DATA, count):
+            size += sum(map(len, some))
+            writer.write(pa.RecordBatch.from_arrays([pa.array(some, pa.binary())], schema=schema))
+    commit(layout, ENRICHED, BATCH, writer.parts)
+    return size
+
+
+def table_of(folder: Path, count: int) -> tuple[int, float, float]:
+    """Make the view's table; rows, processor and wall seconds."""
+    from hc_assets.fhir.views.places import Places  # noqa: PLC0415 - HC_VIEWS is read then
+    from hc_assets.fhir.views.workers import ViewWork, make_shares  # noqa: PLC0415
+    from hc_assets.lake.layout import Layout  # noqa: PLC0415
+    from hc_assets.lake.parts import commit  # noqa: PLC0415
+
     places = Places(np.arange(count), [None] * count, {})
     wall, cpu = time.perf_counter(), time.process_time()
     (made,) = make_shares(ViewWork(str(folder), BATCH, ("measured",), {"Observation": places}))
-    done = commit(layout, "fhir/views/measured", None, made.parts)
+    done = commit(Layout.of(folder), "fhir/views/measured", None, made.parts)
     if made.refused:
         raise SystemExit(f"refused: {made.refused}")
     return done.rows, time.process_time() - cpu, time.perf_counter() - wall
@@ -149,11 +157,10 @@ def main() -> None:
         view = views / "measured.json"
         view.write_text(json.dumps(VIEW))
         os.environ |= {"HC_VIEWS": str(views), "HC_SHIPPED_VIEWS": "false"}
-        found = observations(DATA, options.count)
-        sample = found[: options.peer_count]
+        sample = next(observations(DATA, options.peer_count))
         lines.write_bytes(b"\n".join(sample))
-        size = sum(map(len, found))
-        rows, cpu, wall = table_of(found, work / "data")
+        size = write_batch(work / "data", options.count)
+        rows, cpu, wall = table_of(work / "data", options.count)
         rate = options.count / cpu
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(f"{options.count} Observations, {size / 1e6:.0f} MB, {rows} rows, 13 columns")

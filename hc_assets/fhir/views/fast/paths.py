@@ -174,6 +174,8 @@ class PathWriter:
             if len(fits) > 1:
                 raise UnsupportedError("a type with several subtypes")
             return self._step(base.base, *fits[0]) if fits else NOTHING
+        if base.kind == "":
+            return NOTHING
         if base.position is None:
             raise UnsupportedError("the type of a primitive")
         return base if self._types.is_a(base.position.type_name, local) else NOTHING

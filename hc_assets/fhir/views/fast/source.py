@@ -68,7 +68,7 @@ class _Source:
             with write.block("for number, data in enumerate(resources):"):
                 write.line("start = len(rows)")
                 with write.block("try:"):
-                    with write.block("if b'\"_' in data and has_sibling(data) is not None:"):
+                    with write.block("if b'_' in data and has_sibling(data) is not None:"):
                         write.line("raise TakeGeneralWayError")
                     write.line("r = decode(data)")
                     with write.block(f"if r.resourceType != {self._view.resource!r}:"):

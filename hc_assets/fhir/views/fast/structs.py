@@ -7,7 +7,7 @@ definitions have it, decoding raises, and the resource goes the general way.
 import keyword
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -21,7 +21,7 @@ Kind = Literal["struct", "text", "boolean", "integer", "decimal", "present"]
 _DECODED: dict[Kind, Any] = {
     "text": str,
     "boolean": bool,
-    "integer": int,
+    "integer": Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)],  # as columns hold
     "decimal": msgspec.Raw,
     "present": Any,
 }
@@ -125,7 +125,12 @@ def attribute(member: str) -> str:
 
 def _struct(position: Position) -> type[msgspec.Struct]:
     fields = []
-    for name, member in position.members.items():
+    # In the order of the definitions, which is that of most JSON: msgspec looks there first
+    order = {
+        name: place for place, name in enumerate(("resourceType", *_lists(position.type_name)))
+    }
+    listed = sorted(position.members.items(), key=lambda each: order.get(each[0], len(order)))
+    for name, member in listed:
         wanted: Any = _DECODED[member.kind] if member.below is None else _struct(member.below)
         if member.is_list and member.kind != "present":
             wanted = list.__class_getitem__(wanted)
