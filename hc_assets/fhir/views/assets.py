@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import dagster as dg
 
 from hc_assets.core.settings import CoreSettings
+from hc_assets.fhir.domain import DOMAIN
 from hc_assets.fhir.settings import FhirSettings
-from hc_assets.fhir.views.declared import PREFIX, refuse_unusable, view_files
+from hc_assets.fhir.views.declared import PREFIX, refuse_unusable, view_names
 from hc_assets.fhir.views.update import UpdatedView, plan, updated
 from hc_assets.fhir.views.workers import make_shares
 from hc_assets.lake.layout import Layout
@@ -31,8 +32,8 @@ def assets(_: CoreSettings) -> Iterator[dg.AssetsDefinition]:
         ViewFaultsError: a view is faulty: nothing runs until it is mended.
     """
     refuse_unusable()
-    if view_files():
-        yield _views(list(view_files()))
+    if names := view_names(DOMAIN):
+        yield _views(names)
 
 
 def _views(names: list[str]) -> dg.AssetsDefinition:

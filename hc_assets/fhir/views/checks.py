@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from hc_assets.core.settings import CoreSettings
-from hc_assets.fhir.views.declared import PREFIX, view_files
+from hc_assets.fhir.domain import DOMAIN
+from hc_assets.fhir.views.declared import PREFIX, view_names
 from hc_assets.fhir.views.schemas import declared_view, table_schema
 from hc_assets.fhir.views.shares import shares_in, standing
 from hc_assets.fhir.views.verdicts import (
@@ -30,8 +31,8 @@ _DESCRIPTION = (
 
 def checks(_: CoreSettings) -> Iterator[dg.AssetChecksDefinition]:
     """Make the checks of the views that there are."""
-    if view_files():
-        yield _checks(list(view_files()))
+    if names := view_names(DOMAIN):
+        yield _checks(names)
 
 
 def _checks(names: list[str]) -> dg.AssetChecksDefinition:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from hc_assets.core.domain import Table
+from hc_assets.core.domain import Domain, Table
 from hc_assets.core.errors import UsageError
 
 PREFIX = "fhir/views/"
@@ -86,6 +86,12 @@ def view_tables() -> tuple[Table, ...]:
         )
         for name, file in view_files().items()
     )
+
+
+def view_names(domain: Domain) -> list[str]:
+    """Names of the views that a domain declares tables of."""
+    names = (table.name for table in domain.tables)
+    return [name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX)]
 
 
 def _row(file: Path) -> str:
