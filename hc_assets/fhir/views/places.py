@@ -25,7 +25,7 @@ class Places(msgspec.Struct, frozen=True):
     """
 
     places: np.ndarray
-    sources: list[str | None]
+    sources: pa.Array
     resolved: dict[int, bytes]
 
 
@@ -38,7 +38,7 @@ def places_of(connection: duckdb.DuckDBPyConnection, type_: str, batch: str) -> 
     if resolved.null_count < len(resolved):
         pairs = zip(places.tolist(), resolved.to_pylist(), strict=True)
         found = {place: content for place, content in pairs if content is not None}
-    return Places(places, rows["source"].to_pylist(), found)
+    return Places(places, rows["source"].combine_chunks(), found)
 
 
 def taken(resources: pa.Array, first: int, places: Places) -> tuple[list[bytes], slice]:

@@ -93,8 +93,8 @@ class _Filling:
         self.made.refused.update(made.refused)
         columns = made.rows.columns
         if len(columns) < len(self._schema):
-            sources = pa.array(self._places.sources[which], SOURCE.type)
-            columns.append(sources.take(made.numbers))
+            sources = self._places.sources[which]
+            columns.append(sources.take(made.numbers).cast(SOURCE.type))
         self.writer.write(pa.RecordBatch.from_arrays(columns, schema=self._schema))
 
 
