@@ -1,26 +1,54 @@
-"""FHIRPath as R4's invariants use it, compiled once and evaluated on decoded JSON.
+"""FHIRPath 2.0 with FHIR's additions, compiled once and evaluated on decoded JSON.
 
-Belongs here: what other modules call. The parts are in the modules `fhirpath_*`; which expression
-stands for which invariant belongs to `fhir/r4/rules/invariants.py`.
+Belongs here: what other modules call. Which expression stands for which invariant belongs to
+`fhir/r4/rules/invariants.py`.
+
+Whoever has a resource and a question asks by `compile`:
+
+>>> from decimal import Decimal
+>>> patient = {"resourceType": "Patient", "name": [{"family": "F", "given": ["A", "B"]}]}
+>>> compile("Patient.name.given.join(' ')")(patient)
+['A B']
+>>> observation = {"resourceType": "Observation", "valueQuantity": {"value": Decimal("1.50"),
+...     "system": "http://unitsofmeasure.org", "code": "g"}}
+>>> compile("value > %limit")(observation)
+Traceback (most recent call last):
+...
+hc_assets.fhir.fhirpath.errors.FhirPathSyntaxError: unknown constant %limit
+>>> compile("value.value > %limit", variables={"limit": Decimal("1.2")})(observation)
+[True]
+>>> compile("Patient.name.givne", resource_type="Patient")
+Traceback (most recent call last):
+...
+hc_assets.fhir.fhirpath.errors.FhirPathSyntaxError: no element givne of HumanName
+>>> compile("value = 1500 'mg'")(observation)
+[True]
+>>> compile("value.value.lowBoundary()")(observation)
+[Decimal('1.49500000')]
+
+Validation and views, which ask many expressions of many nodes, take the parts: `TypeView`,
+`compile_expression`, `Environment`.
 """
 
-from hc_assets.fhir.fhirpath.compiler import Compiler
+from collections.abc import Mapping
+
+from hc_assets.fhir.fhirpath.checking import check_strictly
 from hc_assets.fhir.fhirpath.errors import (
     EvaluationError,
     FhirPathError,
     FhirPathSyntaxError,
     UndecidableError,
 )
+from hc_assets.fhir.fhirpath.evaluator import Evaluator, Setting, Value, r4_types
+from hc_assets.fhir.fhirpath.expression import CompiledExpression, compile_expression
 from hc_assets.fhir.fhirpath.model import (
     Collection,
     Environment,
     Item,
     Node,
-    Scope,
     TypeView,
     resource_node,
 )
-from hc_assets.fhir.fhirpath.parser import parse
 from hc_assets.fhir.fhirpath.values import Quantity, Temporal
 
 __all__ = [
@@ -28,91 +56,51 @@ __all__ = [
     "CompiledExpression",
     "Environment",
     "EvaluationError",
+    "Evaluator",
     "FhirPathError",
     "FhirPathSyntaxError",
     "Item",
     "Node",
     "Quantity",
+    "Setting",
     "Temporal",
     "TypeView",
     "UndecidableError",
+    "Value",
+    "check_strictly",
+    "compile",
     "compile_expression",
     "resource_node",
 ]
 
 
-class CompiledExpression:
-    """An expression ready to be evaluated any number of times.
-
-    Attributes:
-        text: the expression as written.
-    """
-
-    __slots__ = ("_collect", "_truth", "text")
-
-    def __init__(self, text: str, types: TypeView, shortcuts: bool = True) -> None:
-        """Compile; see `compile_expression`."""
-        tree = parse(text)
-        compiler = Compiler(types, shortcuts)
-        self.text = text
-        self._collect = compiler.collect(tree)
-        self._truth = compiler.truth(tree)
-
-    def evaluate(self, node: Node, environment: Environment) -> Collection:
-        """All values of the expression on a node, in order.
-
-        Args:
-            node: what the expression looks at; also `%context`.
-            environment: the node's context.
-
-        Returns:
-            Nodes for values of the data; str, bool, int, Decimal, Temporal and Quantity for
-            computed ones.
-
-        Raises:
-            EvaluationError: the expression has no value on this data.
-            UndecidableError: its value depends on what isn't at hand.
-        """
-        items: Collection = [node]
-        try:
-            return self._collect(items, Scope(environment, items))
-        except RecursionError as error:
-            raise EvaluationError("the data nests too deep") from error
-        except ArithmeticError as error:
-            raise EvaluationError("a number beyond what can be calculated with") from error
-
-    def holds(self, node: Node, environment: Environment) -> bool:
-        """Whether the expression, as an invariant, holds for a node.
-
-        Only true counts: HL7's validator takes false and no value at all for a broken rule, and
-        the published invariants are written for that (`x.empty() or …`). So a Period from
-        2023-06-21 to 2023-06-21T06:20:00Z breaks per-1, since which of the two is earlier can't
-        be decided (the validator's published test case encounter-period has it so).
-
-        Raises:
-            EvaluationError: the expression has no value on this data; HL7's validator counts that
-                as broken too.
-            UndecidableError: its value depends on what isn't at hand.
-        """
-        items: Collection = [node]
-        try:
-            return self._truth(items, Scope(environment, items)) is True
-        except RecursionError as error:
-            raise EvaluationError("the data nests too deep") from error
-        except ArithmeticError as error:
-            raise EvaluationError("a number beyond what can be calculated with") from error
-
-
-def compile_expression(text: str, types: TypeView, shortcuts: bool = True) -> CompiledExpression:
-    """Compile an expression.
+def compile(  # noqa: A001 - what it does, as in `re.compile`
+    expression: str,
+    variables: Mapping[str, Value] | None = None,
+    setting: Setting | None = None,
+    resource_type: str | None = None,
+) -> Evaluator:
+    """Compile an expression for resources of R4.
 
     Args:
-        text: FHIRPath.
-        types: the types of the data that it will look at.
-        shortcuts: False to compile without the short cuts, for comparison; the meaning is the same.
+        expression: FHIRPath.
+        variables: values of `%name` for names of the caller's: texts, numbers (no floats, which
+            lose digits), booleans, dates, JSON objects, lists of them.
+        setting: what the expression may ask for beside the resource: the time, other resources,
+            terminology.
+        resource_type: what it will look at; with it, elements that the type doesn't have are
+            errors. Without it, or where types show in the data alone, they give nothing.
+
+    Returns:
+        A function of a decoded resource that gives the list of values.
 
     Raises:
         FhirPathSyntaxError: it isn't FHIRPath, is too large, or uses a function, constant or type
-            that isn't known here.
+            that there is not, or an element that the type doesn't have; the text names it, and for
+            a function the nearest there is.
+        TypeError: a variable is of a kind that FHIRPath has no value for.
     """
-    return CompiledExpression(text, types, shortcuts)
+    evaluator = Evaluator(expression, variables or {}, setting or Setting())
+    if resource_type is not None:
+        check_strictly(expression, r4_types(), resource_type)
+    return evaluator

@@ -1,19 +1,21 @@
 """Turns a syntax tree of FHIRPath into closures: no tree is walked when an expression is evaluated.
 
-Belongs here: what each node of a tree means. Functions and operators are looked up in the modules
-named after them; the short cuts for the commonest shapes are in `shortcuts.py`.
+Belongs here: what each node of a tree means. Functions are looked up in `calls.py` and in
+`functions/`, operators in the modules named after them; the short cuts for the commonest shapes are
+in `shortcuts.py`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from hc_assets.fhir.fhirpath import boundaries as fhirpath_boundaries
-from hc_assets.fhir.fhirpath import collections as fhirpath_collections
-from hc_assets.fhir.fhirpath import conversions as fhirpath_conversions
-from hc_assets.fhir.fhirpath import criteria as fhirpath_criteria
-from hc_assets.fhir.fhirpath import keys as fhirpath_keys
-from hc_assets.fhir.fhirpath import operators as fhirpath_operators
-from hc_assets.fhir.fhirpath import strings as fhirpath_strings
+from hc_assets.fhir.fhirpath import arithmetic, criteria, functions, operators
+from hc_assets.fhir.fhirpath.calls import (
+    FORMS,
+    check_count,
+    is_indexed,
+    type_argument,
+    unknown_function,
+)
 from hc_assets.fhir.fhirpath.constants import constant
 from hc_assets.fhir.fhirpath.errors import EvaluationError, FhirPathSyntaxError
 from hc_assets.fhir.fhirpath.kept import asked_once
@@ -33,21 +35,21 @@ from hc_assets.fhir.fhirpath.syntax import (
     TypeOperation,
     Unary,
     Variable,
+    defined_in,
     fixed_by,
-    uses_variable,
 )
-from hc_assets.fhir.fhirpath.types import type_test
+from hc_assets.fhir.fhirpath.types import type_filter, type_test
 
 _LOGIC: dict[str, Callable[[Sequence[Truth]], Truth]] = {
-    "and": fhirpath_operators.both,
-    "or": fhirpath_operators.either,
-    "xor": fhirpath_operators.exclusive,
-    "implies": fhirpath_operators.implies,
+    "and": operators.both,
+    "or": operators.either,
+    "xor": operators.exclusive,
+    "implies": operators.implies,
 }
+NO_VARIABLES: Mapping[str, Collection] = {}
 _OPPOSITE = {"!=": "=", "!~": "~"}
 _TRUTH_OPERATORS = frozenset(
-    {*_LOGIC, *_OPPOSITE, *_OPPOSITE.values(), "in", "contains"}
-    | fhirpath_operators.ORDER_OPERATORS
+    {*_LOGIC, *_OPPOSITE, *_OPPOSITE.values(), "in", "contains"} | operators.ORDER_OPERATORS
 )
 _TESTS_WITH_CRITERIA = frozenset({"exists", "all", "is"})
 
@@ -55,27 +57,28 @@ _TESTS_WITH_CRITERIA = frozenset({"exists", "all", "is"})
 class Compiler:
     """Compiles one tree for one table of types."""
 
-    def __init__(self, types: TypeView, shortcuts: bool = True) -> None:
+    def __init__(
+        self,
+        tree: Expression,
+        types: TypeView,
+        shortcuts: bool = True,
+        variables: Mapping[str, Collection] = NO_VARIABLES,
+    ) -> None:
         """Prepare to compile.
 
         Args:
+            tree: what is to be compiled, as a whole.
             types: that members of JSON objects and names of types are resolved by.
             shortcuts: False to leave out the short cuts; the meaning is the same.
+            variables: values of constants that FHIRPath doesn't have, without the percent sign.
         """
-        self._types = types
-        self._shortcuts = shortcuts
-        self._tests: dict[str, Function] = {
-            **fhirpath_collections.TESTS,
-            **fhirpath_strings.TESTS,
-            **fhirpath_conversions.TESTS,
-        }
-        self._values: dict[str, Function] = {
-            **fhirpath_collections.VALUES,
-            **fhirpath_collections.navigation(types),
-            **fhirpath_strings.VALUES,
-            **fhirpath_conversions.VALUES,
-            **fhirpath_boundaries.VALUES,
-        }
+        self.types = types
+        self._variables = variables
+        self._defined = defined_in(tree)
+        # A short cut may work a part out twice, and what defines a variable must not be.
+        self._shortcuts = shortcuts and not self._defined
+        self._tests: dict[str, Function] = functions.tests(types)
+        self._values: dict[str, Function] = functions.values(types)
         # By identity of the tree's node: a part that is asked for twice is compiled once.
         self._collects: dict[int, Collect] = {}
         self._truths: dict[int, Truth] = {}
@@ -94,7 +97,7 @@ class Compiler:
             if self._is_truth(expression):
                 found = _as_collection(self.truth(expression))
             else:
-                found = _leaf(expression) or self._kept(expression, self._compound(expression))
+                found = self._leaf(expression) or self._kept(expression, self._compound(expression))
             self._collects[id(expression)] = found
         return found
 
@@ -124,9 +127,32 @@ class Compiler:
                 return name in self._tests or name in _TESTS_WITH_CRITERIA
         return False
 
-    def _base(self, expression: Expression | None) -> Collect:
-        """Without a base, a step starts from what is looked at."""
+    def base(self, expression: Expression | None) -> Collect:
+        """What a step or function is applied to; without a base it is what is looked at."""
         return _itself if expression is None else self.collect(expression)
+
+    def inner(self, expression: Expression) -> Collect:
+        """The same as `collect` for an argument or operand: what it defines ends with it."""
+        found = self.collect(expression)
+        return criteria.with_own_variables(found) if self._defines(expression) else found
+
+    def inner_truth(self, expression: Expression) -> Truth:
+        """The same as `truth` for an argument or operand: what it defines ends with it."""
+        found = self.truth(expression)
+        return criteria.truth_with_own_variables(found) if self._defines(expression) else found
+
+    def _defines(self, expression: Expression) -> bool:
+        return bool(self._defined) and bool(defined_in(expression))
+
+    def _leaf(self, expression: Expression) -> Collect | None:
+        """The closure of an expression that has no parts; None of any other."""
+        match expression:
+            case Constant(name) if name in self._variables:
+                given = self._variables[name]
+                return lambda _items, _scope: given
+            case Constant(name) if name in self._defined:
+                return criteria.variable(name)
+        return _leaf(expression)
 
     def _kept(self, expression: Expression, collect: Collect) -> Collect:
         """The same; where it depends on the resources or the context alone, it is asked once."""
@@ -149,15 +175,15 @@ class Compiler:
             case Operation(operator, operands):
                 return self._operation(operator, operands)
             case Indexer(base, index):
-                return self._indexer(self.collect(base), self.collect(index))
+                return self._indexer(self.collect(base), self.inner(index))
             case Unary(operator, operand):
-                return fhirpath_operators.signed(operator, self.collect(operand))
+                return arithmetic.signed(operator, self.inner(operand))
             case TypeOperation(_, operand, type_name):
-                return self._of_type(self.collect(operand), type_name)
+                return type_filter(self.inner(operand), self.types, type_name)
         raise FhirPathSyntaxError("an expression of unknown kind")
 
     def _member(self, base: Expression | None, name: str) -> Collect:
-        step, is_a = self._types.step, self._types.is_a
+        step, is_a = self.types.step, self.types.is_a
         if base is not None:
             source = self.collect(base)
             return lambda items, scope: step(source(items, scope), name)
@@ -182,68 +208,34 @@ class Compiler:
 
         return run
 
-    def _of_type(self, base: Collect, type_name: str) -> Collect:
-        # `as` on several items keeps those of the type: HL7's validator lets it for R4, whose
-        # dom-3 is written that way.
-        fits = type_test(self._types, type_name)
-        return lambda items, scope: [item for item in base(items, scope) if fits(item)]
-
     def _operation(self, operator: str, operands: tuple[Expression, ...]) -> Collect:
-        parts = [self.collect(operand) for operand in operands]
+        parts = [self.inner(operand) for operand in operands]
         if operator == "|":
-            return fhirpath_operators.united(parts)
+            return operators.united(parts)
         if operator == "&":
-            return fhirpath_operators.concatenated(parts)
+            return operators.concatenated(parts)
         if operator == "+":
-            return fhirpath_operators.added(parts)
+            return arithmetic.added(parts)
         left, right = parts
-        return fhirpath_operators.calculated(operator, left, right)
+        return arithmetic.calculated(operator, left, right)
 
     def _call(self, call: Call) -> Collect:
-        name, arguments = call.name, call.arguments
-        base = self._base(call.base)
-        match name, len(arguments):
-            case ("as" | "ofType", 1):
-                return self._of_type(base, _type_argument(call))
-            case ("where", 1):
-                criterion = self.truth(arguments[0])
-                return fhirpath_criteria.where(base, criterion, _is_indexed(arguments[0]))
-            case ("select", 1):
-                projection = self.collect(arguments[0])
-                return fhirpath_criteria.select(base, projection, _is_indexed(arguments[0]))
-            case ("repeat", 1):
-                return fhirpath_criteria.repeat(base, self.collect(arguments[0]))
-            case ("aggregate", 1 | 2):
-                start = self.collect(arguments[1]) if arguments[1:] else None
-                return fhirpath_criteria.aggregate(base, self.collect(arguments[0]), start)
-            case ("iif", 2 | 3):
-                otherwise = self.collect(arguments[2]) if arguments[2:] else None
-                return fhirpath_criteria.conditional(
-                    base, self.truth(arguments[0]), self.collect(arguments[1]), otherwise
-                )
-            case ("getResourceKey", 0):
-                return fhirpath_keys.of_resources(base)
-            case ("getReferenceKey", 0 | 1):
-                wanted = _type_argument(call) if arguments else None
-                return fhirpath_keys.of_references(base, self._types, wanted)
-            case ("trace", 1 | 2):
-                for argument in arguments:
-                    self.collect(argument)  # it must be good FHIRPath, though nothing is traced
-                return base
-        return self._applied(self._values, call)
+        form = FORMS.get(call.name)
+        if form is None:
+            return self._applied(self._values, call)
+        check_count(call, form.least, form.most)
+        return form.build(self, call)
 
-    def _applied(self, functions: dict[str, Function], call: Call) -> Callable[..., Any]:
-        function = functions.get(call.name)
+    def _applied(self, known: dict[str, Function], call: Call) -> Callable[..., Any]:
+        function = known.get(call.name)
         if function is None:
-            raise FhirPathSyntaxError(f"unknown function {call.name}", call.position)
-        if not function.least <= len(call.arguments) <= function.most:
-            raise FhirPathSyntaxError(
-                f"{call.name} doesn't take {len(call.arguments)} arguments", call.position
-            )
+            names = {*self._tests, *self._values, *FORMS, *_TESTS_WITH_CRITERIA}
+            raise unknown_function(call, frozenset(names))
+        check_count(call, function.least, function.most)
         apply = function.apply
-        base = self._base(call.base)
+        base = self.base(call.base)
         # Arguments look at the context of the whole call, not at what it is applied to.
-        arguments = [self.collect(argument) for argument in call.arguments]
+        arguments = [self.inner(argument) for argument in call.arguments]
         if not arguments:
             return lambda items, scope: apply(scope, base(items, scope))
         if len(arguments) == 1:
@@ -258,11 +250,11 @@ class Compiler:
     def _formed_truth(self, expression: Expression) -> Truth:
         match expression:
             case Operation("and" | "or" | "xor" | "implies" as operator, operands):
-                return _LOGIC[operator]([self.truth(operand) for operand in operands])
+                return _LOGIC[operator]([self.inner_truth(operand) for operand in operands])
             case Operation(operator, (left, right)):
                 return self._comparison(operator, left, right)
             case TypeOperation(_, operand, type_name):
-                return self._is(self.collect(operand), type_name)
+                return self._is(self.inner(operand), type_name)
             case Call():
                 return self._test(expression)
         raise FhirPathSyntaxError("an expression of unknown kind")
@@ -273,21 +265,21 @@ class Compiler:
                 return self._equals(left, right)
             case "!=" | "!~":
                 same = self._comparison(_OPPOSITE[operator], left, right)
-                return fhirpath_operators.negated(same)
+                return operators.negated(same)
             case "~":
-                return fhirpath_operators.is_equivalent(self.collect(left), self.collect(right))
+                return operators.is_equivalent(self.inner(left), self.inner(right))
             case "in":
                 return self._contained(left, right)
             case "contains":
                 return self._contained(right, left)
-        return fhirpath_operators.ordered(operator, self.collect(left), self.collect(right))
+        return operators.ordered(operator, self.inner(left), self.inner(right))
 
     def _equals(self, left: Expression, right: Expression) -> Truth:
-        general = fhirpath_operators.equals(self.collect(left), self.collect(right))
+        general = operators.equals(self.inner(left), self.inner(right))
         match left, right:
             case (Member(base, name), Literal(str(text))) if self._shortcuts:
                 if base is not None or not _may_be_type(name):
-                    return equals_text(self._types, self._base(base), name, text, general)
+                    return equals_text(self.types, self.base(base), name, text, general)
         return general
 
     def _contained(self, item: Expression, collection: Expression) -> Truth:
@@ -296,11 +288,11 @@ class Compiler:
                 values = [part.value for part in operands if isinstance(part, Literal)]
                 texts = frozenset(value for value in values if isinstance(value, str))
                 if len(texts) == len(operands):
-                    return fhirpath_operators.contained_in_constants(self.collect(item), texts)
-        return fhirpath_operators.contained(self.collect(item), self.collect(collection))
+                    return operators.contained_in_constants(self.inner(item), texts)
+        return operators.contained(self.inner(item), self.inner(collection))
 
     def _is(self, base: Collect, type_name: str) -> Truth:
-        fits = type_test(self._types, type_name)
+        fits = type_test(self.types, type_name)
 
         def run(items: Collection, scope: Scope) -> bool | None:
             found = base(items, scope)
@@ -318,23 +310,23 @@ class Compiler:
             case ("exists", 0):
                 return self._exists(call.base)
             case ("empty", 0):
-                return fhirpath_operators.negated(self._exists(call.base))
+                return operators.negated(self._exists(call.base))
             case ("not", 0) if call.base is not None:
-                return fhirpath_operators.negated(self.truth(call.base))
+                return operators.negated(self.truth(call.base))
             case ("is", 1):
-                return self._is(self._base(call.base), _type_argument(call))
+                return self._is(self.base(call.base), type_argument(call))
             case ("exists" | "all", 1):
-                build = fhirpath_criteria.exists if name == "exists" else fhirpath_criteria.for_all
-                criterion = self.truth(arguments[0])
-                return build(self._base(call.base), criterion, _is_indexed(arguments[0]))
+                build = criteria.exists if name == "exists" else criteria.for_all
+                criterion = self.inner_truth(arguments[0])
+                return build(self.base(call.base), criterion, is_indexed(arguments[0]))
         return self._applied(self._tests, call)
 
     def _exists(self, base: Expression | None) -> Truth:
         match base:
             case Member(inner, name) if self._shortcuts:
                 if inner is not None or not _may_be_type(name):
-                    return has_member(self._types, self._base(inner), name)
-        found = self._base(base)
+                    return has_member(self.types, self.base(inner), name)
+        found = self.base(base)
         return lambda items, scope: bool(found(items, scope))
 
 
@@ -365,10 +357,6 @@ def _may_be_type(name: str) -> bool:
     return name[:1].isupper()
 
 
-def _is_indexed(expression: Expression) -> bool:
-    return uses_variable(expression, "index")
-
-
 def _as_collection(truth: Truth) -> Collect:
     def run(items: Collection, scope: Scope) -> Collection:
         value = truth(items, scope)
@@ -379,12 +367,3 @@ def _as_collection(truth: Truth) -> Collect:
 
 def _as_truth(collect: Collect) -> Truth:
     return lambda items, scope: truth_of(collect(items, scope))
-
-
-def _type_argument(call: Call) -> str:
-    match call.arguments:
-        case (Member(None, name),):
-            return name
-        case (Member(Member(None, namespace), name),):
-            return f"{namespace}.{name}"
-    raise FhirPathSyntaxError(f"{call.name} takes the name of a type", call.position)

@@ -7,6 +7,7 @@ from hc_assets.fhir.fhirpath.equality import UCUM
 from hc_assets.fhir.fhirpath.errors import FhirPathSyntaxError
 from hc_assets.fhir.fhirpath.model import Collection
 from hc_assets.fhir.fhirpath.operators import Collect
+from hc_assets.fhir.fhirpath.syntax import DECIDING, TEXT_PREFIXES, TEXTS
 
 _CONSTANTS = {
     "ucum": UCUM,
@@ -21,8 +22,7 @@ _CONSTANT_PREFIXES = {
 
 def is_constant(name: str) -> bool:
     """Whether FHIRPath or FHIR defines a constant of that name, without the percent sign."""
-    always = name in ("resource", "rootResource", "context") or name in _CONSTANTS
-    return always or name.startswith(tuple(_CONSTANT_PREFIXES))
+    return name in DECIDING or name in TEXTS or name.startswith(TEXT_PREFIXES)
 
 
 def constant(name: str) -> Collect:

@@ -10,13 +10,13 @@ from typing import Any
 
 from hc_assets.fhir.fhirpath.errors import EvaluationError, UndecidableError
 from hc_assets.fhir.fhirpath.model import Item, Node
-from hc_assets.fhir.fhirpath.values import (
-    Quantity,
-    Temporal,
+from hc_assets.fhir.fhirpath.quantities import (
+    canonical,
     compare_quantities,
-    compare_temporal,
-    parse_temporal,
+    equal_quantities,
+    equivalent_quantities,
 )
+from hc_assets.fhir.fhirpath.values import Quantity, Temporal, compare_temporal, parse_temporal
 
 UCUM = "http://unitsofmeasure.org"
 _TEMPORAL_TYPES = frozenset({"date", "dateTime", "instant", "time"})
@@ -105,10 +105,7 @@ def _equal_quantities(left: Item, right: Item) -> bool | None:
     one, other = as_quantity(left), as_quantity(right)
     if one is None or other is None:
         return False
-    try:
-        return compare_quantities(one, other) == 0
-    except UndecidableError:
-        return None
+    return equal_quantities(one, other)
 
 
 def compare(left: Item, right: Item) -> int | None:
@@ -151,6 +148,10 @@ def equivalent(left: Item, right: Item) -> bool:
         return _equivalent_numbers(Decimal(one), Decimal(other))
     if isinstance(one, str) and isinstance(other, str) and not _is_temporal_node(left):
         return _normal(one) == _normal(other)
+    if _may_be_quantity(left) and _may_be_quantity(right):
+        amount, limit = as_quantity(left), as_quantity(right)
+        if amount is not None and limit is not None:
+            return equivalent_quantities(amount, limit)
     if isinstance(one, dict) and isinstance(other, dict):
         return _equivalent_json(one, other)
     return equal(left, right) is True
@@ -213,6 +214,8 @@ def identity(item: Item) -> Hashable:
         moment = None  # not written as a date: it is compared as text, its form is another rule's
     if moment is not None:
         return ("temporal", moment)
+    if isinstance(item, Quantity):
+        return ("quantity", canonical(item) or item)
     return _frozen(raw(item), item)
 
 

@@ -13,6 +13,8 @@ from typing import Any
 from hc_assets.fhir.fhirpath.values import Quantity, Temporal
 from hc_assets.fhir.r4.definitions import Definitions
 
+# What `type()` gives; its members are strings.
+TYPE_INFO = "TypeInfo"
 _ANY_RESOURCE = frozenset({"Resource", "DomainResource"})
 
 
@@ -43,7 +45,9 @@ class TypeView:
     def __init__(self, definitions: Definitions) -> None:
         """Look at a table of definitions; types are read from it as they are met."""
         self._definitions = definitions
-        self._members: dict[str, dict[str, tuple[str, str]] | None] = {}
+        self._members: dict[str, dict[str, tuple[str, str]] | None] = {
+            TYPE_INFO: {name: (name, "string") for name in ("namespace", "name")}
+        }
         self._choices: dict[tuple[str, str], frozenset[str] | None] = {}
         self._bases: dict[str, frozenset[str]] = {}
 
@@ -205,7 +209,10 @@ class Environment:
             None for unknown. Without it `memberOf` can't be decided.
         conforms_to: returns whether a node conforms to the profile of a URL; None for unknown.
             Without it `conformsTo` can't be decided.
-        now: the time that `now()` and `today()` give; without it they can't be decided.
+        now: the time that `now()`, `today()` and `timeOfDay()` give; without it they can't be
+            decided.
+        is_lenient: what has no order, such as a length and a time, compares to nothing, as FHIRPath
+            has it. Otherwise that is an error, so that no rule is called broken for it.
         kept: what parts of expressions gave that depend on the resources alone, and contained
             resources by id. Environments of one document share it.
     """
@@ -216,6 +223,7 @@ class Environment:
     member_of: Callable[[Item, str], bool | None] | None = None
     conforms_to: Callable[[Node, str], bool | None] | None = None
     now: datetime | None = None
+    is_lenient: bool = False
     kept: dict[Hashable, Any] = field(default_factory=dict)
 
     def resolve(self, reference: str) -> Node | None:
@@ -256,6 +264,7 @@ class Scope:
         index: `$index`: position of the item in the innermost `where`, `select` or `all`.
         total: `$total`: what the innermost `aggregate` has so far.
         kept: what parts of the expression gave that depend on the context alone.
+        variables: what `defineVariable` has defined so far; None where it hasn't.
     """
 
     environment: Environment
@@ -263,3 +272,4 @@ class Scope:
     index: int = 0
     total: Collection | None = None
     kept: dict[Hashable, Any] = field(default_factory=dict)
+    variables: dict[str, Collection] | None = None

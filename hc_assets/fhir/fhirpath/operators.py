@@ -1,24 +1,22 @@
-"""FHIRPath's infix operators: logic with three values, equality, order, membership, arithmetic.
+"""FHIRPath's infix operators: logic with three values, equality, order, membership, union.
 
-Belongs here: for each operator a function that builds its closure from its operands' closures. How
-a tree is walked belongs to `compiler.py`.
+Belongs here: for each operator a function that builds its closure from its operands' closures.
+Arithmetic is in `arithmetic.py`; how a tree is walked belongs to `compiler.py`.
 """
 
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 
 from hc_assets.fhir.fhirpath import kept
 from hc_assets.fhir.fhirpath.equality import (
     compare,
     equal,
     equivalent,
-    is_number,
     match_in_any_order,
     raw,
 )
-from hc_assets.fhir.fhirpath.errors import EvaluationError
-from hc_assets.fhir.fhirpath.model import Collection, Item, Scope
-from hc_assets.fhir.fhirpath.singletons import number_of, single, text_of
+from hc_assets.fhir.fhirpath.errors import UndecidableError
+from hc_assets.fhir.fhirpath.model import Collection, Scope
+from hc_assets.fhir.fhirpath.singletons import check_length, single, text_of
 
 # What a compiled expression is: given the items that it looks at, it gives a collection, or, where
 # only the truth matters, a truth value (None for unknown).
@@ -145,10 +143,18 @@ def ordered(operator: str, left: Collect, right: Collect) -> Truth:
     fits = _ORDERS[operator]
 
     def run(items: Collection, scope: Scope) -> bool | None:
-        one, other = single(left(items, scope)), single(right(items, scope))
+        lefts, rights = left(items, scope), right(items, scope)
+        if not lefts or not rights:
+            return None  # whatever the other side is
+        one, other = single(lefts), single(rights)
         if one is None or other is None:
             return None
-        order = compare(one, other)
+        try:
+            order = compare(one, other)
+        except UndecidableError:
+            if not scope.environment.is_lenient:
+                raise
+            return None
         return None if order is None else fits(order)
 
     return run
@@ -199,77 +205,8 @@ def concatenated(operands: Sequence[Collect]) -> Collect:
     """`a & b & …`: strings joined; an empty operand counts as the empty string."""
 
     def run(items: Collection, scope: Scope) -> Collection:
-        return ["".join(text_of(operand(items, scope)) or "" for operand in operands)]
-
-    return run
-
-
-def added(operands: Sequence[Collect]) -> Collect:
-    """`a + b + …`: numbers added or strings joined; empty if one is."""
-
-    def run(items: Collection, scope: Scope) -> Collection:
-        values = []
-        for operand in operands:
-            item = single(operand(items, scope))
-            value = None if item is None else raw(item)
-            if value is None:
-                return []
-            values.append(value)
-        if all(isinstance(value, str) for value in values):
-            return ["".join(values)]
-        if all(map(is_number, values)):
-            total: Item = sum(values)
-            return [total]
-        raise EvaluationError("a sum of values that can't be added")
-
-    return run
-
-
-def _divided(one: int | Decimal, other: int | Decimal) -> int | Decimal | None:
-    return None if other == 0 else Decimal(one) / Decimal(other)
-
-
-def _whole(one: int | Decimal, other: int | Decimal) -> int | Decimal | None:
-    return None if other == 0 else int(Decimal(one) // Decimal(other))
-
-
-def _rest(one: int | Decimal, other: int | Decimal) -> int | Decimal | None:
-    if other == 0:
-        return None
-    rest = Decimal(one) % Decimal(other)
-    return int(rest) if isinstance(one, int) and isinstance(other, int) else rest
-
-
-_ARITHMETIC: dict[str, Callable[[int | Decimal, int | Decimal], int | Decimal | None]] = {
-    "-": lambda one, other: one - other,
-    "*": lambda one, other: one * other,
-    "/": _divided,
-    "div": _whole,
-    "mod": _rest,
-}
-
-
-def calculated(operator: str, left: Collect, right: Collect) -> Collect:
-    """`a - b`, `a * b`, `a / b`, `a div b`, `a mod b` on numbers; empty if one is, or by zero."""
-    calculate = _ARITHMETIC[operator]
-
-    def run(items: Collection, scope: Scope) -> Collection:
-        one, other = number_of(left(items, scope)), number_of(right(items, scope))
-        if one is None or other is None:
-            return []
-        result = calculate(one, other)
-        return [] if result is None else [result]
-
-    return run
-
-
-def signed(operator: str, operand: Collect) -> Collect:
-    """`-a` and `+a` on a number."""
-
-    def run(items: Collection, scope: Scope) -> Collection:
-        number = number_of(operand(items, scope))
-        if number is None:
-            return []
-        return [-number if operator == "-" else number]
+        texts = [text_of(operand(items, scope)) or "" for operand in operands]
+        check_length(sum(map(len, texts)))
+        return ["".join(texts)]
 
     return run

@@ -23,7 +23,7 @@ from hc_assets.fhir.fhirpath.syntax import (
     Variable,
     parts,
 )
-from hc_assets.fhir.fhirpath.values import Quantity, parse_temporal
+from hc_assets.fhir.fhirpath.values import CALENDAR_WORDS, Quantity, parse_temporal
 
 # An expression is compiled and evaluated by nested calls: these limits keep both far from Python's
 # own limit of recursion. The longest of R4's invariants has 121 tokens and nests 11 deep.
@@ -60,11 +60,6 @@ _PRECEDENCE = {
 }
 _CHAINED = frozenset({"and", "or", "|", "+", "&"})
 _RESERVED = frozenset({"and", "or", "xor", "implies", "div", "mod"})
-_TIME_UNITS = {
-    unit + plural: unit
-    for unit in ("year", "month", "week", "day", "hour", "minute", "second", "millisecond")
-    for plural in ("", "s")
-}
 _ESCAPES = {"r": "\r", "n": "\n", "t": "\t", "f": "\f"} | {c: c for c in "'\"`\\/"}
 
 _TIME = r"\d\d(?::\d\d(?::\d\d(?:\.\d+)?)?)?"
@@ -278,8 +273,8 @@ class _Parser:
         unit = self._peek()
         if unit.kind == "string":
             return Literal(Quantity(value, _unescape(self._take()), is_ucum=True))
-        if unit.kind == "word" and unit.text in _TIME_UNITS:
-            return Literal(Quantity(value, _TIME_UNITS[self._take().text], is_ucum=False))
+        if unit.kind == "word" and unit.text in CALENDAR_WORDS:
+            return Literal(Quantity(value, CALENDAR_WORDS[self._take().text], is_ucum=False))
         return Literal(value if "." in token.text else int(token.text))
 
     def _name(self) -> str:
@@ -299,11 +294,19 @@ class _Parser:
             return Member(base, name)
         arguments: list[Expression] = []
         if not self._take_if(")"):
-            arguments.append(self._nested())
+            arguments.append(self._argument(name))
             while self._take_if(","):
-                arguments.append(self._nested())
+                arguments.append(self._argument(name))
             self._expect(")")
         return Call(base, name, tuple(arguments), position)
+
+    def _argument(self, function: str) -> Expression:
+        argument = self._nested()
+        token = self._peek()
+        if function == "sort" and token.kind == "word" and token.text in ("asc", "desc"):
+            self._next += 1
+            return Unary("-", argument) if token.text == "desc" else argument
+        return argument
 
     def _type_name(self) -> str:
         name = self._name()

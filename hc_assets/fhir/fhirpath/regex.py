@@ -1,7 +1,7 @@
 """Regular expressions of FHIRPath, kept from taking exponential time.
 
 Belongs here: compiling a pattern for Python's `re` after looking for loops within loops that can
-match the same text in many ways. What `matches` means belongs to `strings.py`.
+match the same text in many ways. What `matches` means belongs to `functions/strings.py`.
 """
 
 import re

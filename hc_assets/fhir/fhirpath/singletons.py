@@ -12,6 +12,32 @@ from hc_assets.fhir.fhirpath.equality import is_number, raw
 from hc_assets.fhir.fhirpath.errors import EvaluationError
 from hc_assets.fhir.fhirpath.model import Collection, Item, Node
 
+# Computed texts and collections of more than this are refused: an expression can double either at
+# each step.
+MOST_CHARACTERS = 10_000_000
+MOST_ITEMS = 1_000_000
+
+
+def limited(items: Collection) -> Collection:
+    """The same collection.
+
+    Raises:
+        EvaluationError: it has more than a million items.
+    """
+    if len(items) > MOST_ITEMS:
+        raise EvaluationError("a collection too large to work with")
+    return items
+
+
+def check_length(characters: int) -> None:
+    """Hold a text that is to be computed to the limit.
+
+    Raises:
+        EvaluationError: it would have more than ten million characters.
+    """
+    if characters > MOST_CHARACTERS:
+        raise EvaluationError("a text too long to compute")
+
 
 class Function(NamedTuple):
     """One function: how many arguments it takes, and what it does.

@@ -107,9 +107,15 @@ Expression = (
 
 # Functions whose arguments are worked out for each item, or for all, of what they are applied to.
 LOOKING_AT_EACH = frozenset(
-    {"where", "select", "all", "exists", "repeat", "aggregate", "iif", "trace"}
+    {
+        *("where", "select", "all", "exists", "repeat", "repeatAll", "aggregate", "iif", "trace"),
+        *("sort", "coalesce"),
+    }
 )
 DECIDING = frozenset({"resource", "rootResource", "context"})
+# Constants that are texts: FHIRPath's and FHIR's URLs.
+TEXTS = frozenset({"ucum", "sct", "loinc"})
+TEXT_PREFIXES = ("vs-", "ext-")
 
 
 def parts(expression: Expression) -> Iterator[Expression]:
@@ -172,8 +178,10 @@ def fixed_by(expression: Expression) -> frozenset[str]:
                 return frozenset()
             case node if _is_followed(node):
                 return frozenset()
-            case Constant(name):
+            case Constant(name) if _is_text(name) or name in DECIDING:
                 found.add(name)
+            case Constant():
+                return frozenset()  # a variable: what it gives isn't known here
             case Call(base, name, arguments, _) if name in LOOKING_AT_EACH and base is not None:
                 pending.append(base)
                 for argument in arguments:
@@ -181,10 +189,10 @@ def fixed_by(expression: Expression) -> frozenset[str]:
                     # a function around it.
                     if uses_variable(argument, "index") or uses_variable(argument, "total"):
                         return frozenset()
-                    if any(_is_followed(each) for each in all_in(argument)):
+                    if any(_is_followed(each) or _varies(each) for each in all_in(argument)):
                         return frozenset()
                     found |= {e.name for e in all_in(argument) if isinstance(e, Constant)}
-            case Call(base, "as" | "ofType" | "is", _, _) if base is not None:
+            case Call(base, "as" | "ofType" | "is" | "getReferenceKey", _, _) if base is not None:
                 pending.append(base)
             case node:
                 pending.extend(parts(node))
@@ -194,3 +202,26 @@ def fixed_by(expression: Expression) -> frozenset[str]:
 def _is_followed(expression: Expression) -> bool:
     """Whether it leads to what may not be at hand, which whoever asks counts."""
     return isinstance(expression, Call) and expression.name in ("resolve", "conformsTo")
+
+
+def _is_text(name: str) -> bool:
+    return name in TEXTS or name.startswith(TEXT_PREFIXES)
+
+
+def _varies(expression: Expression) -> bool:
+    """Whether it is a variable of the caller's, or of `defineVariable`."""
+    if not isinstance(expression, Constant):
+        return False
+    return not _is_text(expression.name) and expression.name not in DECIDING
+
+
+def defined_in(expression: Expression) -> frozenset[str]:
+    """Names of the variables that an expression defines."""
+    return frozenset(
+        str(call.arguments[0].value)
+        for call in all_in(expression)
+        if isinstance(call, Call)
+        and call.name == "defineVariable"
+        and call.arguments
+        and isinstance(call.arguments[0], Literal)
+    )

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from hc_assets.fhir.fhirpath.errors import FhirPathSyntaxError
-from hc_assets.fhir.fhirpath.model import Item, Node, TypeView
+from hc_assets.fhir.fhirpath.model import TYPE_INFO, Collection, Item, Node, Scope, TypeView
+from hc_assets.fhir.fhirpath.operators import Collect
 from hc_assets.fhir.fhirpath.values import Quantity, Temporal
 
 _SYSTEM_TYPES = frozenset(
@@ -54,3 +55,30 @@ def type_test(types: TypeView, name: str) -> Callable[[Item], bool]:
         return is_system and (local == "Any" or system_type(item) == local)
 
     return fits
+
+
+def type_filter(base: Collect, types: TypeView, name: str) -> Collect:
+    """`ofType(name)`, and `as`: the items of a type.
+
+    `as` on several items keeps those of the type: HL7's validator lets it for R4, whose dom-3 is
+    written that way.
+
+    Raises:
+        FhirPathSyntaxError: there is no such type or namespace.
+    """
+    fits = type_test(types, name)
+
+    def run(items: Collection, scope: Scope) -> Collection:
+        return [item for item in base(items, scope) if fits(item)]
+
+    return run
+
+
+def type_of(types: TypeView, item: Item) -> Node:
+    """What `type()` gives for an item: namespace and name; those of a nested element's kind."""
+    if not isinstance(item, Node):
+        return Node({"namespace": "System", "name": system_type(item)}, TYPE_INFO)
+    name = item.type_name
+    if "." in name:
+        name = "BackboneElement" if types.is_a(name, "BackboneElement") else "Element"
+    return Node({"namespace": "FHIR", "name": name}, TYPE_INFO)

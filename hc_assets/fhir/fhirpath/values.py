@@ -1,7 +1,8 @@
 """System values of FHIRPath that JSON has no type for: dates and times, quantities.
 
-Belongs here: how they are read and compared. Strings, booleans and numbers are Python's own;
-equality over all kinds of items belongs to `equality.py`.
+Belongs here: their form, how they are read, the order of dates and times. Strings, booleans and
+numbers are Python's own; equality over all kinds of items belongs to `equality.py`, what quantities
+have in common to `quantities.py`.
 """
 
 import re
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from hc_assets.fhir.fhirpath.errors import EvaluationError, UndecidableError
+from hc_assets.fhir.fhirpath.errors import EvaluationError
 
 _TIME = r"(\d\d)(?::(\d\d)(?::(\d\d(?:\.\d+)?))?)?"
 _ONLY_TIME = re.compile(rf"T?{_TIME}", re.ASCII)
@@ -19,16 +20,11 @@ _DATE_TIME = re.compile(
 _DATE_FIELDS = 3
 _HOUR = 60
 _DAY = 24 * _HOUR
-# A calendar word and its UCUM code mean the same down from the week; a UCUM year has 365.25 days.
-_UCUM_OF_CALENDAR = {
-    "week": "wk",
-    "day": "d",
-    "hour": "h",
-    "minute": "min",
-    "second": "s",
-    "millisecond": "ms",
-}
-
+CALENDAR_UNITS = frozenset(
+    {"year", "month", "week", "day", "hour", "minute", "second", "millisecond"}
+)
+# Words for durations of the calendar, each with its singular.
+CALENDAR_WORDS = {unit + plural: unit for unit in CALENDAR_UNITS for plural in ("", "s")}
 
 Fields = tuple[int | Decimal, ...]
 
@@ -164,20 +160,3 @@ def compare_temporal(left: Temporal, right: Temporal) -> int | None:
         if one != other:
             return -1 if one < other else 1
     return 0 if len(left.fields) == len(right.fields) else None
-
-
-def compare_quantities(left: Quantity, right: Quantity) -> int:
-    """Order two quantities of the same unit: -1, 0 or 1.
-
-    Raises:
-        UndecidableError: the units differ; converting takes UCUM's tables, which aren't at hand.
-    """
-    if _canonical_unit(left) != _canonical_unit(right):
-        raise UndecidableError("quantities of different units")
-    return (left.value > right.value) - (left.value < right.value)
-
-
-def _canonical_unit(quantity: Quantity) -> tuple[str, bool]:
-    if not quantity.is_ucum and quantity.unit in _UCUM_OF_CALENDAR:
-        return _UCUM_OF_CALENDAR[quantity.unit], True
-    return quantity.unit, quantity.is_ucum

@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-TABLE_FORMAT = 2
+TABLE_FORMAT = 3
 TABLE_PATH = Path(__file__).with_name("definitions.json.gz")
 
 Kind = Literal["resource", "complex-type", "backbone", "primitive-type"]
@@ -160,16 +160,36 @@ class ExtensionDefinition(msgspec.Struct, frozen=True, omit_defaults=True):
     slots: tuple[ExtensionSlot, ...] = ()
 
 
-class SearchDefinition(msgspec.Struct, frozen=True):
+class SearchComponent(msgspec.Struct, frozen=True):
+    """A part of a composite search parameter.
+
+    Attributes:
+        definition: URL of the search parameter whose type it has.
+        expression: FHIRPath, evaluated on each value of the composite's own expression.
+    """
+
+    definition: str
+    expression: str
+
+
+class SearchDefinition(msgspec.Struct, frozen=True, omit_defaults=True):
     """A search parameter of HL7's core package.
 
     Attributes:
         type: a code of HL7's value set search-param-type.
         base: the resource types that it searches.
+        code: its name in a query.
+        expression: FHIRPath of the values; "" for those that no path says (`_text`).
+        targets: for a reference: the resource types that it may refer to.
+        components: for a composite: its parts, in order.
     """
 
     type: str
     base: tuple[str, ...]
+    code: str = ""
+    expression: str = ""
+    targets: tuple[str, ...] = ()
+    components: tuple[SearchComponent, ...] = ()
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -268,6 +288,11 @@ class Definitions:
         """Look up a search parameter; None where HL7's core package doesn't define it."""
         raw = self._table.search_parameters.get(url)
         return None if raw is None else msgspec.json.decode(raw, type=SearchDefinition)
+
+    @property
+    def search_parameter_urls(self) -> frozenset[str]:
+        """URLs of all search parameters that HL7's core package defines."""
+        return frozenset(self._table.search_parameters)
 
     @property
     def extension_urls(self) -> frozenset[str]:

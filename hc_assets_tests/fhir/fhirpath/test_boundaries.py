@@ -15,8 +15,8 @@ from hc_assets.fhir.fhirpath import (
     compile_expression,
     resource_node,
 )
-from hc_assets.fhir.fhirpath.boundaries import number_boundary, temporal_boundary
-from hc_assets.fhir.fhirpath.conversions import printed
+from hc_assets.fhir.fhirpath.functions.boundaries import number_boundary, temporal_boundary
+from hc_assets.fhir.fhirpath.functions.conversions import printed
 from hc_assets.fhir.fhirpath.values import compare_temporal, parse_temporal
 from hc_assets.fhir.r4.definitions import r4
 

@@ -76,7 +76,7 @@ PATIENT = Node(
         ("{} < 2", []),
         ("gender < 'x'", []),
         ("4 'mg' = 4.0 'mg'", [True]),
-        ("4 'mg' = 4 'g'", []),
+        ("4 'mg' = 4 'g'", [False]),
         ("7 days = 7 'd'", [True]),
         ("1 year = 1 'a'", []),
         ("4 'mg' <= 5 'mg'", [True]),

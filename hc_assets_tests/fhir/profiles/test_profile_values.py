@@ -175,18 +175,25 @@ def test_numbers_are_compared_as_decimals(findings: Findings, profile: Profile) 
     assert [rule for _, rule, _ in findings(wrong, definition)] == ["profile-pattern"]
 
 
-def test_a_quantity_in_another_unit_than_its_limit_is_a_warning(
-    findings: Findings, profile: Profile
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("kg", []),
+        ("mg", [("error", "profile-range", "Observation.valueQuantity")]),
+        ("cm", [("warning", "profile-range", "Observation.valueQuantity")]),
+    ],
+)
+def test_a_quantity_in_another_unit_than_its_limit_is_converted_or_a_warning(
+    findings: Findings, profile: Profile, code: str, found: list[tuple[str, str, str]]
 ) -> None:
     element = {
         "path": "Observation.value[x]",
         "type": [{"code": "Quantity"}],
         "minValueQuantity": {"value": 9, "system": "http://unitsofmeasure.org", "code": "g"},
     }
-    quantity = {"value": 1, "system": "http://unitsofmeasure.org", "code": "kg"}
-    assert findings(_observation(valueQuantity=quantity), profile("Observation", element)) == [
-        ("warning", "profile-range", "Observation.valueQuantity")
-    ]
+    quantity = {"value": 1, "system": "http://unitsofmeasure.org", "code": code}
+    definition = profile("Observation", element)
+    assert findings(_observation(valueQuantity=quantity), definition) == found
 
 
 def _constraint(expression: str, severity: str = "error") -> Json:

@@ -28,6 +28,7 @@ from hc_assets.fhir.r4.definitions import (
     ExtensionSlot,
     Invariant,
     Kind,
+    SearchComponent,
     SearchDefinition,
     TypeDefinition,
     TypeRef,
@@ -241,6 +242,20 @@ def _extension(structure: JsonObject) -> ExtensionDefinition:
     )
 
 
+def _search_parameter(found: JsonObject) -> SearchDefinition:
+    return SearchDefinition(
+        type=found["type"],
+        base=tuple(found["base"]),
+        code=found["code"],
+        expression=found.get("expression", ""),
+        targets=tuple(found.get("target", ())),
+        components=tuple(
+            SearchComponent(part["definition"], part["expression"])
+            for part in found.get("component", ())
+        ),
+    )
+
+
 def build(package: Package) -> bytes:
     """Compile a package into the table.
 
@@ -258,7 +273,7 @@ def build(package: Package) -> bytes:
     }
     # Those for extensions of extensions state no base; examples stand under other URLs.
     search_parameters = {
-        url: SearchDefinition(found["type"], tuple(found["base"]))
+        url: _search_parameter(found)
         for url, found in package.search_parameters.items()
         if url.startswith(_SEARCH) and "base" in found
     }

@@ -22,11 +22,11 @@ from hc_assets.fhir.fhirpath.model import Collection, Node, Scope, TypeView
 from hc_assets.fhir.fhirpath.singletons import (
     Function,
     integer_of,
+    limited,
     single,
     text_of,
     truth_of,
 )
-from hc_assets.fhir.fhirpath.values import parse_temporal
 from hc_assets.fhir.r4.rules.narrative import has_content, narrative_fault
 
 _TEXT_TYPES = frozenset({"canonical", "uri", "url", "string", ""})
@@ -131,18 +131,6 @@ def _html_checks_2(_: Scope, items: Collection) -> bool:
     return isinstance(value, str) and has_content(value)
 
 
-def _now(scope: Scope, _: Collection) -> Collection:
-    if scope.environment.now is None:
-        raise UndecidableError("the time of an evaluation that has none")
-    return [parse_temporal(scope.environment.now.isoformat())]
-
-
-def _today(scope: Scope, _: Collection) -> Collection:
-    if scope.environment.now is None:
-        raise UndecidableError("the date of an evaluation that has none")
-    return [parse_temporal(scope.environment.now.date().isoformat())]
-
-
 # Functions that give true, false or nothing (None).
 TESTS: Mapping[str, Function] = {
     "empty": Function(0, 0, _empty),
@@ -171,14 +159,12 @@ VALUES: Mapping[str, Function] = {
     "skip": Function(1, 1, _skip),
     "take": Function(1, 1, _take),
     "distinct": Function(0, 0, lambda _, items: distinct(items)),
-    "combine": Function(1, 1, lambda _, items, other: combined(items, other)),
+    "combine": Function(1, 1, lambda _, items, other: limited(combined(items, other))),
     "union": Function(1, 1, lambda _, items, other: united(items, other)),
     "intersect": Function(1, 1, lambda _, items, other: intersected(items, other)),
     "exclude": Function(1, 1, lambda _, items, other: excluded(items, other)),
     "getValue": Function(0, 0, _get_value),
     "resolve": Function(0, 0, _resolve),
-    "now": Function(0, 0, _now),
-    "today": Function(0, 0, _today),
 }
 
 
@@ -212,3 +198,9 @@ def navigation(types: TypeView) -> dict[str, Function]:
     }
     functions = {name: Function(0, 0, apply) for name, apply in walk.items()}
     return functions | {"extension": Function(1, 1, extension)}
+
+
+def navigation_tests(types: TypeView) -> dict[str, Function]:
+    """Functions of the same kind that give true or false."""
+    extension = navigation(types)["extension"].apply
+    return {"hasExtension": Function(1, 1, lambda *given: bool(extension(*given)))}

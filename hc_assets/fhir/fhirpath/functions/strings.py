@@ -11,7 +11,13 @@ from typing import Any
 from hc_assets.fhir.fhirpath.errors import EvaluationError, UndecidableError
 from hc_assets.fhir.fhirpath.model import Collection, Scope
 from hc_assets.fhir.fhirpath.regex import MAX_TEXT, compile_pattern
-from hc_assets.fhir.fhirpath.singletons import Function, integer_of, text_of
+from hc_assets.fhir.fhirpath.singletons import (
+    Function,
+    check_length,
+    integer_of,
+    limited,
+    text_of,
+)
 
 
 def _starts_with(_: Scope, items: Collection, prefix: Collection) -> bool | None:
@@ -55,6 +61,9 @@ def _replace_matches(
     search, replacement = _search(items, pattern), text_of(substitute)
     if search is None or replacement is None:
         return []
+    if not search[1].pattern:
+        return [search[0]]  # HL7's suite has nothing replaced by an empty pattern
+    check_length((len(search[0]) + 1) * len(replacement))
     # FHIRPath writes a group as $1, Python as \g<1>.
     template = re.sub(r"\$(\d)", r"\\g<\1>", replacement.replace("\\", r"\\"))
     try:
@@ -67,12 +76,18 @@ def _replace(_: Scope, items: Collection, old: Collection, new: Collection) -> C
     text, part, substitute = text_of(items), text_of(old), text_of(new)
     if text is None or part is None or substitute is None:
         return []
+    check_length(len(text) + (text.count(part)) * len(substitute))
     return [text.replace(part, substitute)]
 
 
 def _index_of(_: Scope, items: Collection, part: Collection) -> Collection:
     text, wanted = text_of(items), text_of(part)
     return [] if text is None or wanted is None else [text.find(wanted)]
+
+
+def _last_index_of(_: Scope, items: Collection, part: Collection) -> Collection:
+    text, wanted = text_of(items), text_of(part)
+    return [] if text is None or wanted is None else [text.rfind(wanted)]
 
 
 def _substring(
@@ -96,7 +111,7 @@ def _of_text(change: Callable[[str], Any]) -> Callable[[Scope, Collection], Coll
         if text is None:
             return []
         changed = change(text)
-        return changed if isinstance(changed, list) else [changed]
+        return limited(changed) if isinstance(changed, list) else [changed]
 
     return apply
 
@@ -105,13 +120,16 @@ def _split(_: Scope, items: Collection, separator: Collection) -> Collection:
     text, mark = text_of(items), text_of(separator)
     if text is None or mark is None:
         return []
-    return [*text.split(mark)] if mark else [*text]
+    return limited([*text.split(mark)] if mark else [*text])
 
 
 def _join(_: Scope, items: Collection, separator: Collection | None = None) -> Collection:
+    if not items:
+        return []
     mark = "" if separator is None else text_of(separator)
-    texts = [text_of([item]) for item in items]
-    return [(mark or "").join(text for text in texts if text is not None)]
+    texts = [text for item in items if (text := text_of([item])) is not None]
+    check_length(sum(map(len, texts)) + len(texts) * len(mark or ""))
+    return [(mark or "").join(texts)]
 
 
 # Functions that give true, false or nothing (None).
@@ -128,6 +146,7 @@ VALUES: Mapping[str, Function] = {
     "replace": Function(2, 2, _replace),
     "replaceMatches": Function(2, 2, _replace_matches),
     "indexOf": Function(1, 1, _index_of),
+    "lastIndexOf": Function(1, 1, _last_index_of),
     "substring": Function(1, 2, _substring),
     "length": Function(0, 0, _length),
     "lower": Function(0, 0, _of_text(str.lower)),

@@ -1,21 +1,28 @@
-"""FHIRPath functions that convert between types, and arithmetic on single numbers.
+"""FHIRPath functions that convert between types.
 
-Belongs here: how a value prints and is read, rounding. Functions on strings belong to
-`strings.py`, infix arithmetic to `operators.py`.
+Belongs here: how a value prints and is read. Functions on strings belong to `functions/strings.py`,
+conversions of units to `quantities.py`.
 """
 
 import re
 from collections.abc import Callable, Mapping
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
-from hc_assets.fhir.fhirpath.equality import as_temporal, is_number, raw
+from hc_assets.fhir.fhirpath.equality import as_quantity, as_temporal, is_number, raw
 from hc_assets.fhir.fhirpath.errors import EvaluationError
 from hc_assets.fhir.fhirpath.model import Collection, Item, Scope
-from hc_assets.fhir.fhirpath.singletons import Function, integer_of, number_of, single
-from hc_assets.fhir.fhirpath.values import Quantity, Temporal, parse_temporal
+from hc_assets.fhir.fhirpath.quantities import comparable, converted
+from hc_assets.fhir.fhirpath.singletons import Function, single, text_of
+from hc_assets.fhir.fhirpath.values import (
+    CALENDAR_WORDS,
+    Quantity,
+    Temporal,
+    parse_temporal,
+)
 
 _INTEGER = re.compile(r"[+-]?\d{1,28}", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?\d{1,28}(\.\d{1,28})?", re.ASCII)
+_QUANTITY = re.compile(r"([+-]?\d{1,28}(?:\.\d{1,28})?)\s*(?:'([^']+)'|([A-Za-z]+))?", re.ASCII)
 _TRUE = frozenset({"true", "t", "yes", "y", "1", "1.0"})
 _FALSE = frozenset({"false", "f", "no", "n", "0", "0.0"})
 _LARGEST_EXPONENT = 100
@@ -131,6 +138,49 @@ def _to_time(_: Scope, items: Collection) -> Collection:
     return [moment] if moment is not None and moment.is_time else []
 
 
+def _to_quantity(_: Scope, items: Collection, unit: Collection | None = None) -> Collection:
+    item = single(items)
+    quantity = None if item is None else _quantity(item)
+    if quantity is None or unit is None:
+        return [] if quantity is None else [quantity]
+    wanted = text_of(unit)
+    if wanted is None:
+        return []
+    word = CALENDAR_WORDS.get(wanted)
+    found = converted(quantity, word or wanted, is_ucum=word is None)
+    return [] if found is None else [found]
+
+
+def _quantity(item: Item) -> Quantity | None:
+    value = raw(item)
+    if isinstance(value, bool | int | Decimal):
+        return Quantity(Decimal(value), "1", is_ucum=True)
+    if not isinstance(value, str):
+        return as_quantity(item)
+    match = _QUANTITY.fullmatch(value)
+    if match is None:
+        return None
+    number, code, word = match.groups()
+    if word is not None:
+        unit = CALENDAR_WORDS.get(word)
+        return None if unit is None else Quantity(Decimal(number), unit, is_ucum=False)
+    return Quantity(Decimal(number), code or "1", is_ucum=True)
+
+
+def _converts_to_quantity(
+    scope: Scope, items: Collection, unit: Collection | None = None
+) -> bool | None:
+    return bool(_to_quantity(scope, items, unit)) if items else None
+
+
+def _comparable(_: Scope, items: Collection, other: Collection) -> bool | None:
+    left, right = single(items), single(other)
+    if left is None or right is None:
+        return None
+    one, two = as_quantity(left), as_quantity(right)
+    return one is not None and two is not None and comparable(one, two)
+
+
 def _converts(
     convert: Callable[[Scope, Collection], Collection],
 ) -> Callable[[Scope, Collection], bool | None]:
@@ -138,35 +188,6 @@ def _converts(
         return bool(convert(scope, items)) if items else None
 
     return apply
-
-
-def _of_number(
-    change: Callable[[Decimal], int],
-) -> Callable[[Scope, Collection], Collection]:
-    def apply(_: Scope, items: Collection) -> Collection:
-        number = number_of(items)
-        if number is None:
-            return []
-        if abs(Decimal(number).adjusted()) > _LARGEST_EXPONENT:
-            raise EvaluationError("a number too large to round")
-        return [change(Decimal(number))]
-
-    return apply
-
-
-def _round(_: Scope, items: Collection, digits: Collection | None = None) -> Collection:
-    number = number_of(items)
-    places = 0 if digits is None else integer_of(digits)
-    if number is None or places is None:
-        return []
-    return [Decimal(number).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)]
-
-
-def _abs(_: Scope, items: Collection) -> Collection:
-    number = number_of(items)
-    if number is None:
-        return []
-    return [-number if number < 0 else number]
 
 
 # Functions that give true, false or nothing (None).
@@ -178,6 +199,8 @@ TESTS: Mapping[str, Function] = {
     "convertsToDate": Function(0, 0, _converts(_to_date)),
     "convertsToDateTime": Function(0, 0, _converts(_to_date_time)),
     "convertsToTime": Function(0, 0, _converts(_to_time)),
+    "convertsToQuantity": Function(0, 1, _converts_to_quantity),
+    "comparable": Function(1, 1, _comparable),
 }
 
 # Functions that give a collection.
@@ -189,9 +212,5 @@ VALUES: Mapping[str, Function] = {
     "toDate": Function(0, 0, _to_date),
     "toDateTime": Function(0, 0, _to_date_time),
     "toTime": Function(0, 0, _to_time),
-    "abs": Function(0, 0, _abs),
-    "ceiling": Function(0, 0, _of_number(lambda n: int(n.to_integral_value(ROUND_CEILING)))),
-    "floor": Function(0, 0, _of_number(lambda n: int(n.to_integral_value(ROUND_FLOOR)))),
-    "truncate": Function(0, 0, _of_number(int)),
-    "round": Function(0, 1, _round),
+    "toQuantity": Function(0, 1, _to_quantity),
 }
