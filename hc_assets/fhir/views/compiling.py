@@ -1,19 +1,33 @@
-"""Paths of a view as closures: FHIRPath's compiler, which besides knows the number of a row.
+"""Paths of a view as closures: FHIRPath's compiler, with what SQL on FHIR has otherwise.
 
-Belongs here: `%rowIndex`. All else that paths mean is in `fhir/fhirpath`.
+Belongs here: `%rowIndex`, and `join` of nothing. All else that paths mean is in `fhir/fhirpath`.
 """
 
 from dataclasses import dataclass
 
 from hc_assets.fhir.fhirpath import TypeView
 from hc_assets.fhir.fhirpath.compiler import Compiler
+from hc_assets.fhir.fhirpath.functions.strings import VALUES as STRINGS
 from hc_assets.fhir.fhirpath.model import Collection, Scope
 from hc_assets.fhir.fhirpath.operators import Collect, Truth
 from hc_assets.fhir.fhirpath.syntax import Constant, Expression, all_in
 from hc_assets.fhir.views.constants import ROW_INDEX
 
 
-class _RowCompiler(Compiler):
+def joined(scope: Scope, items: Collection, separator: Collection | None = None) -> Collection:
+    """`join()`; of nothing it is an empty text, as SQL on FHIR's suite has it, and not nothing."""
+    return STRINGS["join"].apply(scope, items, *([] if separator is None else [separator])) or [""]
+
+
+class _PathCompiler(Compiler):
+    """A compiler of paths of views."""
+
+    def __init__(self, tree: Expression, types: TypeView, shortcuts: bool = True) -> None:
+        super().__init__(tree, types, shortcuts)
+        self._values = {**self._values, "join": STRINGS["join"]._replace(apply=joined)}
+
+
+class _RowCompiler(_PathCompiler):
     """A compiler for which `%rowIndex` is what its environment keeps under that name."""
 
     def collect(self, expression: Expression) -> Collect:
@@ -42,8 +56,8 @@ class ViewCompiler:
     def _for(self, tree: Expression) -> Compiler:
         # One for each: it knows parts by their identity, which lasts only as long as the tree
         if Constant(ROW_INDEX) in all_in(tree):
-            return _RowCompiler(self.types, shortcuts=False)
-        return Compiler(self.types)
+            return _RowCompiler(tree, self.types, shortcuts=False)
+        return _PathCompiler(tree, self.types)
 
     def collect(self, tree: Expression) -> Collect:
         """The closure that gives the collection of an expression.

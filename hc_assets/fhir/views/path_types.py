@@ -6,10 +6,7 @@ is of a type is asked of `fhir/fhirpath`.
 
 from collections.abc import Mapping
 
-from hc_assets.fhir.fhirpath import Temporal, TypeView
-from hc_assets.fhir.fhirpath import collections as fhirpath_collections
-from hc_assets.fhir.fhirpath import conversions as fhirpath_conversions
-from hc_assets.fhir.fhirpath import strings as fhirpath_strings
+from hc_assets.fhir.fhirpath import Temporal, TypeView, functions
 from hc_assets.fhir.fhirpath.syntax import (
     Call,
     Constant,
@@ -32,10 +29,6 @@ _BOOLEAN = frozenset({"boolean"})
 _STRING = frozenset({"string"})
 _INTEGER = frozenset({"integer"})
 _DECIMAL = frozenset({"decimal"})
-_TESTS = frozenset(
-    {*fhirpath_collections.TESTS, *fhirpath_strings.TESTS, *fhirpath_conversions.TESTS}
-    | {"exists", "all", "is", "hasExtension"}
-)
 _ANY_RESOURCE = frozenset({"Resource", "DomainResource"})
 _NUMBERS = frozenset({"integer", "decimal", "positiveInt", "unsignedInt", "integer64"})
 _WHOLE = _NUMBERS - {"decimal"}
@@ -73,6 +66,7 @@ class PathTypes:
             resource: type of the view's resources.
         """
         self._types, self._resource = types, resource
+        self._tests = {*functions.tests(types), "exists", "all", "is"}
 
     def of(self, tree: Expression, focus: Types) -> Types:  # noqa: PLR0911 - one a kind
         """Types that an expression can give.
@@ -132,7 +126,7 @@ class PathTypes:
 
     def _call(self, call: Call, focus: Types) -> Types:
         name, arguments = call.name, call.arguments
-        if name in _TESTS:
+        if name in self._tests:
             return _BOOLEAN
         base = focus if call.base is None else self.of(call.base, focus)
         match name, arguments:

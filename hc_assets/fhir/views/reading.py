@@ -6,10 +6,10 @@ Belongs here: JSON to `View`, with the path of each fault. Types of paths are in
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
 from typing import Any
 
-from hc_assets.fhir.fhirpath import FhirPathError, TypeView
+from hc_assets.fhir.fhirpath import FhirPathError
+from hc_assets.fhir.fhirpath.evaluator import r4_types
 from hc_assets.fhir.fhirpath.parser import parse
 from hc_assets.fhir.r4.definitions import r4
 from hc_assets.fhir.r4.json_text import JsonProblem, read_document
@@ -40,12 +40,6 @@ _OF_VIEW = frozenset(
 )
 _OF_SELECT = frozenset({"column", "select", "unionAll", *_EACH})
 _OF_COLUMN = frozenset({"name", "path", "type", "collection", "description", "tag"})
-
-
-@cache
-def r4_types() -> TypeView:
-    """The types of R4, as paths see them."""
-    return TypeView(r4())
 
 
 def read_view(text: bytes, name: str) -> View:

@@ -13,11 +13,11 @@ import pyarrow as pa
 
 from hc_assets.core.columns import column
 from hc_assets.core.fence import InternalError, fenced
+from hc_assets.fhir.fhirpath.evaluator import r4_types
 from hc_assets.fhir.r4.json_text import JsonProblem, read_document
 from hc_assets.fhir.views.definition import Column, Family, View
 from hc_assets.fhir.views.fast.source import Run, generated
 from hc_assets.fhir.views.fast.structs import UnsupportedError
-from hc_assets.fhir.views.reading import r4_types
 from hc_assets.fhir.views.rows import RefusedResourceError, ResourceRows, Row
 
 _TYPES: dict[Family, pa.DataType] = {

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 from hc_assets.fhir.fhirpath import Item
-from hc_assets.fhir.fhirpath.conversions import printed
 from hc_assets.fhir.fhirpath.equality import raw
+from hc_assets.fhir.fhirpath.functions.conversions import printed
 from hc_assets.fhir.views.definition import Family
 
 Kept = str | bool | int

@@ -84,7 +84,7 @@ def test_a_view_without_faults_is_read():
         (selecting(column("a", "id.nope()")), "select[0].column[0].path", "nope"),
         (selecting(column("a", "%nope")), "select[0].column[0].path", "nope"),
         (selecting(column("a", "id.ofType(Nope)")), "select[0].column[0].path", "Nope"),
-        (selecting(column("a", "id.first(1)")), "select[0].column[0].path", "arguments"),
+        (selecting(column("a", "id.first(1)")), "select[0].column[0].path", "take 1 argument"),
         (selecting(column("a", "name")), "select[0].column[0].path", "HumanName"),
         (selecting(column("a", "id", type="integer")), "select[0].column[0].type", "gives"),
         (selecting(column("a", "active", type="string")), "select[0].column[0].type", "gives"),

@@ -287,7 +287,7 @@ class PathWriter:
 
     def _joined(self, base: Value, separator: str) -> Value:
         texts = base.name if base.is_many else f"([] if {base.name} is None else [{base.name}])"
-        made = self._writer.assign(f"joined({texts} or [], {separator!r})")
+        made = self._writer.assign(f"joined_text({texts} or [], {separator!r})")
         return Value(made, "text")
 
     # What gives a truth value

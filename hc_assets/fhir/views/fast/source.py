@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from hc_assets.fhir.fhirpath import TypeView
+from hc_assets.fhir.fhirpath import EvaluationError, TypeView
 from hc_assets.fhir.views.definition import Column, Select, View
 from hc_assets.fhir.views.fast import support
 from hc_assets.fhir.views.fast.paths import PathWriter
@@ -21,8 +21,13 @@ from hc_assets.fhir.views.fast.writer import Value, Writer
 # Takes resources, a list for each column with one for the number of each row's resource, and what
 # to call with the number and bytes of a resource that only the general way can do.
 Run = Callable[[Sequence[bytes], list[list[Any]], Callable[[int, bytes], None]], None]
-# What JSON can be that the structs have no place for.
-_FAULTS = (msgspec.DecodeError, UnicodeDecodeError, support.TakeGeneralWayError)
+# What JSON can be that the structs have no place for, and what has no value.
+_FAULTS = (
+    msgspec.DecodeError,
+    UnicodeDecodeError,
+    EvaluationError,
+    support.TakeGeneralWayError,
+)
 _Rest = Callable[[], None]
 
 

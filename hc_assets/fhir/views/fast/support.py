@@ -11,12 +11,14 @@ import msgspec
 
 from hc_assets.fhir.fhirpath import Environment, Node
 from hc_assets.fhir.fhirpath.compiler import Compiler
+from hc_assets.fhir.fhirpath.evaluator import r4_types
 from hc_assets.fhir.fhirpath.model import Scope
-from hc_assets.fhir.fhirpath.strings import VALUES as STRINGS
 from hc_assets.fhir.fhirpath.syntax import Call, Member
-from hc_assets.fhir.views.reading import r4_types
+from hc_assets.fhir.views.compiling import joined
 from hc_assets.fhir.views.values import decimal_text
 
+# For functions that do not ask where they are
+_NO_SCOPE = Scope(Environment(Node({}, ""), Node({}, "")), [])
 _DIGITS = frozenset(b"-0123456789")
 
 
@@ -39,10 +41,9 @@ def number_of(raw: msgspec.Raw) -> int | Decimal:
     return Decimal(number_text(raw))
 
 
-def joined(values: Any, separator: str) -> str | None:
-    """`join()` of texts; None where it gives nothing."""
-    made = STRINGS["join"].apply(None, values, [separator])
-    return made[0] if made else None
+def joined_text(values: list[Any], separator: str) -> str:
+    """`join()` of texts."""
+    return str(joined(_NO_SCOPE, values, [separator])[0])
 
 
 @lru_cache(maxsize=2**16)
@@ -63,13 +64,14 @@ def reference_key(reference: str, type_: str | None, wanted: str | None) -> str 
 @lru_cache
 def _reference_keys(wanted: str | None) -> Any:
     arguments = () if wanted is None else (Member(None, wanted),)
-    return Compiler(r4_types()).collect(Call(None, "getReferenceKey", arguments, 0))
+    call = Call(None, "getReferenceKey", arguments, 0)
+    return Compiler(call, r4_types()).collect(call)
 
 
 __all__ = [
     "TakeGeneralWayError",
     "decimal_text",
-    "joined",
+    "joined_text",
     "number_of",
     "number_text",
     "reference_key",
