@@ -6,7 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -20,6 +20,9 @@ from typer.testing import CliRunner, Result
 
 import hc_assets_tests.quick_record  # noqa: F401 - works by being imported, before Dagster
 from hc_assets.cli.main import app
+from hc_assets.core.domain import Catalog
+from hc_assets.domains import DOMAINS
+from hc_assets.fhir.views.declared import view_files, view_tables
 from hc_assets_tests.scheduling import ByScope, place_of
 
 # Other processes may hold the cores: how long an example takes says nothing of the code.
@@ -123,6 +126,17 @@ def hc_assets(data_dir: Path) -> Callable[..., Result]:
 def query(data_dir: Path) -> Callable[[str], list[tuple[object, ...]]]:
     """Ask the test's warehouse, as a user would."""
     return partial(run_query, data_dir)
+
+
+@pytest.fixture
+def shipped_catalog(monkeypatch: pytest.MonkeyPatch) -> Iterator[Catalog]:
+    """All that is declared, with the views that come with the package; tests go without them."""
+    monkeypatch.setenv("HC_SHIPPED_VIEWS", "true")
+    monkeypatch.delenv("HC_VIEWS", raising=False)
+    view_files.cache_clear()
+    first, *others = DOMAINS
+    yield Catalog([replace(first, tables=(*first.tables, *view_tables())), *others])
+    view_files.cache_clear()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from upath import UPath
 
 from hc_assets.domains import CATALOG, warehouse_of
 from hc_assets.fhir.validate_command import validate_app
+from hc_assets.fhir.views.command import views_app
 from hc_assets.lake.backlog import unfinished
 from hc_assets.lake.exclusions import retracted
 from hc_assets.lake.layout import Layout
@@ -20,6 +21,7 @@ from hc_assets.settings import Settings
 
 app = typer.Typer()
 app.add_typer(validate_app)
+app.add_typer(views_app, name="views")
 
 
 @app.command()

@@ -7,6 +7,7 @@ Imports neither Dagster nor NumPy.
 from hc_assets.core.domain import Domain, Kind, Table
 from hc_assets.fhir.bundles.formats import other_format
 from hc_assets.fhir.settings import FhirSettings
+from hc_assets.fhir.views.declared import view_tables
 
 _SCHEMAS = "hc_assets.fhir.schemas:TABLES"
 
@@ -106,13 +107,15 @@ _TABLES = (
 DOMAIN = Domain(
     name="fhir",
     kinds=(FHIR_FILES,),
-    tables=_TABLES,
+    tables=(*_TABLES, *view_tables()),
     settings=FhirSettings,
     wiring=(
         "hc_assets.fhir.assets",
         "hc_assets.fhir.checks",
         "hc_assets.fhir.operations.assets",
         "hc_assets.fhir.operations.checks",
+        "hc_assets.fhir.views.assets",
+        "hc_assets.fhir.views.checks",
     ),
     jobs="hc_assets.fhir.assets:JOBS",
     commands="hc_assets.fhir.commands",

@@ -77,6 +77,16 @@ class FhirSettings(CoreSettings):
         description="Profiles that each resource of a type is held against, whether or not it names"
         " them: `Patient=URL`, several with commas between them; of HC_FHIR_PROFILES or R4's own.",
     )
+    shipped_views: bool = Field(
+        default=True,
+        description="Whether the views that come with the package have tables.",
+    )
+    views: Path | None = Field(
+        default=None,
+        description="Folder of SQL on FHIR ViewDefinitions, each a table fhir/views/<file's name>,"
+        " beside those that come with the package; <data>/views where it is not set. Like"
+        " HC_SHIPPED_VIEWS it is read when a process starts.",
+    )
     export_split_bytes: int = Field(
         default=1024**3, ge=1, description="NDJSON bytes from which a file of an export is full."
     )

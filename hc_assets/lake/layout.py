@@ -19,6 +19,16 @@ BATCH_PREFIX = "batch="
 LEFT_OUT_FOLDER, RESTORED_FOLDER = ".left_out", ".restored"
 
 
+def name_in_warehouse(table: str) -> tuple[str, str]:
+    """Schema and name of a table in the warehouse.
+
+    >>> name_in_warehouse("imaging/series"), name_in_warehouse("fhir/views/patient")
+    (('imaging', 'series'), ('fhir_views', 'patient'))
+    """
+    group, _, name = table.rpartition("/")
+    return group.replace("/", "_"), name
+
+
 @dataclass(frozen=True)
 class Layout:
     """Paths under one data folder, and the landing folders that are elsewhere.

@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from hc_assets.core.columns import note
 from hc_assets.core.errors import EnvironmentFaultError, TransientError
 from hc_assets.lake.atomic import is_local, make_folder, sync_folder
-from hc_assets.lake.layout import BATCH_PREFIX, COMMIT_NAME, Layout
+from hc_assets.lake.layout import BATCH_PREFIX, COMMIT_NAME, Layout, name_in_warehouse
 from hc_assets.lake.parts import declare
 from hc_assets.lake.tables import declared_schema, read_partitions
 
@@ -255,10 +255,11 @@ class Warehouse:
         ).fetchall()
         views = {name: (sql, columns) for name, sql, columns in rows}
         return self._names() <= views.keys() and all(
-            self._commits(table) in views[table][0]
-            and self._left_out() in views[table][0]
-            and views[table][1] == len(schema)
+            self._commits(table) in views[name][0]
+            and self._left_out() in views[name][0]
+            and views[name][1] == len(schema)
             for table, schema in self.tables.items()
+            for name in ["/".join(name_in_warehouse(table))]
         )
 
     def _commits(self, table: str) -> str:
@@ -278,7 +279,9 @@ class Warehouse:
         return os.path.realpath(folder.path) if is_local(folder) else str(folder)
 
     def _names(self) -> set[str]:
-        return set(self.tables).union(*(each.names for each in self.state))
+        """Of all that readers find, as `<schema>/<name>`."""
+        named = {"/".join(name_in_warehouse(table)) for table in self.tables}
+        return named.union(*(each.names for each in self.state))
 
     def create_views(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Create or replace the view of every Parquet table, with comments, and what state lacks.
@@ -351,7 +354,7 @@ def _remove(path: Path) -> None:
 
 def quoted_name(table: str) -> str:
     """Name of `<group>/<asset>` in SQL: `"<group>"."<asset>"`."""
-    return ".".join(_identifier(part) for part in table.split("/"))
+    return ".".join(map(_identifier, name_in_warehouse(table)))
 
 
 def describe(field: pa.Field) -> str:

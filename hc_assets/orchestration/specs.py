@@ -19,7 +19,7 @@ from hc_assets.core.progress import reported
 from hc_assets.core.redaction import with_redacted_errors
 from hc_assets.core.transient import is_transient
 from hc_assets.domains import CATALOG
-from hc_assets.lake.layout import Layout
+from hc_assets.lake.layout import Layout, name_in_warehouse
 from hc_assets.orchestration import internals
 from hc_assets.orchestration.io_manager import (
     COLUMN_LINEAGE,
@@ -89,7 +89,7 @@ def arguments(table: str) -> AssetArguments:
     contents, made_from = declared.contents, CATALOG.column_sources(table)
     metadata: dict[str, Any] = {
         "dagster/column_schema": column_schema(contents.schema, made_from),
-        "dagster/table_name": table.replace("/", "."),
+        "dagster/table_name": ".".join(name_in_warehouse(table)),
     }
     if any(made_from.values()):
         metadata[COLUMN_LINEAGE] = column_lineage(made_from)

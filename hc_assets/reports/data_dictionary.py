@@ -13,14 +13,16 @@ from hc_assets.core.columns import note
 from hc_assets.core.domain import Catalog
 from hc_assets.core.lineage import described
 from hc_assets.domains import CATALOG
+from hc_assets.lake.layout import name_in_warehouse
 
 _HEAD = """\
 # Data dictionary
 
 Generated from the schemas by `make docs`; a test holds it against them. Every table is a view or a
 table of the same name in the DuckDB warehouse (`<group>.<asset>`), and those kept in Parquet lie in
-`lake/<group>/<asset>/`. Units are UCUM codes. `made from` names the columns that a column is made
-from, or the table alone where it is taken over as it is; nothing where it comes from a landed file
+`lake/<group>/<asset>/`; `fhir_views.<name>` in `lake/fhir/views/<name>/`. Units are UCUM codes.
+`made from` names the columns that a column is made from, or the table alone where it is taken over
+as it is; nothing where it comes from a landed file
 or from the run, and for what is inside a struct.
 """
 
@@ -31,7 +33,7 @@ def render(catalog: Catalog) -> str:
     for name in sorted(catalog.tables):
         kept = "DuckDB, changed in place" if name in catalog.state else "Parquet"
         sections.append(
-            f"## {name.replace('/', '.')}\n\nKept in {kept}.\n\n{_table(name, catalog)}"
+            f"## {'.'.join(name_in_warehouse(name))}\n\nKept in {kept}.\n\n{_table(name, catalog)}"
         )
     return "\n".join(sections)
 

@@ -1,9 +1,11 @@
 """Columns of the volume tables.
 
 Belongs here: schemas only; `imaging/schemas/index.py` collects them. The code that fills a table is
-in the module that each schema's comment names. The words that verdicts and findings are made of are in
+in the module that each schema's comment names, the words that verdicts and findings are made of in
 `imaging/schemas/volume_verdicts.py`.
 """
+
+from collections.abc import Mapping
 
 import pyarrow as pa
 

@@ -1,0 +1,1 @@
+"""SQL on FHIR: ViewDefinitions as flat tables, read, judged, compiled and kept up to date."""
