@@ -30,6 +30,7 @@ from hc_assets.fhir.enrichment.workers import enrich_rows, gather_facts, kept_in
 from hc_assets.fhir.export import exports
 from hc_assets.fhir.validation.business_rules import BusinessRules
 from hc_assets.fhir.validation.resource_work import ResourceWork
+from hc_assets.fhir.validation.wholes import issues_of_whole
 from hc_assets.fhir.validation.workers import validate_rows
 from hc_assets.fhir.versions.apply import apply_batches
 from hc_assets.lake.discovery import discover
@@ -122,7 +123,8 @@ def split(layout: Layout, batch: str) -> list[Part]:
         group.append(file)
         size += file.size
         if size >= SETTINGS.chunk_bytes or last == len(files):
-            parts += split_files(SplitWork(str(layout.data_dir), batch, tuple(group), number))
+            work = SplitWork(str(layout.data_dir), batch, tuple(group), number)
+            parts += split_files(work, judge=issues_of_whole)
             group, size, number = [], 0, number + 1
     return parts
 

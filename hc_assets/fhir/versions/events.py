@@ -80,12 +80,15 @@ _STARTS = f"""
         AND known.source IS NOT DISTINCT FROM begun.source
     GROUP BY ALL
 """  # noqa: S608 - constants
-_EVENTS = f"""
+_OF_NEW = f"""
     CREATE OR REPLACE TEMP TABLE events AS
     SELECT {_COMPARED}, true AS is_new, coalesce(stated_source, server) AS source,
         NULL::VARCHAR AS old_source, NULL::BIGINT AS old_version_id, false AS was_current,
         NULL::BIGINT AS reached
     FROM arrived LEFT JOIN servers USING (resource_type, resource_id) WHERE {OF_SLICE}
+"""  # noqa: S608 - constants
+_OF_BOTH = f"""
+    {_OF_NEW}
     UNION ALL
     SELECT {_COMPARED}, false, coalesce(stated_source, server),
         source, version_id, is_current, NULL
@@ -117,9 +120,11 @@ def make_events(connection: duckdb.DuckDBPyConnection, first: int, last: int) ->
         How many there are.
     """
     of_slice = {"first": first, "last": last}
-    for statement in (_KNOWN, _SERVERS, _WHOLE, _STARTS, _EVENTS):
-        connection.execute(statement, of_slice if OF_SLICE in statement else {})
-    count: int = connection.execute("SELECT count(*) FROM events").fetchall()[0][0]
+    connection.execute(_KNOWN, of_slice)
+    are_known = connection.execute("SELECT 1 FROM known LIMIT 1").fetchall()
+    for statement in (_SERVERS, _WHOLE, _STARTS, _OF_BOTH) if are_known else (_SERVERS, _OF_NEW):
+        connection.execute(statement, of_slice)
     for table in ("known", "servers", "whole", "starts"):
-        connection.execute(f"DROP TABLE {table}")
+        connection.execute(f"DROP TABLE IF EXISTS {table}")
+    count: int = connection.execute("SELECT count(*) FROM events").fetchall()[0][0]
     return count

@@ -301,7 +301,7 @@ _PIXELS = (f"{_INDEX}.source_file",)
 
 TABLES: Mapping[str, TableSchema] = {
     _INDEX: TableSchema(DICOM_INDEX, Lineage(rest=()), code_version="5"),
-    "imaging/unreadable_files": TableSchema(UNREADABLE_FILES, Lineage(rest=()), code_version="2"),
+    "imaging/unreadable_files": TableSchema(UNREADABLE_FILES, Lineage(rest=()), code_version="3"),
     "imaging/undecodable_frames": TableSchema(
         UNDECODABLE_FRAMES, Lineage(carries=(_INDEX,), rest=_PIXELS), code_version="3"
     ),
