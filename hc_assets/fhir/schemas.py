@@ -254,7 +254,7 @@ _JUDGED = (f"{_VALIDATED}.position", f"{_QUARANTINED}.class")
 
 # What each column is made from: one source for Dagster and the data dictionary.
 TABLES: Mapping[str, TableSchema] = {
-    _RAW: TableSchema(RAW_BUNDLES, Lineage(rest=()), code_version="2"),
+    _RAW: TableSchema(RAW_BUNDLES, Lineage(rest=()), code_version="3"),
     _VALIDATED: TableSchema(
         VALIDATED_RESOURCES,
         Lineage(
