@@ -7,7 +7,7 @@ is read in `bulk_manifests.py`; whether an export is whole is judged in
 
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Set
 from typing import BinaryIO, NamedTuple
 
 import duckdb
@@ -26,7 +26,13 @@ from hc_assets.fhir.bundles.text_streams import (
 )
 from hc_assets.lake.exclusions import excluded
 from hc_assets.lake.layout import Layout
-from hc_assets.lake.manifests import LandedFile, batch_keys, read_manifest, verified_file
+from hc_assets.lake.manifests import (
+    LandedFile,
+    Manifest,
+    batch_keys,
+    read_manifest,
+    verified_file,
+)
 
 _MANIFESTS = "SELECT DISTINCT batch, source_sha256 FROM fhir.raw_bundles WHERE not_data = ?"
 # Columns only: no JSON is read.
@@ -133,7 +139,7 @@ def landed_exports(
     found = set(connection.execute(_MANIFESTS, [MANIFEST]).fetchall())
     if not found:
         return []
-    named = list(_named_files(layout))
+    named = _near_manifests(layout, found)
     # One that was still there when more of its folder landed is no other export.
     first = {
         (each.source_file, each.file.sha256): each
@@ -146,24 +152,17 @@ def landed_exports(
         for manifest in _manifests_in(layout, each, limits)
     ]
     is_manifest = {each.source_file for each, _ in manifests}
-    others = [each for each in named if each.source_file not in is_manifest]
     folders = {_folder(each.source_file) for each, _ in manifests}
-    of_folder = {folder: _below(folder, folders, others) for folder in folders}
-    listed = [
-        (
-            each,
-            manifest,
-            _versions(each, manifests, of_folder[_folder(each.source_file)]),
-            # One may have been given beside its files, and not in their folder.
-            [
-                other
-                for other in others
-                if other.batch == each.batch
-                and not other.source_file.startswith(tuple(filter(None, folders)))
-            ],
-        )
-        for each, manifest in manifests
-    ]
+    by_folder: dict[str | None, list[_Named]] = {}
+    for each in named:
+        if each.source_file not in is_manifest:
+            by_folder.setdefault(_nearest(each.source_file, folders), []).append(each)
+    listed = []
+    for each, manifest in manifests:
+        files = _versions(each, manifests, by_folder.get(_folder(each.source_file), []))
+        # It may have been given beside its files, and not in their folder.
+        beside = [] if files else [f for f in by_folder.get(None, []) if f.batch == each.batch]
+        listed.append((each, manifest, files, beside))
     used = {each.kept_in for _, _, *places in listed for files in places for each in files}
     contents = {
         (batch, sha256): Content(*rest)
@@ -218,22 +217,52 @@ def count_of(
     return Count(rows | {count}, lines.damage)
 
 
-def _named_files(layout: Layout) -> Iterator[_Named]:
-    """All files of all batches; what had landed before, where it was kept then."""
+def _near_manifests(layout: Layout, found: Set[tuple[str, str]]) -> list[_Named]:
+    """Files that lie in the folder of a manifest, or came in a batch with one, in order of landing.
+
+    What had landed before is kept where it landed then. All lists of batches are read; only what is
+    near a manifest is held.
+
+    Args:
+        layout: of the batches.
+        found: key of the batch that keeps a manifest, and its hash.
+    """
+    hashes = {sha256 for _, sha256 in found}
+    folders: set[str] = set()
+    batches: set[str] = set()
+    for listed in _standing(layout):
+        names = [(file.source_file, file.sha256) for file in listed.files] + listed.duplicates
+        of_manifests = [name for name, sha256 in names if sha256 in hashes]
+        folders.update(map(_folder, of_manifests))
+        batches.update([listed.key] if of_manifests else [])
+    near: list[_Named] = []
+    again: list[tuple[str, str, tuple[str, str]]] = []
+    for listed in _standing(layout):
+        is_with_one = listed.key in batches
+        near += [
+            _Named(listed.key, file.source_file, listed.key, file)
+            for file in listed.files
+            if is_with_one or _nearest(file.source_file, folders) is not None
+        ]
+        again += [
+            (listed.key, name, (listed.source, sha256))
+            for name, sha256 in listed.duplicates
+            if is_with_one or _nearest(name, folders) is not None
+        ]
+    kept: dict[tuple[str, str], tuple[str, LandedFile]] = {}
+    sought = {key for _, _, key in again}
+    for listed in _standing(layout) if sought else ():
+        for file in listed.files:
+            if (listed.source, file.sha256) in sought:
+                kept.setdefault((listed.source, file.sha256), (listed.key, file))
+    near += [_Named(batch, name, *kept[key]) for batch, name, key in again if key in kept]
+    return sorted(near, key=lambda each: each.batch)
+
+
+def _standing(layout: Layout) -> Iterator[Manifest]:
     gone = excluded(layout)
-    kept: dict[tuple[str, str], _Named] = {}
-    for key in batch_keys(layout, "fhir"):
-        if key in gone:
-            continue
-        manifest = read_manifest(layout, "fhir", key)
-        for file in manifest.files:
-            made = _Named(key, file.source_file, key, file)
-            kept.setdefault((manifest.source, file.sha256), made)
-            yield made
-        for name, sha256 in manifest.duplicates:
-            before = kept.get((manifest.source, sha256))
-            if before is not None:
-                yield _Named(key, name, before.kept_in, before.file)
+    keys = (key for key in batch_keys(layout, "fhir") if key not in gone)
+    return (read_manifest(layout, "fhir", key) for key in keys)
 
 
 def _manifests_in(layout: Layout, named: _Named, limits: TextLimits) -> Iterator[BulkManifest]:
@@ -253,16 +282,14 @@ def _folder(source_file: str) -> str:
     return source_file[: source_file.rfind("/") + 1]
 
 
-def _below(folder: str, folders: Iterable[str], named: Iterable[_Named]) -> list[_Named]:
-    """Files in a folder that are not in that of another manifest further down."""
-    inner = tuple(each for each in folders if each != folder and each.startswith(folder))
-    return [
-        each
-        for each in named
-        if each.source_file.startswith(folder)
-        and not each.source_file.startswith(inner)
-        and (folder or _IS_BELOW_LANDING.match(each.source_file))
-    ]
+def _nearest(source_file: str, folders: Set[str]) -> str | None:
+    """The innermost of some folders that a file is in."""
+    folder = _folder(source_file)
+    while folder not in folders:
+        if not folder:
+            return None
+        folder = _folder(folder[:-1])
+    return folder if folder or _IS_BELOW_LANDING.match(source_file) else None
 
 
 def _versions(

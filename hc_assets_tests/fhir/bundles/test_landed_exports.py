@@ -11,12 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from upath import UPath
 
 from hc_assets.core.verdicts import Verdict
 from hc_assets.domains import warehouse_of
 from hc_assets.fhir.bundles.landed_exports import count_of, landed_exports
 from hc_assets.fhir.bundles.workers import SplitWork, split_files
 from hc_assets.fhir.domain import FHIR_FILES
+from hc_assets.fhir.export.ndjson import (
+    Compression,
+    ExportOptions,
+    Group,
+    Stated,
+    write_export,
+)
 from hc_assets.fhir.schemas import TABLES
 from hc_assets.fhir.verdicts.bulk_exports import exports_complete
 from hc_assets.lake.discovery import discover
@@ -297,6 +305,26 @@ def test_files_elsewhere_are_those_of_a_manifest_by_name_alone(lake):
     text = manifest(listed("Group", "g.ndjson", 1))
     lake.arrive(cSLASHm__json=text, dSLASHg__ndjson=lines("Group", 1))
     assert lake.verdict().counts["missing"] == 1
+
+
+def test_our_own_export_of_several_sources_is_whole(lake):
+    def of(source: str | None, type_: str, count: int) -> list[tuple[Group, bytes]]:
+        made = lines(type_, count).encode().splitlines()
+        return [(Group(type_, source), line) for line in made]
+
+    lake.folder.mkdir(parents=True)
+    write_export(
+        UPath(lake.folder),
+        Stated(TIME, "urn:x"),
+        output=[*of("north", "Patient", 5), *of("south", "Patient", 5), *of(None, "Patient", 4)],
+        deleted=[(Group("Patient", "north"), line.encode()) for line in DELETIONS.splitlines()],
+        errors=[(Group("OperationOutcome"), OUTCOME.encode())],
+        options=ExportOptions(split_bytes=100, compression=Compression.ZSTD),
+    )
+    lake.arrive()
+    verdict = lake.verdict()
+    assert verdict.passed, verdict.explanation
+    assert (verdict.counts["listed"], verdict.counts["not_listed"]) == (8, 0)
 
 
 def test_odd_manifests_are_read_as_far_as_they_go(lake):

@@ -116,7 +116,7 @@ def test_what_refers_to_what_does_not_depend_on_how_a_search_was_paged(
     assert whole == expected
 
     random = Random(source)  # noqa: S311 - tests
-    for _ in range(4):
+    for _ in range(2):
         # Two batches of two pages each
         pages: list[list[dict[str, Any]]] = [[], [], [], []]
         for each in random.sample(RESOURCES, len(RESOURCES)):
