@@ -219,12 +219,15 @@ def _pydicom_element(element: Any) -> Element:
     if vr == "AT":
         return vr, TEXT, [f"{int(each):08X}" for each in values]
     if vr in TEXTS:
-        texts = [
-            str(getattr(each, "original_string", each)) if each is not None else ""
-            for each in values
-        ]
+        texts = ["" if each is None else _sent(each) for each in values]
         return of_text(vr, "\\".join(texts))
     return vr, NUMBERS, [float(each) for each in values]
+
+
+def _sent(value: Any) -> str:
+    """A text as it was sent; numbers keep theirs."""
+    sent = getattr(value, "original_string", value)
+    return sent if isinstance(sent, str) else str(value)
 
 
 def _pydicom_frames(dataset: Any, most: int, words: list[str]) -> list[NDArray[Any] | None]:
