@@ -45,7 +45,7 @@ _FAILED = re.compile(r"^E: dcmdump: (.*): reading file: (.*)$")
 _OCTAL = re.compile(r"\\([0-7]{3})")
 _ITEM, _PIXELS = "FFFEE000", "7FE00010"
 _ENDED = ("FFFEE00D", "FFFEE0DD")
-_BEHIND = "7FE00008"
+_BEHIND = "7FE00000"
 
 
 @dataclass

@@ -46,7 +46,7 @@ MEMORY = {"pydicom": 4 * 1024**3, "gdcm": 512 * 1024**2}
 """Bytes that a judge may take up: GDCM makes room for any length, and fills it with zeros."""
 
 _LENGTHS = struct.Struct("<QQ")
-_PIXELS = 0x7FE00008
+_PIXELS = 0x7FE00000
 _WORDS = 300
 _LARGEST = 128 * 1024**2
 # So that no decoder of pydicom's is GDCM's
