@@ -14,7 +14,7 @@ BIN = $(VENV)/bin
 export HC_DATA_DIR DAGSTER_HOME
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test faults fuzz fuzz-native sanitize judge audit ui format docs docs-screenshots snapshot clean
+.PHONY: help demo test faults fuzz fuzz-native sanitize judge judge-dicom audit ui format docs docs-screenshots snapshot clean
 
 help:
 	@echo "make demo    sample data, every asset, the check report"
@@ -24,6 +24,7 @@ help:
 	@echo "make fuzz-native  libFuzzer with sanitizers on each compiled library, for SECONDS (600) each"
 	@echo "make sanitize     the compiled code under the sanitizers of addresses and undefined behaviour"
 	@echo "make judge   COUNT (20000) resources before HL7's engine in Java: docs/validator-score.md"
+	@echo "make judge-dicom  COUNT (20000) damaged DICOM files before three other readers: docs/dicom-readers.md"
 	@echo "make audit   bandit, and known vulnerabilities of what is installed"
 	@echo "make ui      the Dagster UI on the demo's data, at http://127.0.0.1:$(PORT)"
 	@echo "make format  format the code"
@@ -96,6 +97,15 @@ judge: $(VENV)/.installed-dev
 	@mkdir -p build
 	@$(BIN)/python -m benchmarks.oracles.hl7.compare judge --count $(COUNT) --out build/judged.ndjson
 	@$(BIN)/python -m benchmarks.oracles.hl7.compare score build/judged.ndjson
+
+# DCMTK where it is installed; without it only pydicom and GDCM can agree.
+judge-dicom: $(VENV)/.installed-dev
+	@echo "==> every DICOM file, and $(COUNT) damaged ones, before DCMTK, GDCM and pydicom"
+	@mkdir -p build
+	@rm -f build/dicom-files.ndjson build/dicom-mutants.ndjson
+	@$(BIN)/python -m benchmarks.oracles.dicom.run files --out build/dicom-files.ndjson
+	@$(BIN)/python -m benchmarks.oracles.dicom.run mutants --count $(COUNT) --out build/dicom-mutants.ndjson
+	@$(BIN)/python -m benchmarks.oracles.dicom.run score build/dicom-files.ndjson build/dicom-mutants.ndjson
 
 audit: | $(BIN)/python
 	@echo "==> bandit, and advisories on what is pinned"

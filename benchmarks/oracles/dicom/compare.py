@@ -19,7 +19,7 @@ from benchmarks.oracles.dicom.samples import are_alike
 from benchmarks.oracles.dicom.verdict import Verdict
 from hc_assets.imaging.headers.columns import COLUMNS
 
-FRAMES = 12
+FRAMES = 6
 """Frames of a file that are compared."""
 
 _LOSSY = {f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 53, 55, 81, 91, 93, 203)}

@@ -45,7 +45,7 @@ _FAILED = re.compile(r"^E: dcmdump: (.*): reading file: (.*)$")
 _OCTAL = re.compile(r"\\([0-7]{3})")
 _ITEM, _PIXELS = "FFFEE000", "7FE00010"
 _ENDED = ("FFFEE00D", "FFFEE0DD")
-_BEHIND = "7FE00008"
+_BEHIND = "7FE00000"
 
 
 @dataclass
@@ -57,12 +57,14 @@ class _Dumped:
         dataset: the elements, without pixels.
         words: why it could not be read to its end; "" where it could.
         pixels: file with the bytes of native pixel data.
+        has_fragments: whether the pixel data are encapsulated.
     """
 
     meta: Dataset = field(default_factory=dict)
     dataset: Dataset = field(default_factory=dict)
     words: str = ""
     pixels: Path | None = None
+    has_fragments: bool = False
 
 
 def is_there() -> bool:
@@ -81,7 +83,11 @@ def judge(paths: list[Path], folder: Path, most: int) -> dict[Path, Verdict]:
     dumped = _dump(paths, folder)
     syntaxes = {path: _text(dumped[path].meta, "00020010") for path in paths}
     plain = _decompressed(
-        {path: _DECOMPRESSORS[uid] for path, uid in syntaxes.items() if uid in _DECOMPRESSORS},
+        {
+            path: _DECOMPRESSORS[uid]
+            for path, uid in syntaxes.items()
+            if uid in _DECOMPRESSORS and dumped[path].has_fragments
+        },
         folder,
     )
     of_plain = _dump([each for each in plain.values() if isinstance(each, Path)], folder)
@@ -90,7 +96,7 @@ def judge(paths: list[Path], folder: Path, most: int) -> dict[Path, Verdict]:
         found = dumped[path]
         decoded, words = found, ""
         if syntaxes[path] in _DECOMPRESSORS:
-            outcome = plain[path]
+            outcome = plain.get(path, "no fragments")
             decoded, words = (
                 (of_plain[outcome], "") if isinstance(outcome, Path) else (None, outcome)
             )
@@ -161,6 +167,7 @@ def _read(lines: list[str], dumped: _Dumped) -> None:
         del open_datasets[level + 1 :], open_items[level:]
         is_in_pixels = depth == 0 and tag == _PIXELS
         if is_in_pixels:
+            dumped.has_fragments = "PixelSequence" in value
             if value.startswith("="):
                 dumped.pixels = Path(value[1:])
             continue

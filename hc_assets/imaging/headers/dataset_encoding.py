@@ -7,6 +7,7 @@ Reading the elements is in `element_walk.py`; what a file is, in `reading.py`.
 import struct
 import zlib
 
+from pydicom.datadict import dictionary_has_tag
 from pydicom.uid import (
     UID,
     ExplicitVRBigEndian,
@@ -15,7 +16,14 @@ from pydicom.uid import (
 )
 
 from hc_assets.core.settings import CoreSettings
-from hc_assets.imaging.headers.element_walk import VRS, Bytes, DamagedError, reads_on
+from hc_assets.imaging.headers.element_walk import (
+    UNDEFINED,
+    VRS,
+    Bytes,
+    CutOffError,
+    DamagedError,
+    read_head,
+)
 from hc_assets.lake.archives import ArchiveLimits
 
 GE_PRIVATE_BIG_ENDIAN = "1.2.840.113619.5.2"
@@ -28,6 +36,8 @@ INFLATED_LIMITS = ArchiveLimits(size=_INFLATED_BYTES)
 LIMITS_OF_INDEXED = ArchiveLimits(size=_INFLATED_BYTES, always=_INFLATED_BYTES)
 """The same of files in the index, which a deployment's own limits let through."""
 
+# So many are no accident
+_ENOUGH = 8
 _INFLATED_AT_ONCE = 1024**2
 
 
@@ -105,7 +115,7 @@ def encoding(data: Bytes, at: int, syntax: UID | None, notes: list[str]) -> tupl
     Returns:
         Whether it is implicit VR, and whether it is little endian.
     """
-    first, end = data[at : at + 6], len(data)
+    first = data[at : at + 6]
     if len(first) < 6:
         return syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian
     is_little = syntax != ExplicitVRBigEndian
@@ -120,12 +130,16 @@ def encoding(data: Bytes, at: int, syntax: UID | None, notes: list[str]) -> tupl
     declares_implicit = syntax in (ImplicitVRLittleEndian, GE_PRIVATE_BIG_ENDIAN)
     if is_implicit and not declares_implicit:
         # Implicit, or the first VR is one that does not exist
+        explicit = _elements_in_a_row(data, at, is_implicit=False, is_little=is_little)
         is_implicit = any(
-            reads_on(data, at, end, is_implicit=True, is_little=order) for order in (True, False)
+            _elements_in_a_row(data, at, is_implicit=True, is_little=order) > explicit
+            for order in (True, False)
         )
-    if not reads_on(data, at, end, is_implicit=is_implicit, is_little=is_little) and reads_on(
-        data, at, end, is_implicit=is_implicit, is_little=not is_little
-    ):
+    declared, swapped = (
+        _elements_in_a_row(data, at, is_implicit=is_implicit, is_little=order)
+        for order in (is_little, not is_little)
+    )
+    if swapped > declared:
         is_little = not is_little
         found = "little" if is_little else "big"
         notes.append(f"the dataset is {found} endian, against its transfer syntax")
@@ -133,3 +147,21 @@ def encoding(data: Bytes, at: int, syntax: UID | None, notes: list[str]) -> tupl
         found = "implicit" if is_implicit else "explicit"
         notes.append(f"the dataset is {found} VR, against its transfer syntax")
     return is_implicit, is_little
+
+
+def _elements_in_a_row(data: Bytes, at: int, *, is_implicit: bool, is_little: bool) -> int:
+    """How many elements that DICOM knows, or private ones, are read so, up to `_ENOUGH`."""
+    count, end = 0, len(data)
+    while count < _ENOUGH and at < end:
+        try:
+            head = read_head(data, at, end, is_implicit=is_implicit, is_little=is_little)
+        except CutOffError:
+            break
+        is_known = head.tag >> 16 & 1 or head.tag & 0xFFFF == 0 or dictionary_has_tag(head.tag)
+        if not is_known or (head.length != UNDEFINED and head.value + head.length > end):
+            break
+        count += 1
+        if head.length == UNDEFINED:
+            break
+        at = head.value + head.length
+    return count

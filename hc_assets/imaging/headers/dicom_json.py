@@ -65,7 +65,10 @@ def _dataset(elements: Elements, writing: _Writing, *, depth: int) -> dict[str, 
     model = {}
     for tag in elements.raw:
         if tag & 0xFFFF == 0:
-            continue  # group lengths are not part of the model (F.2.2)
+            # Group lengths are not part of the model (F.2.2)
+            if elements.has_odd_vr(tag):
+                writing.notes.append(_odd_vr_note(elements, tag))
+            continue
         model[f"{tag:08X}"] = _element(elements, tag, writing, depth)
     return model
 
@@ -127,10 +130,7 @@ def element_model(
         place: of its bytes.
     """
     if elements.has_odd_vr(tag):
-        sent = str(elements.raw[tag].VR)
-        is_plain = sent.isascii() and sent.isprintable()
-        shown = f"'{sent}'" if is_plain else sent.encode("latin-1").hex()
-        notes.append(f"{tag_name(tag)} has the VR {shown}, which does not exist: kept as UN")
+        notes.append(_odd_vr_note(elements, tag))
         data = elements.raw[tag].value
         return {"vr": vr, "InlineBinary": base64.b64encode(data).decode()} if data else {"vr": vr}
     if not elements.fits_character_set(tag):
@@ -154,6 +154,13 @@ def element_model(
             "InlineBinary": base64.b64encode(values[0]).decode(),
         }
     return {"vr": vr, "Value": [_value(vr, value) for value in values]}
+
+
+def _odd_vr_note(elements: Elements, tag: int) -> str:
+    sent = str(elements.raw[tag].VR)
+    is_plain = sent.isascii() and sent.isprintable()
+    shown = f"'{sent}'" if is_plain else sent.encode("latin-1").hex()
+    return f"{tag_name(tag)} has the VR {shown}, which does not exist: kept as UN"
 
 
 def _sequence(elements: Elements, tag: int, writing: _Writing, depth: int) -> dict[str, Any]:

@@ -249,17 +249,21 @@ def read_items(
         at += 8
         if tag == _SEQUENCE_END:
             break
-        # One that is longer than its sequence ends with it
+        if tag == _ITEM_END:
+            notes.append("a delimiter where none belongs is passed over")
+            continue
         is_open = length == UNDEFINED
+        item_end = end if is_open else min(end, at + length)
+        inner = is_implicit or is_implicit_item(data, at, item_end, is_little)
         if not is_open and at + length > end:
             notes.append("an item is longer than its sequence, with which it ends")
-        item_end = end if is_open else min(end, at + length)
+            is_open = _has_end(data, at, end, _Open(True, inner, is_little))
         item: dict[int, RawDataElement] = {}
         at = read_elements(
             data,
             at,
             item_end,
-            is_implicit=is_implicit or is_implicit_item(data, at, item_end, is_little),
+            is_implicit=inner,
             is_little=is_little,
             found=item,
             notes=notes,
@@ -332,14 +336,27 @@ def _item_head(data: Bytes, at: int, end: int, is_little: bool) -> tuple[int, in
         raise CutOffError
     group, element, length = struct.unpack_from("<HHL" if is_little else ">HHL", data, at)
     tag = group << 16 | element
-    if tag not in (_ITEM, _SEQUENCE_END):
+    if tag not in (_ITEM, _SEQUENCE_END) and not (tag == _ITEM_END and length == 0):
         raise DamagedError("no item where one must be in a sequence")
     return tag, length
 
 
 def _behind_sequence(data: Bytes, at: int, end: int, is_implicit: bool, is_little: bool) -> int:
-    """Where a sequence of undefined length ends; without recursion, however deep it goes."""
-    levels = [_Open(False, is_implicit, is_little)]
+    """Where a sequence of undefined length ends."""
+    return _behind(data, at, end, _Open(False, is_implicit, is_little))
+
+
+def _has_end(data: Bytes, at: int, end: int, item: _Open) -> bool:
+    """Whether an item has a delimiter of its own, so that its length counts for nothing."""
+    try:
+        return _behind(data, at, end, item) <= end
+    except (CutOffError, DamagedError):
+        return False
+
+
+def _behind(data: Bytes, at: int, end: int, first: _Open) -> int:
+    """Where a sequence or item ends by its delimiter; without recursion, however deep it goes."""
+    levels = [first]
     while levels:
         if len(levels) > _MOST_LEVELS:
             raise TooDeepError
@@ -349,12 +366,11 @@ def _behind_sequence(data: Bytes, at: int, end: int, is_implicit: bool, is_littl
             at += 8
             if tag == _SEQUENCE_END:
                 levels.pop()
-            elif length != UNDEFINED:
+            elif length != UNDEFINED and at + length <= end:
                 at += length
-            else:
-                levels.append(
-                    _Open(True, implicit or is_implicit_item(data, at, end, little), little)
-                )
+            elif tag == _ITEM:
+                inner = implicit or is_implicit_item(data, at, end, little)
+                levels.append(_Open(True, inner, little))
             continue
         head = read_head(data, at, end, is_implicit=implicit, is_little=little)
         if head.tag >> 16 == _DELIMITERS:
