@@ -79,6 +79,10 @@ class StoredVolumes:
         for folder, part in self.parts.get(number, ()):
             with opened_part(verified_part(UPath(folder), part)) as file:
                 for group in range(file.num_row_groups):
+                    # A series' part holds all of its volumes: the voxels of others stay unread
+                    keys = file.read_row_group(group, columns=[self.key])[self.key]
+                    if not pc.any(pc.equal(keys, row[self.key])).as_py():
+                        continue
                     read = file.read_row_group(group, columns=[self.key, "slice", "voxels"])
                     rows = read.filter(pc.equal(read[self.key], row[self.key]))
                     for at, pixels in zip(rows["slice"], rows["voxels"], strict=True):
