@@ -5,6 +5,7 @@ Belongs here: what is done to the values of ultrasound frames.
 
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,13 +44,15 @@ def despeckled(values: NDArray[Any], frame: Frame, parameters: UltrasoundParamet
 
 def _overlay(pixels: NDArray[Any], top: float) -> NDArray[np.bool_]:
     """Pixels whose channels differ, with single ones, which are noise, left out."""
-    # Slow to load, and few frames need it
-    from skimage.morphology import remove_small_objects  # noqa: PLC0415
-
     channels = pixels.astype(np.float32)
     spread = channels.max(axis=2) - channels.min(axis=2)
     coloured = spread > _LEAST_COLOUR * (top or 1.0)
-    return np.asarray(remove_small_objects(coloured, max_size=1, connectivity=2), np.bool_)
+    # Beside itself, one of its eight neighbours
+    neighbours = cv2.boxFilter(
+        coloured.astype(np.uint8), -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT
+    )
+    overlay: NDArray[np.bool_] = coloured & (neighbours > 1)
+    return overlay
 
 
 def _filtered(
@@ -70,5 +73,4 @@ RECIPE = Recipe(
     parameters=UltrasoundParameters(),
     normalise=despeckled,
     takes_colour=True,
-    libraries=("scikit-image",),
 )

@@ -77,8 +77,7 @@ class StoredVolumes:
         """
         voxels = np.empty(row["shape"], np.float32)
         found = 0
-        for read in self._tables(number):
-            rows = read.filter(pc.equal(read[self.key], row[self.key]))
+        for rows in self._slices(number, [row[self.key]]):
             for at, pixels in zip(rows["slice"], rows["voxels"], strict=True):
                 voxels[at.as_py()] = pixels.values.to_numpy().reshape(row["shape"][1:])
                 found += 1
@@ -106,8 +105,7 @@ class StoredVolumes:
         due = list(rows)
         wanted = {row[self.key]: row for row in due}
         begun: dict[str, tuple[Voxels, int]] = {}
-        for table in self._tables(number):
-            own = table.filter(pc.is_in(table[self.key], pa.array(list(wanted))))
+        for own in self._slices(number, list(wanted)):
             keys = own[self.key].to_pylist()
             for key, at, pixels in zip(keys, own["slice"], own["voxels"], strict=True):
                 shape = wanted[key]["shape"]
@@ -124,11 +122,17 @@ class StoredVolumes:
                 f"{key}: {found} of {due[0]['shape'][0]} slices are in the table"
             )
 
-    def _tables(self, number: int) -> Iterator[pa.Table]:
+    def _slices(self, number: int, wanted: Sequence[str]) -> Iterator[pa.Table]:
+        """Slices of some volumes; a part holds all of its series, whose voxels stay unread."""
+        keys = pa.array(wanted, pa.string())
         for folder, part in self.parts.get(number, ()):
             with opened_part(verified_part(UPath(folder), part)) as file:
                 for group in range(file.num_row_groups):
-                    yield file.read_row_group(group, columns=[self.key, "slice", "voxels"])
+                    there = file.read_row_group(group, columns=[self.key])[self.key]
+                    if not pc.any(pc.is_in(there, keys)).as_py():
+                        continue
+                    read = file.read_row_group(group, columns=[self.key, "slice", "voxels"])
+                    yield read.filter(pc.is_in(read[self.key], keys))
 
 
 def _volume(row: Row, voxels: Voxels) -> Volume:
