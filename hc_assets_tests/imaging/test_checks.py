@@ -1,5 +1,6 @@
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -46,8 +47,8 @@ def test_a_clean_image_passes_every_check(hc_assets, image):
 
 
 def test_a_lost_file_blocks_what_is_downstream(hc_assets, query, image, tmp_path, monkeypatch):
-    def losing(work: FileWork) -> tuple[list[Part], list[Part]]:
-        return write_index(work)[0], []
+    def losing(work: FileWork, **limits: Any) -> tuple[list[Part], list[Part]]:
+        return write_index(work, **limits)[0], []
 
     monkeypatch.setattr(assets, "write_index", losing)
     (tmp_path / "empty.dcm").touch()

@@ -66,8 +66,10 @@ def reason_of(path):
 def test_a_header_that_does_not_fit_the_index_is_unreadable(testdata, monkeypatch):
     genuine = header_rows.read_header
 
-    def odd(path):
-        return genuine(path) | ({"bits_stored": 2**40} if path.name == "MR_small.dcm" else {})
+    def odd(path, limits):
+        return genuine(path, limits) | (
+            {"bits_stored": 2**40} if path.name == "MR_small.dcm" else {}
+        )
 
     monkeypatch.setattr(header_rows, "read_header", odd)
     files = [landed(testdata(f"{name}_small.dcm")) for name in ("CT", "MR")]
