@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from hc_assets.fhir.fhirpath import Temporal, TypeView, functions
 from hc_assets.fhir.fhirpath.syntax import (
+    LOOKING_AT_EACH,
     Call,
     Constant,
     EmptyCollection,
@@ -29,6 +30,8 @@ _BOOLEAN = frozenset({"boolean"})
 _STRING = frozenset({"string"})
 _INTEGER = frozenset({"integer"})
 _DECIMAL = frozenset({"decimal"})
+# Whose argument is the name of a type.
+_OF_TYPES = frozenset({"ofType", "as", "is", "getReferenceKey"})
 _ANY_RESOURCE = frozenset({"Resource", "DomainResource"})
 _NUMBERS = frozenset({"integer", "decimal", "positiveInt", "unsignedInt", "integer64"})
 _WHOLE = _NUMBERS - {"decimal"}
@@ -66,7 +69,19 @@ class PathTypes:
             resource: type of the view's resources.
         """
         self._types, self._resource = types, resource
+        self._unknown: list[str] = []
         self._tests = {*functions.tests(types), "exists", "all", "is"}
+
+    def unknown(self, tree: Expression, focus: Types) -> list[str]:
+        """What an expression asks for that no type has there, each in words.
+
+        Args:
+            tree: the expression.
+            focus: types of what it looks at.
+        """
+        self._unknown = []
+        self.of(tree, focus)
+        return list(dict.fromkeys(self._unknown))
 
     def of(self, tree: Expression, focus: Types) -> Types:  # noqa: PLR0911 - one a kind
         """Types that an expression can give.
@@ -92,7 +107,8 @@ class PathTypes:
                 return self._member(base, name, focus)
             case Indexer(base, _) | Unary(_, base):
                 return self.of(base, focus)
-            case TypeOperation("is", _, _):
+            case TypeOperation("is", operand, _):
+                self.of(operand, focus)
                 return _BOOLEAN
             case TypeOperation(_, operand, name):
                 return self._narrowed(self.of(operand, focus), name)
@@ -111,11 +127,16 @@ class PathTypes:
             if named:
                 return named
         found: set[str] = set()
+        hint = ""
         for type_ in before:
             members = self._types.members(type_)
-            if members is None:
+            if members is None or type_ in _ANY_RESOURCE:
                 return None
             found |= {code for element, code in members.values() if element == name}
+            if name in members:
+                hint = f"; {members[name][0]} is its name in FHIRPath"
+        if before and not found:
+            self._unknown.append(f"no element {name} of {', '.join(sorted(before))}{hint}")
         return None if found & {*_ANY_RESOURCE, ""} else frozenset(found)
 
     def _narrowed(self, types: Types, name: str) -> Types:
@@ -126,9 +147,12 @@ class PathTypes:
 
     def _call(self, call: Call, focus: Types) -> Types:
         name, arguments = call.name, call.arguments
+        base = focus if call.base is None else self.of(call.base, focus)
+        if name not in _OF_TYPES:
+            for each in arguments:  # for what is unknown in them
+                self.of(each, base if name in LOOKING_AT_EACH else focus)
         if name in self._tests:
             return _BOOLEAN
-        base = focus if call.base is None else self.of(call.base, focus)
         match name, arguments:
             case "ofType" | "as", (Member(None, type_),):
                 return self._narrowed(base, type_)

@@ -180,7 +180,7 @@ class _Reader:
     def _wheres(self, document: Mapping[str, Any], focus: Types) -> Iterator[Path]:
         for found, place in self._objects(document, "where", ""):
             self._refuse_unknown(found, frozenset({"path", "description"}), place)
-            path = self._path(found.get("path"), _at(place, "path"))
+            path = self._path(found.get("path"), _at(place, "path"), focus)
             if path is None:
                 continue
             types = self._paths.of(path.tree, focus)
@@ -188,7 +188,7 @@ class _Reader:
                 self._fault(path.place, f"gives {_listed(types)}, expected boolean")
             yield path
 
-    def _path(self, text: Any, place: str) -> Path | None:
+    def _path(self, text: Any, place: str, focus: Types = None) -> Path | None:
         """Parse an expression, and compile it, since that finds what is unknown."""
         if text is None:
             self._fault(place, "missing")
@@ -202,6 +202,8 @@ class _Reader:
         except FhirPathError as error:
             self._fault(place, str(error))
             return None
+        for unknown in self._paths.unknown(tree, focus):
+            self._fault(place, unknown)
         return Path(text, tree, place)
 
     def _selects(
@@ -221,7 +223,7 @@ class _Reader:
         if "repeat" in found:
             repeat, focus = self._repeat(found["repeat"], _at(place, "repeat"), focus)
         elif ways:
-            for_each = self._path(found[ways[0]], _at(place, ways[0]))
+            for_each = self._path(found[ways[0]], _at(place, ways[0]), focus)
             focus = None if for_each is None else self._paths.of(for_each.tree, focus)
         columns = tuple(self._columns(found, place, focus))
         selects = self._selects(found, "select", place, focus)
@@ -235,6 +237,7 @@ class _Reader:
         if not isinstance(found, list) or not found:
             self._fault(place, f"found {_kind(found)}, expected a list of paths")
             return (), None
+        # An element that is not there is repeated no time, as in the suite of SQL on FHIR
         read = [self._path(each, f"{place}[{index}]") for index, each in enumerate(found)]
         paths = tuple(path for path in read if path is not None)
         reached: frozenset[str] = frozenset()
@@ -251,7 +254,7 @@ class _Reader:
         for column, at in self._objects(found, "column", place):
             self._refuse_unknown(column, _OF_COLUMN, at)
             name = self._name(column, at)
-            path = self._path(column.get("path"), _at(at, "path"))
+            path = self._path(column.get("path"), _at(at, "path"), focus)
             stated = self._text(column, "type", at)
             is_collection = column.get("collection", False)
             if not isinstance(is_collection, bool):

@@ -86,6 +86,23 @@ def test_a_view_without_faults_is_read():
         (selecting(column("a", "id.ofType(Nope)")), "select[0].column[0].path", "Nope"),
         (selecting(column("a", "id.first(1)")), "select[0].column[0].path", "take 1 argument"),
         (selecting(column("a", "name")), "select[0].column[0].path", "HumanName"),
+        (selecting(column("a", "nmae.use")), "select[0].column[0].path", "element nmae of Patient"),
+        (
+            selecting(column("a", "name.where(uze = 'x').family.first()")),
+            "select[0].column[0].path",
+            "element uze of HumanName",
+        ),
+        (
+            selecting(column("a", "deceasedBoolean")),
+            "select[0].column[0].path",
+            "deceased is its name",
+        ),
+        (
+            selecting(column("a", "city"), forEach="name"),
+            "select[0].column[0].path",
+            "element city",
+        ),
+        (view(where=[{"path": "activ.exists()"}]), "where[0].path", "element activ"),
         (selecting(column("a", "id", type="integer")), "select[0].column[0].type", "gives"),
         (selecting(column("a", "active", type="string")), "select[0].column[0].type", "gives"),
         (selecting(column("a", "id", type="HumanName")), "select[0].column[0].type", "primitive"),
@@ -195,6 +212,10 @@ def test_a_path_that_may_give_a_complex_type_has_to_be_narrowed():
     assert "ofType" in faults(observation)["select[0].column[0].path"]
     observation["select"][0]["column"][0]["path"] = "value.ofType(Quantity).value"
     assert view_of(observation, "v").columns()[0].family == "decimal"
+
+
+def test_an_element_that_is_not_there_is_repeated_no_time():
+    assert faults(view(select=[{"repeat": ["part"], "column": [column("a", "x.y")]}])) == {}
 
 
 def test_faults_are_in_the_text_of_the_error_with_the_file():

@@ -179,6 +179,35 @@ def test_each_view_that_comes_along_is_generated_and_says_what_its_columns_are(s
         assert fast.rows(resources) == general.rows(resources)
 
 
+def test_blood_pressures_have_both_values_in_one_row():
+    def coded(code: str, **others: Any) -> dict[str, Any]:
+        coding = [{"system": "http://example.org", "code": "x"}]
+        return {
+            "code": {"coding": [*coding, {"system": "http://loinc.org", "code": code}]},
+            **others,
+        }
+
+    unit = {"unit": "mmHg", "code": "mm[Hg]"}
+    absent = {"coding": [{"code": "unknown"}]}
+    components = [
+        coded("8462-4", valueQuantity={"value": 76, **unit}),
+        coded("8480-6", dataAbsentReason=absent),
+    ]
+    measured = {"resourceType": "Observation", "id": "o", "component": components}
+    others = [measured | coded(code) for code in ("85354-9", "8480-6")]
+    made = ViewTable(declared_view("us_core_blood_pressure")).rows(
+        [json.dumps(each).encode() for each in others]
+    )
+    (row,) = made.rows.to_pylist()
+    assert {name: value for name, value in row.items() if value is not None} == {
+        "observation_key": "Observation/o",
+        "systolic_absent_reason": "unknown",
+        "diastolic": "76",
+        "diastolic_unit": "mmHg",
+        "diastolic_unit_code": "mm[Hg]",
+    }
+
+
 def test_columns_are_made_from_current_resources(shipped_catalog):
     for table in (name for name in shipped_catalog.tables if name.startswith(PREFIX)):
         assert all(note(field).description for field in shipped_catalog.schemas[table])
