@@ -82,6 +82,15 @@ def check_keys(definitions: dg.Definitions) -> set[dg.AssetCheckKey]:
     return set(definitions.resolve_asset_graph().asset_check_keys)
 
 
+def blocking_check_keys(definitions: dg.Definitions) -> set[dg.AssetCheckKey]:
+    """Keys of the checks whose failure stops what is made of their asset.
+
+    Rests on `Definitions.resolve_asset_graph` and `AssetCheckNode.blocking`.
+    """
+    graph = definitions.resolve_asset_graph()
+    return {key for key in graph.asset_check_keys if graph.get(key).blocking}
+
+
 def loaded_check_keys(context: dg.OpExecutionContext) -> set[dg.AssetCheckKey]:
     """Keys of all checks of the code location that an op runs in.
 

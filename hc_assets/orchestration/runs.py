@@ -26,7 +26,7 @@ from hc_assets.lake.exclusions import retracted
 from hc_assets.lake.layout import Layout
 from hc_assets.orchestration import internals
 from hc_assets.orchestration.blocking import ending, note_blocked
-from hc_assets.orchestration.check_results import read_report
+from hc_assets.orchestration.check_results import report_of
 from hc_assets.orchestration.errors import BlockedError, RunFailedError, own_errors
 from hc_assets.orchestration.failures import described_error
 from hc_assets.reports.check_report import CheckOutcome
@@ -207,7 +207,7 @@ def blocked_batches(
         What blocks each batch; none of those that are retracted.
     """
     gone = retracted(layout)
-    findings = read_report(definitions, instance).findings()
+    findings = report_of(internals.blocking_check_keys(definitions), instance).findings()
     found: dict[str | None, list[CheckOutcome]] = {}
     for outcome in findings:
         if outcome.is_blocking and outcome.batch in batches - gone:

@@ -85,7 +85,7 @@ def numbers() -> int:
 def letters() -> None: ...
 
 
-@dg.asset_check(asset=numbers)
+@dg.asset_check(asset=numbers, blocking=True)
 def positive() -> dg.AssetCheckResult:
     return dg.AssetCheckResult(passed=True, metadata={"value": 1.0})
 
@@ -137,6 +137,7 @@ def test_a_definition_is_copied_with_another_retry_policy(definition):
 
 def test_checks_are_listed_of_definitions():
     assert internals.check_keys(defined()) == {POSITIVE, SMALL}, "resolve_asset_graph changed"
+    assert internals.blocking_check_keys(defined()) == {POSITIVE}, "AssetCheckNode changed"
 
 
 CODE_LOCATION = """
