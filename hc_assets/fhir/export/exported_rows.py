@@ -187,7 +187,7 @@ def _rows(
         named,
     ).fetchall()
     query = (
-        f"SELECT (resource_type, source), {columns} "  # noqa: S608 - constants
+        f"SELECT {columns} "  # noqa: S608 - constants
         f"FROM fhir.resource_versions WHERE is_current AND {condition} "
         "AND resource_type = ? AND source IS NOT DISTINCT FROM ? AND batch = ? "
         "AND place BETWEEN ? AND ? ORDER BY place"
@@ -196,4 +196,6 @@ def _rows(
         step = max(1, (last - first + 1) * _ROWS_AT_ONCE // count)
         for start in range(first, last + 1, step):
             until = min(start + step - 1, last)
-            yield from connection.execute(query, [type_, source, batch, start, until]).fetchall()
+            rows = connection.execute(query, [type_, source, batch, start, until]).fetchall()
+            for row in rows:
+                yield (type_, source), *row
