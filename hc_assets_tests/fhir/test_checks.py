@@ -195,10 +195,10 @@ def test_a_resource_whose_enrichment_raises_goes_on_as_it_was_sent(
 def test_a_resource_that_cannot_be_judged_again_goes_on_as_it_was_sent(
     hc_assets, query, patients, monkeypatch
 ):
-    def failing(resource: bytes) -> bool:
+    def failing(address: int, offsets: list[int]) -> list[int]:
         raise AttributeError("Jane Doe")
 
-    monkeypatch.setattr(judging, "is_valid", failing)
+    monkeypatch.setattr(judging, "undecided", failing)
     assert hc_assets("ingest", patients).exit_code == 0
     report = msgspec.json.decode(hc_assets("report", "--format", "json").stdout)
     checks = {(c["asset"], c["check"]): c for c in report["checks"]}

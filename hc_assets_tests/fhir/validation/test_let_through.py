@@ -208,7 +208,7 @@ def test_what_another_release_has_is_no_error_once_what_r4_refuses_is_let_throug
 
 
 def test_what_is_let_through_goes_on_with_its_patient_and_its_mark(tmp_path: Path) -> None:
-    run = Run(Layout.of(tmp_path), BusinessRules(let_through=LetThrough.of(["id-length"])))
+    run = Run(Layout.of(tmp_path), rules=BusinessRules(let_through=LetThrough.of(["id-length"])))
     subject = {"reference": f"Patient/{_LONG}"}
     long, other = _observation(id=_LONG, subject=subject), _observation(id=_LONG, nosuch=1)
     found = run.all(a__ndjson=long + b"\n" + other)

@@ -178,6 +178,39 @@ def test_a_view_of_very_many_unions_goes_the_general_way():
     assert not ViewTable(observation_view(*selects)).is_generated
 
 
+INJECTIONS = [
+    "' + nosuch() + '",
+    '" + nosuch() + "',
+    "\\' + nosuch() + \\'",
+    "a\nnosuch()",
+    "{nosuch()}",
+]
+
+
+@pytest.mark.parametrize("text", INJECTIONS)
+def test_texts_of_a_view_are_literals_whatever_is_in_them(text):
+    escaped = json.dumps(text)[1:-1].replace("'", "\\'")
+    view = view_of(
+        {
+            "resource": "Observation",
+            "constant": [{"name": "c", "valueString": text}],
+            "select": [
+                columns(
+                    a=f"code.coding.where(system = '{escaped}').code.first()",
+                    b="code.coding.where(system = %c).code.first()",
+                    c=f"extension('{escaped}').value.ofType(code).first()",
+                    d=f"code.coding.code.join('{escaped}')",
+                )
+            ],
+        },
+        "v",
+    )
+    codings = [{"system": text, "code": "x"}, {"system": "http://x.org", "code": "y"}]
+    extension = [{"url": text, "valueCode": "z"}]
+    made = both(view, observation(code={"coding": codings}, extension=extension))
+    assert made.rows.to_pylist() == [{"a": "x", "b": "x", "c": "z", "d": f"x{text}y"}]
+
+
 # Any view of these paths, over any resources of these values, and of some that are not valid R4
 
 CODE = st.sampled_from(["a", "b", "_x", 'q"uote', "\u00e4"])

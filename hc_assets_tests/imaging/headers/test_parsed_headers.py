@@ -17,9 +17,9 @@ def parses(monkeypatch) -> list[int]:
     count: list[int] = []
     real = parsed_headers.parse
 
-    def counted(file):
+    def counted(file, **options):
         count.append(1)
-        return real(file)
+        return real(file, **options)
 
     monkeypatch.setattr(parsed_headers, "parse", counted)
     return count
