@@ -79,7 +79,7 @@ CLASSES = (
         " that are none. Warned of.",
     ),
     Class(
-        *("missing|value|extra|VR", "VR .*does not exist", "", ""),
+        *("missing|value|extra|VR|column", "VR .*does not exist", "", ""),
         "ours",
         "A VR that does not exist: ours reads on by DCMTK's rule and keeps the bytes as UN. Warned"
         " of.",
@@ -98,6 +98,11 @@ CLASSES = (
         *("column", "is no count", "", ""),
         "ours",
         "A NumberOfFrames below 1 is no count: one frame is assumed. Warned of.",
+    ),
+    Class(
+        *("unreadable", "file meta information|an item where an element", "", ""),
+        "both",
+        "Damage among the first elements, behind which each reader goes on elsewhere, if at all.",
     ),
     Class(
         *("readable", "", "", ""),
