@@ -137,6 +137,8 @@ def _dump(paths: list[Path], folder: Path) -> dict[Path, _Dumped]:
             current.append(line)
     for path, printed in lines.items():
         _read(printed, found[path])
+        if not found[path].has_fragments:
+            found[path].pixels = folder / f"{path.name}.0.raw"
     return found
 
 
@@ -168,8 +170,6 @@ def _read(lines: list[str], dumped: _Dumped) -> None:
         is_in_pixels = depth == 0 and tag == _PIXELS
         if is_in_pixels:
             dumped.has_fragments = "PixelSequence" in value
-            if value.startswith("="):
-                dumped.pixels = Path(value[1:])
             continue
         holder = dumped.meta if depth == 0 and tag.startswith("0002") else open_datasets[level]
         if depth == 0 and tag >= _BEHIND:
