@@ -267,18 +267,18 @@ _ARRAYS = "imaging/preprocessed_arrays"
 _PIXELS = (f"{_INDEX}.source_file",)
 
 TABLES: Mapping[str, TableSchema] = {
-    _INDEX: TableSchema(DICOM_INDEX, Lineage(rest=()), code_version="4"),
-    "imaging/unreadable_files": TableSchema(UNREADABLE_FILES, Lineage(rest=()), code_version="2"),
+    _INDEX: TableSchema(DICOM_INDEX, Lineage(rest=()), code_version="5"),
+    "imaging/unreadable_files": TableSchema(UNREADABLE_FILES, Lineage(rest=()), code_version="3"),
     "imaging/undecodable_frames": TableSchema(
-        UNDECODABLE_FRAMES, Lineage(carries=(_INDEX,), rest=_PIXELS), code_version="2"
+        UNDECODABLE_FRAMES, Lineage(carries=(_INDEX,), rest=_PIXELS), code_version="3"
     ),
-    # 3: sign and range by the header, frames by fragments. What a recipe does is its own version.
+    # 4: colors that nobody names, frames behind a lost one. What a recipe does is its own version.
     _ARRAYS: TableSchema(
         PREPROCESSED_ARRAYS,
         Lineage(
             carries=(_METRICS, _INDEX), rest=(f"{_METRICS}.source_file", f"{_METRICS}.passes_gate")
         ),
-        code_version="3",
+        code_version="4",
     ),
     "imaging/failed_arrays": TableSchema(
         FAILED_ARRAYS,

@@ -319,7 +319,7 @@ TABLES: Mapping[str, TableSchema] = {
             made={"scanner": (f"{_INDEX}.manufacturer", f"{_INDEX}.model_name")},
             rest=_PIXELS,
         ),
-        code_version="4",
+        code_version="5",
     ),
     "imaging/series_quality": TableSchema(
         SERIES_QUALITY,
