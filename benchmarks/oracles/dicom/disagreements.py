@@ -87,7 +87,20 @@ CLASSES = (
     Class(
         *("missing|value|extra|VR", "is longer than its sequence|delimiter where none", "", ""),
         "both",
-        "Items and delimiters contradict one another. Warned of.",
+        "Items and delimiters contradict one another; the judges stop where ours reads on. Warned"
+        " of.",
+    ),
+    Class(
+        *("missing|value|extra|VR", "element of another group", "", ""),
+        "ours",
+        "An element of another group among the file meta information: two judges take it for the"
+        " dataset's. Warned of.",
+    ),
+    Class(
+        *("value", "is N bytes of", "", ""),
+        "both",
+        "A value whose length does not fit its VR: the judges drop the last bytes, ours keeps them"
+        " all. Warned of.",
     ),
     Class(
         *("value", "values, one is allowed", "", ""),
@@ -111,13 +124,13 @@ CLASSES = (
         " bytes where the file meta information is damaged.",
     ),
     Class(
-        *("refused frame", "do not go with|is N, not N to N|only N and N are allowed", "", ""),
+        *("refused frame", "do not go with|is N, not N|only N and N are|N bytes of", "", ""),
         "both",
         "Figures that contradict one another or can't be (samples of a photometric interpretation,"
         " bits stored above those allocated) are refused, not guessed.",
     ),
     Class(
-        *("refused frame", "the header says N by N|the header says N allocated", "", ""),
+        *("refused frame", "the header says N (by N|allocated|stored)", "", ""),
         "ours",
         "The codestream contradicts the header, which is refused with both figures.",
     ),
@@ -140,6 +153,11 @@ CLASSES = (
         *("refused frame", "no decoder can read|not known which|truncated|hold no|hold N", "", ""),
         "both",
         "A fragment is damaged: DCMTK joins or fills what there is, ours refuses the frame.",
+    ),
+    Class(
+        *("missing|value|extra|VR|column|other frame", ".", "", ""),
+        "both",
+        "Other damage that each reader gets over in its own way. Warned of, or noted on the frame.",
     ),
     Class(
         *("more frames", "", "", r"^liver.*rle"),

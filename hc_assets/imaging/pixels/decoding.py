@@ -283,6 +283,9 @@ class _Decoders:
     """The decoders of one file: those that died on it are not asked again."""
 
     def __init__(self, syntax: UID, description: PixelDescription) -> None:
+        if syntax not in _WHOLE_CELLS:
+            # A codestream has an order of its own; taken at its word, the header's mixes colors up
+            description = replace(description, planar=0)
         self._syntax, self._description = syntax, description
         self._died: dict[str, str] = {}
         try:
@@ -304,7 +307,10 @@ class _Decoders:
     def decode(self, index: int, data: bytes) -> Outcome:
         described = self._description
         codestream = read_codestream(data)
-        refused = contradiction(codestream, described) if codestream is not None else None
+        refused = None
+        if codestream is not None:
+            is_dct = self._syntax in _LOSSY_JPEG
+            refused = contradiction(codestream, described, is_dct=is_dct)
         if refused is not None:
             # Decoders make room for what the codestream says, and that may be 65,535 squared
             return UndecodableFrame(index, refused)
