@@ -150,7 +150,12 @@ CLASSES = (
         "Frames behind the first of a file that is refused for its figures: one reason for all.",
     ),
     Class(
-        *("refused frame", "no decoder can read|not known which|truncated|hold no|hold N", "", ""),
+        *(
+            "refused frame",
+            "no decoder can|not known which|truncated|hold no|hold N|too few for",
+            "",
+            "",
+        ),
         "both",
         "A fragment is damaged: DCMTK joins or fills what there is, ours refuses the frame.",
     ),

@@ -14,6 +14,7 @@ from hc_assets.imaging.headers.element_walk import (
     DamagedError,
     TooDeepError,
     read_elements,
+    reads_on,
 )
 
 
@@ -54,23 +55,27 @@ def file_meta(data: Bytes, start: int, notes: list[str]) -> tuple[dict[int, RawD
         raise DamagedError("truncated: the file meta information is cut off") from error
     except DamagedError as error:
         raise DamagedError(f"file meta information is damaged: {error}") from error
-    at = _behind_foreign(data, start, at, meta, notes)
+    at = _dataset_start(data, start, at, meta, notes)
     if any(element.VR and element.VR.encode("latin-1") not in VRS for element in meta.values()):
         notes.append("file meta information has a VR that does not exist")
     return meta, at
 
 
-def _behind_foreign(
+def _dataset_start(
     data: Bytes, start: int, at: int, meta: dict[int, RawDataElement], notes: list[str]
 ) -> int:
-    """Where the dataset begins, if the information goes on behind an element of another group.
+    """Where the dataset begins, if not behind the last element of group 2.
 
-    It does where all that its group length names is elements, with one of its own among them.
+    The information goes on behind an element of another group where all that its group length
+    names is elements, with one of its own among them.
     """
     length = meta.get(0x00020000)
     if length is None or not isinstance(length.value, bytes) or len(length.value) != 4:
         return at
     end = length.value_tell + 4 + int.from_bytes(length.value, "little")
+    if start < end < at and _is_dataset(data, end) and not _is_dataset(data, at):
+        notes.append("file meta information has an element that is longer than its group")
+        return end
     if not at < end <= len(data):
         return at
     rest: dict[int, RawDataElement] = {}
@@ -83,6 +88,13 @@ def _behind_foreign(
     notes.append("file meta information has an element of another group")
     meta.update({tag: element for tag, element in rest.items() if tag >> 16 == 2})
     return end
+
+
+def _is_dataset(data: Bytes, at: int) -> bool:
+    return any(
+        reads_on(data, at, len(data), is_implicit=implicit, is_little=little)
+        for implicit, little in ((False, True), (True, True), (False, False))
+    )
 
 
 def transfer_syntax(meta: dict[int, RawDataElement]) -> UID | None:

@@ -162,9 +162,11 @@ def stored_frames(
     low_bits = description.low_bits if is_native or header.transfer_syntax in _WHOLE_CELLS else 0
     if low_bits:
         description = replace(description, bits_stored=description.high_bit + 1)
-    else:
-        # The cells hold nothing below, whatever HighBit says
-        description = replace(description, high_bit=description.bits_stored - 1)
+    elif description.low_bits:
+        # The cells hold nothing below
+        high = description.bits_stored - 1
+        note = f"HighBit is {description.high_bit}: of a compressed image {high} is assumed"
+        description = replace(description, high_bit=high, assumed=(*description.assumed, note))
     decoded = _native_frames if is_native else _encapsulated_frames
     for outcome in decoded(stream, header, place, description, indices):
         if low_bits and isinstance(outcome, StoredFrame):
