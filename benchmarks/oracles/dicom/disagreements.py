@@ -304,10 +304,11 @@ def score(paths: list[Path], out: Path = DOCUMENT) -> int:
     lines: dict[str, dict[str, Any]] = {}
     for path in paths:
         with path.open(encoding="utf-8") as file:
-            for text in file:
+            for place, text in enumerate(file):
                 line = json.loads(text)
                 # The last comparison of a file counts
-                lines[f"{line['source']} {line['kind']} {line.get('number', '')}"] = line
+                name = line.get("number", f"{path} {place}")
+                lines[f"{name} {line['kind']}"] = line
     text, is_well = document(list(lines.values()))
     out.write_text(text, encoding="utf-8")
     print(text)
