@@ -42,7 +42,8 @@ _NATIVE = {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"}
 _FILE = re.compile(r"^# dcmdump \(\d+/\d+\): (.*)$")
 _LINE = re.compile(r"^( *)\(([0-9a-f]{4}),([0-9a-f]{4})\) (\S\S) (.*?) *# *(\S+), *\d+ [^#]*$")
 _FAILED = re.compile(r"^E: dcmdump: (.*): reading file: (.*)$")
-_OCTAL = re.compile(r"\\([0-7]{3})")
+_QUOTED = re.compile(r"&(#\d+|amp|lt|gt|quot|apos);")
+_NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 _ITEM, _PIXELS = "FFFEE000", "7FE00010"
 _ENDED = ("FFFEE00D", "FFFEE0DD")
 _BEHIND = "7FE00000"
@@ -116,7 +117,7 @@ def _dump(paths: list[Path], folder: Path) -> dict[Path, _Dumped]:
     """Dump files, in one call where none of them takes dcmdump down."""
     if not paths:
         return {}
-    command = ["dcmdump", "+F", "+E", "-Un", "+Qo", "+W", str(folder), *map(str, paths)]
+    command = ["dcmdump", "+F", "+E", "-Un", "+Qn", "+W", str(folder), *map(str, paths)]
     done = _run(command)
     if done is None:
         if len(paths) == 1:
@@ -137,6 +138,8 @@ def _dump(paths: list[Path], folder: Path) -> dict[Path, _Dumped]:
             current.append(line)
     for path, printed in lines.items():
         _read(printed, found[path])
+        if not found[path].has_fragments:
+            found[path].pixels = folder / f"{path.name}.0.raw"
     return found
 
 
@@ -168,8 +171,6 @@ def _read(lines: list[str], dumped: _Dumped) -> None:
         is_in_pixels = depth == 0 and tag == _PIXELS
         if is_in_pixels:
             dumped.has_fragments = "PixelSequence" in value
-            if value.startswith("="):
-                dumped.pixels = Path(value[1:])
             continue
         holder = dumped.meta if depth == 0 and tag.startswith("0002") else open_datasets[level]
         if depth == 0 and tag >= _BEHIND:
@@ -208,7 +209,13 @@ def _element(vr: str, printed: str) -> Element:
 
 
 def _bytes(printed: str) -> bytes:
-    return _OCTAL.sub(lambda match: chr(int(match[1], 8) % 256), printed).encode("latin-1")
+    """The bytes of a text that is printed with what is not ASCII as in XML."""
+
+    def unquoted(match: re.Match[str]) -> str:
+        name = match[1]
+        return chr(int(name[1:]) % 256) if name.startswith("#") else _NAMED[name]
+
+    return _QUOTED.sub(unquoted, printed).encode("latin-1")
 
 
 def _decompressed(programs: dict[Path, str], folder: Path) -> dict[Path, Path | str]:

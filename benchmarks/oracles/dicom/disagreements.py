@@ -79,7 +79,7 @@ CLASSES = (
         " that are none. Warned of.",
     ),
     Class(
-        *("missing|value|extra|VR", "VR .*does not exist", "", ""),
+        *("missing|value|extra|VR|column", "VR .*does not exist", "", ""),
         "ours",
         "A VR that does not exist: ours reads on by DCMTK's rule and keeps the bytes as UN. Warned"
         " of.",
@@ -87,7 +87,20 @@ CLASSES = (
     Class(
         *("missing|value|extra|VR", "is longer than its sequence|delimiter where none", "", ""),
         "both",
-        "Items and delimiters contradict one another. Warned of.",
+        "Items and delimiters contradict one another; the judges stop where ours reads on. Warned"
+        " of.",
+    ),
+    Class(
+        *("missing|value|extra|VR", "element of another group", "", ""),
+        "ours",
+        "An element of another group among the file meta information: two judges take it for the"
+        " dataset's. Warned of.",
+    ),
+    Class(
+        *("value", "is N bytes of", "", ""),
+        "both",
+        "A value whose length does not fit its VR: the judges drop the last bytes, ours keeps them"
+        " all. Warned of.",
     ),
     Class(
         *("value", "values, one is allowed", "", ""),
@@ -100,19 +113,24 @@ CLASSES = (
         "A NumberOfFrames below 1 is no count: one frame is assumed. Warned of.",
     ),
     Class(
+        *("unreadable", "file meta information|an item where an element", "", ""),
+        "both",
+        "Damage among the first elements, behind which each reader goes on elsewhere, if at all.",
+    ),
+    Class(
         *("readable", "", "", ""),
         "ours",
         "All three refuse the file; ours reads what comes before the damage, or the dataset by its"
         " bytes where the file meta information is damaged.",
     ),
     Class(
-        *("refused frame", "do not go with|is N, not N to N|only N and N are allowed", "", ""),
+        *("refused frame", "do not go with|is N, not N|only N and N are|N bytes of", "", ""),
         "both",
         "Figures that contradict one another or can't be (samples of a photometric interpretation,"
         " bits stored above those allocated) are refused, not guessed.",
     ),
     Class(
-        *("refused frame", "the header says N by N|the header says N allocated", "", ""),
+        *("refused frame", "the header says N (by N|allocated|stored)", "", ""),
         "ours",
         "The codestream contradicts the header, which is refused with both figures.",
     ),
@@ -132,9 +150,19 @@ CLASSES = (
         "Frames behind the first of a file that is refused for its figures: one reason for all.",
     ),
     Class(
-        *("refused frame", "no decoder can read|not known which|truncated|hold no|hold N", "", ""),
+        *(
+            "refused frame",
+            "no decoder can|not known which|truncated|hold no|hold N|too few for",
+            "",
+            "",
+        ),
         "both",
         "A fragment is damaged: DCMTK joins or fills what there is, ours refuses the frame.",
+    ),
+    Class(
+        *("missing|value|extra|VR|column|other frame", ".", "", ""),
+        "both",
+        "Other damage that each reader gets over in its own way. Warned of, or noted on the frame.",
     ),
     Class(
         *("more frames", "", "", r"^liver.*rle"),
@@ -276,10 +304,11 @@ def score(paths: list[Path], out: Path = DOCUMENT) -> int:
     lines: dict[str, dict[str, Any]] = {}
     for path in paths:
         with path.open(encoding="utf-8") as file:
-            for text in file:
+            for place, text in enumerate(file):
                 line = json.loads(text)
                 # The last comparison of a file counts
-                lines[f"{line['source']} {line['kind']} {line.get('number', '')}"] = line
+                name = line.get("number", f"{path} {place}")
+                lines[f"{name} {line['kind']}"] = line
     text, is_well = document(list(lines.values()))
     out.write_text(text, encoding="utf-8")
     print(text)

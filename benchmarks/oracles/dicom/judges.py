@@ -47,6 +47,7 @@ MEMORY = {"pydicom": 4 * 1024**3, "gdcm": 512 * 1024**2}
 
 _LENGTHS = struct.Struct("<QQ")
 _PIXELS = 0x7FE00000
+_META = 0x0002
 _WORDS = 300
 _LARGEST = 128 * 1024**2
 # So that no decoder of pydicom's is GDCM's
@@ -186,7 +187,7 @@ def by_pydicom(path: Path, most: int) -> Verdict:
         dataset = pydicom.dcmread(path, force=True)
     except Exception as error:  # noqa: BLE001 - whatever it raises is its verdict
         return Verdict(None, words=f"{type(error).__name__}: {error}", can_decode=True)
-    found = _pydicom_dataset(dataset)
+    found = _pydicom_dataset(dataset, is_top=True)
     if not found:
         return Verdict(None, words="no elements", can_decode=True)
     words: list[str] = []
@@ -194,10 +195,14 @@ def by_pydicom(path: Path, most: int) -> Verdict:
     return Verdict(found, words="; ".join(words), frames=frames, can_decode=True)
 
 
-def _pydicom_dataset(dataset: Any) -> Dataset:
+def _is_compared(tag: int) -> bool:
+    return tag >> 16 != _META and tag < _PIXELS
+
+
+def _pydicom_dataset(dataset: Any, *, is_top: bool = False) -> Dataset:
     found: Dataset = {}
     for tag in list(dataset.keys()):
-        if int(tag) >> 16 == 2 or int(tag) & 0xFFFF == 0 or int(tag) >= _PIXELS:
+        if int(tag) & 0xFFFF == 0 or (is_top and not _is_compared(int(tag))):
             continue
         try:
             element = dataset[tag]
@@ -281,18 +286,18 @@ def by_gdcm(path: Path, most: int) -> Verdict:
     if not reader.Read():
         return Verdict(None, words="Reader.Read is false", can_decode=True)
     is_little = "Big" not in str(reader.GetFile().GetHeader().GetDataSetTransferSyntax())
-    found = _gdcm_dataset(gdcm, reader.GetFile().GetDataSet(), is_little)
+    found = _gdcm_dataset(gdcm, reader.GetFile().GetDataSet(), is_little, is_top=True)
     words: list[str] = []
     frames = _gdcm_frames(gdcm, path, most, words) if most else []
     return Verdict(found or None, words="; ".join(words), frames=frames, can_decode=True)
 
 
-def _gdcm_dataset(gdcm: Any, dataset: Any, is_little: bool) -> Dataset:
+def _gdcm_dataset(gdcm: Any, dataset: Any, is_little: bool, *, is_top: bool = False) -> Dataset:
     found: Dataset = {}
     for element in dataset.GetDES():
         tag = element.GetTag()
         number = tag.GetGroup() << 16 | tag.GetElement()
-        if number >> 16 == 2 or number & 0xFFFF == 0 or number >= _PIXELS:
+        if number & 0xFFFF == 0 or (is_top and not _is_compared(number)):
             continue
         found[f"{number:08X}"] = _gdcm_element(gdcm, element, is_little)
     return found

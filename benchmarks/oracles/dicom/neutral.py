@@ -51,6 +51,8 @@ def of_text(vr: str, text: str) -> Element:
         return vr, TEXT, []
     if vr == "UI":
         text = "\\".join(part.strip() for part in text.split("\\"))
+        if not text:
+            return vr, TEXT, []
     parts = [text] if vr in _SINGLE else [part.strip("\0 ") for part in text.split("\\")]
     if vr in ("DS", "IS") and all(map(_is_number, parts)):
         return vr, NUMBERS, [float(part) for part in parts]

@@ -70,7 +70,9 @@ def dataset_of(row: Row, data: bytes) -> Dataset:
     """
     model = json.loads(str(row["dicom_json"]))
     # What is no element of a dataset before its pixels, no judge is asked about
-    return _dataset({tag: each for tag, each in model.items() if "0003" <= tag[:4] < "7FE0"}, data)
+    return _dataset(
+        {tag: each for tag, each in model.items() if tag[:4] != "0002" and tag < "7FE0"}, data
+    )
 
 
 def _dataset(model: dict[str, Any], data: bytes) -> Dataset:

@@ -86,9 +86,10 @@ def read_head(data: Bytes, at: int, end: int, *, is_implicit: bool, is_little: b
     group, element = struct.unpack_from(order + "HH", data, at)
     tag = group << 16 | element
     (whole,) = struct.unpack_from(order + "L", data, at + 4)
-    if is_implicit or group == _DELIMITERS:
-        return Head(tag, None, whole, at + 8)
     sent = data[at + 4 : at + 6]
+    # A delimiter has no VR; what has one was an element before its tag was damaged
+    if is_implicit or tag == _ITEM or (group == _DELIMITERS and sent not in VRS):
+        return Head(tag, None, whole, at + 8)
     if sent in _LONG:
         if end - at < 12:
             raise CutOffError
@@ -196,10 +197,10 @@ def read_elements(
         if stop(head):
             return at
         if head.tag >> 16 == _DELIMITERS:
-            if head.length:
+            if head.length and head.vr is None:
                 raise DamagedError("an item where an element must be")
-            at += 8
-            if is_open and head.tag == _ITEM_END:
+            at = head.value + head.length
+            if is_open and head.tag == _ITEM_END and head.vr is None:
                 return at
             notes.append("a delimiter where none belongs is passed over")
             continue
@@ -374,10 +375,10 @@ def _behind(data: Bytes, at: int, end: int, first: _Open) -> int:
             continue
         head = read_head(data, at, end, is_implicit=implicit, is_little=little)
         if head.tag >> 16 == _DELIMITERS:
-            if head.length:
+            if head.length and head.vr is None:
                 raise DamagedError("an item where an element must be")
-            at += 8
-            if head.tag == _ITEM_END:
+            at = head.value + head.length
+            if head.tag == _ITEM_END and head.vr is None:
                 levels.pop()
         elif head.length != UNDEFINED:
             at = head.value + head.length

@@ -40,6 +40,7 @@ from hc_assets.imaging.headers.element_walk import (
     reads_on,
 )
 from hc_assets.imaging.headers.file_kinds import describe_bytes
+from hc_assets.imaging.headers.file_meta import file_meta, transfer_syntax
 from hc_assets.lake.archives import ArchiveLimits
 
 Element = RawDataElement
@@ -216,8 +217,11 @@ def parse(
         notes.append(NO_PREFIX)
     data = _all_bytes(file)
     with quiet_pydicom():
-        meta, at = _file_meta(data, start, notes)
-        syntax = _transfer_syntax(meta)
+        try:
+            meta, at = file_meta(data, start, notes)
+        except DamagedError as error:
+            raise UnreadableFile(str(error)) from error
+        syntax = transfer_syntax(meta)
         stream, is_inflated = file, False
         if syntax == DeflatedExplicitVRLittleEndian and not reads_on(
             data, at, len(data), is_implicit=False, is_little=True
@@ -281,45 +285,6 @@ def _all_bytes(file: BinaryIO) -> Bytes:
         return cast(mmap.mmap, file)
     file.seek(0)
     return file.read()
-
-
-def _file_meta(data: Bytes, start: int, notes: list[str]) -> tuple[dict[int, Element], int]:
-    """Elements of the file meta information, and where the dataset begins."""
-    if len(data) < start + 6 or data[start : start + 2] != b"\x02\x00":
-        if start:
-            notes.append("no file meta information")
-        return {}, start
-    is_implicit = data[start + 4 : start + 6] not in VRS
-    if is_implicit:
-        notes.append("file meta information is implicit VR")
-    meta: dict[int, Element] = {}
-    try:
-        at = read_elements(
-            data,
-            start,
-            len(data),
-            is_implicit=is_implicit,
-            is_little=True,
-            found=meta,
-            notes=notes,
-            stop=lambda head: head.tag >> 16 != 2,
-        )
-    except CutOffError as error:
-        raise UnreadableFile("truncated: the file meta information is cut off") from error
-    except DamagedError as error:
-        raise UnreadableFile(f"file meta information is damaged: {error}") from error
-    if any(element.VR and element.VR.encode("latin-1") not in VRS for element in meta.values()):
-        notes.append("file meta information has a VR that does not exist")
-    return meta, at
-
-
-def _transfer_syntax(meta: dict[int, Element]) -> UID | None:
-    element = meta.get(0x00020010)
-    if element is None or not element.value:
-        return None
-    value = element.value
-    text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
-    return UID(text.rstrip("\0 ")) or None
 
 
 def _guessed_syntax(is_implicit: bool, is_little: bool) -> UID:

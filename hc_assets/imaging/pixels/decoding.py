@@ -162,9 +162,11 @@ def stored_frames(
     low_bits = description.low_bits if is_native or header.transfer_syntax in _WHOLE_CELLS else 0
     if low_bits:
         description = replace(description, bits_stored=description.high_bit + 1)
-    else:
-        # The cells hold nothing below, whatever HighBit says
-        description = replace(description, high_bit=description.bits_stored - 1)
+    elif description.low_bits:
+        # The cells hold nothing below
+        high = description.bits_stored - 1
+        note = f"HighBit is {description.high_bit}: of a compressed image {high} is assumed"
+        description = replace(description, high_bit=high, assumed=(*description.assumed, note))
     decoded = _native_frames if is_native else _encapsulated_frames
     for outcome in decoded(stream, header, place, description, indices):
         if low_bits and isinstance(outcome, StoredFrame):
@@ -283,6 +285,9 @@ class _Decoders:
     """The decoders of one file: those that died on it are not asked again."""
 
     def __init__(self, syntax: UID, description: PixelDescription) -> None:
+        if syntax not in _WHOLE_CELLS:
+            # A codestream has an order of its own; taken at its word, the header's mixes colors up
+            description = replace(description, planar=0)
         self._syntax, self._description = syntax, description
         self._died: dict[str, str] = {}
         try:
@@ -304,7 +309,10 @@ class _Decoders:
     def decode(self, index: int, data: bytes) -> Outcome:
         described = self._description
         codestream = read_codestream(data)
-        refused = contradiction(codestream, described) if codestream is not None else None
+        refused = None
+        if codestream is not None:
+            is_dct = self._syntax in _LOSSY_JPEG
+            refused = contradiction(codestream, described, is_dct=is_dct)
         if refused is not None:
             # Decoders make room for what the codestream says, and that may be 65,535 squared
             return UndecodableFrame(index, refused)

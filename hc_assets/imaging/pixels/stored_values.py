@@ -17,12 +17,15 @@ class UnknownSignError(Exception):
     """It is not known which bit is the sign; the text has both figures."""
 
 
-def contradiction(codestream: Codestream, description: PixelDescription) -> str | None:
+def contradiction(
+    codestream: Codestream, description: PixelDescription, *, is_dct: bool = False
+) -> str | None:
     """Why a codestream can't be the frame that a header describes; None where it can.
 
     Args:
         codestream: what it says.
         description: what the header says.
+        is_dct: whether it is a JPEG of 8 or of 12 bits, whose decoders go by the header's.
     """
     rows = codestream.rows or description.rows
     if (rows, codestream.columns) != (description.rows, description.columns):
@@ -36,6 +39,11 @@ def contradiction(codestream: Codestream, description: PixelDescription) -> str 
         return (
             f"the compressed image has {codestream.precision} bits, the header says"
             f" {description.bits_allocated} allocated"
+        )
+    if is_dct and codestream.precision > 8 >= description.bits_stored:
+        return (
+            f"the compressed image has {codestream.precision} bits, the header says"
+            f" {description.bits_stored} stored"
         )
     return None
 

@@ -305,7 +305,8 @@ TABLES: Mapping[str, TableSchema] = {
     "imaging/undecodable_frames": TableSchema(
         UNDECODABLE_FRAMES, Lineage(carries=(_INDEX,), rest=_PIXELS), code_version="3"
     ),
-    # 4: the slices of a mosaic are frames. What a recipe does is its own version.
+    # 4: the slices of a mosaic are frames; colors that nobody names, frames behind a lost one. What
+    # a recipe does is its own version.
     _ARRAYS: TableSchema(
         PREPROCESSED_ARRAYS,
         Lineage(

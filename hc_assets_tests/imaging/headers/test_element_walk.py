@@ -1,10 +1,12 @@
 import base64
 import json
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
 from pydicom import dcmread
+from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
@@ -219,3 +221,50 @@ def test_an_element_that_is_sent_twice_is_noted(spliced):
     row = read_header(spliced(short(0x0010, 0x0020, b"LO", b"OTHER ")))
     assert "(0010,0020) is sent twice: the last one counts" in row["warnings"]
     assert list(iter_frames(spliced(short(0x0010, 0x0020, b"LO", b"OTHER "))))
+
+
+def test_a_delimiter_that_does_not_belong_in_a_sequence_is_passed_over(spliced):
+    inside = ITEM + short(0x0008, 0x1155, b"UI", b"1.2\0") + ITEM_END
+    sequence = long(0x0008, 0x2112, b"SQ", UNDEFINED, ITEM_END + inside + SEQUENCE_END)
+    row = read_header(spliced(sequence))
+    assert json.loads(row["dicom_json"])["00082112"]["Value"] == [
+        {"00081155": {"vr": "UI", "Value": ["1.2"]}}
+    ]
+    assert row["body_part"] == "HEAD"
+    assert any("a delimiter where none belongs" in note for note in row["warnings"])
+
+
+def test_an_item_longer_than_the_file_ends_with_its_delimiter(spliced):
+    too_long = struct.pack("<HHL", 0xFFFE, 0xE000, UNDEFINED - 255)
+    items = (too_long + short(0x0008, 0x1155, b"UI", b"1.2\0") + ITEM_END) * 2
+    row = read_header(spliced(long(0x0008, 0x2112, b"SQ", UNDEFINED, items + SEQUENCE_END)))
+    assert len(json.loads(row["dicom_json"])["00082112"]["Value"]) == 2
+    assert row["body_part"] == "HEAD"
+    assert any("an item is longer than its sequence" in note for note in row["warnings"])
+
+
+def test_a_delimiter_with_a_vr_costs_nothing_behind_it(spliced):
+    row = read_header(spliced(short(0xFFFE, 0xE00D, b"CS", b"ODD ")))
+    assert (row["rows"], row["body_part"]) == (3, "HEAD")
+    assert row["warnings"] == ["a delimiter where none belongs is passed over"]
+
+
+def test_malformed_numbers_are_kept_with_those_beside_them(spliced):
+    row = read_header(spliced(short(0x0018, 0x0088, b"DS", b"1.5\\x\\2.5 ")))
+    assert json.loads(row["dicom_json"])["00180088"] == {"vr": "DS", "Value": ["1.5", "x", "2.5"]}
+
+
+def test_a_group_length_of_a_vr_that_does_not_exist_is_warned_of(spliced):
+    row = read_header(spliced(short(0x0018, 0x0000, b"xx", b"\0\0\0\0")))
+    assert row["warnings"] == [
+        "(0018,0000) has the VR 'xx', which does not exist: kept as UN",
+    ]
+
+
+def test_the_encoding_is_the_one_in_which_elements_are_read(tmp_path):
+    data = Path(get_testdata_file("MR_small_bigendian.dcm")).read_bytes()
+    path = tmp_path / "swapped.dcm"
+    path.write_bytes(data.replace(b"1.2.840.10008.1.2.2", b"1.2.840.10008.1.2.1", 1))
+    row = read_header(path)
+    assert (row["rows"], row["columns"]) == (64, 64)
+    assert row["warnings"] == ["the dataset is big endian, against its transfer syntax"]

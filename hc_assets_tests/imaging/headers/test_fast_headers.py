@@ -260,6 +260,30 @@ def test_a_blank_transfer_syntax_is_none(tmp_path, blank):
     assert row["warnings"] == ["no TransferSyntaxUID: guessed from the encoding"]
 
 
+def test_file_meta_information_goes_on_behind_a_foreign_element(tmp_path):
+    inside = element(0x00030010, b"LO", b"odd ") + element(0x00020013, b"SH", b"NAME")
+    length = element(0x00020000, b"UL", struct.pack("<L", len(META) - 132 + len(inside)))
+    path = tmp_path / "foreign.dcm"
+    modality = element(0x00080060, b"CS", b"CT") + element(0x00100020, b"LO", b"ID")
+    path.write_bytes(META[:132] + length + META[132:] + inside + modality)
+    assert fast_header(path) is None
+    row = read_header(path)
+    assert (row["modality"], row["patient_id"]) == ("CT", "ID")
+    assert row["warnings"] == ["file meta information has an element of another group"]
+
+
+def test_file_meta_information_ends_where_its_group_length_says(tmp_path):
+    name = element(0x00020013, b"SH", b"NAME")
+    length = element(0x00020000, b"UL", struct.pack("<L", len(META) - 132 + len(name)))
+    path = tmp_path / "longer.dcm"
+    dataset = element(0x00080060, b"CS", b"CT") + element(0x00100020, b"LO", b"ID")
+    dataset += element(0x00180015, b"CS", b"HEAD")
+    path.write_bytes(META[:132] + length + META[132:] + name[:6] + b"\7\0NAME" + dataset)
+    row = read_header(path)
+    assert (row["modality"], row["patient_id"]) == ("CT", "ID")
+    assert row["warnings"] == ["file meta information has an element that is longer than its group"]
+
+
 def test_a_header_larger_than_the_first_read_is_read_on(write_dicom):
     path = write_dicom(PIXELS)
     items = [Dataset() for _ in range(3_000)]

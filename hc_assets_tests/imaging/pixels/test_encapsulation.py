@@ -1,6 +1,7 @@
 import functools
 import io
 import struct
+from pathlib import Path
 from types import SimpleNamespace
 
 import imagecodecs
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydicom.data import get_testdata_file
 from pydicom.uid import UID, JPEGBaseline8Bit, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
 from hc_assets.imaging.pixels.encapsulation import (
@@ -261,10 +263,10 @@ def test_what_is_assumed_of_pixels_is_noted_on_the_frame(write_dicom, tag, assum
     assert [assumed in note for note in frame.notes] == [True]
 
 
-def color_jpeg(write_dicom, photometric: str):
+def color_jpeg(write_dicom, photometric: str, **attributes):
     pixels = np.stack([picture(0), picture(1), picture(2)], -1)
     encoded = imagecodecs.jpeg8_encode(pixels, level=100)  # with the marker of JFIF
-    attributes = {"SamplesPerPixel": 3, "PhotometricInterpretation": photometric}
+    attributes |= {"SamplesPerPixel": 3, "PhotometricInterpretation": photometric}
     return compressed(write_dicom, [encoded], JPEGBaseline8Bit, pixels, **attributes)
 
 
@@ -282,11 +284,26 @@ def test_colors_that_the_codestream_names_otherwise_are_noted(write_dicom):
     np.testing.assert_array_equal(frame.pixels, other.pixels)
 
 
+def test_the_order_of_colors_is_the_codestream_s(write_dicom):
+    (frame,) = frames(color_jpeg(write_dicom, "YBR_FULL_422", PlanarConfiguration=0))
+    (other,) = frames(color_jpeg(write_dicom, "YBR_FULL_422", PlanarConfiguration=1))
+    np.testing.assert_array_equal(frame.pixels, other.pixels)
+
+
 def test_a_codestream_without_an_end_is_noted_or_refused(write_dicom):
     encoded = imagecodecs.jpeg8_encode(picture(0), level=100)[:-40]
     (frame,) = iter_frames(compressed(write_dicom, [encoded], JPEGBaseline8Bit, picture(0)))
     if isinstance(frame, Frame):
         assert "the compressed image has no end marker: pixels may be missing" in frame.notes
+
+
+def test_a_jpeg_of_12_bits_is_none_of_8(tmp_path):
+    data = Path(get_testdata_file("JPGExtended.dcm")).read_bytes()
+    stored = b"\x28\0\1\1US\2\0"
+    path = tmp_path / "stored.dcm"
+    path.write_bytes(data.replace(stored + b"\x0c\0", stored + b"\x08\0", 1))
+    (frame,) = failures(path)
+    assert frame.reason == "the compressed image has 12 bits, the header says 8 stored"
 
 
 def test_photometric_interpretations_are_read_however_they_are_written(write_dicom):

@@ -257,7 +257,7 @@ static int looks_like_element(const uint8_t *p) {
 
 /* Reads the file meta information (PS3.10 7.1), if any, and says where the dataset begins. */
 static int read_meta(walk *w, uint64_t *at) {
-    uint64_t pos = PREFIX;
+    uint64_t pos = PREFIX, named = 0; /* where its group length says that it ends */
     uint32_t last = 0;
     if (w->size < PREFIX + 8) return REFUSED;
     TRY(need(w, 0, PREFIX + 8, w->size));
@@ -276,6 +276,7 @@ static int read_meta(walk *w, uint64_t *at) {
         if (h.tag <= last || h.length == UNDEFINED || h.vr == SQ) return REFUSED;
         last = h.tag;
         TRY(need(w, h.value, h.length, w->size));
+        if (h.tag == 0x00020000u && h.length == 4) named = h.value + 4 + u32(w->data + h.value, 0);
         int number = h.tag == 0x00020010u   ? SYNTAX_AT
                      : h.tag == 0x00020002u ? CLASS_AT
                      : h.tag == 0x00020003u ? INSTANCE_AT
@@ -287,6 +288,7 @@ static int read_meta(walk *w, uint64_t *at) {
         }
         pos = h.value + h.length;
     }
+    if (pos < named) return REFUSED; /* it may go on behind an element of another group */
     *at = pos;
     return DONE;
 }
