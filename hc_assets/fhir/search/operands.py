@@ -186,11 +186,10 @@ def _quantity(text: str) -> QuantityTest:
     if len(parts) != 3:
         raise OperandError("expected number, number|system|code or number||code")
     system, code = unescape(parts[1]) or None, unescape(parts[2]) or None
-    bounds = numbers.amount(number.low, number.high, system, code, None)
+    bounds = numbers.amount(number.low, number.high, system, code, None, number.value)
     if system != UCUM or bounds.base_unit is None:
         return QuantityTest(number, system, code)
-    itself = numbers.amount(number.value, number.value, system, code, None)
-    low, high, value = bounds.base_low, bounds.base_high, itself.base_low
+    low, high, value = bounds.base_low, bounds.base_high, bounds.base_value
     assert low is not None and high is not None and value is not None
     base = NumberTest(number.prefix, low, high, value)
     return QuantityTest(number, system, code, base, bounds.base_unit)

@@ -343,7 +343,7 @@ def _targets(parameter: Parameter) -> list[str]:
     return named or sorted(r4().resource_names)
 
 
-def _include(type_: str, reverse: bool, iterate: bool, value: str) -> Include:  # noqa: FBT001
+def _include(type_: str, reverse: bool, iterate: bool, value: str) -> Include:
     name = "_revinclude" if reverse else "_include"
     parts = value.split(":")
     if parts == ["*"] and not reverse:

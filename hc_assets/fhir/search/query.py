@@ -88,9 +88,7 @@ class QuantityTest(NamedTuple):
     base_unit: str | None = None
 
 
-SimpleTest = (
-    TokenTest | TextTest | UriTest | ReferenceTest | DateTest | NumberTest | QuantityTest
-)
+SimpleTest = TokenTest | TextTest | UriTest | ReferenceTest | DateTest | NumberTest | QuantityTest
 
 
 class CompositeTest(NamedTuple):
