@@ -87,6 +87,11 @@ class FhirSettings(CoreSettings):
         " beside those that come with the package; <data>/views where it is not set. Like"
         " HC_SHIPPED_VIEWS it is read when a process starts.",
     )
+    search_index: bool = Field(
+        default=True,
+        description="Whether current resources are indexed for searches; read when a process"
+        " starts.",
+    )
     export_split_bytes: int = Field(
         default=1024**3, ge=1, description="NDJSON bytes from which a file of an export is full."
     )

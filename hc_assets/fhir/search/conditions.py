@@ -19,7 +19,6 @@ from hc_assets.fhir.search.query import (
     NumberTest,
     QuantityTest,
     ReferenceTest,
-    SimpleTest,
     Test,
     TextTest,
     TokenTest,
@@ -80,11 +79,6 @@ def condition(test: Test, modifier: str, bind: Bind, now: datetime) -> str:
             return _quantity(test, bind)
         case CompositeTest():
             raise TypeError("a composite is not one condition")
-
-
-def parts(test: CompositeTest) -> tuple[SimpleTest, ...]:
-    """What each component of a composite must be."""
-    return test.parts
 
 
 def _token(test: TokenTest, modifier: str, bind: Bind) -> str:

@@ -34,6 +34,28 @@ _MOST_INCLUDED = 10_000
 _SECONDS = 30.0
 
 
+def search(
+    text: str, layout: Layout, *, lenient: bool = False, now: datetime | None = None
+) -> bytes:
+    """Answer one search; whoever has several keeps a `Searcher`.
+
+    Args:
+        text: such as `Observation?code=8480-6`, percent-encoded where it has to be.
+        layout: where the lake is.
+        lenient: go on without parameters that are unknown, and say so.
+        now: what `ap` measures times from.
+
+    Returns:
+        A Bundle of the type searchset, as JSON.
+
+    Raises:
+        SearchError: what is wrong with the search.
+        NoIndexError: the index was never made.
+    """
+    with Searcher(layout) as searcher:
+        return searcher.search(text, lenient=lenient, now=now)
+
+
 class NoIndexError(EnvironmentFaultError):
     """There is no index of this lake yet."""
 

@@ -90,6 +90,7 @@ def amount(
     system: Any,
     code: Any,
     printed: Any,
+    *,
     value: Decimal | None = None,
 ) -> Amount:
     """A quantity from its bounds, its unit, and where it is no range its number."""
@@ -117,7 +118,7 @@ def of_quantity(value: Any) -> Iterator[Amount]:
         high = None
         low = Decimal(number) if comparator == ">" else low
     exact = None if comparator in ("<", "<=", ">", ">=") else Decimal(number)
-    yield amount(low, high, value.get("system"), value.get("code"), value.get("unit"), exact)
+    yield amount(low, high, value.get("system"), value.get("code"), value.get("unit"), value=exact)
 
 
 def of_range(value: Any) -> Iterator[Amount]:

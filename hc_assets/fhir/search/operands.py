@@ -6,6 +6,7 @@ Belongs here: one value of one parameter. Names, modifiers and chains are in `pa
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
+from typing import cast
 
 from hc_assets.fhir.fhirpath.equality import UCUM
 from hc_assets.fhir.r4.definitions import r4
@@ -40,10 +41,10 @@ class OperandError(ValueError):
 
 
 def split(text: str, separator: str) -> list[str]:
-    """Split at a separator that no backslash stands before; escapes stay as they are.
+    r"""Split at a separator that no backslash stands before; escapes stay as they are.
 
-    >>> split(r"a,b\\,c", ",")
-    ['a', 'b\\\\,c']
+    >>> split(r"a,b\,c", ",")
+    ['a', 'b\\,c']
     """
     found, start, at = [], 0, 0
     while at < len(text):
@@ -162,8 +163,7 @@ def _date(text: str) -> DateTest:
         found = dates.interval(bare)
     except ValueError as error:
         raise OperandError("expected a date that a calendar has") from error
-    assert found.low is not None and found.high is not None
-    return DateTest(prefix, found.low, found.high)
+    return DateTest(prefix, cast("int", found.low), cast("int", found.high))
 
 
 def _number(text: str) -> NumberTest:
@@ -186,12 +186,11 @@ def _quantity(text: str) -> QuantityTest:
     if len(parts) != 3:
         raise OperandError("expected number, number|system|code or number||code")
     system, code = unescape(parts[1]) or None, unescape(parts[2]) or None
-    bounds = numbers.amount(number.low, number.high, system, code, None, number.value)
+    bounds = numbers.amount(number.low, number.high, system, code, None, value=number.value)
     if system != UCUM or bounds.base_unit is None:
         return QuantityTest(number, system, code)
-    low, high, value = bounds.base_low, bounds.base_high, bounds.base_value
-    assert low is not None and high is not None and value is not None
-    base = NumberTest(number.prefix, low, high, value)
+    ends = bounds.base_low, bounds.base_high, bounds.base_value
+    base = NumberTest(number.prefix, *cast("tuple[Decimal, Decimal, Decimal]", ends))
     return QuantityTest(number, system, code, base, bounds.base_unit)
 
 

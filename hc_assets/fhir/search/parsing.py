@@ -24,6 +24,7 @@ from hc_assets.fhir.search.query import (
     Missing,
     Query,
     Sort,
+    Test,
 )
 
 MODIFIERS: Mapping[str, tuple[str, ...]] = {
@@ -235,7 +236,7 @@ class _Reading:
                 f"{parameter.code} has no modifier {_quoted(modifier)}", (*known, *targets)
             )
 
-    def _tests(self, parameter: Parameter, modifier: str, value: str) -> Iterator[object]:
+    def _tests(self, parameter: Parameter, modifier: str, value: str) -> Iterator[Test]:
         values = split(value, ",")
         if len(values) > self._limits.alternatives:
             most = self._limits.alternatives

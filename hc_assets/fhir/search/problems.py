@@ -3,6 +3,7 @@
 Belongs here: the error and its resource. What is found wrong is in `parsing.py` and `operands.py`.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +37,10 @@ class SearchError(UsageError):
     def outcome(self) -> dict[str, Any]:
         """The OperationOutcome."""
         return outcome_of(self.problems, "error")
+
+    def json(self) -> str:
+        """The OperationOutcome as JSON."""
+        return json.dumps(self.outcome())
 
 
 def outcome_of(problems: Sequence[Problem], severity: str) -> dict[str, Any]:

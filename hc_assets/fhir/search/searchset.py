@@ -98,7 +98,7 @@ def full_url(source: str, type_: str, id_: str) -> str:
 def _subset(query: Query, found: Found) -> bytes:
     members = _members(found.content)
     if query.summary == "data":
-        kept = members.keys() - {"text"}
+        kept = frozenset(members.keys() - {"text"})
     else:
         wanted = ("text",) if query.summary == "text" else query.elements
         kept = _ALWAYS | _wanted(found.type, tuple(wanted))

@@ -5,6 +5,7 @@ is `execute.py`.
 """
 
 from datetime import datetime
+from typing import cast
 
 from hc_assets.fhir.search.conditions import condition, identifier_condition
 from hc_assets.fhir.search.parameters import Parameter
@@ -63,7 +64,7 @@ class Statement:
         names = [self._set(each) for each in query.conditions]
         if query.compartment is not None:
             names.append(self._named(self._compartment(query.type, query.compartment)))
-        tests += [f"rid IN (SELECT rid FROM {name})" for name in names]
+        tests += [f"rid IN (SELECT rid FROM {name})" for name in names]  # noqa: S608
         sets = f"WITH {', '.join(self._sets)} " if self._sets else ""
         return f"{sets}SELECT rid FROM resources WHERE {' AND '.join(tests)}"  # noqa: S608
 
@@ -118,7 +119,9 @@ class Statement:
     def _match(self, node: Match) -> str:
         parameter, modifier = node.parameter, node.modifier
         if parameter.type == "composite":
-            return " UNION ".join(self._composite(node, test) for test in node.tests)
+            return " UNION ".join(
+                self._composite(node, cast("CompositeTest", test)) for test in node.tests
+            )
         code = by_type(parameter.code) if modifier == "of-type" else parameter.code
         tests = []
         for test in node.tests:
@@ -133,8 +136,7 @@ class Statement:
         )
         return self._without(node.type, found) if modifier in ("not", "not-in") else found
 
-    def _composite(self, node: Match, test: object) -> str:
-        assert isinstance(test, CompositeTest)
+    def _composite(self, node: Match, test: CompositeTest) -> str:
         found = []
         for number, (component, part) in enumerate(
             zip(node.parameter.components, test.parts, strict=True)

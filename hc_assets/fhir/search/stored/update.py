@@ -98,7 +98,8 @@ def plan(connection: duckdb.DuckDBPyConnection, layout: Layout) -> Plan:
     folder = folder_of(layout)
     make_folder(folder)
     staging = None
-    shares, work = [], []
+    shares: list[Share] = []
+    work: list[IndexWork] = []
     rows = connection.execute(_SHARES).fetchall() if inputs else []
     for batch, count, mark in sorted(rows):
         digest = sha256(f"{digests.get(batch)} {count} {mark}".encode()).hexdigest()
@@ -205,3 +206,14 @@ def refresh(connection: duckdb.DuckDBPyConnection, layout: Layout) -> Generation
         return updated(layout, planned, [index_batch(work) for work in planned.work])
     finally:
         discard(planned)
+
+
+def counted(layout: Layout) -> tuple[int, int]:
+    """How many resources the files of the index hold, and how many were refused."""
+    generation = read_generation(layout) or Generation()
+    indexed = 0
+    for run in generation.runs:
+        with duckdb.connect(file_of(layout, run), read_only=True) as connection:
+            indexed += connection.execute("SELECT count(*) FROM resources").fetchall()[0][0]
+    shares = generation.shares().values()
+    return indexed, sum(sum(share.refused.values()) for share in shares)
