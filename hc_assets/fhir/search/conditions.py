@@ -7,7 +7,7 @@ A time is an interval, below whose `high` it lies; so is a range. A number that 
 with both ends alike. What a prefix means for intervals is R4's table in the chapter Search.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
@@ -137,7 +137,7 @@ def identifier_condition(test: TokenTest, bind: Bind) -> str:
 
 def _date(test: DateTest, bind: Bind, now: datetime) -> str:
     low, high = around(test, now) if test.prefix == "ap" else (test.low, test.high)
-    return _DATES[test.prefix].format(low=bind(low), high=bind(high))
+    return _filled(_DATES[test.prefix], {"low": low, "high": high}, bind)
 
 
 def around(test: DateTest, now: datetime) -> tuple[int, int]:
@@ -156,10 +156,15 @@ def about(test: NumberTest) -> tuple[Decimal, Decimal]:
 
 def _number(test: NumberTest, low: str, high: str, bind: Bind) -> str:
     ends = about(test) if test.prefix == "ap" else (test.low, test.high)
-    values = {"low": ends[0], "high": ends[1], "value": test.value}
-    shape = _NUMBERS[test.prefix]
-    names = {name: bind(ordered(v)) for name, v in values.items() if "{" + name + "}" in shape}
-    return shape.format(l=low, h=high, **names)
+    numbers = {"low": ends[0], "high": ends[1], "value": test.value}
+    shape = _NUMBERS[test.prefix].replace("{l}", low).replace("{h}", high)
+    return _filled(shape, {name: ordered(number) for name, number in numbers.items()}, bind)
+
+
+def _filled(shape: str, values: Mapping[str, object], bind: Bind) -> str:
+    """A condition with the parameters that it has; DuckDB takes none that is not used."""
+    used = {name: bind(value) for name, value in values.items() if f"{{{name}}}" in shape}
+    return shape.format(**used)
 
 
 def _quantity(test: QuantityTest, bind: Bind) -> str:

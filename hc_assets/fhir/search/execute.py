@@ -155,7 +155,7 @@ class Searcher:
         name, last = _read_page(query)
         opened = self._generation(name)
         statement = Statement(now or datetime.now(UTC))
-        with self._limited(opened.connection):
+        with self._limited(opened.connection, self._seconds):
             sql = statement.matches(query)
             opened.rows(f"CREATE OR REPLACE TEMP TABLE matches AS {sql}", statement.values)
             total = None
@@ -186,8 +186,8 @@ class Searcher:
         return self._open[name]
 
     @contextmanager
-    def _limited(self, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-        timer = threading.Timer(self._seconds, connection.interrupt)
+    def _limited(self, connection: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[None]:
+        timer = threading.Timer(seconds, connection.interrupt)
         timer.start()
         try:
             yield
