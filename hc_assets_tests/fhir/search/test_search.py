@@ -15,7 +15,7 @@ from hc_assets.lake.layout import Layout
 from hc_assets_tests.fhir.search.indexed import index
 from hc_assets_tests.fhir.search.world import UCUM, World, as_bytes
 
-_SEARCHES = 250
+_SEARCHES = 120
 
 
 @pytest.fixture(scope="module")
