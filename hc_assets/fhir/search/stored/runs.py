@@ -3,9 +3,9 @@
 Belongs here: which batches go into which file, making a file, and swapping generations. What a file
 is made of is in `rows.py`, what is asked of it in `fhir/search/execute.py`.
 
-Files are few, since runs that are small beside those after them are merged, so a resource is
-written again about as often as the lake has grown fourfold since. Which batches make up which file
-follows from the batches alone, so that from scratch the same files come out.
+Files are few, since runs that are small beside those after them are merged: of 500 batches of one
+size, each is written nine times. Which batches make up which file follows from the batches alone,
+so that from scratch the same files come out.
 """
 
 import time
