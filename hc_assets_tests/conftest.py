@@ -131,7 +131,7 @@ def query(data_dir: Path) -> Callable[[str], list[tuple[object, ...]]]:
 
 @pytest.fixture
 def shipped_catalog(monkeypatch: pytest.MonkeyPatch) -> Iterator[Catalog]:
-    """All that is declared, with the views that come with the package and the search index; tests go without."""
+    """All that is declared, with what tests go without: shipped views, and the search index."""
     monkeypatch.setenv("HC_SHIPPED_VIEWS", "true")
     monkeypatch.delenv("HC_VIEWS", raising=False)
     view_files.cache_clear()

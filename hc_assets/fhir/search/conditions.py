@@ -7,6 +7,7 @@ A time is an interval, below whose `high` it lies; so is a range. A number that 
 with both ends alike. What a prefix means for intervals is R4's table in the chapter Search.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -28,6 +29,7 @@ from hc_assets.fhir.search.stored.layout import ordered
 from hc_assets.fhir.search.texts import normal
 
 Bind = Callable[[object], str]
+_OF_SERVER = re.compile(r"(https?://.+[^/])/+([A-Z][A-Za-z]*)/([A-Za-z0-9\-.]{1,64})")
 _APPROXIMATELY = 10  # one in how many
 _DATES = {
     "eq": "low >= {low} AND high <= {high}",
@@ -122,7 +124,13 @@ def _uri(uri: str, modifier: str, bind: Bind) -> str:
 
 def _reference(test: ReferenceTest, bind: Bind) -> str:
     names = {"type": test.type, "id": test.id, "url": test.url, "version": test.version}
-    return " AND ".join(f"{name} = {bind(v)}" for name, v in names.items() if v is not None)
+    found = " AND ".join(f"{name} = {bind(v)}" for name, v in names.items() if v is not None)
+    if test.url is None or (match := _OF_SERVER.fullmatch(test.url)) is None:
+        return found
+    # What a server's own resources refer to is kept as Type/id
+    base, type_, id_ = (bind(each) for each in match.groups())
+    own = f"type = {type_} AND id = {id_} AND rtrim(source, '/') = {base}"
+    return f"({found}) OR ({own})"
 
 
 def identifier_condition(test: TokenTest, bind: Bind) -> str:

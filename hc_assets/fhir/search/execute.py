@@ -32,6 +32,7 @@ from hc_assets.lake.layout import Layout
 _MEMORY_LIMIT = "400MiB"
 _MOST_INCLUDED = 10_000
 _SECONDS = 30.0
+_MOST_OPEN = 4
 
 
 def search(
@@ -58,6 +59,10 @@ def search(
 
 class NoIndexError(EnvironmentFaultError):
     """There is no index of this lake yet."""
+
+
+class IndexDamagedError(EnvironmentFaultError):
+    """A file of the index can't be read."""
 
 
 class _Open:
@@ -112,7 +117,7 @@ class _Open:
 
 
 class Searcher:
-    """Answers searches; keeps the generations open that it has read from, and locks nobody out."""
+    """Answers searches, one after the other; keeps files open, and locks nobody out by that."""
 
     def __init__(self, layout: Layout, *, seconds: float = _SECONDS) -> None:
         """Begin without opening anything.
@@ -182,7 +187,12 @@ class Searcher:
                 raise NoIndexError("there is no search index: materialize fhir/search_index first")
             name = generation.name()
             if name not in self._open:
-                self._open[name] = _Open(self._layout, generation)
+                while len(self._open) >= _MOST_OPEN:
+                    self._open.pop(next(iter(self._open))).connection.close()
+                try:
+                    self._open[name] = _Open(self._layout, generation)
+                except duckdb.Error as error:
+                    raise _damaged(error) from None
         return self._open[name]
 
     @contextmanager
@@ -193,8 +203,17 @@ class Searcher:
             yield
         except (duckdb.InterruptException, duckdb.OutOfMemoryException):
             raise refusal("too-costly", "the search takes too long or too much memory") from None
+        except duckdb.Error as error:
+            raise _damaged(error) from None  # its text may quote rows
         finally:
             timer.cancel()
+
+
+def _damaged(error: duckdb.Error) -> IndexDamagedError:
+    return IndexDamagedError(
+        f"{type(error).__name__} in the search index: delete the folder search below the data"
+        " folder, and materialize fhir/search_index"
+    )
 
 
 def _included(opened: _Open, page: Sequence[int], includes: Sequence[Include]) -> list[int]:

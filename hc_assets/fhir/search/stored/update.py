@@ -3,7 +3,9 @@
 Belongs here: what is to be done, the work of one batch, and what comes out. Files are in `runs.py`.
 """
 
+import shutil
 import tempfile
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -34,6 +36,7 @@ from hc_assets.lake.atomic import local_path, make_folder
 from hc_assets.lake.layout import Layout
 from hc_assets.lake.tables import read_partition
 
+_STAGING, _STRAY_SECONDS = ".staging-", 86_400.0
 _ENRICHED = "fhir/enriched_resources"
 # In a form that does not depend on the order of the rows.
 _SHARES = """
@@ -97,6 +100,7 @@ def plan(connection: duckdb.DuckDBPyConnection, layout: Layout) -> Plan:
     kept = {share.batch: share for share in known.shares().values()}
     folder = folder_of(layout)
     make_folder(folder)
+    _remove_strays(local_path(folder))
     staging = None
     shares: list[Share] = []
     work: list[IndexWork] = []
@@ -109,10 +113,18 @@ def plan(connection: duckdb.DuckDBPyConnection, layout: Layout) -> Plan:
             continue
         shares.append(share)
         if staging is None:
-            staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=local_path(folder)))
+            staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=local_path(folder)))
         places = _places(connection, batch)
         work.append(IndexWork(str(layout.data_dir), share, places, staging / str(len(work))))
     return Plan(shares, inputs, known, work)
+
+
+def _remove_strays(folder: Path) -> None:
+    """Remove what killed runs have left, once it is so old that no run is still writing it."""
+    oldest = time.time() - _STRAY_SECONDS
+    for path in (*folder.glob(f"{_STAGING}*"), *folder.glob("*.new*")):
+        if path.stat().st_mtime < oldest:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def _usable(layout: Layout, known: Generation | None) -> Generation:
@@ -194,9 +206,7 @@ def updated(layout: Layout, planned: Plan, made: Iterable[Share]) -> Generation:
 def discard(planned: Plan) -> None:
     """Remove what workers wrote."""
     for folder in {work.folder.parent for work in planned.work}:
-        for path in sorted(folder.rglob("*"), reverse=True):
-            path.rmdir() if path.is_dir() else path.unlink()
-        folder.rmdir()
+        shutil.rmtree(folder)
 
 
 def refresh(connection: duckdb.DuckDBPyConnection, layout: Layout) -> Generation:
