@@ -20,11 +20,13 @@ import duckdb
 import msgspec
 
 from hc_assets.core.errors import EnvironmentFaultError
+from hc_assets.fhir.search.known import own_parameters
 from hc_assets.fhir.search.parsing import parse_query
 from hc_assets.fhir.search.problems import refusal
 from hc_assets.fhir.search.query import Include, Query
 from hc_assets.fhir.search.searchset import Found, searchset
 from hc_assets.fhir.search.selection import LINKED, Statement
+from hc_assets.fhir.search.stored.blocks import unpack
 from hc_assets.fhir.search.stored.layout import TABLES, key_of
 from hc_assets.fhir.search.stored.runs import Generation, file_of, read_generation
 from hc_assets.lake.layout import Layout
@@ -107,11 +109,18 @@ class _Open:
         found: dict[int, Found] = {}
         for number, rows in by_run.items():
             sql = (
-                "SELECT row, type, id, source, resource"  # noqa: S608
-                f" FROM run{number}.resources JOIN run{number}.contents USING (row)"
+                f"SELECT row, type, id, source, behind FROM run{number}.resources"  # noqa: S608
                 " WHERE row IN (SELECT unnest($rows::BIGINT[]))"
             )
-            for row, type_, id_, source, content in self.rows(sql, {"rows": rows}):
+            named = self.rows(sql, {"rows": rows})
+            sql = (
+                f"SELECT row, block FROM run{number}.contents"  # noqa: S608
+                " WHERE row IN (SELECT unnest($rows::BIGINT[]))"
+            )
+            firsts = sorted({row - behind for row, *_, behind in named})
+            blocks = {row: unpack(block) for row, block in self.rows(sql, {"rows": firsts})}
+            for row, type_, id_, source, behind in named:
+                content = blocks[row - behind][behind]
                 found[self.starts[number] + row] = Found(type_, id_, source, content, mode)
         return [found[rid] for rid in rids]
 
@@ -185,6 +194,11 @@ class Searcher:
                 raise refusal("expired", "_page: its state of the index is gone: search again")
             if generation is None:
                 raise NoIndexError("there is no search index: materialize fhir/search_index first")
+            if generation.parameters != own_parameters().digest:
+                raise NoIndexError(
+                    "the search index was made with other HC_SEARCH_PARAMETERS: materialize"
+                    " fhir/search_index"
+                )
             name = generation.name()
             if name not in self._open:
                 while len(self._open) >= _MOST_OPEN:

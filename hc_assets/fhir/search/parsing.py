@@ -11,8 +11,9 @@ from urllib.parse import quote_plus, unquote_to_bytes
 
 from hc_assets.fhir.r4.definitions import r4
 from hc_assets.fhir.search.compartments import compartments
+from hc_assets.fhir.search.known import known_parameters
 from hc_assets.fhir.search.operands import OperandError, split, test_of
-from hc_assets.fhir.search.parameters import Parameter, parameters_of
+from hc_assets.fhir.search.parameters import Parameter
 from hc_assets.fhir.search.problems import Problem, SearchError, refusal
 from hc_assets.fhir.search.query import (
     Chain,
@@ -67,7 +68,7 @@ def searchable(resource_type: str) -> dict[str, Parameter]:
     """Parameters of a resource type that can be searched by, by their names."""
     return {
         each.code: each
-        for each in parameters_of(resource_type)
+        for each in known_parameters(resource_type)
         if each.expression and each.type != "special"
     }
 

@@ -10,6 +10,7 @@ import dagster as dg
 
 from hc_assets.core.settings import CoreSettings
 from hc_assets.fhir.domain import DOMAIN
+from hc_assets.fhir.search.known import own_parameters
 from hc_assets.fhir.search.stored.schemas import rows_of
 from hc_assets.fhir.search.stored.update import discard, index_batch, plan, updated
 from hc_assets.fhir.search_index import TABLE
@@ -22,8 +23,13 @@ from hc_assets.orchestration.specs import asset_key, code_version, fan_out, tabl
 
 
 def assets(_: CoreSettings) -> Iterator[dg.AssetsDefinition]:
-    """Make the asset, where its table is declared."""
+    """Make the asset, where its table is declared.
+
+    Raises:
+        OwnParametersError: a search parameter of the deployment can't be used: nothing runs then.
+    """
     if any(table.name == TABLE for table in DOMAIN.tables):
+        own_parameters()
         yield _search_index()
 
 

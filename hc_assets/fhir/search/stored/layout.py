@@ -37,8 +37,11 @@ TABLES: Mapping[str, pa.Schema] = {
         ]
     ),
     "uris": pa.schema([*_KEY, *_texts("uri"), *_ROW]),
-    "resources": pa.schema([*_ROW, *_texts("type", "id", "source")]),
-    "contents": pa.schema([*_ROW, pa.field("resource", pa.binary())]),
+    # `behind`: by how many rows a resource comes behind the first one of its block
+    "resources": pa.schema(
+        [*_ROW, *_texts("type", "id", "source"), pa.field("behind", pa.int32())]
+    ),
+    "contents": pa.schema([*_ROW, pa.field("block", pa.binary())]),
 }
 ORDER: Mapping[str, str] = {
     "tokens": "key, code, system, text, row, part",

@@ -10,7 +10,8 @@ from decimal import Decimal
 import msgspec
 import pyarrow as pa
 
-from hc_assets.fhir.search.index import index_of
+from hc_assets.fhir.search.known import known_index
+from hc_assets.fhir.search.stored import blocks
 from hc_assets.fhir.search.stored.layout import (
     BEGINNING,
     END,
@@ -55,6 +56,7 @@ class Rows:
         """Begin with none."""
         self.refused: Counter[str] = Counter()
         self.count = 0
+        self._block: list[bytes] = []
         self._begin()
 
     def _begin(self) -> None:
@@ -71,13 +73,14 @@ class Rows:
             resource = _decode(content)
             type_ = resource["resourceType"]
             try:
-                found = index_of(type_).values(resource)
+                found = known_index(type_).values(resource)
             except (ValueError, ArithmeticError) as error:
                 self.refused[f"{type_}: {type(error).__name__}"] += 1
                 continue
             row, of = self.count, source or ""
-            self._rows["resources"].append((row, type_, resource["id"], of))
-            self._rows["contents"].append((row, content))
+            named = (type_, resource["id"], of)
+            self._rows["resources"].append((row, *named, len(self._block)))
+            self._block.append(content)
             composites = 0
             for code, value in found:
                 if isinstance(value, Composite):
@@ -93,6 +96,14 @@ class Rows:
                         typed = (key, 0, value.code, f"{system or ''}|{kind or ''}", None, row)
                         self._rows["tokens"].append(typed)
             self.count += 1
+            if len(self._block) >= blocks.RESOURCES or sum(map(len, self._block)) >= blocks.BYTES:
+                self._end_block()
+
+    def _end_block(self) -> None:
+        if self._block:
+            packed = blocks.pack(self._block)
+            self._rows["contents"].append((self.count - len(self._block), packed))
+            self._block = []
 
     def _add(self, key: int, part: int, value: Simple, row: int, source: str) -> None:
         rows = self._rows
@@ -125,6 +136,7 @@ class Rows:
 
     def take(self) -> dict[str, pa.Table]:
         """The rows gathered since the last time, by table; rows go on being counted."""
+        self._end_block()
         made = {}
         for name, schema in TABLES.items():
             columns = list(zip(*self._rows[name], strict=True)) or [()] * len(schema)

@@ -67,13 +67,17 @@ class Generation(msgspec.Struct, frozen=True):
 
     Attributes:
         runs: in the order of their batches.
+        parameters: digest of those that are not R4's.
     """
 
     runs: tuple[Run, ...] = ()
+    parameters: str = ""
 
     def name(self) -> str:
         """Follows from what is in it."""
-        return sha256("".join(run.name for run in self.runs).encode()).hexdigest()[:16]
+        return sha256(
+            "".join((self.parameters, *(run.name for run in self.runs))).encode()
+        ).hexdigest()[:16]
 
     def shares(self) -> dict[str, Share]:
         """Of all runs, by batch."""
@@ -164,7 +168,7 @@ def make_run(path: Path, pieces: Sequence[Piece]) -> None:
                     "WHERE row >= $low AND row < $high",
                     {"shift": piece.shift, "low": piece.low, "high": piece.high},
                 )
-            packed = types.replace("BLOB", "BLOB USING COMPRESSION zstd")
+            packed = types.replace("BLOB", "BLOB USING COMPRESSION uncompressed")
             connection.execute(f"CREATE TABLE {table} ({packed})")
             connection.execute(
                 f"INSERT INTO {table} SELECT * FROM gathered ORDER BY {ORDER[table]}"  # noqa: S608

@@ -16,7 +16,8 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hc_assets.fhir.search.stored.layout import TABLES
+from hc_assets.fhir.search.known import own_parameters
+from hc_assets.fhir.search.stored.layout import TABLES, VERSION
 from hc_assets.fhir.search.stored.rows import Rows
 from hc_assets.fhir.search.stored.runs import (
     Generation,
@@ -102,11 +103,12 @@ def plan(connection: duckdb.DuckDBPyConnection, layout: Layout) -> Plan:
     make_folder(folder)
     _remove_strays(local_path(folder))
     staging = None
+    made_with = f"{VERSION} {own_parameters().digest}"
     shares: list[Share] = []
     work: list[IndexWork] = []
     rows = connection.execute(_SHARES).fetchall() if inputs else []
     for batch, count, mark in sorted(rows):
-        digest = sha256(f"{digests.get(batch)} {count} {mark}".encode()).hexdigest()
+        digest = sha256(f"{made_with} {digests.get(batch)} {count} {mark}".encode()).hexdigest()
         share = Share(batch, digest, count)
         if batch in kept and kept[batch].digest == digest:
             shares.append(kept[batch])
@@ -198,7 +200,7 @@ def updated(layout: Layout, planned: Plan, made: Iterable[Share]) -> Generation:
         if not path.exists():
             make_run(path, pieces_of(filled, known, staged))
         runs.append(filled)
-    generation = Generation(tuple(runs))
+    generation = Generation(tuple(runs), own_parameters().digest)
     write_generation(layout, generation)
     return generation
 

@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,9 @@ import duckdb
 import pytest
 
 from hc_assets.domains import warehouse_of
-from hc_assets.fhir.search import NoIndexError, Searcher
+from hc_assets.fhir.search import NoIndexError, Searcher, SearchError
+from hc_assets.fhir.search.known import OwnParametersError, known_index, own_parameters
+from hc_assets.fhir.search.parsing import _referring, searchable
 from hc_assets.fhir.search.stored.layout import TABLES
 from hc_assets.fhir.search.stored.runs import (
     Generation,
@@ -24,6 +28,7 @@ from hc_assets.fhir.search.stored.runs import (
 from hc_assets.fhir.search.stored.update import counted, plan, refresh
 from hc_assets.lake.layout import Layout
 from hc_assets_tests.conftest import DataFolder
+from hc_assets_tests.fhir.search.indexed import index
 from hc_assets_tests.fhir.views.test_tables import PATIENT, Lake, bundle, in_process, observation
 
 
@@ -169,3 +174,46 @@ def test_ingest_makes_the_index_the_check_holds_and_the_command_answers(tmp_path
     assert lenient.exit_code == 0
     assert json.loads(lenient.stdout)["link"][0]["url"] == "Observation"
     assert folder.query("SELECT sum(indexed), sum(refused) FROM fhir.search_index") == [(2, 0)]
+
+
+def test_parameters_of_the_deployment_are_indexed_and_searched_by(tmp_path, monkeypatch):
+    definition = {
+        "resourceType": "SearchParameter",
+        "url": "http://own/eye-colour",
+        "code": "eye-colour",
+        "type": "token",
+        "base": ["Patient"],
+        "expression": "Patient.extension('http://own/eyes').value",
+    }
+    (tmp_path / "own.json").write_text(json.dumps(definition))
+    eyes = [{"url": "http://own/eyes", "valueCode": "green"}]
+    layout = Layout.of(tmp_path / "data")
+    with own_parameters_in(monkeypatch, tmp_path / "own.json"):
+        index(layout, [[json.dumps(PATIENT | {"extension": eyes}).encode()]])
+        write_generation(layout, Generation(read_generation(layout).runs, own_parameters().digest))
+        assert ids(layout, "Patient?eye-colour=green") == ["p"]
+        assert ids(layout, "Patient?eye-colour=blue,brown") == []
+    with own_parameters_in(monkeypatch, ""):
+        with pytest.raises(NoIndexError, match="other HC_SEARCH_PARAMETERS"):
+            ids(layout, "Patient")
+        with pytest.raises(SearchError, match="no search parameter 'eye-colour'"):
+            ids(layout, "Patient?eye-colour=green")
+    (tmp_path / "own.json").write_text(json.dumps(definition | {"expression": "nope("}))
+    with (
+        own_parameters_in(monkeypatch, tmp_path / "own.json"),
+        pytest.raises(OwnParametersError, match="http://own/eye-colour: expression"),
+    ):
+        own_parameters()
+
+
+@contextmanager
+def own_parameters_in(monkeypatch: pytest.MonkeyPatch, path: object) -> Iterator[None]:
+    """A process in which the variable names a path."""
+    caches = (own_parameters, known_index, searchable, _referring)
+    for each in caches:
+        each.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setenv("HC_SEARCH_PARAMETERS", str(path))
+        yield
+    for each in caches:
+        each.cache_clear()
