@@ -97,7 +97,8 @@ def ordered(value: Decimal) -> str:
     """
     if not value:
         return "m"
-    digits = "".join(map(str, value.as_tuple().digits)).lstrip("0").rstrip("0")
-    if value > 0:
-        return f"p{_ZERO_EXPONENT + value.adjusted():06d}{digits}"
-    return f"d{_ZERO_EXPONENT - value.adjusted():06d}{digits.translate(_COMPLEMENT)}~"
+    mantissa, _, exponent = format(value, "e").partition("e")  # with all its digits
+    digits = mantissa.replace(".", "").rstrip("0")
+    if digits[0] != "-":
+        return f"p{_ZERO_EXPONENT + int(exponent):06d}{digits}"
+    return f"d{_ZERO_EXPONENT - int(exponent):06d}{digits[1:].translate(_COMPLEMENT)}~"
