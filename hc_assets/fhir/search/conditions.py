@@ -88,7 +88,8 @@ def _token(test: TokenTest, modifier: str, bind: Bind) -> str:
         return f"starts_with(text, {bind(normal(test.code or ''))})"
     if modifier in ("in", "not-in"):
         codes = _codes_in((test.code or "").partition("|")[0])
-        return f"list_contains({bind(codes)}, concat(system, '|', code)) AND code IS NOT NULL"
+        listed = f"(SELECT unnest({bind(codes)}::VARCHAR[]))"  # hashed, where a list is walked
+        return f"code IS NOT NULL AND concat(system, '|', code) IN {listed}"
     if modifier == "of-type":
         kind = bind(f"{test.system}|{test.code}")
         return f"code = {bind(test.value)} AND system = {kind}"

@@ -156,7 +156,7 @@ class _Results:
 def _decoded(text: str) -> str:
     try:
         found = unquote_to_bytes(text.replace("+", " ")).decode()
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         raise refusal("invalid", "a parameter is not UTF-8 when percent-decoded") from error
     if "\0" in found:
         raise refusal("invalid", "a parameter holds a NUL")

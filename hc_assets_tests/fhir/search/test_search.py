@@ -228,6 +228,7 @@ _HOSTILE = [
     "Observation?" + "has-member." * 50 + "code=x",
     "Observation?code=%00",
     "Observation?code=%ff",
+    "Observation?code=\ud800",
     "Observation?date=ge2020-02-30",
     "Observation?value-quantity=1e999999999",
     "Observation?value-quantity=" + "9" * 5_000,
