@@ -21,14 +21,16 @@ from hc_assets.lake.atomic import make_folder
 from hc_assets.lake.layout import Layout
 
 
-def index(layout: Layout, batches: Sequence[Sequence[bytes]]) -> Generation:
-    """Make the index of batches of resources the current one."""
+def index(
+    layout: Layout, batches: Sequence[Sequence[bytes]], sources: Sequence[str | None] | None = None
+) -> Generation:
+    """Make the index of batches of resources, each batch of one source, the current one."""
     make_folder(folder_of(layout))
     staged: dict[str, Path] = {}
     shares = []
     for number, contents in enumerate(batches):
         rows = Rows()
-        rows.add(contents, [None] * len(contents))
+        rows.add(contents, [sources[number] if sources else None] * len(contents))
         folder = Path(layout.data_dir.path) / f"staged-{number}"
         folder.mkdir(exist_ok=True)
         for name, table in rows.take().items():

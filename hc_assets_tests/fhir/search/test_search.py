@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from hc_assets.fhir.search import Searcher, SearchError
+from hc_assets.fhir.search.execute import IndexDamagedError
+from hc_assets.fhir.search.stored.runs import file_of
 from hc_assets.fhir.validation import validate
 from hc_assets.lake.layout import Layout
 from hc_assets_tests.fhir.search.indexed import index
@@ -300,3 +302,46 @@ def test_no_search_is_slow_for_its_size(searcher: Searcher) -> None:
     ask(searcher, "Observation?code=" + ",".join(f"c{n}" for n in range(500)))
     ask(searcher, "Observation?" + "&".join(["code=x", "status=final"] * 50))
     assert time.monotonic() - started < 60
+
+
+def test_references_join_resources_of_their_own_source_only(tmp_path: Path) -> None:
+    layout = Layout.of(tmp_path)
+    condition = {"resourceType": "Condition", "id": "c", "subject": {"reference": "Patient/1"}}
+    batches = [
+        [json.dumps(each).encode() for each in (patient, condition)]
+        for patient in (
+            {"resourceType": "Patient", "id": "1", "gender": "male"},
+            {"resourceType": "Patient", "id": "1", "gender": "female"},
+        )
+    ]
+    index(layout, batches, ["http://a/fhir", "http://b/fhir"])
+    with Searcher(layout) as made:
+        found = ask(made, "Condition?subject:Patient.gender=female&_include=Condition:subject")
+        addresses = [each["fullUrl"] for each in found["entry"]]
+        assert addresses == ["http://b/fhir/Condition/c", "http://b/fhir/Patient/1"]
+        assert ask(made, "Condition?subject=Patient/1")["total"] == 2
+        own = ask(made, "Condition?subject=http://a/fhir/Patient/1")
+        assert [each["fullUrl"] for each in own["entry"]] == ["http://a/fhir/Condition/c"]
+
+
+def test_a_resource_whose_values_cannot_be_read_is_counted_and_harms_no_other(
+    tmp_path: Path,
+) -> None:
+    layout = Layout.of(tmp_path)
+    births = ["1974", "no date", "1975"]
+    contents = [
+        json.dumps({"resourceType": "Patient", "id": str(n), "birthDate": birth}).encode()
+        for n, birth in enumerate(births)
+    ]
+    (run,) = index(layout, [contents]).runs
+    assert run.shares[0].refused == {"Patient: ValueError": 1}
+    with Searcher(layout) as made:
+        assert ids(ask(made, "Patient?birthdate=ge1974")) == ["0", "2"]
+
+
+def test_a_damaged_index_is_the_environments_fault(tmp_path: Path) -> None:
+    layout = Layout.of(tmp_path)
+    (run,) = index(layout, [[b'{"resourceType":"Patient","id":"1"}']]).runs
+    file_of(layout, run).write_bytes(b"no database")
+    with Searcher(layout) as made, pytest.raises(IndexDamagedError):
+        made.search("Patient")
