@@ -131,4 +131,4 @@ snapshot: $(VENV)/.installed-dev
 	@$(BIN)/python -m hc_assets_tests.test_definitions
 
 clean:
-	rm -rf $(VENV) $(VENV)-audit data/landing data/batches data/lake data/exports data/dagster data/warehouse.*
+	rm -rf $(VENV) $(VENV)-audit data/landing data/batches data/lake data/exports data/dagster data/search data/warehouse.*

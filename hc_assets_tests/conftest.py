@@ -22,6 +22,7 @@ import hc_assets_tests.quick_record  # noqa: F401 - works by being imported, bef
 from hc_assets.cli.main import app
 from hc_assets.core.domain import Catalog
 from hc_assets.domains import DOMAINS
+from hc_assets.fhir.search_index import SEARCH_INDEX
 from hc_assets.fhir.views.declared import view_files, view_tables
 from hc_assets_tests.scheduling import ByScope, place_of
 
@@ -130,12 +131,12 @@ def query(data_dir: Path) -> Callable[[str], list[tuple[object, ...]]]:
 
 @pytest.fixture
 def shipped_catalog(monkeypatch: pytest.MonkeyPatch) -> Iterator[Catalog]:
-    """All that is declared, with the views that come with the package; tests go without them."""
+    """All that is declared, with what tests go without: shipped views, and the search index."""
     monkeypatch.setenv("HC_SHIPPED_VIEWS", "true")
     monkeypatch.delenv("HC_VIEWS", raising=False)
     view_files.cache_clear()
     first, *others = DOMAINS
-    yield Catalog([replace(first, tables=(*first.tables, *view_tables())), *others])
+    yield Catalog([replace(first, tables=(*first.tables, *view_tables(), SEARCH_INDEX)), *others])
     view_files.cache_clear()
 
 

@@ -9,6 +9,7 @@ import os
 from hc_assets_tests.dagster_storage import print_nothing_again, reuse_engines, reuse_migrations
 
 os.environ.setdefault("HC_SHIPPED_VIEWS", "false")
+os.environ.setdefault("HC_SEARCH_INDEX", "false")
 reuse_engines()
 reuse_migrations()
 print_nothing_again()

@@ -64,10 +64,11 @@ def snapshot() -> str:
 def test_asset_specs_are_as_recorded():
     """Where the change is meant: `make snapshot`.
 
-    In a process of its own, with the views that come with the package: the other tests have none.
+    In a process of its own, with the views that come with the package and the search index: the
+    other tests have none.
     """
     code = "import hc_assets_tests.test_definitions as here; print(here.snapshot(), end='')"
-    environment = os.environ | {"HC_SHIPPED_VIEWS": "true"}
+    environment = os.environ | {"HC_SHIPPED_VIEWS": "true", "HC_SEARCH_INDEX": "true"}
     made = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )

@@ -1,4 +1,4 @@
-"""`hc-assets validate`, `replay` and `export`: FHIR's own commands.
+"""`hc-assets validate`, `search`, `replay` and `export`: FHIR's own commands.
 
 Belongs here: their arguments, and what they call. Exit codes are those of `cli/exit_codes.py`.
 """
@@ -10,6 +10,7 @@ import typer
 from upath import UPath
 
 from hc_assets.domains import CATALOG, warehouse_of
+from hc_assets.fhir.search_command import search_app
 from hc_assets.fhir.validate_command import validate_app
 from hc_assets.fhir.views.command import views_app
 from hc_assets.lake.backlog import unfinished
@@ -21,6 +22,7 @@ from hc_assets.settings import Settings
 
 app = typer.Typer()
 app.add_typer(validate_app)
+app.add_typer(search_app)
 app.add_typer(views_app, name="views")
 
 

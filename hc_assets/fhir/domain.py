@@ -6,6 +6,7 @@ Imports neither Dagster nor NumPy.
 
 from hc_assets.core.domain import Domain, Kind, Table
 from hc_assets.fhir.bundles.formats import other_format
+from hc_assets.fhir.search_index import search_tables
 from hc_assets.fhir.settings import FhirSettings
 from hc_assets.fhir.views.declared import view_tables
 
@@ -107,13 +108,15 @@ _TABLES = (
 DOMAIN = Domain(
     name="fhir",
     kinds=(FHIR_FILES,),
-    tables=(*_TABLES, *view_tables()),
+    tables=(*_TABLES, *view_tables(), *search_tables()),
     settings=FhirSettings,
     wiring=(
         "hc_assets.fhir.assets",
         "hc_assets.fhir.checks",
         "hc_assets.fhir.operations.assets",
         "hc_assets.fhir.operations.checks",
+        "hc_assets.fhir.search.stored.assets",
+        "hc_assets.fhir.search.stored.checks",
         "hc_assets.fhir.views.assets",
         "hc_assets.fhir.views.checks",
     ),

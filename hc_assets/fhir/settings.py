@@ -87,6 +87,16 @@ class FhirSettings(CoreSettings):
         " beside those that come with the package; <data>/views where it is not set. Like"
         " HC_SHIPPED_VIEWS it is read when a process starts.",
     )
+    search_index: bool = Field(
+        default=True,
+        description="Whether current resources are indexed for searches; read when a process"
+        " starts.",
+    )
+    search_parameters: Annotated[tuple[Path, ...], NoDecode] = Field(
+        default=(),
+        description="Files and folders of SearchParameters that resources are indexed and searched"
+        " by beside R4's, separated as in PATH; read when a process first needs them.",
+    )
     export_split_bytes: int = Field(
         default=1024**3, ge=1, description="NDJSON bytes from which a file of an export is full."
     )
@@ -141,7 +151,7 @@ class FhirSettings(CoreSettings):
                 BusinessRules(self.fhir_rules_as_errors)
         return self
 
-    @field_validator("fhir_profiles", mode="before")
+    @field_validator("fhir_profiles", "search_parameters", mode="before")
     @classmethod
     def _split_paths(cls, value: object) -> object:
         if isinstance(value, str):

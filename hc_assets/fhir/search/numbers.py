@@ -53,7 +53,7 @@ def is_number(value: Any) -> bool:
 def of_number(value: Any) -> Iterator[Number]:
     """A decimal or integer."""
     if is_number(value):
-        yield Number(*bounds(value))
+        yield Number(*bounds(value), Decimal(value))
 
 
 def of_number_range(value: Any) -> Iterator[Number]:
@@ -85,14 +85,21 @@ def _in_base(value: Decimal | None, base: _Base, context: Context) -> Decimal | 
 
 
 def amount(
-    low: Decimal | None, high: Decimal | None, system: Any, code: Any, printed: Any
+    low: Decimal | None,
+    high: Decimal | None,
+    system: Any,
+    code: Any,
+    printed: Any,
+    *,
+    value: Decimal | None = None,
 ) -> Amount:
-    """A quantity from its bounds and its unit."""
+    """A quantity from its bounds, its unit, and where it is no range its number."""
     base = _base(code) if system == UCUM and isinstance(code, str) else None
     if base is None:
-        return Amount(low, high, system, code, printed)
+        return Amount(low, high, system, code, printed, value=value)
     base_low, base_high = _in_base(low, base, _DOWN), _in_base(high, base, _UP)
-    return Amount(low, high, system, code, printed, base_low, base_high, base.name)
+    itself = _in_base(value, base, _DOWN)
+    return Amount(low, high, system, code, printed, base_low, base_high, base.name, value, itself)
 
 
 def of_quantity(value: Any) -> Iterator[Amount]:
@@ -110,7 +117,8 @@ def of_quantity(value: Any) -> Iterator[Amount]:
     elif comparator in (">", ">="):
         high = None
         low = Decimal(number) if comparator == ">" else low
-    yield amount(low, high, value.get("system"), value.get("code"), value.get("unit"))
+    exact = None if comparator in ("<", "<=", ">", ">=") else Decimal(number)
+    yield amount(low, high, value.get("system"), value.get("code"), value.get("unit"), value=exact)
 
 
 def of_range(value: Any) -> Iterator[Amount]:
@@ -129,4 +137,5 @@ def of_money(value: Any) -> Iterator[Amount]:
     """Money: its currency is its unit."""
     if is_number(value.get("value")):
         low, high = bounds(value["value"])
-        yield Amount(low, high, CURRENCIES, value.get("currency"), value.get("currency"))
+        currency = value.get("currency")
+        yield Amount(low, high, CURRENCIES, currency, currency, value=Decimal(value["value"]))

@@ -39,9 +39,18 @@ class Parameter:
     components: tuple[Component, ...] = ()
 
 
+# Among R4's definitions HL7 has examples of a SearchParameter, of names that others have: the
+# subject of a Condition would lead to organizations.
+_EXAMPLES = frozenset(
+    f"http://hl7.org/fhir/SearchParameter/{name}"
+    for name in ("example", "example-extension", "example-reference")
+)
+
+
 @cache
 def _all() -> dict[str, SearchDefinition]:
-    found = {url: r4().search_parameter(url) for url in sorted(r4().search_parameter_urls)}
+    urls = sorted(r4().search_parameter_urls - _EXAMPLES)
+    found = {url: r4().search_parameter(url) for url in urls}
     return {url: definition for url, definition in found.items() if definition is not None}
 
 

@@ -71,10 +71,12 @@ class Number(NamedTuple):
     Attributes:
         low: the least of them; None where a range is open.
         high: what all of them are below; None where a range is open.
+        value: the number itself; None for a range.
     """
 
     low: Decimal | None
     high: Decimal | None
+    value: Decimal | None = None
 
 
 class Amount(NamedTuple):
@@ -89,6 +91,8 @@ class Amount(NamedTuple):
         base_low: the least in base units; None where the unit is not UCUM's, too.
         base_high: what all are below in base units.
         base_unit: such as `g.m-3`; None where the unit is not UCUM's.
+        value: the number itself; None for a range, and where a comparator opens it.
+        base_value: that number in base units.
     """
 
     low: Decimal | None
@@ -99,6 +103,8 @@ class Amount(NamedTuple):
     base_low: Decimal | None = None
     base_high: Decimal | None = None
     base_unit: str | None = None
+    value: Decimal | None = None
+    base_value: Decimal | None = None
 
 
 class Uri(NamedTuple):

@@ -163,7 +163,7 @@ OBSERVATION: dict[str, Any] = {
 def test_a_composite_has_the_values_that_stand_together() -> None:
     amount = Amount(
         *(Decimal("4.95"), Decimal("5.05"), "http://unitsofmeasure.org", "mg/dL", "mg/dL"),
-        *(Decimal("49.5"), Decimal("50.5"), "g.m-3"),
+        *(Decimal("49.5"), Decimal("50.5"), "g.m-3", Decimal("5.0"), Decimal("50.0")),
     )
     assert _values(OBSERVATION, "code-value-quantity") == [
         Composite((Token("s", "c", "d"), amount)),

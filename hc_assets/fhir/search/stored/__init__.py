@@ -1,0 +1,1 @@
+"""The index of all current resources, kept in immutable DuckDB files and brought up by batch."""
