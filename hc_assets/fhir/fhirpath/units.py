@@ -92,7 +92,8 @@ def _table() -> tuple[dict[str, Fraction], dict[str, _Row], frozenset[str]]:
     if place is None or place.origin is None:
         raise ModuleNotFoundError("ucumvert, which carries UCUM's table")
     path = Path(place.origin).with_name("vendor") / "ucum-essence.xml"
-    root = ET.parse(path).getroot()  # noqa: S314 - of an installed package
+    # Of an installed package
+    root = ET.parse(path).getroot()  # noqa: S314  # nosec B314
     prefixes = {
         each.attrib["Code"]: Fraction(_value(each).attrib["value"])
         for each in root.iter(f"{_NAMESPACE}prefix")

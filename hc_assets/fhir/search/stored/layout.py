@@ -56,7 +56,7 @@ ORDER: Mapping[str, str] = {
     "contents": "row",
 }
 TABLE_OF: Mapping[str, str] = {
-    "token": "tokens",
+    "token": "tokens",  # nosec B105
     "string": "texts",
     "reference": "refs",
     "date": "dates",
