@@ -15,7 +15,8 @@ from hc_assets.fhir.search.stored.runs import file_of
 from hc_assets.fhir.validation import validate
 from hc_assets.lake.layout import Layout
 from hc_assets_tests.fhir.search.indexed import index
-from hc_assets_tests.fhir.search.world import UCUM, World, as_bytes
+from hc_assets_tests.fhir.search.random_resources import UCUM, as_bytes
+from hc_assets_tests.fhir.search.world import World
 
 _SEARCHES = 120
 
