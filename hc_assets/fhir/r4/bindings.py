@@ -7,10 +7,8 @@ listed. Which codes a value set holds is decided when the table is built, in
 
 import re
 from functools import cache
-from typing import NamedTuple
 
-from hc_assets.fhir.r4.code_systems import code_systems
-from hc_assets.fhir.r4.definitions import Element, TypeRef, r4
+from hc_assets.fhir.r4.definitions import TypeRef, r4
 
 # Checks of form, anchored at both ends; both validation paths use them.
 SYNTAX_PATTERNS: dict[str, str] = {
@@ -85,36 +83,17 @@ def allows_coding(value_set: str, system: object, code: object) -> bool:
     return isinstance(system, str) and (system, code) in _pairs_of(value_set)
 
 
-class CodesOfSystem(NamedTuple):
-    """The codes that a value set takes from one code system: as written, and as compared."""
-
-    codes: tuple[str, ...]
-    compared: frozenset[str]
-    ignores_case: bool
-
-    def has(self, code: str) -> bool:
-        """Whether a code is one of them."""
-        return (code.casefold() if self.ignores_case else code) in self.compared
-
-
-@cache
-def extensible_codes(value_set: str) -> dict[str, CodesOfSystem]:
+def extensible_codes(value_set: str) -> dict[str, tuple[str, ...]]:
     """The codes of the value set of an extensible binding by system; empty where R4 has not all."""
-    if value_set not in r4().value_set_urls:
-        return {}
-    made = {}
-    for system, codes in r4().value_set(value_set).codes.items():
-        known = code_systems().get(system)
-        ignores_case = known is not None and known.ignores_case
-        compared = (code.casefold() for code in codes) if ignores_case else codes
-        made[system] = CodesOfSystem(codes, frozenset(compared), ignores_case)
-    return made
+    return r4().value_set(value_set).codes if value_set in r4().value_set_urls else {}
 
 
-def extensible_of(element: Element, ref: TypeRef) -> str:
-    """URL of the value set that an element's codings, or units, are extensibly bound to; or ""."""
-    if ref.code in ("CodeableConcept", "Coding"):
-        return element.extensible
+def extensible_of(ref: TypeRef) -> str:
+    """URL of the value set that the units of a type of quantities are bound to; "" for others.
+
+    Extensible bindings of codings are not looked at: R4 lets a sender take another code where none
+    of the set fits, and one that its code system has shows that somebody meant it.
+    """
     return r4().type(ref.code).extensible
 
 

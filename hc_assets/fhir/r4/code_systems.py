@@ -88,15 +88,9 @@ def is_unknown_code(system: str, version: object, code: str) -> bool:
         False as well where the code system isn't at hand, or another version of it is meant.
     """
     found = code_systems().get(system)
-    if found is None or is_of_another_version(system, version):
+    if found is None or (isinstance(version, str) and version not in found.versions):
         return False
     return (code.casefold() if found.ignores_case else code) not in _index(system).codes
-
-
-def is_of_another_version(system: str, version: object) -> bool:
-    """Whether a coding is of another version of a code system at hand than R4 publishes."""
-    found = code_systems().get(system)
-    return found is not None and isinstance(version, str) and version not in found.versions
 
 
 @lru_cache(maxsize=4096)

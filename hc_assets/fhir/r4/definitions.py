@@ -69,8 +69,6 @@ class Element(msgspec.Struct, frozen=True, omit_defaults=True):
         types: the types that it may have; several only for a choice.
         is_choice: the JSON member's name carries the type (`value` + `Quantity`).
         binding: its required value set.
-        extensible: URL of the value set that its codings are from where one of that fits; "" for
-            none. It is in the table where R4 carries all of it.
         invariants: rules that stand on this element, beside those of its type.
         fixed: the only value that it may have, as JSON.
         pattern: the value that it must contain, as JSON.
@@ -82,7 +80,6 @@ class Element(msgspec.Struct, frozen=True, omit_defaults=True):
     types: tuple[TypeRef, ...] = ()
     is_choice: bool = False
     binding: Binding | None = None
-    extensible: str = ""
     invariants: tuple[Invariant, ...] = ()
     fixed: msgspec.Raw | None = None
     pattern: msgspec.Raw | None = None
@@ -306,7 +303,7 @@ class Definitions:
 
     @property
     def value_set_urls(self) -> frozenset[str]:
-        """URLs of all value sets that required bindings name."""
+        """URLs of all value sets that required bindings name, and types of quantities."""
         return frozenset(self._table.value_sets)
 
     def bases(self, name: str) -> tuple[str, ...]:

@@ -49,7 +49,6 @@ _NESTED = ("BackboneElement", "Element")
 _OF_EVERY_ELEMENT = frozenset({"ele-1", "ext-1"})
 # A profile, but used as the type of 55 elements, where it forbids the comparator.
 _PROFILES_USED_AS_TYPES = ("SimpleQuantity",)
-_CODED = frozenset({"CodeableConcept", "Coding"})
 
 
 def _extension_value(element: JsonObject, url: str) -> str | None:
@@ -94,12 +93,10 @@ def _binding(element: JsonObject) -> Binding | None:
     return None if maximum is None else Binding(maximum.partition("|")[0], is_maximum=True)
 
 
-def _extensible(element: JsonObject) -> str:
-    """Value set of an extensible binding of codings; plain codes state no system to go by."""
-    binding = element.get("binding", {})
-    codes = {entry["code"] for entry in element.get("type", [])}
-    is_type = "." not in element["path"]
-    if binding.get("strength") != "extensible" or not (is_type or codes & _CODED):
+def _extensible(root: JsonObject) -> str:
+    """Value set that the units of a type of quantities are bound to extensibly; "" for others."""
+    binding = root.get("binding", {})
+    if binding.get("strength") != "extensible":
         return ""
     return str(binding["valueSet"]).partition("|")[0]
 
@@ -131,7 +128,6 @@ def _element(element: JsonObject) -> Element:
         types=types,
         is_choice=name.endswith("[x]"),
         binding=_binding(element),
-        extensible=_extensible(element),
         invariants=() if is_nested else _invariants(element, _OF_EVERY_ELEMENT),
         fixed=_raw(element, "fixed"),
         pattern=_raw(element, "pattern"),
@@ -222,8 +218,7 @@ def _value_sets(package: Package, types: dict[str, TypeDefinition]) -> dict[str,
 
 
 def _extensible_urls(types: dict[str, TypeDefinition]) -> set[str]:
-    of_elements = {e.extensible for each in types.values() for e in each.elements}
-    return (of_elements | {each.extensible for each in types.values()}) - {""}
+    return {each.extensible for each in types.values()} - {""}
 
 
 def _listed(pairs: Iterable[tuple[str, str]]) -> ValueSet:

@@ -40,15 +40,14 @@ class CodeSets:
             self._required[key] = self._add_set(_pairs(found) if is_concept else codes)
         return self._required[key]
 
-    def extensible(self, element: Element, ref: TypeRef) -> tuple[int, int]:
-        """The sets of codings and of systems of an extensible binding, as `Member` has them."""
-        url = extensible_of(element, ref)
+    def extensible(self, ref: TypeRef) -> tuple[int, int]:
+        """The sets of units and of systems of an extensible binding, as `Member` has them."""
+        url = extensible_of(ref)
         by_system = extensible_codes(url) if url else {}
         if not by_system:
             return _NONE, _NONE
         if url not in self._extensible:
-            pairs = _pairs({system: each.codes for system, each in by_system.items()})
-            self._extensible[url] = self._add_set(pairs), self._add_set(by_system)
+            self._extensible[url] = self._add_set(_pairs(by_system)), self._add_set(by_system)
         return self._extensible[url]
 
 

@@ -16,7 +16,7 @@ FORMS = (
 )
 KINDS = (
     "plain", "domain resource", "other resource", "extension", "reference", "meta", "bundle",
-    "bundle entry", "sibling", "attachment", "coding", "concept", "quantity", "bound quantity",
+    "bundle entry", "sibling", "attachment", "coding", "quantity", "bound quantity",
     "component", "observation", "never",
 )
 ROLES = ("", "code", "category", "value")

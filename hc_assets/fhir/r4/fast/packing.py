@@ -45,7 +45,6 @@ _KINDS_BY_NAME = {
     "Bundle.entry": "bundle entry",
     "Attachment": "attachment",
     "Coding": "coding",
-    "CodeableConcept": "concept",
     "Quantity": "quantity",
     **dict.fromkeys(BOUND_QUANTITIES, "bound quantity"),
     "Observation.component": "component",
@@ -262,7 +261,7 @@ class _Packer:
         if owner == "Observation" and element.name == "effective":
             value_bit = int(member != "effectiveDateTime")  # what `native/vital_signs.c` asks for
         first_rule, rule_count = rules
-        extensible, extensible_systems = self._codes.extensible(element, ref)
+        extensible, extensible_systems = self._codes.extensible(ref)
         row = MemberRow(
             name=self.string(member),
             form=_form(ref),

@@ -16,7 +16,6 @@ from hc_assets.fhir.r4.bindings import (
     extensible_of,
 )
 from hc_assets.fhir.r4.code_systems import (
-    is_of_another_version,
     is_unknown_code,
     nearest_code,
     nearest_of,
@@ -137,9 +136,9 @@ def check_complex(
         findings: takes the issues.
     """
     path = places.path
-    extensible = extensible_of(element, ref)
+    extensible = extensible_of(ref)
     if extensible:
-        _check_extensible(value, ref, extensible, path, findings)
+        _check_unit(value, extensible, path, findings)
     if ref.code == "Reference":
         _check_reference(value, ref.targets, places, findings)
     elif ref.code == "Coding":
@@ -189,32 +188,17 @@ def _check_coding(value: dict[str, Any], path: str, findings: Findings) -> None:
     findings.add("warning", "code-invalid", f"{path}.code", "code-system", found)
 
 
-def _check_extensible(
-    value: dict[str, Any], ref: TypeRef, value_set: str, path: str, findings: Findings
-) -> None:
-    """A coding is of the value set of an extensible binding, or of another code system.
+def _check_unit(value: dict[str, Any], value_set: str, path: str, findings: Findings) -> None:
+    """The unit of a quantity is one that its type is bound to, or of another system.
 
-    No error: whether one of the codes that the value set has would fit, only the sender knows.
+    No error: the binding is extensible, and only the sender knows whether one of its units fits.
     """
-    by_system = extensible_codes(value_set)
-    listed = value.get("coding") if ref.code == "CodeableConcept" else [value]
-    outside: tuple[str, str] | None = None
-    for coding in listed if isinstance(listed, list) else ():
-        if not isinstance(coding, dict):
-            continue
-        system, code = coding.get("system"), coding.get("code")
-        if not (isinstance(system, str) and isinstance(code, str) and system in by_system):
-            continue
-        version = coding.get("version")
-        if by_system[system].has(code) or is_of_another_version(system, version):
-            return
-        if not is_unknown_code(system, version, code):  # of that `code-system` speaks
-            outside = outside or (system, code)
-    if outside is None:
+    system, code = value.get("system"), value.get("code")
+    of_system = extensible_codes(value_set).get(system) if isinstance(system, str) else None
+    if of_system is None or not isinstance(code, str) or code in of_system:
         return
-    system, code = outside
     is_worth_it = len(code) <= _LONGEST_CODE and findings.takes_milder
-    near = nearest_of(by_system[system].codes, code) if is_worth_it else None
+    near = nearest_of(of_system, code) if is_worth_it else None
     hint = f"; the nearest one is {near}" if near is not None else ""
     found = (
         f"found code {clipped(code)!r} of a code system of value set {value_set},"

@@ -131,13 +131,13 @@ static void note(const Codings *codings, const Frame *frame, int32_t system, int
         holder->vital_categories = MOST_CATEGORIES;
 }
 
-/* Where a coding, or the unit of a quantity, stands beside the value set that a member is bound to. */
-int coding_fits(const Table *table, const Frame *frame, const Member *member) {
+/* Whether the unit of a quantity is one of those that its type is bound to, or of another system. */
+int unit_fits(const Table *table, const Frame *frame) {
     Text system = frame->captures[CODING_SYSTEM], code = frame->captures[CODING_CODE];
-    if (member == NULL || member->extensible == -1 || system.at == NULL || code.at == NULL) return 0;
-    if (has_pair(table, member->extensible, system, code)) return FITS;
-    const Set *systems = &table->sets[member->extensible_systems];
-    return string_in(table, systems, system) >= 0 ? IS_OUTSIDE : 0;
+    const Member *member = frame->member;
+    if (member == NULL || member->extensible == -1 || system.at == NULL || code.at == NULL) return 1;
+    return has_pair(table, member->extensible, system, code) ||
+           string_in(table, &table->sets[member->extensible_systems], system) < 0;
 }
 
 int coding_is_known(const Table *table, const Frame *frame) {
@@ -149,9 +149,6 @@ int coding_is_known(const Table *table, const Frame *frame) {
         found = code_of(codings, number, code);
         if (found < 0 && number > 0) return 0;
     }
-    if (coding_fits(table, frame, frame->member) == IS_OUTSIDE) return 0;
-    if (frame->parent->shape->kind == CONCEPT)
-        frame->parent->codings |= coding_fits(table, frame, member);
     if (member != NULL && member->role != NO_ROLE) note(codings, frame, number, found);
     return 1;
 }

@@ -31,8 +31,6 @@ enum Role { NO_ROLE, CODE_ROLE, CATEGORY_ROLE, VALUE_ROLE, ROLE_COUNT };
 
 /* Captures of a Coding, in the order of packing.CAPTURES. */
 enum { CODING_SYSTEM = 0, CODING_CODE = 1 };
-/* Of a coding beside the value set of an extensible binding; 0 where it is of another code system. */
-enum { FITS = 1, IS_OUTSIDE = 2 };
 
 /* Kinds of values; the order is that of packed_rows.FORMS. */
 enum Form {
@@ -45,7 +43,7 @@ enum Form {
 /* Types that have rules of their own; the order is that of packed_rows.KINDS. */
 enum Kind {
     PLAIN, DOMAIN_RESOURCE, OTHER_RESOURCE, EXTENSION, REFERENCE, META, BUNDLE, BUNDLE_ENTRY, SIBLING,
-    ATTACHMENT, CODING, CONCEPT, QUANTITY, BOUND_QUANTITY, COMPONENT, OBSERVATION, NEVER,
+    ATTACHMENT, CODING, QUANTITY, BOUND_QUANTITY, COMPONENT, OBSERVATION, NEVER,
     KIND_COUNT,
 };
 
@@ -78,7 +76,7 @@ typedef struct {
     uint16_t min, shape, type;
     uint32_t max;        /* 0 for no limit */
     int32_t codes;       /* set of codes, or -1 for none, or -2 - Syntax */
-    int32_t extensible;  /* set of codings of an extensible binding, or -1; and of their systems */
+    int32_t extensible;  /* set of units of an extensible binding, or -1; and of their systems */
     int32_t extensible_systems;
     int32_t targets;     /* set of resource types that a reference may name, -1 for any */
     int32_t rules, rule_count;
@@ -190,7 +188,6 @@ typedef struct Frame {
     int32_t value_bit;    /* of an extension: the type of its value, -1 for none */
     int32_t child_count;  /* of an extension: nested ones */
     int32_t resource;     /* number of the resource in Run.resources */
-    int32_t codings;      /* of a CodeableConcept: FITS, IS_OUTSIDE of what it is bound to, or both */
     int32_t sign;         /* of an Observation or component: 1 + number of its code, 0 for none */
     int32_t vital_categories;  /* of an Observation: how often its category is vital-signs */
     Text quantity;        /* of an Observation or component: the UCUM code of its value */
@@ -316,7 +313,7 @@ int entry_is_noted(Run *run, const Frame *frame);
 /* codings.c, vital_signs.c */
 int codings_fill(Codings *codings, Text text);
 void codings_free(Codings *codings);
-int coding_fits(const Table *table, const Frame *frame, const Member *member);
+int unit_fits(const Table *table, const Frame *frame);
 int coding_is_known(const Table *table, const Frame *frame);
 void note_quantity(const Frame *frame);
 void note_component(const Frame *frame);

@@ -70,8 +70,7 @@ static int close_object(Run *run, Frame *frame) {
     case META: return meta_is_valid(run, frame);
     case ATTACHMENT: return attachment_is_valid(frame);
     case CODING: return coding_is_known(run->table, frame);
-    case CONCEPT: return frame->codings != IS_OUTSIDE;
-    case BOUND_QUANTITY: return coding_fits(run->table, frame, member) != IS_OUTSIDE;
+    case BOUND_QUANTITY: return unit_fits(run->table, frame);
     case QUANTITY: note_quantity(frame); return 1;
     case COMPONENT: note_component(frame); return 1;
     case BUNDLE_ENTRY: return entry_is_noted(run, frame);
@@ -138,7 +137,7 @@ static void open_frame(Frame *frame, const Shape *shape, const Member *member, F
     memset(frame->captures, 0, sizeof frame->captures);
     frame->value_bit = -1;
     frame->child_count = 0;
-    frame->codings = frame->sign = frame->vital_categories = 0;
+    frame->sign = frame->vital_categories = 0;
     frame->quantity.at = NULL;
     frame->quantity.size = 0;
     frame->resource = parent == NULL ? -1 : parent->resource;
